@@ -1,0 +1,2 @@
+//! The `alike` command line.
+fn main() {}

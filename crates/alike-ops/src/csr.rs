@@ -1,0 +1,133 @@
+//! Compressed sparse rows: the pattern only, values live apart.
+
+use std::sync::OnceLock;
+
+use crate::OpsError;
+
+/// Pattern of a sparse `rows × cols` matrix in compressed-row form. Rows may be empty and an index may
+/// stand in a row more than once.
+#[derive(Debug)]
+pub struct Csr {
+    rows: usize,
+    cols: usize,
+    ptr: Vec<u32>,
+    idx: Vec<u32>,
+    transposed: OnceLock<Transposed>,
+}
+
+/// The same entries sorted by column; within a column in storage order.
+#[derive(Debug)]
+pub struct Transposed {
+    /// Where each column's entries start, `cols + 1` values.
+    pub ptr: Vec<u32>,
+    /// Row of each entry.
+    pub rows: Vec<u32>,
+    /// Position of each entry in [`Csr::idx`].
+    pub edges: Vec<u32>,
+}
+
+impl Csr {
+    /// A pattern from row pointers (`rows + 1` values) and column indices.
+    pub fn new(rows: usize, cols: usize, ptr: Vec<u32>, idx: Vec<u32>) -> Result<Self, OpsError> {
+        const MAX: usize = u32::MAX as usize - 1;
+        for (what, found) in [("rows", rows), ("columns", cols), ("entries", idx.len())] {
+            if found > MAX {
+                return Err(OpsError::TooLarge { what, found, max: MAX });
+            }
+        }
+        let ends_match = ptr.first() == Some(&0) && ptr.last().map(|&p| p as usize) == Some(idx.len());
+        if ptr.len() != rows + 1 || !ends_match || ptr.windows(2).any(|w| w[0] > w[1]) {
+            let found = format!("{} entries, {:?}..{:?}", ptr.len(), ptr.first(), ptr.last());
+            return Err(OpsError::Pointers { expected: rows + 1, nnz: idx.len(), found });
+        }
+        if let Some(at) = idx.iter().position(|&j| j as usize >= cols) {
+            let row = ptr.partition_point(|&p| p as usize <= at) - 1;
+            return Err(OpsError::Index { row, index: idx[at], cols });
+        }
+        Ok(Self { rows, cols, ptr, idx, transposed: OnceLock::new() })
+    }
+
+    /// A pattern from one list of column indices a row.
+    pub fn from_rows<R: AsRef<[u32]>>(cols: usize, rows: &[R]) -> Result<Self, OpsError> {
+        let mut ptr = Vec::with_capacity(rows.len() + 1);
+        let mut idx = Vec::with_capacity(rows.iter().map(|r| r.as_ref().len()).sum());
+        ptr.push(0);
+        for row in rows {
+            idx.extend_from_slice(row.as_ref());
+            ptr.push(idx.len() as u32);
+        }
+        Self::new(rows.len(), cols, ptr, idx)
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Number of stored entries.
+    pub fn nnz(&self) -> usize {
+        self.idx.len()
+    }
+
+    /// Column indices of row `r`.
+    pub fn row(&self, r: usize) -> &[u32] {
+        &self.idx[self.ptr[r] as usize..self.ptr[r + 1] as usize]
+    }
+
+    /// Number of entries of row `r`.
+    pub fn degree(&self, r: usize) -> usize {
+        (self.ptr[r + 1] - self.ptr[r]) as usize
+    }
+
+    /// Where each row's entries start, `rows + 1` values.
+    pub fn ptr(&self) -> &[u32] {
+        &self.ptr
+    }
+
+    /// Column index of each entry.
+    pub fn idx(&self) -> &[u32] {
+        &self.idx
+    }
+
+    /// The entries sorted by column, computed once and kept.
+    pub fn transposed(&self) -> &Transposed {
+        self.transposed.get_or_init(|| {
+            let mut ptr = vec![0u32; self.cols + 1];
+            for &j in &self.idx {
+                ptr[j as usize + 1] += 1;
+            }
+            for j in 0..self.cols {
+                ptr[j + 1] += ptr[j];
+            }
+            let mut next = ptr.clone();
+            let mut rows = vec![0u32; self.idx.len()];
+            let mut edges = vec![0u32; self.idx.len()];
+            for r in 0..self.rows {
+                for e in self.ptr[r]..self.ptr[r + 1] {
+                    let at = &mut next[self.idx[e as usize] as usize];
+                    rows[*at as usize] = r as u32;
+                    edges[*at as usize] = e;
+                    *at += 1;
+                }
+            }
+            Transposed { ptr, rows, edges }
+        })
+    }
+
+    /// The transposed pattern, `cols × rows`, as one of its own.
+    pub fn transpose(&self) -> Csr {
+        let t = self.transposed();
+        Csr {
+            rows: self.cols,
+            cols: self.rows,
+            ptr: t.ptr.clone(),
+            idx: t.rows.clone(),
+            transposed: OnceLock::new(),
+        }
+    }
+}

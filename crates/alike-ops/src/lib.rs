@@ -1,0 +1,7 @@
+//! Sparse graph operators for [Burn](https://burn.dev): a backend extension with CPU kernels and hand-written backward passes.
+
+mod csr;
+mod error;
+
+pub use csr::{Csr, Transposed};
+pub use error::OpsError;

@@ -1,0 +1,113 @@
+//! One error type for the library: variants carry data, texts say what is allowed.
+
+use std::path::{Path, PathBuf};
+
+/// What can go wrong in this library.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file is there but its content is not what it should be.
+    #[error("{}{}: {message}", path.display(), line.map(|l| format!(":{l}")).unwrap_or_default())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1, where known.
+        line: Option<u64>,
+        /// What is wrong, and what is allowed.
+        message: String,
+    },
+    /// A setting's name is not known.
+    #[error("unknown setting `{name}`; allowed: {allowed}")]
+    UnknownSetting {
+        /// The name as given.
+        name: String,
+        /// All names, joined.
+        allowed: String,
+    },
+    /// A setting's value is out of range or of the wrong type.
+    #[error("setting `{name}` is {value}; allowed: {allowed}")]
+    Setting {
+        /// The setting.
+        name: String,
+        /// The value as given.
+        value: String,
+        /// What is allowed.
+        allowed: String,
+    },
+    /// The data lack something that the model or the command needs.
+    #[error("{0}")]
+    Data(String),
+    /// A model name that is not in the registry.
+    #[error("unknown model `{name}`; allowed: {allowed}")]
+    UnknownModel {
+        /// The name as given.
+        name: String,
+        /// All names, joined.
+        allowed: String,
+    },
+    /// A user id that is not in the data.
+    #[error("unknown user `{0}`: not in the prepared data of this run")]
+    UnknownUser(String),
+    /// An item id that is not in the data.
+    #[error("unknown item `{0}`: not in the prepared data of this run")]
+    UnknownItem(String),
+    /// The loss is NaN or infinite.
+    #[error("loss is {loss} in epoch {epoch}, batch {batch}, with lr {lr}; a smaller lr may help")]
+    LossNotFinite {
+        /// The loss.
+        loss: f32,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Batch of the epoch, from 1.
+        batch: usize,
+        /// Learning rate.
+        lr: f64,
+    },
+    /// A checkpoint or run folder is damaged, or belongs to something else.
+    #[error("{}: {message}", path.display())]
+    Checkpoint {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// The user asked to stop; what was finished is saved.
+    #[error("interrupted")]
+    Interrupted,
+    /// An operator refused its input.
+    #[error(transparent)]
+    Ops(#[from] alike_ops::OpsError),
+}
+
+/// Result of this library.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An I/O error of `path`.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Io { path: path.as_ref().to_path_buf(), source }
+    }
+
+    /// A format error of `path`, without a line.
+    pub fn format(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::Format { path: path.as_ref().to_path_buf(), line: None, message: message.into() }
+    }
+
+    /// A format error of `path` at `line` (from 1).
+    pub fn format_at(path: impl AsRef<Path>, line: u64, message: impl Into<String>) -> Self {
+        Self::Format { path: path.as_ref().to_path_buf(), line: Some(line), message: message.into() }
+    }
+
+    /// A damaged or foreign checkpoint at `path`.
+    pub fn checkpoint(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::Checkpoint { path: path.as_ref().to_path_buf(), message: message.into() }
+    }
+}
