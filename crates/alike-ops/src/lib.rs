@@ -2,6 +2,9 @@
 
 mod csr;
 mod error;
+mod flex;
+mod linear;
 
 pub use csr::{Csr, Transposed};
 pub use error::OpsError;
+pub use linear::{Activation, linear};
