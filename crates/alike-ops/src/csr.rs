@@ -1,8 +1,9 @@
 //! Compressed sparse rows: the pattern only, values live apart.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::OpsError;
+use crate::nsim::Plan;
 
 /// Pattern of a sparse `rows × cols` matrix in compressed-row form. Rows may be empty and an index may
 /// stand in a row more than once.
@@ -13,6 +14,7 @@ pub struct Csr {
     ptr: Vec<u32>,
     idx: Vec<u32>,
     transposed: OnceLock<Transposed>,
+    plan: OnceLock<Arc<Plan>>,
 }
 
 /// The same entries sorted by column; within a column in storage order.
@@ -44,7 +46,7 @@ impl Csr {
             let row = ptr.partition_point(|&p| p as usize <= at) - 1;
             return Err(OpsError::Index { row, index: idx[at], cols });
         }
-        Ok(Self { rows, cols, ptr, idx, transposed: OnceLock::new() })
+        Ok(Self { rows, cols, ptr, idx, transposed: OnceLock::new(), plan: OnceLock::new() })
     }
 
     /// A pattern from one list of column indices a row.
@@ -128,6 +130,12 @@ impl Csr {
             ptr: t.ptr.clone(),
             idx: t.rows.clone(),
             transposed: OnceLock::new(),
+            plan: OnceLock::new(),
         }
+    }
+
+    /// How neighbour similarity cuts its work, computed once and kept.
+    pub(crate) fn similarity_plan(&self, make: impl FnOnce() -> Arc<Plan>) -> Arc<Plan> {
+        self.plan.get_or_init(make).clone()
     }
 }

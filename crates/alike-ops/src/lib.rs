@@ -4,7 +4,12 @@ mod csr;
 mod error;
 mod flex;
 mod linear;
+mod nsim;
+mod simd;
+mod sparse;
 
 pub use csr::{Csr, Transposed};
 pub use error::OpsError;
 pub use linear::{Activation, linear};
+pub use nsim::neighbor_similarity;
+pub use sparse::{FixedSparse, add_propagated, propagate_mean, spmm, spmm_fixed};
