@@ -1,0 +1,25 @@
+# Commands for people who work on alike; `just` lists them.
+
+default:
+    @just --list
+
+# what CI runs
+ci:
+    .ci/run
+
+# show everything on bundled real data
+demo:
+    cargo run --release -- demo
+
+# regenerate docs/cli.md and docs/models.md
+docs:
+    cargo run --release --quiet -- docs cli > docs/cli.md.tmp && mv docs/cli.md.tmp docs/cli.md
+    cargo run --release --quiet -- docs models > docs/models.md.tmp && mv docs/models.md.tmp docs/models.md
+
+# speed of the operators, each against its naive version
+bench:
+    cargo bench -p alike-ops
+
+# licences and known vulnerabilities of the dependencies
+deny:
+    cargo deny check
