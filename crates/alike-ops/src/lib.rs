@@ -5,6 +5,7 @@ mod error;
 mod flex;
 mod linear;
 mod nsim;
+mod project;
 mod simd;
 mod sparse;
 
@@ -12,4 +13,5 @@ pub use csr::{Csr, Transposed};
 pub use error::OpsError;
 pub use linear::{Activation, linear};
 pub use nsim::neighbor_similarity;
+pub use project::{FrozenFeatures, project};
 pub use sparse::{FixedSparse, add_propagated, propagate_mean, spmm, spmm_fixed};

@@ -90,7 +90,7 @@ const BLOCK: usize = 1024;
 
 /// `c[m, n] (+)= a[m, k] · b[k, n]`, each with row and column stride.
 #[allow(clippy::too_many_arguments)]
-fn product(
+pub(crate) fn product(
     m: usize,
     n: usize,
     k: usize,

@@ -1,0 +1,164 @@
+//! Projection of frozen dense features: `Y = X W` with `X [n, f]` constant and `W [f, d]` trained.
+//!
+//! Backward: `∂W = Xᵀ ∂Y`, read from a transposed copy of `X` that is made once: both products then walk their large
+//! operand along its rows.
+
+use std::sync::{Arc, OnceLock};
+
+use burn::backend::autodiff::{
+    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+    grads::Gradients,
+    ops::{Backward, Ops, OpsKind},
+};
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor};
+use burn::tensor::Tensor;
+use rayon::prelude::*;
+
+use crate::OpsError;
+use crate::flex::{dense, slice};
+use crate::linear::product;
+
+/// Constant features `[rows, cols]` with their transposed copy.
+#[derive(Debug)]
+pub struct FrozenFeatures {
+    rows: usize,
+    cols: usize,
+    values: Vec<f32>,
+    transposed: OnceLock<Vec<f32>>,
+}
+
+impl FrozenFeatures {
+    /// Features from row-major `values`, `rows × cols` of them.
+    pub fn new(values: Vec<f32>, rows: usize, cols: usize) -> Result<Self, OpsError> {
+        if values.len() != rows * cols {
+            return Err(OpsError::Length { what: "features", found: values.len(), expected: rows * cols });
+        }
+        Ok(Self { rows, cols, values, transposed: OnceLock::new() })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Width of a row.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// The values, row-major.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    fn transposed(&self) -> &[f32] {
+        self.transposed.get_or_init(|| {
+            const TILE: usize = 32;
+            let (rows, cols) = (self.rows, self.cols);
+            let mut out = vec![0f32; rows * cols];
+            if rows * cols == 0 {
+                return out;
+            }
+            out.par_chunks_mut(TILE * rows).enumerate().for_each(|(block, out)| {
+                let first = block * TILE;
+                for from in (0..rows).step_by(TILE) {
+                    for r in from..(from + TILE).min(rows) {
+                        let row = &self.values[r * cols + first..];
+                        for (c, out) in out.chunks_exact_mut(rows).enumerate() {
+                            out[r] = row[c];
+                        }
+                    }
+                }
+            });
+            out
+        })
+    }
+}
+
+/// `X W`: `weight [f, d]` → `[n, d]`; gradient to `weight` only.
+pub fn project(x: &Arc<FrozenFeatures>, weight: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as ProjectOps>::project(weight.into_dispatch(), x.clone(), false))
+}
+
+/// The operator on backend tensors.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait ProjectOps: Backend {
+    /// `X M`, or `Xᵀ M`.
+    fn project(m: FloatTensor<Self>, x: Arc<FrozenFeatures>, transposed: bool) -> FloatTensor<Self>;
+}
+
+/// Rows of the result a task makes.
+const ROWS: usize = 128;
+
+impl ProjectOps for Flex {
+    fn project(m: FloatTensor<Self>, x: Arc<FrozenFeatures>, transposed: bool) -> FloatTensor<Self> {
+        let m = m.to_contiguous();
+        let (inner, d) = (m.shape()[0], m.shape()[1]);
+        let (rows, values) = if transposed { (x.cols, x.transposed()) } else { (x.rows, &x.values[..]) };
+        assert!(rows * inner == values.len(), "the other operand has a row a column of the features");
+        let ms = slice(&m);
+        dense(rows, d, |out| {
+            out.par_chunks_mut((ROWS * d).max(1)).enumerate().for_each(|(block, out)| {
+                let here = out.len() / d;
+                let from = &values[block * ROWS * inner..(block * ROWS + here) * inner];
+                product(here, d, inner, out, false, (from, [inner as isize, 1]), (ms, [d as isize, 1]));
+            });
+        })
+    }
+}
+
+impl<B: ProjectOps, C: CheckpointStrategy> ProjectOps for Autodiff<B, C> {
+    fn project(m: FloatTensor<Self>, x: Arc<FrozenFeatures>, transposed: bool) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Project;
+        impl<B: ProjectOps> Backward<B, 1> for Project {
+            type State = (Arc<FrozenFeatures>, bool);
+            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let g = grads.consume::<B>(&ops.node);
+                let (x, transposed) = ops.state;
+                if let [Some(node)] = ops.parents {
+                    grads.register::<B>(node.id, B::project(g, x, !transposed));
+                }
+            }
+        }
+        match Project.prepare::<C>([m.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                prep.finish((x.clone(), transposed), B::project(m.into_primitive(), x, transposed))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::project(m.into_primitive(), x, transposed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+
+    #[test]
+    fn the_product_is_linear_and_its_gradient_the_transposed_product() {
+        let (n, f, d) = (301, 37, 5);
+        let value = |k: usize| ((k * 37 + 11) % 101) as f32 / 50.0 - 1.0;
+        let x: Vec<f32> = (0..n * f).map(value).collect();
+        let features = Arc::new(FrozenFeatures::new(x.clone(), n, f).unwrap());
+        let device = Device::flex().autodiff();
+        let w: Vec<f32> = (0..f * d).map(|k| value(k + 7)).collect();
+        let g: Vec<f32> = (0..n * d).map(|k| value(k + 3)).collect();
+        let tw = Tensor::<2>::from_data(TensorData::new(w.clone(), [f, d]), &device).require_grad();
+        let tg = Tensor::<2>::from_data(TensorData::new(g.clone(), [n, d]), &device);
+        let y = project(&features, tw.clone());
+        let grads = (y.clone() * tg).sum().backward();
+        let y = y.into_data().try_into_vec::<f32>().unwrap();
+        let dw = tw.grad(&grads).unwrap().into_data().try_into_vec::<f32>().unwrap();
+        for (r, c) in [(0, 0), (300, 4), (129, 2)] {
+            let expected: f64 = (0..f).map(|k| f64::from(x[r * f + k]) * f64::from(w[k * d + c])).sum();
+            assert!((f64::from(y[r * d + c]) - expected).abs() < 1e-4);
+        }
+        for (k, c) in [(0, 0), (36, 4), (17, 3)] {
+            let expected: f64 = (0..n).map(|r| f64::from(x[r * f + k]) * f64::from(g[r * d + c])).sum();
+            assert!((f64::from(dw[k * d + c]) - expected).abs() < 1e-3);
+        }
+        assert!(FrozenFeatures::new(vec![0.0; 5], 2, 3).is_err());
+    }
+}
