@@ -1,17 +1,25 @@
 //! Sparse graph operators for [Burn](https://burn.dev): a backend extension with CPU kernels and hand-written backward passes.
 
+mod adam;
+mod bpr;
 mod csr;
 mod error;
 mod flex;
+mod knn;
 mod linear;
 mod nsim;
 mod project;
 mod simd;
 mod sparse;
+mod topk;
 
+pub use adam::{Adam, AdamState, adam_step};
+pub use bpr::{Triples, bpr_dot, bpr_dot_l2, bpr_pair_mlp, l2_rows};
 pub use csr::{Csr, Transposed};
 pub use error::OpsError;
+pub use knn::{Knn, knn_cosine};
 pub use linear::{Activation, linear};
 pub use nsim::neighbor_similarity;
 pub use project::{FrozenFeatures, project};
 pub use sparse::{FixedSparse, add_propagated, propagate_mean, spmm, spmm_fixed};
+pub use topk::{Masks, TopK, top_k_dot, top_k_pair_mlp, top_k_static};
