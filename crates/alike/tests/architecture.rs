@@ -5,8 +5,19 @@ use std::path::{Path, PathBuf};
 
 /// The library's modules: each may import only those before it.
 const ORDER: [&str; 13] = [
-    "error", "config", "ids", "data", "graph", "scorer", "eval", "layers", "models", "checkpoint", "train",
-    "recommend", "experiment",
+    "error",
+    "config",
+    "ids",
+    "data",
+    "graph",
+    "scorer",
+    "eval",
+    "layers",
+    "models",
+    "checkpoint",
+    "train",
+    "recommend",
+    "experiment",
 ];
 
 fn crates() -> PathBuf {
@@ -16,7 +27,8 @@ fn crates() -> PathBuf {
 /// All Rust sources below `folder`, in a stable order.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().map(|e| e.unwrap().path()).collect();
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().map(|e| e.unwrap().path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
@@ -54,7 +66,8 @@ fn imports(code: &str) -> Vec<String> {
             continue;
         }
         let rest = &code[at + found.len()..];
-        let word = |t: &str| t.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+        let word =
+            |t: &str| t.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
         match rest.strip_prefix('{') {
             None => names.push(word(rest)),
             Some(group) => {
@@ -85,7 +98,8 @@ fn place(module: &str) -> Option<usize> {
 
 #[test]
 fn groups_of_imports_are_understood() {
-    let code = "use crate::{data::{Dataset, read}, error::Error, ids};\nuse crate::graph::x; $crate::config::y";
+    let code =
+        "use crate::{data::{Dataset, read}, error::Error, ids};\nuse crate::graph::x; $crate::config::y";
     assert_eq!(imports(code), ["data", "error", "ids", "graph"]);
 }
 
@@ -98,7 +112,8 @@ fn modules_import_only_earlier_ones() {
             wrong.push(format!("{own} has no place in the order of ARCHITECTURE.md"));
             continue;
         };
-        let later = imports(&code(&source)).into_iter().filter(|name| place(name).is_some_and(|other| other > at));
+        let later =
+            imports(&code(&source)).into_iter().filter(|name| place(name).is_some_and(|other| other > at));
         wrong.extend(later.map(|name| format!("{}: {own} imports {name}", source.display())));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -110,7 +125,8 @@ fn disk_is_touched_by_data_and_checkpoint_only() {
     for source in sources(&crates().join("alike/src")) {
         let own = module(&source).unwrap_or_default();
         let code = code(&source);
-        let touches = ["std::fs", "File::open", "File::create", "Mmap"].iter().any(|word| code.contains(word));
+        let touches =
+            ["std::fs", "File::open", "File::create", "Mmap"].iter().any(|word| code.contains(word));
         if touches && own != "data" && own != "checkpoint" {
             wrong.push(source.display().to_string());
         }

@@ -1,0 +1,239 @@
+//! A prepared folder, opened.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use alike_ops::Csr;
+use memmap2::Mmap;
+
+use crate::data::catalogue::Catalogue;
+use crate::data::manifest::{Manifest, check_hash};
+use crate::data::read;
+use crate::ids::Vocab;
+use crate::{Error, Result};
+
+/// A prepared data set. Matrices of interactions are users × items, `[U, I]`.
+#[derive(Debug)]
+pub struct Dataset {
+    /// The prepared folder.
+    pub dir: PathBuf,
+    /// Name of the data.
+    pub name: String,
+    /// Content hash, hex: equal hashes mean equal data.
+    pub hash: String,
+    /// How the data were split: `label`, `random`, `leave-one-out` or `temporal`.
+    pub split: String,
+    /// User ids.
+    pub users: Vocab,
+    /// Item ids.
+    pub items: Vocab,
+    /// Training interactions; rows ascend without repeats.
+    pub train: Arc<Csr>,
+    /// Validation interactions.
+    pub valid: Arc<Csr>,
+    /// Test interactions.
+    pub test: Arc<Csr>,
+    /// Features, one entry a modality, in the order in which they were given.
+    pub features: Vec<Features>,
+    /// Given item neighbours.
+    pub knn: Vec<GivenKnn>,
+    /// Titles, images and categories.
+    pub catalogue: Catalogue,
+    manifest: Manifest,
+}
+
+/// Features of one modality, mapped from the disk.
+#[derive(Debug)]
+pub struct Features {
+    /// Name of the modality.
+    pub name: String,
+    /// Values an item `f`.
+    pub dim: usize,
+    /// Whether item `i` has no features, `[I]`.
+    pub missing: Vec<bool>,
+    values: Mmap,
+    hash: String,
+}
+
+/// Item neighbours that were given, not computed.
+#[derive(Debug)]
+pub struct GivenKnn {
+    /// Name of the graph.
+    pub name: String,
+    /// Neighbours an item.
+    pub k: usize,
+    /// Neighbours, `[I, k]`, `u32::MAX` after the last; the item itself may be among them.
+    pub idx: Vec<u32>,
+    /// Their similarities, `[I, k]`.
+    pub cos: Vec<f32>,
+}
+
+impl Features {
+    /// Values, `[I, f]` row after row; zeros where the item has none.
+    pub fn values(&self) -> &[f32] {
+        bytemuck::cast_slice(&self.values)
+    }
+
+    /// Content hash of the values, hex.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+}
+
+impl Dataset {
+    /// Opens a prepared folder. Sizes, version and the manifest's hash are checked, and the content hash of
+    /// everything but the feature values, which are mapped and read when they are used
+    /// ([`Dataset::verify`] checks them too).
+    pub fn open(dir: &Path) -> Result<Self> {
+        let manifest = Manifest::read(dir)?;
+        let in_file = |name: &str| {
+            let path = dir.join(name);
+            move |e: Error| Error::format(path, e.to_string())
+        };
+        let vocab = |what: &str, count: usize| {
+            let name = format!("{what}.offsets");
+            let offsets = numbers::<u64>(&manifest, dir, &name, count + 1)?;
+            let names = manifest.content(dir, &format!("{what}.names"))?;
+            Vocab::from_parts(names, offsets).map_err(in_file(&name))
+        };
+        let (u, i) = (manifest.users, manifest.items);
+        let users = vocab("users", u)?;
+        let items = vocab("items", i)?;
+        let split = |what: &str, nnz: usize| {
+            let name = format!("{what}.idx");
+            let ptr = numbers::<u32>(&manifest, dir, &format!("{what}.ptr"), u + 1)?;
+            let idx = numbers::<u32>(&manifest, dir, &name, nnz)?;
+            let csr = Csr::new(u, i, ptr, idx).map_err(|e| in_file(&name)(e.into()))?;
+            if (0..u).any(|r| csr.row(r).windows(2).any(|w| w[0] >= w[1])) {
+                return Err(in_file(&name)(Error::Data("has a row that does not ascend".into())));
+            }
+            Ok(Arc::new(csr))
+        };
+        let [train, valid, test] = manifest.interactions;
+        let (train, valid, test) = (split("train", train)?, split("valid", valid)?, split("test", test)?);
+        let mut features = Vec::new();
+        for f in &manifest.features {
+            let flags = numbers::<u8>(&manifest, dir, &format!("feature.{}.missing", f.name), i)?;
+            let name = format!("feature.{}.f32", f.name);
+            let entry = manifest.entry(dir, &name)?;
+            if Some(entry.bytes as usize) != i.checked_mul(f.dim).and_then(|n| n.checked_mul(4)) {
+                return Err(in_file(&name)(Error::Data(format!("has not {i} · {} values", f.dim))));
+            }
+            features.push(Features {
+                name: f.name.clone(),
+                dim: f.dim,
+                missing: flags.into_iter().map(|b| b != 0).collect(),
+                values: read::map(&dir.join(&name))?,
+                hash: entry.blake3.clone(),
+            });
+        }
+        let mut knn = Vec::new();
+        for g in &manifest.knn {
+            let len = i.saturating_mul(g.k);
+            let name = format!("knn.{}.idx", g.name);
+            let idx = numbers::<u32>(&manifest, dir, &name, len)?;
+            if idx.iter().any(|&n| n != u32::MAX && n as usize >= i) {
+                return Err(in_file(&name)(Error::Data("names an item that does not exist".into())));
+            }
+            let cos = numbers::<f32>(&manifest, dir, &format!("knn.{}.cos", g.name), len)?;
+            knn.push(GivenKnn { name: g.name.clone(), k: g.k, idx, cos });
+        }
+        let catalogue = if manifest.catalogue {
+            let offsets = numbers::<u64>(&manifest, dir, "catalogue.offsets", 3 * i + 1)?;
+            let text = manifest.content(dir, "catalogue.text")?;
+            let root = manifest.image_root.as_ref().map(PathBuf::from);
+            Catalogue::from_parts(text, offsets, i, root).map_err(in_file("catalogue.text"))?
+        } else {
+            Catalogue::default()
+        };
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            name: manifest.name.clone(),
+            hash: manifest.hash.clone(),
+            split: manifest.split.clone(),
+            users,
+            items,
+            train,
+            valid,
+            test,
+            features,
+            knn,
+            catalogue,
+            manifest,
+        })
+    }
+
+    /// Reads every file again and compares its hash with the manifest.
+    pub fn verify(&self) -> Result<()> {
+        for entry in &self.manifest.files {
+            let path = self.dir.join(&entry.name);
+            self.manifest.entry(&self.dir, &entry.name)?;
+            // An empty file cannot be mapped everywhere.
+            if entry.bytes > 0 {
+                check_hash(&path, &read::map(&path)?, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Title of `item`, if the items file had one.
+    pub fn title(&self, item: u32) -> Option<&str> {
+        self.catalogue.title(item)
+    }
+
+    /// Bytes that `build` makes, kept in `<dir>/cache/<key>.bin`. An entry that is damaged or belongs to another
+    /// key is built again; one that cannot be written (a full disk, a read-only folder) is only not kept.
+    pub fn cached(&self, key: &str, build: &mut dyn FnMut() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+        let plain = !key.is_empty()
+            && key.len() <= 100
+            && !key.starts_with('.')
+            && key.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.+".contains(&c));
+        let file = if plain { key.to_string() } else { blake3::hash(key.as_bytes()).to_hex().to_string() };
+        let path = self.dir.join("cache").join(format!("{file}.bin"));
+        if read::exists(&path) {
+            match read::bytes(&path).map(|content| cache_payload(key, content)) {
+                Ok(Some(payload)) => return Ok(payload),
+                Ok(None) => tracing::warn!(path = %path.display(), "damaged cache entry, built again"),
+                Err(error) => tracing::warn!(%error, "cache entry cannot be read, built again"),
+            }
+        }
+        let payload = build()?;
+        let mut content = Vec::with_capacity(CACHE_HEADER + payload.len());
+        content.extend_from_slice(CACHE_MAGIC);
+        content.extend_from_slice(cache_hash(key, &payload).as_bytes());
+        content.extend_from_slice(&payload);
+        if let Err(error) = read::write_atomic(&path, &content) {
+            tracing::warn!(%error, "cache entry cannot be written");
+        }
+        Ok(payload)
+    }
+}
+
+const CACHE_MAGIC: &[u8; 8] = b"alikec01";
+const CACHE_HEADER: usize = 40;
+
+fn cache_hash(key: &str, payload: &[u8]) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(key.len() as u64).to_le_bytes()).update(key.as_bytes()).update(payload);
+    hasher.finalize()
+}
+
+/// What follows the header, if the header fits it.
+fn cache_payload(key: &str, mut content: Vec<u8>) -> Option<Vec<u8>> {
+    let header = content.get(..CACHE_HEADER)?;
+    if &header[..8] != CACHE_MAGIC || &header[8..] != cache_hash(key, &content[CACHE_HEADER..]).as_bytes() {
+        return None;
+    }
+    content.drain(..CACHE_HEADER);
+    Some(content)
+}
+
+/// An array of `len` numbers, its hash checked.
+fn numbers<T: bytemuck::Pod>(manifest: &Manifest, dir: &Path, name: &str, len: usize) -> Result<Vec<T>> {
+    let values = read::array::<T>(&dir.join(name), &manifest.content(dir, name)?)?;
+    if values.len() != len {
+        let message = format!("has {} values, {len} are expected", values.len());
+        return Err(Error::format(dir.join(name), message));
+    }
+    Ok(values)
+}

@@ -1,0 +1,97 @@
+//! Which interactions stay: no repeats, and at least k of every user and item.
+
+use crate::data::interactions::Log;
+
+/// Rows of a [`Log`] grouped by user, in file order within a user.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// Where each user's rows start, `users + 1` values.
+    pub(crate) ptr: Vec<u32>,
+    /// Rows of the log.
+    pub(crate) rows: Vec<u32>,
+}
+
+impl Kept {
+    /// Rows of `user`.
+    pub(crate) fn of(&self, user: usize) -> &[u32] {
+        &self.rows[self.ptr[user] as usize..self.ptr[user + 1] as usize]
+    }
+
+    fn users(&self) -> usize {
+        self.ptr.len() - 1
+    }
+}
+
+/// Groups the rows by user and keeps of each (user, item) the earliest: by time, then by place in the file.
+pub(crate) fn without_repeats(log: &Log) -> Kept {
+    let mut ptr = vec![0u32; log.users.len() + 1];
+    for &u in &log.user {
+        ptr[u as usize + 1] += 1;
+    }
+    for u in 0..log.users.len() {
+        ptr[u + 1] += ptr[u];
+    }
+    let mut next = ptr.clone();
+    let mut rows = vec![0u32; log.user.len()];
+    for (row, &u) in log.user.iter().enumerate() {
+        rows[next[u as usize] as usize] = row as u32;
+        next[u as usize] += 1;
+    }
+    drop(next);
+
+    let (mut to, mut from) = (0, 0);
+    for u in 0..log.users.len() {
+        let end = ptr[u + 1] as usize;
+        let own = &mut rows[from..end];
+        let key = |r: &u32| log.item[*r as usize];
+        own.sort_unstable_by(|a, b| {
+            key(a).cmp(&key(b)).then(log.time_of(*a).total_cmp(&log.time_of(*b))).then(a.cmp(b))
+        });
+        let mut kept = 0;
+        for i in 0..own.len() {
+            if kept == 0 || key(&own[i]) != key(&own[kept - 1]) {
+                own[kept] = own[i];
+                kept += 1;
+            }
+        }
+        own[..kept].sort_unstable();
+        rows.copy_within(from..from + kept, to);
+        from = end;
+        to += kept;
+        ptr[u + 1] = to as u32;
+    }
+    rows.truncate(to);
+    Kept { ptr, rows }
+}
+
+/// Drops users and items with fewer than `k` interactions until none is left.
+pub(crate) fn k_core(log: &Log, mut kept: Kept, k: usize) -> Kept {
+    loop {
+        let mut of_item = vec![0u32; log.items.len()];
+        for &r in &kept.rows {
+            of_item[log.item[r as usize] as usize] += 1;
+        }
+        let before = kept.rows.len();
+        let (mut to, mut from) = (0, 0);
+        for u in 0..kept.users() {
+            let end = kept.ptr[u + 1] as usize;
+            let start = to;
+            for at in from..end {
+                let row = kept.rows[at];
+                if of_item[log.item[row as usize] as usize] as usize >= k {
+                    kept.rows[to] = row;
+                    to += 1;
+                }
+            }
+            if to - start < k {
+                to = start;
+            }
+            from = end;
+            kept.ptr[u + 1] = to as u32;
+        }
+        kept.rows.truncate(to);
+        if to == before {
+            return kept;
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The description of a prepared folder, see `docs/formats.md`.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::read::{self, FileEntry};
+use crate::{Error, Result};
+
+/// File that makes a folder a prepared one.
+pub(crate) const MANIFEST: &str = "manifest.json";
+/// Value of `format`.
+pub(crate) const FORMAT: &str = "alike-data";
+/// Version that is written and read.
+pub(crate) const VERSION: u32 = 1;
+
+/// Content of `manifest.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub(crate) format: String,
+    pub(crate) version: u32,
+    /// See [`Manifest::content_hash`].
+    pub(crate) hash: String,
+    pub(crate) name: String,
+    pub(crate) split: String,
+    pub(crate) seed: Option<u64>,
+    pub(crate) users: usize,
+    pub(crate) items: usize,
+    /// Interactions of train, valid, test.
+    pub(crate) interactions: [usize; 3],
+    pub(crate) features: Vec<FeatureEntry>,
+    pub(crate) knn: Vec<KnnEntry>,
+    pub(crate) catalogue: bool,
+    /// Folder of the items file; no part of the content.
+    #[serde(default)]
+    pub(crate) image_root: Option<String>,
+    /// All files but the manifest.
+    pub(crate) files: Vec<FileEntry>,
+}
+
+/// A modality.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FeatureEntry {
+    pub(crate) name: String,
+    pub(crate) dim: usize,
+}
+
+/// A given graph.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct KnnEntry {
+    pub(crate) name: String,
+    pub(crate) k: usize,
+}
+
+impl Manifest {
+    /// blake3 over the manifest as compact JSON with an empty `hash` and no `image_root`: it holds the hash of
+    /// every file, so it covers all content, but not where the sources were.
+    pub(crate) fn content_hash(&self) -> String {
+        let plain = Self { hash: String::new(), image_root: None, ..self.clone() };
+        let text = serde_json::to_vec(&plain).expect("a manifest has only text and numbers");
+        blake3::hash(&text).to_hex().to_string()
+    }
+
+    /// Reads and checks the manifest of `dir`.
+    pub(crate) fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(MANIFEST);
+        if !read::exists(&path) {
+            let message = if dir.is_dir() {
+                "is no prepared folder (it has no manifest.json); `alike prepare` makes one"
+            } else {
+                "no such folder; `alike prepare` makes one"
+            };
+            return Err(Error::format(dir, message));
+        }
+        #[derive(Deserialize)]
+        struct Kind {
+            format: String,
+            version: u32,
+        }
+        let content = read::bytes(&path)?;
+        let foreign = |e: serde_json::Error| Error::format(&path, format!("is no manifest of ours: {e}"));
+        let kind: Kind = serde_json::from_slice(&content).map_err(foreign)?;
+        if kind.format != FORMAT {
+            let message = format!("has the format `{}`; `{FORMAT}` is expected", kind.format);
+            return Err(Error::format(&path, message));
+        }
+        if kind.version != VERSION {
+            let message = format!(
+                "has version {}, this program reads version {VERSION}; prepare the data again",
+                kind.version
+            );
+            return Err(Error::format(&path, message));
+        }
+        let manifest: Self = serde_json::from_slice(&content).map_err(foreign)?;
+        if manifest.content_hash() != manifest.hash {
+            return Err(Error::format(&path, "was changed (its hash differs); prepare the data again"));
+        }
+        Ok(manifest)
+    }
+
+    /// Entry of a file, which must be there with its size.
+    pub(crate) fn entry(&self, dir: &Path, name: &str) -> Result<&FileEntry> {
+        let path = dir.join(name);
+        let entry = self.files.iter().find(|f| f.name == name);
+        let entry = entry.ok_or_else(|| Error::format(&path, "is not in the manifest"))?;
+        let found = read::size(&path)?;
+        if found != entry.bytes {
+            let message =
+                format!("has {found} bytes, the manifest says {}; prepare the data again", entry.bytes);
+            return Err(Error::format(&path, message));
+        }
+        Ok(entry)
+    }
+
+    /// Content of a file, its hash checked.
+    pub(crate) fn content(&self, dir: &Path, name: &str) -> Result<Vec<u8>> {
+        let entry = self.entry(dir, name)?;
+        let path = dir.join(name);
+        let content = read::bytes(&path)?;
+        check_hash(&path, &content, entry)?;
+        Ok(content)
+    }
+}
+
+/// An error unless `content` has the hash of `entry`.
+pub(crate) fn check_hash(path: &Path, content: &[u8], entry: &FileEntry) -> Result<()> {
+    if blake3::hash(content).to_hex().as_str() == entry.blake3 {
+        return Ok(());
+    }
+    Err(Error::format(path, "is damaged (its hash differs from the manifest); prepare the data again"))
+}
