@@ -1,367 +1,273 @@
-//! Full ranking: score every item for a block of users, mask, keep the best `k`. Nothing `U × I` is ever held: a
-//! task scores a few users against a chunk of the items and keeps candidates above its threshold.
+//! The best items of each user, without a users × items matrix.
 //!
-//! Lists fall by score; equal scores rise by item. NaN and −∞ are never returned; a list that runs out of items is
-//! padded by `u32::MAX` and −∞. The result does not depend on the number of threads.
+//! Users go in blocks, items in panels; a user's scores are looked at only where they are above the worst score that
+//! is still wanted, and those few are kept until there are enough to throw the worse ones away again.
 
 use rayon::prelude::*;
 
 use crate::Csr;
-use crate::linear::product;
-use crate::simd::{dispatch, mul_add};
+use crate::score::{COLS, Formula, Packed, ROWS, Sweep};
 
-/// Items that must not be returned, `U × I`, rows ascending.
+/// Items that a user must not be given. Row `u` of a pattern lists the items of user `u`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Masks<'a> {
-    /// Usually the train interactions.
+    /// Items that the user knows, `U × I`.
     pub seen: Option<&'a Csr>,
-    /// Further ones.
+    /// More items to leave out, `U × I`.
     pub also: Option<&'a Csr>,
 }
 
-/// The best items of each asked user.
-#[derive(Debug, Clone, Default, PartialEq)]
+impl Masks<'_> {
+    /// Writes the masked items of `user`, in ascending order, into `list`.
+    fn list(&self, user: u32, list: &mut Vec<u32>) {
+        list.clear();
+        for mask in [self.seen, self.also].into_iter().flatten() {
+            list.extend_from_slice(mask.row(user as usize));
+        }
+        if !list.is_sorted() {
+            list.sort_unstable();
+        }
+    }
+}
+
+/// The `k` best items of each asked row, best first; equal scores by lower item; NaN comes last.
+#[derive(Debug, Clone, PartialEq)]
 pub struct TopK {
-    /// Places a list.
+    /// Places a row.
     pub k: usize,
-    /// Items, `rows × k`.
+    /// Items, `rows × k`; `u32::MAX` where a row has fewer than `k` items to give.
     pub items: Vec<u32>,
-    /// Their scores, `rows × k`.
+    /// Scores, `rows × k`; -∞ where there is no item.
     pub scores: Vec<f32>,
 }
 
-/// Users a task ranks at a time, and items a chunk.
-const USERS: usize = 32;
-const CHUNK: usize = 2048;
-/// Items a panel.
-const LANES: usize = 16;
+impl TopK {
+    fn empty(rows: usize, k: usize) -> Self {
+        Self { k, items: vec![u32::MAX; rows * k], scores: vec![f32::NEG_INFINITY; rows * k] }
+    }
 
-/// The best `k` of a stream of scores, items rising.
-#[derive(Debug, Clone)]
-pub(crate) struct Best {
-    k: usize,
-    threshold: f32,
-    list: Vec<(f32, u32)>,
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.items.len().checked_div(self.k).unwrap_or(0)
+    }
+
+    /// Items and scores of row `r`, best first, without the empty places.
+    pub fn row(&self, r: usize) -> (&[u32], &[f32]) {
+        let span = r * self.k..(r + 1) * self.k;
+        let n = self.items[span.clone()].partition_point(|&i| i != u32::MAX);
+        (&self.items[span.clone()][..n], &self.scores[span][..n])
+    }
 }
 
-fn order(a: &(f32, u32), b: &(f32, u32)) -> std::cmp::Ordering {
-    b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
+/// Score `users[u] · items[i]` and top `k`: `users [U, dim]`, `items [I, dim]`, for the users `rows`.
+///
+/// Panics when a length is not a multiple of `dim` or a row is not below `U`.
+pub fn top_k_dot(users: &[f32], items: &[f32], dim: usize, rows: &[u32], mask: &Masks<'_>, k: usize) -> TopK {
+    search(&Search { users, items, dim, scale: None, formula: Formula::Dot }, rows, k, |u, list| {
+        mask.list(u, list);
+    })
+}
+
+/// Score `w · ReLU(a[u] + b[i])` and top `k`: `a [U, h]` with the bias, `b [I, h]`, `w [h]`, for the users `rows`.
+///
+/// Panics when a length is not a multiple of `h` or a row is not below `U`.
+pub fn top_k_pair_mlp(a: &[f32], b: &[f32], w: &[f32], rows: &[u32], mask: &Masks<'_>, k: usize) -> TopK {
+    let search_ = Search { users: a, items: b, dim: w.len(), scale: None, formula: Formula::PairMlp(w) };
+    search(&search_, rows, k, |u, list| mask.list(u, list))
+}
+
+/// The same `scores [I]` for each of the users `rows`; only the masks differ.
+pub fn top_k_static(scores: &[f32], rows: &[u32], mask: &Masks<'_>, k: usize) -> TopK {
+    let mut order: Vec<u64> = (0u32..).zip(scores).map(|(i, &s)| key(s, i)).collect();
+    order.par_sort_unstable_by(|a, b| b.cmp(a));
+    let mut top = TopK::empty(rows.len(), k);
+    if k > 0 {
+        top.items.par_chunks_mut(k).zip(top.scores.par_chunks_mut(k)).zip(rows).for_each_init(
+            Vec::new,
+            |list, ((items, out), &u)| {
+                mask.list(u, list);
+                let left = order.iter().filter(|&&key| list.binary_search(&item_of(key)).is_err());
+                for ((item, score), &key) in items.iter_mut().zip(out).zip(left) {
+                    (*item, *score) = (item_of(key), score_of(key));
+                }
+            },
+        );
+    }
+    top
+}
+
+/// The scores `user · items[i]` of one user: `user [dim]`, `items [I, dim]`. The same bits as [`top_k_dot`] ranks by.
+pub fn scores_dot(user: &[f32], items: &[f32], dim: usize) -> Vec<f32> {
+    assert_eq!(user.len(), dim, "the user's vector has dim values");
+    all_scores(user, items, dim, Formula::Dot)
+}
+
+/// The scores `w · ReLU(a + b[i])` of one user: `a [h]`, `b [I, h]`, `w [h]`. The same bits as [`top_k_pair_mlp`]
+/// ranks by.
+pub fn scores_pair_mlp(a: &[f32], b: &[f32], w: &[f32]) -> Vec<f32> {
+    assert_eq!(a.len(), w.len(), "the user's vector has h values");
+    all_scores(a, b, w.len(), Formula::PairMlp(w))
+}
+
+fn all_scores(user: &[f32], items: &[f32], dim: usize, formula: Formula<'_>) -> Vec<f32> {
+    let count = count(items, dim);
+    let packed = Packed::new(items, dim, count, COLS, None, |i| i);
+    Sweep::new(formula, dim).row(user, &packed, count)
+}
+
+fn count(x: &[f32], dim: usize) -> usize {
+    assert!(dim > 0 && x.len().is_multiple_of(dim), "rows of {dim} values, not {} values", x.len());
+    x.len() / dim
+}
+
+/// What is searched: `users [U, dim]`, `items [I, dim]`, both multiplied row by row by `scale` where given.
+pub(crate) struct Search<'a> {
+    pub(crate) users: &'a [f32],
+    pub(crate) items: &'a [f32],
+    pub(crate) dim: usize,
+    pub(crate) scale: Option<&'a [f32]>,
+    pub(crate) formula: Formula<'a>,
+}
+
+/// The `k` best items of each of the users `rows`, but those that `masked` writes, ascending, into the list.
+pub(crate) fn search(
+    search: &Search<'_>,
+    rows: &[u32],
+    k: usize,
+    masked: impl Fn(u32, &mut Vec<u32>) + Sync,
+) -> TopK {
+    let Search { users, items, dim, scale, formula } = *search;
+    let (user_count, item_count) = (count(users, dim), count(items, dim));
+    assert!(rows.iter().all(|&u| (u as usize) < user_count), "every row is one of {user_count} users");
+    let mut top = TopK::empty(rows.len(), k);
+    if k == 0 || item_count == 0 {
+        return top;
+    }
+    let packed = Packed::new(items, dim, item_count, COLS, scale, |i| i);
+    // Enough blocks for many threads, and enough users in each to make reading the items worth it.
+    let block = (rows.len() / 16).next_multiple_of(ROWS).clamp(ROWS, 16 * ROWS);
+    let parts = top.items.par_chunks_mut(block * k).zip(top.scores.par_chunks_mut(block * k));
+    parts.zip(rows.par_chunks(block)).for_each(|((items, scores), rows)| {
+        let users = Packed::new(users, dim, rows.len(), ROWS, scale, |i| rows[i] as usize);
+        let mut best: Vec<Best> = rows.iter().map(|&u| Best::new(u, k, &masked)).collect();
+        let mut limits = vec![[f32::INFINITY; ROWS]; users.groups()];
+        limits.as_flattened_mut()[..rows.len()].fill(f32::NEG_INFINITY);
+        let sweep = Sweep::new(formula, dim);
+        sweep.run(&users, &packed, &mut limits, |group, panel, tile, hits, limits| {
+            let first = panel * COLS;
+            let valid = u64::MAX >> (64 - COLS.min(item_count - first));
+            for r in 0..ROWS {
+                let mut left = hits[r] & valid;
+                while left != 0 {
+                    let c = left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    let best = &mut best[group * ROWS + r];
+                    best.offer((first + c) as u32, tile[r * COLS + c], &mut limits[r]);
+                }
+            }
+        });
+        for (at, mut best) in best.into_iter().enumerate() {
+            if best.keys.len() < k {
+                // Fewer than k finite scores: -∞, NaN and the end of the catalogue need a look at every item.
+                best.start_again();
+                let row = users.row(at);
+                for (i, score) in (0u32..).zip(sweep.row(&row, &packed, item_count)) {
+                    best.keep(i, score);
+                }
+            }
+            let span = at * k..(at + 1) * k;
+            for ((item, score), key) in
+                items[span.clone()].iter_mut().zip(&mut scores[span]).zip(best.sorted())
+            {
+                (*item, *score) = (item_of(key), score_of(key));
+            }
+        }
+    });
+    top
+}
+
+/// The best items of one user so far.
+struct Best {
+    k: usize,
+    /// At least the `k` best of what was offered, in no order.
+    keys: Vec<u64>,
+    /// Items to leave out, ascending.
+    masked: Vec<u32>,
+    /// The first of `masked` that is not below the items offered so far.
+    next: usize,
 }
 
 impl Best {
-    pub(crate) fn new(k: usize) -> Self {
-        Self { k, threshold: f32::NEG_INFINITY, list: Vec::with_capacity(2 * k + LANES) }
+    fn new(user: u32, k: usize, masked: &impl Fn(u32, &mut Vec<u32>)) -> Self {
+        let mut list = Vec::new();
+        masked(user, &mut list);
+        Self { k, keys: Vec::new(), masked: list, next: 0 }
     }
 
-    fn shrink(&mut self) {
-        if self.list.len() > self.k && self.k > 0 {
-            self.list.select_nth_unstable_by(self.k - 1, order);
-            self.list.truncate(self.k);
-            self.threshold = self.list[self.k - 1].0;
+    fn start_again(&mut self) {
+        self.keys.clear();
+        self.next = 0;
+    }
+
+    /// Takes an item unless it is masked. Items come in ascending order.
+    #[inline]
+    fn keep(&mut self, item: u32, score: f32) {
+        while self.masked.get(self.next).is_some_and(|&m| m < item) {
+            self.next += 1;
+        }
+        if self.masked.get(self.next) != Some(&item) {
+            self.keys.push(key(score, item));
         }
     }
 
-    /// Writes the list and starts anew.
-    pub(crate) fn finish(&mut self, items: &mut [u32], scores: &mut [f32]) {
-        self.shrink();
-        // −0 and 0 are equal scores: make them the same bits before ordering by bits.
-        self.list.sort_unstable_by(order);
-        items.fill(u32::MAX);
-        scores.fill(f32::NEG_INFINITY);
-        for ((score, item), (i, s)) in self.list.drain(..).zip(items.iter_mut().zip(scores)) {
-            (*i, *s) = (item, score);
-        }
-        self.threshold = f32::NEG_INFINITY;
-    }
-}
-
-#[inline(always)]
-fn offer_body<const F: bool>(best: &mut Best, scores: &[f32], first: u32) {
-    let (chunks, rest) = scores.as_chunks::<LANES>();
-    for (c, chunk) in chunks.iter().enumerate() {
-        let mut above = 0u32;
-        for t in 0..LANES {
-            above |= u32::from(chunk[t] > best.threshold) << t;
-        }
-        while above != 0 {
-            let t = above.trailing_zeros();
-            above &= above - 1;
-            // + 0 turns −0 into 0, so that equal scores have equal bits.
-            best.list.push((chunk[t as usize] + 0.0, first + (c * LANES) as u32 + t));
-        }
-        if best.list.len() >= 2 * best.k {
-            best.shrink();
-        }
-    }
-    for (t, &v) in rest.iter().enumerate() {
-        if v > best.threshold {
-            best.list.push((v + 0.0, first + (chunks.len() * LANES + t) as u32));
-        }
-    }
-}
-
-dispatch! {
-    /// Takes the scores of items `first..` into account.
-    pub(crate) fn offer = offer_body(best: &mut Best, scores: &[f32], first: u32)
-}
-
-fn mask(scores: &mut [f32], first: usize, masks: &Masks<'_>, user: u32) {
-    let end = first + scores.len();
-    for csr in [masks.seen, masks.also].into_iter().flatten() {
-        let row = csr.row(user as usize);
-        let from = row.partition_point(|&i| (i as usize) < first);
-        for &i in row[from..].iter().take_while(|&&i| (i as usize) < end) {
-            scores[i as usize - first] = f32::NEG_INFINITY;
-        }
-    }
-}
-
-/// Ranks with scores from `score(users, first item, items, out [users, items])`.
-fn rank(
-    rows: &[u32],
-    items: usize,
-    masks: &Masks<'_>,
-    k: usize,
-    score: impl Fn(&[u32], usize, usize, &mut [f32]) + Sync,
-) -> TopK {
-    let mut out = TopK { k, items: vec![0; rows.len() * k], scores: vec![0.0; rows.len() * k] };
-    if k == 0 {
-        return out;
-    }
-    let lists = out.items.par_chunks_mut(USERS * k).zip(out.scores.par_chunks_mut(USERS * k));
-    lists.zip(rows.par_chunks(USERS)).for_each_init(
-        || (vec![0f32; USERS * CHUNK], vec![Best::new(k); USERS]),
-        |(buffer, best), ((top_items, top_scores), users)| {
-            for first in (0..items).step_by(CHUNK) {
-                let n = CHUNK.min(items - first);
-                let buffer = &mut buffer[..users.len() * n];
-                score(users, first, n, buffer);
-                for ((scores, &user), best) in buffer.chunks_exact_mut(n).zip(users).zip(&mut *best) {
-                    mask(scores, first, masks, user);
-                    offer(best, scores, first as u32);
-                }
-            }
-            let lists = top_items.chunks_exact_mut(k).zip(top_scores.chunks_exact_mut(k));
-            for ((items, scores), best) in lists.zip(best) {
-                best.finish(items, scores);
-            }
-        },
-    );
-    out
-}
-
-/// Best items by `users[u] · items[i]`: `users [U, dim]`, `items [I, dim]`, for the users `rows`.
-pub fn top_k_dot(
-    users: &[f32],
-    items: &[f32],
-    dim: usize,
-    rows: &[u32],
-    masks: &Masks<'_>,
-    k: usize,
-) -> TopK {
-    let count = items.len().checked_div(dim).unwrap_or(0);
-    let strides = [dim as isize, 1];
-    rank(rows, count, masks, k, |asked, first, n, out| {
-        let mut gathered = [0f32; USERS * 256];
-        let block: &[f32];
-        let mut large = Vec::new();
-        let own = if asked.len() * dim <= gathered.len() {
-            &mut gathered[..asked.len() * dim]
-        } else {
-            large.resize(asked.len() * dim, 0.0);
-            &mut large[..]
-        };
-        for (row, &u) in own.chunks_exact_mut(dim).zip(asked) {
-            row.copy_from_slice(&users[u as usize * dim..(u as usize + 1) * dim]);
-        }
-        block = own;
-        product(
-            asked.len(),
-            n,
-            dim,
-            out,
-            false,
-            (block, strides),
-            (&items[first * dim..(first + n) * dim], [1, dim as isize]),
-        );
-    })
-}
-
-#[inline(always)]
-fn pair_tile<const F: bool, const M: usize>(
-    a: [&[f32]; M],
-    panel: &[[f32; LANES]],
-    w: &[f32],
-) -> [[f32; LANES]; M] {
-    let mut acc = [[0f32; LANES]; M];
-    for (k, (b, &w)) in panel.iter().zip(w).enumerate() {
-        for m in 0..M {
-            let v = a[m][k];
-            for t in 0..LANES {
-                acc[m][t] = mul_add::<F>(w, (v + b[t]).max(0.0), acc[m][t]);
+    /// Takes an item of a score above `limit`, and raises the limit when enough have come. An item that equals the
+    /// limit comes after those that made it, so it has no place.
+    #[inline]
+    fn offer(&mut self, item: u32, score: f32, limit: &mut f32) {
+        if score > *limit {
+            self.keep(item, score);
+            if self.keys.len() >= self.k + self.k.clamp(32, 256) {
+                self.cut();
+                *limit = score_of(self.keys[self.k - 1]);
             }
         }
     }
-    acc
-}
 
-#[inline(always)]
-fn pair_scores_body<const F: bool>(
-    a: &[f32],
-    panels: &[f32],
-    w: &[f32],
-    asked: &[u32],
-    n: usize,
-    out: &mut [f32],
-) {
-    let h = w.len();
-    let row = |u: u32| &a[u as usize * h..(u as usize + 1) * h];
-    let (columns, _) = panels.as_chunks::<LANES>();
-    for (p, panel) in columns.chunks_exact(h).enumerate().take(n.div_ceil(LANES)) {
-        let here = LANES.min(n - p * LANES);
-        let mut at = 0;
-        while at < asked.len() {
-            let mut keep = |m: usize, s: &[f32; LANES]| {
-                let from = (at + m) * n + p * LANES;
-                out[from..from + here].copy_from_slice(&s[..here]);
-            };
-            if asked.len() - at >= 8 {
-                let s = pair_tile::<F, 8>(std::array::from_fn(|m| row(asked[at + m])), panel, w);
-                (0..8).for_each(|m| keep(m, &s[m]));
-                at += 8;
-            } else {
-                let s = pair_tile::<F, 1>([row(asked[at])], panel, w);
-                keep(0, &s[0]);
-                at += 1;
-            }
-        }
-    }
-}
-
-dispatch! {
-    fn pair_scores = pair_scores_body(a: &[f32], panels: &[f32], w: &[f32], asked: &[u32], n: usize, out: &mut [f32])
-}
-
-/// Best items by `w · ReLU(a[u] + b[i])`: `a [U, h]` with the bias in it, `b [I, h]`, `w [h]`.
-pub fn top_k_pair_mlp(a: &[f32], b: &[f32], w: &[f32], rows: &[u32], masks: &Masks<'_>, k: usize) -> TopK {
-    let h = w.len();
-    let count = b.len().checked_div(h).unwrap_or(0);
-    // Sixteen items' hidden values side by side, hidden unit by hidden unit.
-    let mut panels = vec![0f32; count.div_ceil(LANES) * LANES * h];
-    for (i, row) in b.chunks_exact(h.max(1)).enumerate() {
-        for (j, v) in row.iter().enumerate() {
-            panels[(i / LANES * h + j) * LANES + i % LANES] = *v;
-        }
-    }
-    rank(rows, count, masks, k, |asked, first, n, out| {
-        pair_scores(a, &panels[first * h..], w, asked, n, out);
-    })
-}
-
-/// Best items by the same `scores [I]` for every user.
-pub fn top_k_static(scores: &[f32], rows: &[u32], masks: &Masks<'_>, k: usize) -> TopK {
-    rank(rows, scores.len(), masks, k, |asked, first, n, out| {
-        for row in out.chunks_exact_mut(n).take(asked.len()) {
-            row.copy_from_slice(&scores[first..first + n]);
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Sorts everything.
-    fn naive(score: impl Fn(u32, u32) -> f32, rows: &[u32], items: u32, masks: &Masks<'_>, k: usize) -> TopK {
-        let mut out = TopK { k, ..TopK::default() };
-        for &u in rows {
-            let hidden = |i: &u32| {
-                [masks.seen, masks.also].into_iter().flatten().any(|m| m.row(u as usize).contains(i))
-            };
-            let mut all: Vec<(f32, u32)> = (0..items)
-                .filter(|i| !hidden(i))
-                .map(|i| (score(u, i), i))
-                .filter(|s| !s.0.is_nan())
-                .collect();
-            all.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap().then(a.1.cmp(&b.1)));
-            all.resize(k.max(all.len()), (f32::NEG_INFINITY, u32::MAX));
-            out.items.extend(all[..k].iter().map(|s| s.1));
-            out.scores.extend(all[..k].iter().map(|s| s.0));
-        }
-        out
-    }
-
-    fn csr(rows: Vec<Vec<u32>>, cols: usize) -> Csr {
-        let rows: Vec<Vec<u32>> = rows
-            .into_iter()
-            .map(|mut r| {
-                r.sort_unstable();
-                r.dedup();
-                r
-            })
-            .collect();
-        Csr::from_rows(cols, &rows).unwrap()
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn rankings_match_a_full_sort(
-            (items, k) in (1usize..60, 0usize..70),
-            seed in 0u64..1000,
-            seen in prop::collection::vec(prop::collection::vec(0u32..60, 0..40), 40),
-        ) {
-            // Whole numbers: scores are exact and tie often.
-            let value = |n: u64| ((n.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ seed.wrapping_mul(0xD1B5)) >> 40) % 5;
-            let users = 40usize;
-            let a: Vec<f32> = (0..users * 3).map(|n| value(n as u64) as f32 - 2.0).collect();
-            let b: Vec<f32> = (0..items * 3).map(|n| value(n as u64 + 999) as f32 - 2.0).collect();
-            let w = [1.0f32, -2.0, 0.5];
-            let seen: Vec<Vec<u32>> =
-                seen.into_iter().map(|r| r.into_iter().filter(|&i| (i as usize) < items).collect()).collect();
-            let also = csr(seen.iter().rev().cloned().collect(), items);
-            let seen = csr(seen, items);
-            let masks = Masks { seen: Some(&seen), also: Some(&also) };
-            let rows: Vec<u32> = (0..users as u32).rev().chain([3, 3]).collect();
-            let at = |m: &[f32], r: u32| -> [f32; 3] { m[r as usize * 3..][..3].try_into().unwrap() };
-            let dot = |u: u32, i: u32| at(&a, u).iter().zip(at(&b, i)).map(|(x, y)| x * y).sum::<f32>();
-            let pair = |u: u32, i: u32| -> f32 {
-                (0..3).map(|k| w[k] * (at(&a, u)[k] + at(&b, i)[k]).max(0.0)).sum()
-            };
-            let n = items as u32;
-            prop_assert_eq!(top_k_dot(&a, &b, 3, &rows, &masks, k), naive(dot, &rows, n, &masks, k));
-            prop_assert_eq!(top_k_pair_mlp(&a, &b, &w, &rows, &masks, k), naive(pair, &rows, n, &masks, k));
-            let fixed: Vec<f32> = (0..items).map(|i| b[i * 3]).collect();
-            let score = |_: u32, i: u32| fixed[i as usize];
-            prop_assert_eq!(top_k_static(&fixed, &rows, &masks, k), naive(score, &rows, n, &masks, k));
+    /// Throws away all but the `k` best; the worst of them is then the last.
+    fn cut(&mut self) {
+        if self.keys.len() > self.k {
+            self.keys.select_nth_unstable_by(self.k - 1, |a, b| b.cmp(a));
+            self.keys.truncate(self.k);
         }
     }
 
-    #[test]
-    fn chunks_and_threads_change_nothing_and_nan_is_never_returned() {
-        let (users, items, dim) = (70usize, 5000usize, 16usize);
-        let value = |n: usize| ((n * 2_654_435_761) % 1_000_003) as f32 / 1e6 - 0.5;
-        let a: Vec<f32> = (0..users * dim).map(value).collect();
-        let mut b: Vec<f32> = (0..items * dim).map(|n| value(n + 17)).collect();
-        b[100 * dim] = f32::NAN;
-        let rows: Vec<u32> = (0..users as u32).collect();
-        let with = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| top_k_dot(&a, &b, dim, &rows, &Masks::default(), 50))
-        };
-        let one = with(1);
-        assert!(!one.items.contains(&100));
-        assert!(one == with(3));
-        let exact = |u: usize, i: usize| -> f64 {
-            (0..dim).map(|k| f64::from(a[u * dim + k]) * f64::from(b[i * dim + k])).sum()
-        };
-        for u in 0..users {
-            let list = &one.items[u * 50..(u + 1) * 50];
-            let last = exact(u, list[49] as usize);
-            let above = (0..items).filter(|&i| exact(u, i) > last + 1e-5).count();
-            assert!(above < 50, "{above} items score above the last of the list");
-        }
+    fn sorted(mut self) -> Vec<u64> {
+        self.cut();
+        self.keys.sort_unstable_by(|a, b| b.cmp(a));
+        self.keys
+    }
+}
+
+/// One number that is larger for a better place: score, then lower item. NaN is below everything, -0 equals 0.
+#[inline]
+fn key(score: f32, item: u32) -> u64 {
+    let bits = (score + 0.0).to_bits();
+    let order = match score {
+        s if s.is_nan() => 0,
+        _ if bits >> 31 == 1 => !bits,
+        _ => bits | 1 << 31,
+    };
+    u64::from(order) << 32 | u64::from(!item)
+}
+
+fn item_of(key: u64) -> u32 {
+    !(key as u32)
+}
+
+fn score_of(key: u64) -> f32 {
+    match (key >> 32) as u32 {
+        0 => f32::NAN,
+        order if order >> 31 == 1 => f32::from_bits(order & !(1 << 31)),
+        order => f32::from_bits(!order),
     }
 }
