@@ -98,16 +98,28 @@ impl Error {
 
     /// A format error of `path`, without a line.
     pub fn format(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
-        Self::Format { path: path.as_ref().to_path_buf(), line: None, message: message.into() }
+        Self::Format { path: path.as_ref().to_path_buf(), line: None, message: one_line(message.into()) }
     }
 
     /// A format error of `path` at `line` (from 1).
     pub fn format_at(path: impl AsRef<Path>, line: u64, message: impl Into<String>) -> Self {
-        Self::Format { path: path.as_ref().to_path_buf(), line: Some(line), message: message.into() }
+        Self::Format {
+            path: path.as_ref().to_path_buf(),
+            line: Some(line),
+            message: one_line(message.into()),
+        }
     }
 
     /// A damaged or foreign checkpoint at `path`.
     pub fn checkpoint(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Self::Checkpoint { path: path.as_ref().to_path_buf(), message: message.into() }
+    }
+}
+
+/// Ids and texts from files may hold line ends; a message never does.
+fn one_line(message: String) -> String {
+    match message.contains(char::is_control) {
+        true => message.replace(char::is_control, " "),
+        false => message,
     }
 }

@@ -77,6 +77,7 @@ pub(crate) fn read_text(
 
     let mut rows = csv::ReaderBuilder::new()
         .has_headers(false)
+        .flexible(true)
         .delimiter(delimiter)
         .quoting(delimiter != b'\t')
         .buffer_capacity(1 << 20)
@@ -208,10 +209,6 @@ fn csv_error(path: &Path, error: csv::Error) -> Error {
     let line = error.position().map(|p| p.line() + 1);
     match error.into_kind() {
         csv::ErrorKind::Io(e) => Error::io(path, e),
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            let message = format!("{len} columns, the line before has {expected_len}");
-            Error::Format { path: path.to_path_buf(), line, message }
-        }
         other => Error::Format { path: path.to_path_buf(), line, message: format!("{other:?}") },
     }
 }
