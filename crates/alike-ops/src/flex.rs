@@ -14,7 +14,12 @@ pub(crate) fn slice(t: &FloatTensor<Flex>) -> &[f32] {
 pub(crate) fn dense(rows: usize, cols: usize, fill: impl FnOnce(&mut [f32])) -> FloatTensor<Flex> {
     let mut out = vec![0f32; rows * cols];
     fill(&mut out);
-    FlexTensor::from_data(TensorData::new(out, [rows, cols]))
+    matrix(out, rows, cols)
+}
+
+/// A `[rows, cols]` tensor of `values`.
+pub(crate) fn matrix(values: Vec<f32>, rows: usize, cols: usize) -> FloatTensor<Flex> {
+    FlexTensor::from_data(TensorData::new(values, [rows, cols]))
 }
 
 /// A `[n]` tensor.
