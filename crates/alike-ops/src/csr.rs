@@ -1,6 +1,6 @@
 //! Compressed sparse rows: the pattern only, values live apart.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use crate::OpsError;
 use crate::nsim::Plan;
@@ -14,7 +14,7 @@ pub struct Csr {
     ptr: Vec<u32>,
     idx: Vec<u32>,
     transposed: OnceLock<Transposed>,
-    plan: OnceLock<Arc<Plan>>,
+    plan: OnceLock<Plan>,
 }
 
 /// The same entries sorted by column; within a column in storage order.
@@ -135,7 +135,7 @@ impl Csr {
     }
 
     /// How neighbour similarity cuts its work, computed once and kept.
-    pub(crate) fn similarity_plan(&self, make: impl FnOnce() -> Arc<Plan>) -> Arc<Plan> {
-        self.plan.get_or_init(make).clone()
+    pub(crate) fn similarity_plan(&self) -> &Plan {
+        self.plan.get_or_init(|| Plan::new(self))
     }
 }

@@ -2,28 +2,41 @@
 
 mod adam;
 mod bpr;
+#[cfg(test)]
+mod check;
 mod csr;
+mod dense;
 mod error;
+mod extension;
+mod fixed;
 mod flex;
 mod knn;
+mod lanes;
 mod linear;
 mod nsim;
 mod pair_mlp;
 mod project;
 mod score;
+mod scratch;
 mod simd;
-mod sparse;
+mod softmax;
+mod spmm;
+mod spmm_kernel;
 mod topk;
 mod touched;
 
 pub use adam::{Adam, AdamState, adam_step};
 pub use bpr::{Triples, bpr_dot, bpr_dot_l2, l2_rows};
 pub use csr::{Csr, Transposed};
+pub use dense::Dense;
 pub use error::OpsError;
+pub use extension::{Operator, Operators};
+pub use fixed::{FixedSparse, add_propagated, propagate_mean, spmm_fixed};
 pub use knn::{Knn, knn_cosine};
 pub use linear::{Activation, linear};
 pub use nsim::neighbor_similarity;
 pub use pair_mlp::bpr_pair_mlp;
 pub use project::{FrozenFeatures, project};
-pub use sparse::{FixedSparse, add_propagated, propagate_mean, spmm, spmm_fixed};
+pub use softmax::segment_softmax;
+pub use spmm::spmm;
 pub use topk::{Masks, TopK, scores_dot, scores_pair_mlp, top_k_dot, top_k_pair_mlp, top_k_static};

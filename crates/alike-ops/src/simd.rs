@@ -16,23 +16,27 @@ pub(crate) enum Level {
 /// The best level of this processor.
 pub(crate) fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
-    *LEVEL.get_or_init(|| {
-        #[cfg(target_arch = "x86_64")]
-        {
-            let fma = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            let wide = is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl");
-            if fma && wide {
-                return Level::Avx512;
-            }
-            if fma {
-                return Level::Avx2;
-            }
+    *LEVEL.get_or_init(|| *levels().last().expect("the portable level is always there"))
+}
+
+/// Every level that this processor runs, slowest first.
+pub(crate) fn levels() -> Vec<Level> {
+    let mut levels = vec![Level::Portable];
+    #[cfg(target_arch = "x86_64")]
+    {
+        let fma = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let wide = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl");
+        if fma {
+            levels.push(Level::Avx2);
         }
-        Level::Portable
-    })
+        if fma && wide {
+            levels.push(Level::Avx512);
+        }
+    }
+    levels
 }
 
 /// `a · b + c`; fused where the level has the instruction (`F`), since the portable fused form is a slow call.

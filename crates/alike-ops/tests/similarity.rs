@@ -1,4 +1,5 @@
 //! Neighbour similarity against the formula in f64, forward and by finite differences.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 

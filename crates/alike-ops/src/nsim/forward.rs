@@ -1,0 +1,246 @@
+//! Forward kernels: centred rows, tiles of similarities, weighted sums.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use super::plan::TILE;
+use crate::Csr;
+use crate::lanes::{LANES, Lanes, kernel, prefetch};
+
+/// Norm below which a centred row counts as constant.
+const CONSTANT: f32 = 1e-12;
+
+/// Rows as the kernels read them.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    /// `x̂ [C + 1, 16·groups]`, padded by zeros; the last row is zero and stands for "no neighbour".
+    pub(super) unit: &'a [f32],
+    /// Mean and norm of each of the `C` rows; the norm of a constant row is 0.
+    pub(super) stats: &'a [[f32; 2]],
+    /// Registers a row.
+    pub(super) groups: usize,
+}
+
+impl Rows<'_> {
+    /// Where row `j ≤ C` starts.
+    #[inline(always)]
+    pub(super) fn at(&self, j: usize) -> *const f32 {
+        self.unit.as_ptr().wrapping_add(j * self.groups * LANES)
+    }
+}
+
+/// Register `g` of a row of `whole` registers and `rest` floats.
+///
+/// # Safety
+/// The instruction set of `V`; such a row at `from`, `g` within it.
+#[inline(always)]
+unsafe fn read<V: Lanes>(from: *const f32, g: usize, whole: usize, rest: usize) -> V {
+    // SAFETY: the caller's.
+    unsafe {
+        let from = from.add(g * LANES);
+        if g < whole { V::load(from) } else { V::load_part(from, rest) }
+    }
+}
+
+#[inline(always)]
+unsafe fn center_body<V: Lanes>(x: &[f32], d: usize, unit: &mut [f32], stats: &mut [[f32; 2]]) {
+    let groups = d.div_ceil(LANES);
+    assert!(x.len() == stats.len() * d && unit.len() == stats.len() * groups * LANES);
+    let (whole, rest) = (d / LANES, d % LANES);
+    for (r, stat) in stats.iter_mut().enumerate() {
+        // SAFETY: row `r` of both, within the lengths above.
+        unsafe {
+            let (from, to) = (x.as_ptr().add(r * d), unit.as_mut_ptr().add(r * groups * LANES));
+            let mut sum = V::zero();
+            for g in 0..groups {
+                sum = sum.add(read::<V>(from, g, whole, rest));
+            }
+            let mean = sum.sum() / d as f32;
+            let mut squares = V::zero();
+            for g in 0..groups {
+                let c = read::<V>(from, g, whole, rest).sub(V::splat(mean));
+                // What lies beyond the row is zero, not minus the mean.
+                let c = if g < whole { c } else { c.keep((1 << rest) - 1) };
+                squares = squares.fma(c, c);
+                c.store(to.add(g * LANES));
+            }
+            let norm = squares.sum().sqrt();
+            let (norm, inverse) = if norm < CONSTANT { (0.0, 0.0) } else { (norm, 1.0 / norm) };
+            for g in 0..groups {
+                V::load(to.add(g * LANES)).mul(V::splat(inverse)).store(to.add(g * LANES));
+            }
+            *stat = [mean, norm];
+        }
+    }
+}
+
+kernel! {
+    /// Unit rows, padded to whole registers, with the mean and norm of each row.
+    pub(super) fn center = center_body(x: &[f32], d: usize, unit: &mut [f32], stats: &mut [[f32; 2]])
+}
+
+/// Starts of the neighbours' rows, filled up to whole tiles with the zero row.
+#[inline(always)]
+pub(super) fn locate(rows: Rows<'_>, neighbors: &[u32], at: &mut Vec<*const f32>) {
+    let none = rows.at(rows.stats.len());
+    at.clear();
+    at.extend(neighbors.iter().map(|&j| rows.at(j as usize)));
+    at.resize(neighbors.len().next_multiple_of(TILE), none);
+}
+
+/// Four starts of tile row `t`.
+#[inline(always)]
+pub(super) fn four(at: &[*const f32], t: usize) -> [*const f32; TILE] {
+    *at[t * TILE..].first_chunk().expect("whole tiles")
+}
+
+/// Where a block of targets writes.
+pub(super) struct Outputs<'a> {
+    /// `[targets, d]`
+    pub(super) y: &'a mut [MaybeUninit<f32>],
+    /// `α` of each entry.
+    pub(super) alpha: &'a mut [MaybeUninit<f32>],
+    /// Which similarities of each tile are positive.
+    pub(super) signs: &'a mut [MaybeUninit<u16>],
+}
+
+/// Sums of a target's similarities: `Σ_k ReLU(x̂_j · x̂_k)` for every neighbour `j`.
+///
+/// # Safety
+/// The instruction set of `V`; `at` holds whole tiles of rows of `groups` registers.
+#[inline(always)]
+unsafe fn similarities<V: Lanes>(
+    at: &[*const f32],
+    groups: usize,
+    columns: &mut Vec<[f32; LANES]>,
+    sums: &mut Vec<f32>,
+    signs: &mut [MaybeUninit<u16>],
+) {
+    let count = at.len() / TILE;
+    columns.clear();
+    columns.resize(count, [0.0; LANES]);
+    sums.clear();
+    let mut signs = signs.iter_mut();
+    let mut note = |mask: u16| {
+        signs.next().expect("one place a tile").write(mask);
+    };
+    // SAFETY: the caller's.
+    unsafe {
+        for p in 0..count {
+            let here = four(at, p);
+            let own = V::gram(here, here, groups);
+            note(own.positive());
+            let mut row = own.max(V::zero());
+            for (q, column) in columns.iter_mut().enumerate().skip(p + 1) {
+                let tile = V::gram(here, four(at, q), groups);
+                note(tile.positive());
+                let tile = tile.max(V::zero());
+                row = row.add(tile);
+                V::load(column.as_ptr()).add(tile).store(column.as_mut_ptr());
+            }
+            sums.extend(row.transpose4().add(V::load(columns[p].as_ptr())).fold4());
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn targets_body<V: Lanes>(
+    pattern: &Csr,
+    rows: Rows<'_>,
+    targets: Range<usize>,
+    d: usize,
+    scale: bool,
+    out: Outputs<'_>,
+) {
+    assert!(rows.groups == d.div_ceil(LANES) && rows.stats.len() == pattern.cols());
+    assert!(rows.unit.len() >= (pattern.cols() + 1) * rows.groups * LANES);
+    let (mut at, mut columns, mut sums) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut alpha, mut signs) = (out.alpha, out.signs);
+    let last = pattern.ptr()[targets.end] as usize;
+    for (target, y) in targets.zip(out.y.chunks_exact_mut(d)) {
+        let neighbors = pattern.row(target);
+        let n = neighbors.len();
+        if n == 0 {
+            y.fill(MaybeUninit::new(0.0));
+            continue;
+        }
+        // The next target's rows are on their way while this one is computed.
+        let next = pattern.ptr()[target + 1] as usize;
+        for &j in &pattern.idx()[next..last.min(next + n.max(8))] {
+            prefetch(rows.at(j as usize), rows.groups * LANES);
+        }
+        locate(rows, neighbors, &mut at);
+        let count = at.len() / TILE;
+        let (own_signs, rest) = std::mem::take(&mut signs).split_at_mut(count * (count + 1) / 2);
+        signs = rest;
+        let (own_alpha, rest) = std::mem::take(&mut alpha).split_at_mut(n);
+        alpha = rest;
+        // SAFETY: `locate` made whole tiles of rows of `groups` registers.
+        unsafe { similarities::<V>(&at, rows.groups, &mut columns, &mut sums, own_signs) };
+        let share = 1.0 / n as f32;
+        let factor = if scale { 1.0 / (n as f32).sqrt() } else { 1.0 };
+        // x_j = ‖x_j - mean‖ x̂_j + mean: the rows in cache serve for the weighted sum too.
+        let mut shift = 0.0;
+        for ((sum, alpha), &j) in sums.iter_mut().zip(own_alpha).zip(neighbors) {
+            let weight = *sum * share;
+            alpha.write(weight);
+            let [mean, norm] = rows.stats[j as usize];
+            shift += weight * factor * mean;
+            *sum = weight * factor * norm;
+        }
+        let (at, weights) = (&at[..n], &sums[..n]);
+        let mut g = 0;
+        // SAFETY: `at` holds `n` rows of `groups` registers; `y` has room for `d` floats.
+        unsafe {
+            let y = y.as_mut_ptr().cast::<f32>();
+            while (g + 4) * LANES <= d {
+                weigh::<V, 4>(at, weights, shift, g, y, 4 * LANES);
+                g += 4;
+            }
+            while g * LANES < d {
+                weigh::<V, 1>(at, weights, shift, g, y, LANES.min(d - g * LANES));
+                g += 1;
+            }
+        }
+    }
+}
+
+/// `shift + Σ_j w_j row_j` for `G` registers from register `g` on; writes `width` floats of them.
+///
+/// # Safety
+/// The instruction set of `V`; rows of more than `g + G - 1` registers; room in `y` for `width` floats.
+#[inline(always)]
+unsafe fn weigh<V: Lanes, const G: usize>(
+    at: &[*const f32],
+    weights: &[f32],
+    shift: f32,
+    g: usize,
+    y: *mut f32,
+    width: usize,
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut acc = [V::splat(shift); G];
+        for (row, &w) in at.iter().zip(weights) {
+            for (h, acc) in acc.iter_mut().enumerate() {
+                *acc = acc.fma(V::splat(w), V::load(row.add((g + h) * LANES)));
+            }
+        }
+        for (h, acc) in acc.into_iter().enumerate() {
+            let to = y.add((g + h) * LANES);
+            if width < LANES { acc.store_part(to, width) } else { acc.store(to) }
+        }
+    }
+}
+
+kernel! {
+    /// Results, `α` and signs of a block of targets.
+    pub(super) fn targets = targets_body(
+        pattern: &Csr,
+        rows: Rows<'_>,
+        targets: Range<usize>,
+        d: usize,
+        scale: bool,
+        out: Outputs<'_>,
+    )
+}
