@@ -1,7 +1,29 @@
 //! Multimodal recommendation: from interactions and item features to trained models and recommendations.
+//!
+//! Modules stand in import order: each may use only those before it.
+
+pub mod error;
+
+pub mod config;
+
+pub mod ids;
 
 pub mod data;
-pub mod error;
-pub mod ids;
+
+pub mod graph;
+
+pub mod scorer;
+
+pub mod eval;
+
+pub mod layers;
+
+pub mod models;
+
+pub mod checkpoint;
+
+pub mod train;
+
+pub mod recommend;
 
 pub use error::{Error, Result};

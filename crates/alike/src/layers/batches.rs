@@ -1,0 +1,119 @@
+//! Training triples: shuffled positives, one uniform negative each.
+
+use std::sync::Arc;
+
+use alike_ops::{Csr, Triples};
+use rand::RngExt;
+use rand::seq::SliceRandom;
+
+use crate::config::Stream;
+
+/// Draws the triples of an epoch. Rows of items are offset by `U`, so that users and items share one table.
+#[derive(Debug)]
+pub struct Sampler {
+    train: Arc<Csr>,
+    pairs: Vec<(u32, u32)>,
+    candidates: Vec<u32>,
+    seed: u64,
+}
+
+impl Sampler {
+    /// A sampler over the train interactions. Negatives are uniform over the items that occur in train; users
+    /// who took all of those have no negative and are left out.
+    pub fn new(train: Arc<Csr>, seed: u64) -> Self {
+        let mut seen = vec![false; train.cols()];
+        train.idx().iter().for_each(|&i| seen[i as usize] = true);
+        let candidates: Vec<u32> = (0..train.cols() as u32).filter(|&i| seen[i as usize]).collect();
+        let pairs = (0..train.rows() as u32)
+            .filter(|&u| train.degree(u as usize) < candidates.len())
+            .flat_map(|u| train.row(u as usize).iter().map(move |&i| (u, i)))
+            .collect();
+        Self { train, pairs, candidates, seed }
+    }
+
+    /// Number of positives an epoch.
+    pub fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Whether there is nothing to train on.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// The batches of `epoch` (from 1).
+    pub fn epoch(&self, epoch: u64, batch: usize) -> Batches {
+        let mut pairs = self.pairs.clone();
+        pairs.shuffle(&mut Stream::Order.rng(self.seed, epoch));
+        let mut rng = Stream::Negatives.rng(self.seed, epoch);
+        let offset = self.train.rows() as u32;
+        let draw = |pairs: &[(u32, u32)]| {
+            let mut t = Triples { users: Vec::new(), positives: Vec::new(), negatives: Vec::new() };
+            for &(u, i) in pairs {
+                let own = self.train.row(u as usize);
+                let negative = loop {
+                    let j = self.candidates[rng.random_range(0..self.candidates.len())];
+                    if own.binary_search(&j).is_err() {
+                        break j;
+                    }
+                };
+                t.users.push(u);
+                t.positives.push(offset + i);
+                t.negatives.push(offset + negative);
+            }
+            Arc::new(t)
+        };
+        Batches { list: pairs.chunks(batch).map(draw).collect::<Vec<_>>().into_iter() }
+    }
+}
+
+/// The batches of one epoch, in order.
+#[derive(Debug)]
+pub struct Batches {
+    list: std::vec::IntoIter<Arc<Triples>>,
+}
+
+impl Iterator for Batches {
+    type Item = Arc<Triples>;
+    fn next(&mut self) -> Option<Arc<Triples>> {
+        self.list.next()
+    }
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.list.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Batches {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn negatives_are_never_train_items_and_epochs_are_seeded() {
+        let rows: Vec<Vec<u32>> = vec![vec![0, 1, 2, 3], vec![1], vec![], vec![0, 2]];
+        let train = Arc::new(Csr::from_rows(5, &rows).unwrap());
+        let sampler = Sampler::new(train.clone(), 3);
+        // The first user took every item that occurs in train.
+        assert_eq!(sampler.len(), 3);
+        let collect = |epoch| -> Vec<(u32, u32, u32)> {
+            let list = |b: Arc<Triples>| -> Vec<_> {
+                (0..b.users.len()).map(|k| (b.users[k], b.positives[k], b.negatives[k])).collect()
+            };
+            sampler.epoch(epoch, 2).flat_map(list).collect()
+        };
+        let mut negatives = std::collections::BTreeSet::new();
+        for epoch in 1..50 {
+            let triples = collect(epoch);
+            assert_eq!(triples.len(), 3);
+            for (u, p, n) in triples {
+                assert!(train.row(u as usize).contains(&(p - 4)));
+                assert!(!train.row(u as usize).contains(&(n - 4)));
+                negatives.insert(n - 4);
+            }
+        }
+        assert_eq!(negatives.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(collect(1), collect(1));
+        assert_ne!(collect(1), collect(2));
+    }
+}

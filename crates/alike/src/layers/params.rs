@@ -1,0 +1,213 @@
+//! Named parameters: what is trained, saved and compared.
+
+use alike_ops::{Adam, AdamState, adam_step};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use rand::RngExt;
+
+use crate::config::Stream;
+use crate::error::{Error, Result};
+use crate::scorer::Matrix;
+
+/// How a parameter starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// Uniform in ±√(6 / (rows + columns)).
+    Xavier,
+    /// All zero.
+    Zeros,
+    /// The identity matrix.
+    Identity,
+}
+
+/// Place of a parameter in its [`Params`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParamId(usize);
+
+/// One parameter: a matrix, or a vector kept as a matrix of one row.
+#[derive(Debug)]
+struct Param {
+    name: String,
+    shape: Vec<usize>,
+    /// `None` only while a step is being taken.
+    value: Option<Tensor<2>>,
+    moments: AdamState,
+}
+
+/// All parameters of a model, in order of registration, with their optimiser state.
+#[derive(Debug)]
+pub struct Params {
+    seed: u64,
+    device: Device,
+    list: Vec<Param>,
+    step: u64,
+}
+
+/// Parameters and Adam moments as plain values, for checkpoints.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saved {
+    /// Name of the parameter.
+    pub name: String,
+    /// Shape, one or two sizes.
+    pub shape: Vec<usize>,
+    /// Value.
+    pub value: Vec<f32>,
+    /// First moment; empty before the first step.
+    pub m: Vec<f32>,
+    /// Second moment; empty before the first step.
+    pub v: Vec<f32>,
+}
+
+impl Params {
+    /// No parameters yet; initial values are drawn from `seed`.
+    pub fn new(seed: u64, device: &Device) -> Self {
+        Self { seed, device: device.clone(), list: Vec::new(), step: 0 }
+    }
+
+    /// Registers a parameter of one or two sizes. Its initial value depends on seed and place only.
+    pub fn add(&mut self, name: &str, shape: &[usize], init: Init) -> ParamId {
+        let (rows, cols) = match *shape {
+            [cols] => (1, cols),
+            [rows, cols] => (rows, cols),
+            _ => panic!("parameter `{name}` has one or two sizes"),
+        };
+        let mut data = vec![0f32; rows * cols];
+        match init {
+            Init::Zeros => {}
+            Init::Identity => (0..rows.min(cols)).for_each(|i| data[i * cols + i] = 1.0),
+            Init::Xavier => {
+                let bound = (6.0 / (rows + cols) as f32).sqrt();
+                let mut rng = Stream::Init.rng(self.seed, self.list.len() as u64);
+                data.iter_mut().for_each(|v| *v = rng.random_range(-bound..bound));
+            }
+        }
+        let value = Tensor::from_data(TensorData::new(data, [rows, cols]), &self.device);
+        self.list.push(Param {
+            name: name.into(),
+            shape: shape.into(),
+            value: Some(value),
+            moments: AdamState::default(),
+        });
+        ParamId(self.list.len() - 1)
+    }
+
+    /// Number of trained values.
+    pub fn count(&self) -> usize {
+        self.list.iter().map(|p| p.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Names in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|p| p.name.as_str())
+    }
+
+    /// All matrices but those of `left_out`.
+    pub fn matrices_but(&self, left_out: &[ParamId]) -> Vec<ParamId> {
+        let ids = (0..self.list.len()).filter(|&i| self.list[i].shape.len() == 2).map(ParamId);
+        ids.filter(|id| !left_out.contains(id)).collect()
+    }
+
+    /// Number of steps taken.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// The device of all parameters.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn value(&self, at: usize) -> Tensor<2> {
+        self.list[at].value.clone().expect("values are in place between steps")
+    }
+
+    /// The parameters as leaves of a new gradient graph.
+    pub fn track(&self) -> Tracked {
+        Tracked((0..self.list.len()).map(|i| Tensor::from_inner(self.value(i)).require_grad()).collect())
+    }
+
+    /// The parameters without gradients, for evaluation.
+    pub fn plain(&self) -> Tracked {
+        Tracked((0..self.list.len()).map(|i| self.value(i)).collect())
+    }
+
+    /// One Adam step from the gradients of `tracked`; parameters that the loss did not touch stay as they are.
+    pub fn step(&mut self, tracked: Tracked, mut grads: Gradients, adam: &Adam) {
+        self.step += 1;
+        let leaves: Vec<Option<Tensor<2>>> = tracked.0.iter().map(|t| t.grad_remove(&mut grads)).collect();
+        drop((tracked, grads));
+        for (param, grad) in self.list.iter_mut().zip(leaves) {
+            if let Some(grad) = grad {
+                let value = param.value.take().expect("values are in place between steps");
+                param.value = Some(adam_step(value, grad, &mut param.moments, adam, self.step));
+            }
+        }
+    }
+
+    /// Copies of everything that a resumed run needs.
+    pub fn save(&self) -> Vec<Saved> {
+        let save = |(i, p): (usize, &Param)| Saved {
+            name: p.name.clone(),
+            shape: p.shape.clone(),
+            value: matrix(self.value(i)).data,
+            m: p.moments.m.clone(),
+            v: p.moments.v.clone(),
+        };
+        self.list.iter().enumerate().map(save).collect()
+    }
+
+    /// Puts saved values back. Names and shapes must be the same.
+    pub fn load(&mut self, saved: &[Saved], step: u64) -> Result<()> {
+        let mismatch = |what: String| Error::Data(format!("the checkpoint does not fit the model: {what}"));
+        for param in &mut self.list {
+            let from = saved
+                .iter()
+                .find(|s| s.name == param.name)
+                .ok_or_else(|| mismatch(format!("no parameter `{}`", param.name)))?;
+            if from.shape != param.shape || from.value.len() != param.shape.iter().product::<usize>() {
+                let text = format!("`{}` has shape {:?}, expected {:?}", param.name, from.shape, param.shape);
+                return Err(mismatch(text));
+            }
+            let cols = param.shape[param.shape.len() - 1];
+            let rows = from.value.len().checked_div(cols).unwrap_or(0);
+            let data = TensorData::new(from.value.clone(), [rows, cols]);
+            param.value = Some(Tensor::from_data(data, &self.device));
+            param.moments = AdamState { m: from.m.clone(), v: from.v.clone() };
+        }
+        self.step = step;
+        Ok(())
+    }
+}
+
+/// The parameters of one forward pass.
+pub struct Tracked(Vec<Tensor<2>>);
+
+impl Tracked {
+    /// A matrix parameter (a vector comes as one row).
+    pub fn matrix(&self, id: ParamId) -> Tensor<2> {
+        self.0[id.0].clone()
+    }
+
+    /// A vector parameter.
+    pub fn vector(&self, id: ParamId) -> Tensor<1> {
+        let t = self.0[id.0].clone();
+        let [rows, cols] = t.dims();
+        t.reshape([rows * cols])
+    }
+
+    /// The parameters `ids`, in that order.
+    pub fn matrices<'a>(&'a self, ids: &'a [ParamId]) -> impl Iterator<Item = Tensor<2>> + 'a {
+        ids.iter().map(|&id| self.matrix(id))
+    }
+
+    /// Every parameter, in order of registration.
+    pub fn all(&self) -> &[Tensor<2>] {
+        &self.0
+    }
+}
+
+/// A tensor's values as a matrix.
+pub fn matrix(t: Tensor<2>) -> Matrix {
+    let [rows, cols] = t.dims();
+    let data = t.into_data().try_into_vec::<f32>().expect("parameters are f32");
+    Matrix::new(rows, cols, data)
+}

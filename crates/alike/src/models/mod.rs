@@ -1,0 +1,148 @@
+//! The registry: one line a model. Command line, documentation, checkpoints, evaluation and the conformance
+//! tests follow from it.
+
+mod bpr;
+mod lightgcn;
+mod nsmar;
+mod popularity;
+
+use std::sync::Arc;
+
+use alike_ops::Triples;
+use burn::tensor::{Device, Tensor};
+
+use crate::config::{SettingInfo, Settings, apply};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::layers::{Params, Tracked};
+use crate::scorer::Scorer;
+
+/// All models by name.
+static REGISTRY: &[ModelInfo] = &[
+    popularity::INFO,
+    bpr::INFO,
+    lightgcn::INFO,
+    nsmar::PLUS,
+    nsmar::NSMAR,
+    nsmar::NO_SIMILARITY,
+    nsmar::NO_ALIGNMENT,
+    nsmar::NO_GRAPHS,
+    nsmar::NO_TEXT,
+    nsmar::NO_IMAGE,
+];
+
+crate::settings! {
+    /// Settings of the training loop, the same for every gradient model.
+    pub struct TrainConfig {
+        /// Learning rate of Adam.
+        lr: f64 = 1e-3, 0.0..=10.0;
+        /// Positive pairs a step.
+        batch: usize = 2048, 1..=1 << 20;
+        /// Most epochs.
+        epochs: usize = 1000, 1..=100_000;
+        /// Evaluations without a better validation Recall@20 before training stops.
+        patience: usize = 20, 1..=100_000;
+        /// Epochs between evaluations.
+        eval_every: usize = 1, 1..=100_000;
+    }
+}
+
+/// What the registry knows of a model.
+#[derive(Clone, Copy)]
+pub struct ModelInfo {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Where the model comes from.
+    pub reference: &'static str,
+    /// Its settings, training loop included.
+    pub settings: fn() -> Vec<SettingInfo>,
+    /// Resolves settings and estimates memory, before anything is built.
+    pub(crate) plan: fn(&Dataset, &toml::Table) -> Result<Plan>,
+    /// Builds the model.
+    pub(crate) build: fn(&Dataset, &toml::Table, u64, &Device) -> Result<Learner>,
+}
+
+/// What a run will be.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Every setting with its value.
+    pub settings: toml::Table,
+    /// Settings of the training loop.
+    pub train: TrainConfig,
+    /// Peak memory expected, bytes.
+    pub memory_bytes: u64,
+}
+
+/// The two kinds of learners.
+pub enum Learner {
+    /// Solved at once.
+    Direct(Scorer),
+    /// Trained by gradient steps.
+    Gradient(Box<dyn GradientModel>),
+}
+
+/// A model with a loss.
+pub trait GradientModel {
+    /// The parameters.
+    fn params(&self) -> &Params;
+    /// The parameters, to be stepped or loaded.
+    fn params_mut(&mut self) -> &mut Params;
+    /// Draws what this epoch (from 1) needs.
+    fn start_epoch(&mut self, epoch: u64) -> Result<()>;
+    /// The loss of one batch, `[1]`.
+    fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1>;
+    /// Final vectors of all nodes `[N, D]`, as used by evaluation.
+    fn vectors(&self, p: &Tracked) -> Result<Tensor<2>>;
+    /// One forward pass, kept for ranking.
+    fn scorer(&self) -> Result<Scorer>;
+}
+
+/// Every model.
+pub fn all() -> &'static [ModelInfo] {
+    REGISTRY
+}
+
+/// The model called `name`.
+pub fn find(name: &str) -> Result<&'static ModelInfo> {
+    REGISTRY.iter().find(|m| m.name == name).ok_or_else(|| Error::UnknownModel {
+        name: name.into(),
+        allowed: REGISTRY.iter().map(|m| m.name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// Builds the model called `name`: the step before training, for those who drive it themselves.
+pub fn build(
+    name: &str,
+    data: &Dataset,
+    settings: &toml::Table,
+    seed: u64,
+    device: &Device,
+) -> Result<Learner> {
+    (find(name)?.build)(data, settings, seed, device)
+}
+
+/// Defaults with `table` applied; names that neither part knows are refused.
+fn resolve<C: Settings>(
+    mut config: C,
+    mut train: TrainConfig,
+    table: &toml::Table,
+) -> Result<(C, TrainConfig)> {
+    apply(table, &mut [&mut config, &mut train])?;
+    Ok((config, train))
+}
+
+/// Both parts' values in one table.
+fn table<C: Settings>(config: &C, train: &TrainConfig) -> toml::Table {
+    let mut all = config.to_table();
+    all.extend(train.to_table());
+    all
+}
+
+/// Both parts' descriptions.
+fn infos<C: Settings>(config: &C, train: &TrainConfig) -> Vec<SettingInfo> {
+    let mut all = config.infos();
+    all.extend(train.infos());
+    all
+}

@@ -1,0 +1,373 @@
+//! NSMAR and NSMAR+: "Neighbor Similarity and Multimodal Alignment based Product Recommendation Study".
+//!
+//! Per modality `m`, with all `N = U + I` nodes in one table (users first):
+//!
+//! - Input (eqs. 1, 2): `x^(0) = [user.m ; X_m W + b + item]`; an item without features in `m` gets the learned
+//!   row `missing.m` in place of its projection.
+//! - Convolution (eqs. 3-6): `x^(l)_t = 1/√n_t · f_l(Σ_j α_j x^(l-1)_j)` over the `n_t` neighbours of `t`, at
+//!   most `neighbors`, with `α_j = 1/n_t Σ_k ReLU(r(x_j, x_k))`, `r` Pearson, `k = j` included, and `f_l` a
+//!   leaky affine map or the identity.
+//! - Output of the modality (eqs. 7, 8): `x_m = Σ_{l=0..L} x^(l)`, `[N, d]`.
+//! - Alignment (eqs. 9, 10): `x_m* = S(MLP_m(x_m))`, one `S` for all modalities; NSMAR: `x_m* = x_m A_m`.
+//! - Fusion (eqs. 11, 12): `x = concat_m x_m*`, `[N, D]`, `D = d · |m|`.
+//! - Graphs (eqs. 13-16): `Z = x + P x`, `P` the user co-interaction graph and the item semantic graph, each row
+//!   a softmax.
+//! - Score (eq. 17): `y_ui = out · ReLU(Z_u W_user + b + Z_i W_item)`, one hidden layer over `[Z_u ; Z_i]`
+//!   written as a sum, or `Z_u · Z_i`.
+//! - Loss (eqs. 18, 19): mean BPR over the batch + `l2/b` times the squared norms of the batch's rows of the
+//!   user tables and of `item` (+ `l2` times the squared weight matrices with `l2_weights`).
+//!
+//! Departures, each a setting: the paper sums the loss (`l2` would depend on the batch), sums layers 0..L-1
+//! (its last layer would not count), writes the sums of eqs. 13 and 14 over the node itself (read as over its
+//! neighbours), and leaves open inputs, transforms, ties and the scorer.
+
+mod config;
+mod variants;
+
+use std::sync::Arc;
+
+use alike_ops::{
+    Csr, FixedSparse, FrozenFeatures, Triples, add_propagated, bpr_dot, bpr_pair_mlp, l2_rows,
+    neighbor_similarity, project, spmm_fixed,
+};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::bpr::dot_scorer;
+use super::{GradientModel, Learner, resolve};
+use crate::config::{Stream, Weights};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::graph::{self, Normalization};
+use crate::layers::{Affine, Init, ParamId, Params, Tracked, matrix};
+use crate::scorer::{Matrix, Scorer};
+use config::{Aggregation, Alignment, Config, Input, ScorerKind, Transform};
+pub(super) use variants::{NO_ALIGNMENT, NO_GRAPHS, NO_IMAGE, NO_SIMILARITY, NO_TEXT, NSMAR, PLUS};
+
+/// One modality's frozen features and parameters.
+struct Modality {
+    users: ParamId,
+    /// Features and their maps; `None` where the data have only a kNN graph of this modality.
+    input: Option<(Arc<FrozenFeatures>, Vec<Affine>)>,
+    /// Column of 1 where the features are missing, and the learned row.
+    missing: Option<(Tensor<2>, ParamId)>,
+    transforms: Vec<Affine>,
+    align: Align,
+}
+
+enum Align {
+    None,
+    Matrix(ParamId),
+    Mlp(Affine, Affine),
+}
+
+struct Nsmar {
+    config: Config,
+    seed: u64,
+    users: usize,
+    params: Params,
+    modalities: Vec<Modality>,
+    items: Option<ParamId>,
+    shared: Option<Affine>,
+    /// All neighbours of every node.
+    pattern: Csr,
+    /// The draw used for evaluation, and that of the current epoch.
+    fixed: Arc<Csr>,
+    sampled: Arc<Csr>,
+    /// Symmetric weights, for the plain convolution.
+    plain: Option<Arc<FixedSparse>>,
+    /// User graph and item graph.
+    graphs: Option<Arc<FixedSparse>>,
+    scorer: Option<[ParamId; 4]>,
+}
+
+/// Modalities in use: those of the data without the excluded ones.
+fn used<'a>(data: &'a Dataset, config: &Config) -> Result<Vec<&'a str>> {
+    let have = graph::modalities(data);
+    let names: Vec<&str> =
+        have.iter().copied().filter(|n| !config.exclude.0.iter().any(|e| e == n)).collect();
+    if names.is_empty() {
+        return Err(Error::Data(format!(
+            "this model needs item features or a kNN graph; the data have: {}; excluded: {}",
+            if have.is_empty() { "none".into() } else { have.join(", ") },
+            if config.exclude.0.is_empty() { "none".into() } else { config.exclude.0.join(", ") },
+        )));
+    }
+    Ok(names)
+}
+
+fn build_variant(
+    variant: fn() -> Config,
+    data: &Dataset,
+    overrides: &toml::Table,
+    seed: u64,
+    device: &Device,
+) -> Result<Learner> {
+    let (config, _) = resolve(variant(), config::train_defaults(), overrides)?;
+    let names = used(data, &config)?;
+    let (users, items, d) = (data.users.len(), data.items.len(), config.dim);
+    let mut params = Params::new(seed, device);
+    let item_table = config.item_ids.then(|| params.add("item", &[items, d], Init::Xavier));
+    let modalities =
+        names.iter().map(|n| modality(data, n, &config, &mut params)).collect::<Result<Vec<_>>>()?;
+    let shared = (config.alignment == Alignment::Mlp).then(|| Affine::new(&mut params, "shared", d, d));
+    let width = d * names.len();
+    let scorer = (config.scorer == ScorerKind::Mlp).then(|| {
+        [
+            params.add("score.user", &[width, config.hidden], Init::Xavier),
+            params.add("score.item", &[width, config.hidden], Init::Xavier),
+            params.add("score.bias", &[config.hidden], Init::Zeros),
+            params.add("score.out", &[config.hidden], Init::Xavier),
+        ]
+    });
+    let graphs = if config.user_graph || config.item_graph {
+        Some(Arc::new(graphs(data, &names, &config)?))
+    } else {
+        None
+    };
+    let pattern = graph::bipartite_pattern(&data.train)?;
+    let fixed = Arc::new(graph::sample_neighbors(&pattern, config.neighbors, seed, Stream::EVALUATION)?);
+    let plain = match config.aggregation {
+        Aggregation::Plain => Some(Arc::new(graph::bipartite(&data.train, Normalization::Symmetric, false)?)),
+        Aggregation::Similarity => None,
+    };
+    let model = Nsmar {
+        config,
+        seed,
+        users,
+        params,
+        modalities,
+        items: item_table,
+        shared,
+        pattern,
+        sampled: fixed.clone(),
+        fixed,
+        plain,
+        graphs,
+        scorer,
+    };
+    Ok(Learner::Gradient(Box::new(model)))
+}
+
+fn modality(data: &Dataset, name: &str, config: &Config, params: &mut Params) -> Result<Modality> {
+    let (items, d) = (data.items.len(), config.dim);
+    let users = params.add(&format!("user.{name}"), &[data.users.len(), d], Init::Xavier);
+    let features = data.features.iter().find(|f| f.name == name);
+    if features.is_none() && !config.item_ids {
+        return Err(Error::Data(format!(
+            "modality `{name}` has no features, only a kNN graph: item_ids must be true"
+        )));
+    }
+    let mut missing = None;
+    let input = match features {
+        None => None,
+        Some(features) => {
+            let mut values = features.values().to_vec();
+            if config.normalize_input {
+                normalize_rows(&mut values, features.dim);
+            }
+            if features.missing.contains(&true) {
+                let column: Vec<f32> = features.missing.iter().map(|&m| f32::from(u8::from(m))).collect();
+                let column = Tensor::from_data(TensorData::new(column, [items, 1]), params.device());
+                missing = Some((column, params.add(&format!("missing.{name}"), &[d], Init::Xavier)));
+            }
+            let maps = match config.input {
+                Input::Linear => vec![Affine::new(params, &format!("input.{name}"), features.dim, d)],
+                Input::Mlp => vec![
+                    Affine::new(params, &format!("input.{name}.0"), features.dim, d),
+                    Affine::new(params, &format!("input.{name}.1"), d, d),
+                ],
+            };
+            Some((Arc::new(FrozenFeatures::new(values, items, features.dim)?), maps))
+        }
+    };
+    let transforms = match config.transform {
+        Transform::Identity => Vec::new(),
+        Transform::Mlp => {
+            (1..=config.layers).map(|l| Affine::new(params, &format!("transform.{name}.{l}"), d, d)).collect()
+        }
+    };
+    let align = match config.alignment {
+        Alignment::None => Align::None,
+        Alignment::Matrix => {
+            Align::Matrix(params.add(&format!("align.{name}.matrix"), &[d, d], Init::Identity))
+        }
+        Alignment::Mlp => Align::Mlp(
+            Affine::new(params, &format!("align.{name}.0"), d, d),
+            Affine::new(params, &format!("align.{name}.1"), d, d),
+        ),
+    };
+    Ok(Modality { users, input, missing, transforms, align })
+}
+
+fn normalize_rows(values: &mut [f32], dim: usize) {
+    for row in values.chunks_exact_mut(dim) {
+        let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+        if norm > 0.0 {
+            row.iter_mut().for_each(|v| *v /= norm);
+        }
+    }
+}
+
+/// User graph and item graph as one block-diagonal matrix; a graph that is switched off is an empty block.
+fn graphs(data: &Dataset, names: &[&str], config: &Config) -> Result<FixedSparse> {
+    let users = if config.user_graph {
+        let graph = graph::user_graph(data, config.user_neighbors, config.user_weight)?;
+        graph.softmax()
+    } else {
+        graph::Neighbors { k: 1, idx: vec![u32::MAX; data.users.len()], weight: vec![0.0; data.users.len()] }
+    };
+    let items = if config.item_graph {
+        graph::item_graph(data, names, config.item_neighbors, &Weights(config.item_weights.0.clone()))?
+    } else {
+        vec![Vec::new(); data.items.len()]
+    };
+    graph::block_diagonal(&users, &items)
+}
+
+impl Nsmar {
+    /// `Z [N, D]` over the neighbour lists of `pattern`.
+    fn forward(&self, p: &Tracked, pattern: &Arc<Csr>) -> Tensor<2> {
+        let outputs: Vec<Tensor<2>> =
+            self.modalities.iter().map(|m| self.align(p, m, self.convolve(p, m, pattern))).collect();
+        let fused = match outputs.len() {
+            1 => outputs.into_iter().next().expect("one output"),
+            _ => Tensor::cat(outputs, 1),
+        };
+        match &self.graphs {
+            Some(graphs) => (0..self.config.hops).fold(fused, |z, _| add_propagated(graphs, z)),
+            None => fused,
+        }
+    }
+
+    /// The starting rows of one modality, `[N, d]`.
+    fn start(&self, p: &Tracked, m: &Modality) -> Tensor<2> {
+        let projected = m.input.as_ref().map(|(features, maps)| {
+            let rows = project(features, p.matrix(maps[0].weight())) + p.matrix(maps[0].bias());
+            match maps.get(1) {
+                Some(second) => second.forward(
+                    p,
+                    burn::tensor::activation::leaky_relu(rows, crate::layers::LEAKY_SLOPE.into()),
+                ),
+                None => rows,
+            }
+        });
+        let projected = match (projected, &m.missing) {
+            (Some(rows), Some((column, row))) => {
+                let column = on_device_of(column.clone(), &rows);
+                let kept = rows * (column.clone().neg() + 1.0);
+                Some(kept + column.matmul(p.matrix(*row)))
+            }
+            (rows, _) => rows,
+        };
+        let items = match (projected, self.items) {
+            (Some(rows), Some(ids)) => rows + p.matrix(ids),
+            (Some(rows), None) => rows,
+            (None, Some(ids)) => p.matrix(ids),
+            (None, None) => unreachable!("a modality without features needs item ids; `modality` checks it"),
+        };
+        Tensor::cat(vec![p.matrix(m.users), items], 0)
+    }
+
+    /// `Σ_l x^(l)` of one modality.
+    fn convolve(&self, p: &Tracked, m: &Modality, pattern: &Arc<Csr>) -> Tensor<2> {
+        let mut x = self.start(p, m);
+        let mut sum = x.clone();
+        for l in 0..self.config.layers {
+            let transform = m.transforms.get(l);
+            x = match (&self.plain, transform) {
+                (Some(plain), None) => spmm_fixed(plain, x),
+                (Some(plain), Some(f)) => f.forward_leaky(p, spmm_fixed(plain, x)),
+                (None, None) => neighbor_similarity(pattern, x, true),
+                (None, Some(f)) => f.forward_leaky_scaled(p, neighbor_similarity(pattern, x, false), pattern),
+            };
+            sum = sum + x.clone();
+        }
+        sum
+    }
+
+    fn align(&self, p: &Tracked, m: &Modality, x: Tensor<2>) -> Tensor<2> {
+        let x = match &m.align {
+            Align::None => x,
+            Align::Matrix(a) => x.matmul(p.matrix(*a)),
+            Align::Mlp(first, second) => second.forward(p, first.forward_leaky(p, x)),
+        };
+        match &self.shared {
+            Some(shared) => shared.forward(p, x),
+            None => x,
+        }
+    }
+
+    /// `l2` times the squared norms of what the batch touches, over the batch size.
+    fn regularizer(&self, p: &Tracked, batch: &Triples) -> Option<Tensor<1>> {
+        let l2 = self.config.l2 as f32;
+        if l2 == 0.0 {
+            return None;
+        }
+        let scale = l2 / batch.users.len() as f32;
+        let users = Arc::new(batch.users.clone());
+        let offset = self.users as u32;
+        let items: Vec<u32> = batch.positives.iter().chain(&batch.negatives).map(|i| i - offset).collect();
+        let items = Arc::new(items);
+        let tables = self.modalities.iter().map(|m| l2_rows(p.matrix(m.users), &users, scale));
+        let ids = self.items.iter().map(|&id| l2_rows(p.matrix(id), &items, scale));
+        let mut sum = tables.chain(ids).reduce(|a, b| a + b)?;
+        if self.config.l2_weights {
+            let tables: Vec<ParamId> = self.modalities.iter().map(|m| m.users).chain(self.items).collect();
+            for w in p.matrices(&self.params.matrices_but(&tables)) {
+                sum = sum + w.powi_scalar(2).sum() * l2;
+            }
+        }
+        Some(sum)
+    }
+}
+
+/// Constants live on the plain device; a tracked computation needs them on its own.
+fn on_device_of(constant: Tensor<2>, like: &Tensor<2>) -> Tensor<2> {
+    if like.device().is_autodiff() { Tensor::from_inner(constant) } else { constant }
+}
+
+impl GradientModel for Nsmar {
+    fn params(&self) -> &Params {
+        &self.params
+    }
+
+    fn params_mut(&mut self) -> &mut Params {
+        &mut self.params
+    }
+
+    fn start_epoch(&mut self, epoch: u64) -> Result<()> {
+        let pattern = graph::sample_neighbors(&self.pattern, self.config.neighbors, self.seed, epoch)?;
+        self.sampled = Arc::new(pattern);
+        Ok(())
+    }
+
+    fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
+        let z = self.forward(p, &self.sampled);
+        let loss = match self.scorer {
+            None => bpr_dot(z, batch),
+            Some([user, item, bias, out]) => {
+                bpr_pair_mlp(z, p.matrix(user), p.matrix(item), p.vector(bias), p.vector(out), batch)
+            }
+        };
+        match self.regularizer(p, batch) {
+            Some(l2) => loss + l2,
+            None => loss,
+        }
+    }
+
+    fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
+        Ok(self.forward(p, &self.fixed))
+    }
+
+    fn scorer(&self) -> Result<Scorer> {
+        let p = self.params.plain();
+        let z = self.vectors(&p)?;
+        let Some([user, item, bias, out]) = self.scorer else { return dot_scorer(z, self.users) };
+        let [n, _] = z.dims();
+        let (z_users, z_items) =
+            (z.clone().narrow(0, 0, self.users), z.narrow(0, self.users, n - self.users));
+        let users: Matrix = matrix(z_users.matmul(p.matrix(user)) + p.matrix(bias));
+        let items = matrix(z_items.clone().matmul(p.matrix(item)));
+        Ok(Scorer::PairMlp { users, items, out: matrix(p.matrix(out)).data, vectors: matrix(z_items) })
+    }
+}

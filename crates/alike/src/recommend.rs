@@ -1,0 +1,122 @@
+//! A finished or running run, opened to recommend from it.
+
+use std::path::{Path, PathBuf};
+
+use alike_ops::TopK;
+use serde::Serialize;
+
+use crate::checkpoint::{RunDir, State};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::eval::{Metrics, Protocol, Split, evaluate};
+use crate::ids::ItemId;
+use crate::scorer::Scorer;
+use crate::train::{EpochRecord, Summary};
+
+/// One recommended item.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Recommendation {
+    /// Place in the list, from 1.
+    pub rank: usize,
+    /// Item id.
+    pub item: String,
+    /// Score; comparable within one list only.
+    pub score: f32,
+    /// Title, where the catalogue has one.
+    pub title: Option<String>,
+}
+
+/// The best parameters of a run with the data they were trained on.
+pub struct Run {
+    /// The run folder.
+    pub dir: PathBuf,
+    /// Model name.
+    pub model: String,
+    /// Every setting.
+    pub settings: toml::Table,
+    /// Seed.
+    pub seed: u64,
+    /// The prepared data.
+    pub data: Dataset,
+    /// What ranks.
+    pub scorer: Scorer,
+    run: RunDir,
+}
+
+impl Run {
+    /// Opens a run folder and the prepared data it names.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let (run, info) = RunDir::open(dir)?;
+        let state: Option<State> = run.read_json("state.json")?;
+        let best = state.and_then(|s| s.best_file);
+        let best = best.ok_or_else(|| Error::checkpoint(dir, "nothing evaluated yet: train it first"))?;
+        let scorer = run.read_scorer(&best)?;
+        let data = Dataset::open(&info.data)?;
+        if data.hash != info.data_hash {
+            let text = format!("was trained on other data than {} holds now", info.data.display());
+            return Err(Error::checkpoint(dir, text));
+        }
+        if (scorer.users(), scorer.items()) != (data.users.len(), data.items.len()) {
+            return Err(Error::checkpoint(dir, "its scorer does not fit the data"));
+        }
+        let (model, settings, seed) = (info.model, info.settings, info.seed);
+        Ok(Self { dir: dir.into(), model, settings, seed, data, scorer, run })
+    }
+
+    fn user(&self, user: &str) -> Result<u32> {
+        self.data.users.get(user).ok_or_else(|| Error::UnknownUser(user.into()))
+    }
+
+    fn describe(&self, ranked: impl Iterator<Item = (u32, f32)>) -> Vec<Recommendation> {
+        let one = |(at, (item, score)): (usize, (u32, f32))| Recommendation {
+            rank: at + 1,
+            item: self.data.items.name(item).to_string(),
+            score,
+            title: self.data.title(item).map(String::from),
+        };
+        ranked.enumerate().map(one).collect()
+    }
+
+    /// The `top` best items of `user`, without those of his train and validation history.
+    pub fn recommend(&self, user: &str, top: usize) -> Result<Vec<Recommendation>> {
+        let list = self.top(&[self.user(user)?], top);
+        let ranked = list.items.into_iter().zip(list.scores).filter(|&(i, _)| i != u32::MAX);
+        Ok(self.describe(ranked))
+    }
+
+    /// The same for all users; row `u` is user `u`.
+    pub fn recommend_all(&self, top: usize) -> TopK {
+        self.top(&(0..self.data.users.len() as u32).collect::<Vec<_>>(), top)
+    }
+
+    fn top(&self, rows: &[u32], top: usize) -> TopK {
+        self.scorer.top_k(rows, Some(&self.data.train), Some(&self.data.valid), top)
+    }
+
+    /// The `top` items most like `item`.
+    pub fn similar(&self, item: &str, top: usize) -> Result<Vec<Recommendation>> {
+        let item = self.data.items.get(item).ok_or_else(|| Error::UnknownItem(item.into()))?;
+        Ok(self.describe(self.scorer.similar(item, top)?.into_iter()))
+    }
+
+    /// Items that `user` took in train, then in validation.
+    pub fn history(&self, user: &str) -> Result<Vec<ItemId>> {
+        let u = self.user(user)? as usize;
+        Ok(self.data.train.row(u).iter().chain(self.data.valid.row(u)).map(|&i| ItemId(i)).collect())
+    }
+
+    /// Metrics on one split under one protocol.
+    pub fn evaluate(&self, split: Split, protocol: Protocol) -> Result<Metrics> {
+        evaluate(&self.scorer, &self.data, split, protocol)
+    }
+
+    /// The learning curve.
+    pub fn log(&self) -> Result<Vec<EpochRecord>> {
+        self.run.read_log()
+    }
+
+    /// How the run ended; `None` while it has not.
+    pub fn summary(&self) -> Result<Option<Summary>> {
+        self.run.read_json("metrics.json")
+    }
+}

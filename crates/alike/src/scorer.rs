@@ -1,0 +1,181 @@
+//! What a trained model leaves behind to rank items: evaluation and recommendation see only this.
+
+use alike_ops::{Csr, Masks, TopK, top_k_dot, top_k_pair_mlp, top_k_static};
+
+use crate::error::{Error, Result};
+
+/// A dense row-major matrix.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Matrix {
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub cols: usize,
+    /// Values, `rows × cols`.
+    pub data: Vec<f32>,
+}
+
+impl Matrix {
+    /// A matrix over `data`, which must hold `rows × cols` values.
+    pub fn new(rows: usize, cols: usize, data: Vec<f32>) -> Self {
+        assert_eq!(data.len(), rows * cols, "a matrix holds rows × cols values");
+        Self { rows, cols, data }
+    }
+
+    /// Row `r`.
+    pub fn row(&self, r: usize) -> &[f32] {
+        &self.data[r * self.cols..(r + 1) * self.cols]
+    }
+
+    /// Rows `from..to` as a matrix of their own.
+    pub fn slice(&self, from: usize, to: usize) -> Self {
+        Self::new(to - from, self.cols, self.data[from * self.cols..to * self.cols].to_vec())
+    }
+}
+
+/// How a user's items are scored.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scorer {
+    /// `users[u] · items[i]`.
+    Dot {
+        /// `[U, D]`.
+        users: Matrix,
+        /// `[I, D]`.
+        items: Matrix,
+    },
+    /// `out · ReLU(users[u] + items[i])`: one hidden layer over both sides, split so that each side's product
+    /// with the first weights is done once.
+    PairMlp {
+        /// `Z_u W_u + b`, `[U, h]`.
+        users: Matrix,
+        /// `Z_i W_i`, `[I, h]`.
+        items: Matrix,
+        /// Output weights `[h]`.
+        out: Vec<f32>,
+        /// `Z_i`, `[I, D]`, for similar items.
+        vectors: Matrix,
+    },
+    /// The same scores for everybody.
+    Static {
+        /// Number of users.
+        users: usize,
+        /// Score of each item.
+        scores: Vec<f32>,
+    },
+}
+
+impl Scorer {
+    /// Number of users.
+    pub fn users(&self) -> usize {
+        match self {
+            Self::Dot { users, .. } | Self::PairMlp { users, .. } => users.rows,
+            Self::Static { users, .. } => *users,
+        }
+    }
+
+    /// Number of items.
+    pub fn items(&self) -> usize {
+        match self {
+            Self::Dot { items, .. } | Self::PairMlp { items, .. } => items.rows,
+            Self::Static { scores, .. } => scores.len(),
+        }
+    }
+
+    /// The `k` best items of each of the users `rows`, without those of `seen` and `also` (both `U × I`).
+    pub fn top_k(&self, rows: &[u32], seen: Option<&Csr>, also: Option<&Csr>, k: usize) -> TopK {
+        let masks = Masks { seen, also };
+        match self {
+            Self::Dot { users, items } => top_k_dot(&users.data, &items.data, users.cols, rows, &masks, k),
+            Self::PairMlp { users, items, out, .. } => {
+                top_k_pair_mlp(&users.data, &items.data, out, rows, &masks, k)
+            }
+            Self::Static { scores, .. } => top_k_static(scores, rows, &masks, k),
+        }
+    }
+
+    /// Score of one user for one item.
+    pub fn score(&self, user: u32, item: u32) -> f32 {
+        let (u, i) = (user as usize, item as usize);
+        match self {
+            Self::Dot { users, items } => dot(users.row(u), items.row(i)),
+            Self::PairMlp { users, items, out, .. } => {
+                let hidden = users.row(u).iter().zip(items.row(i)).map(|(a, b)| (a + b).max(0.0));
+                hidden.zip(out).map(|(h, w)| h * w).sum()
+            }
+            Self::Static { scores, .. } => scores[i],
+        }
+    }
+
+    /// The `k` items most like `item` by cosine of the item vectors, best first, the item itself left out.
+    pub fn similar(&self, item: u32, k: usize) -> Result<Vec<(u32, f32)>> {
+        let vectors = match self {
+            Self::Dot { items, .. } => items,
+            Self::PairMlp { vectors, .. } => vectors,
+            Self::Static { .. } => {
+                return Err(Error::Data("this model has no item vectors to compare items by".into()));
+            }
+        };
+        let own = vectors.row(item as usize);
+        let norm = |v: &[f32]| dot(v, v).sqrt();
+        let mut all: Vec<(u32, f32)> = (0..vectors.rows as u32)
+            .filter(|&j| j != item)
+            .map(|j| {
+                let other = vectors.row(j as usize);
+                let scale = norm(own) * norm(other);
+                (j, if scale > 0.0 { dot(own, other) / scale } else { 0.0 })
+            })
+            .collect();
+        all.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        all.truncate(k);
+        Ok(all)
+    }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix(rows: &[&[f32]]) -> Matrix {
+        Matrix::new(rows.len(), rows[0].len(), rows.concat())
+    }
+
+    #[test]
+    fn masked_items_are_never_recommended() {
+        let scorer = Scorer::Dot {
+            users: matrix(&[&[1.0, 0.0]]),
+            items: matrix(&[&[3.0, 0.0], &[2.0, 0.0], &[1.0, 0.0]]),
+        };
+        let seen = Csr::from_rows(3, &[vec![0u32]]).unwrap();
+        let also = Csr::from_rows(3, &[vec![1u32]]).unwrap();
+        assert_eq!(scorer.top_k(&[0], Some(&seen), None, 2).items, [1, 2]);
+        assert_eq!(scorer.top_k(&[0], Some(&seen), Some(&also), 2).items, [2, u32::MAX]);
+    }
+
+    #[test]
+    fn pair_scores_agree_with_the_ranking() {
+        let users = matrix(&[&[0.5, -1.0], &[-0.2, 0.3]]);
+        let items = matrix(&[&[0.1, 0.9], &[-0.6, 2.0], &[1.0, 1.0]]);
+        let scorer = Scorer::PairMlp { users, vectors: items.clone(), items, out: vec![0.7, -0.4] };
+        let top = scorer.top_k(&[0, 1], None, None, 3);
+        for u in 0..2 {
+            for p in 0..3 {
+                let item = top.items[u * 3 + p];
+                assert!((top.scores[u * 3 + p] - scorer.score(u as u32, item)).abs() < 1e-6);
+            }
+            assert!(top.scores[u * 3..u * 3 + 3].is_sorted_by(|a, b| a >= b));
+        }
+    }
+
+    #[test]
+    fn similar_items_are_ordered_by_cosine() {
+        let items = matrix(&[&[1.0, 0.0], &[10.0, 1.0], &[0.0, 1.0], &[0.0, 0.0]]);
+        let scorer = Scorer::Dot { users: matrix(&[&[0.0, 0.0]]), items };
+        let similar = scorer.similar(0, 2).unwrap();
+        assert_eq!(similar.iter().map(|s| s.0).collect::<Vec<_>>(), [1, 2]);
+        assert!(Scorer::Static { users: 1, scores: vec![1.0] }.similar(0, 1).is_err());
+    }
+}

@@ -1,0 +1,358 @@
+//! The one training loop.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use alike_ops::Adam;
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{FORMAT, RunDir, RunInfo, State};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::eval::{Metrics, Protocol, Split, evaluate};
+use crate::layers::Sampler;
+use crate::models::{GradientModel, Learner, Plan, find};
+use crate::scorer::Scorer;
+
+/// The metric that decides which epoch is the best.
+pub const CRITERION: &str = "recall@20";
+
+/// What to train.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// Model name.
+    pub model: &'a str,
+    /// Settings that differ from the defaults.
+    pub settings: toml::Table,
+    /// Seed of all randomness.
+    pub seed: u64,
+    /// Run folder; nothing is written without one.
+    pub run: Option<&'a Path>,
+    /// Whether to go on from the run folder's newest state.
+    pub resume: bool,
+    /// Set by others to stop; checked every batch.
+    pub stop: Option<&'a AtomicBool>,
+}
+
+/// What happens during training.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Before anything is built.
+    Planned {
+        /// Trained values.
+        parameters: usize,
+        /// Peak memory expected, bytes.
+        memory_bytes: u64,
+        /// Most epochs.
+        epochs: usize,
+        /// Batches an epoch.
+        batches: usize,
+    },
+    /// After a step.
+    Batch {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Batch, from 1.
+        batch: usize,
+        /// Batches an epoch.
+        batches: usize,
+        /// Its loss.
+        loss: f32,
+    },
+    /// After an epoch, and its evaluation where it has one.
+    Epoch(&'a EpochRecord),
+    /// At the end.
+    Finished(&'a Summary),
+}
+
+/// One line of `log.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Mean loss of its batches.
+    pub loss: f64,
+    /// Seconds of its steps.
+    pub train_seconds: f64,
+    /// Seconds of its evaluation.
+    pub eval_seconds: f64,
+    /// Validation metrics, where evaluated.
+    pub valid: Option<Metrics>,
+    /// Whether it is the best so far.
+    pub best: bool,
+}
+
+/// How a run ended, `metrics.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Model name.
+    pub model: String,
+    /// Epochs done.
+    pub epochs: usize,
+    /// Epoch whose parameters are kept; 0 for models that are solved at once.
+    pub best_epoch: usize,
+    /// Trained values.
+    pub parameters: usize,
+    /// Seconds of training and evaluation.
+    pub seconds: f64,
+    /// Validation metrics of the kept parameters.
+    pub valid: Metrics,
+    /// Test metrics, train items masked.
+    pub test_public: Metrics,
+    /// Test metrics, train and validation items masked.
+    pub test_clean: Metrics,
+}
+
+/// Trains as asked, keeps the parameters with the best validation Recall@20 and scores test once at the end.
+///
+/// # Errors
+/// Settings, data or the run folder do not fit; the loss is not finite; [`Error::Interrupted`] after a stop, with
+/// the newest evaluated state kept in the run folder.
+pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>)) -> Result<Summary> {
+    let info = find(request.model)?;
+    let plan = (info.plan)(data, &request.settings)?;
+    let run = match request.run {
+        Some(dir) => {
+            let info = run_info(data, request, &plan)?;
+            Some(if request.resume { reopen(dir, &info)? } else { RunDir::create(dir, &info)? })
+        }
+        None => None,
+    };
+    if let Some(summary) = run.as_ref().map(|r| r.read_json::<Summary>("metrics.json")).transpose()?.flatten()
+    {
+        on(Event::Finished(&summary));
+        return Ok(summary);
+    }
+    let device = Device::flex();
+    let learner = (info.build)(data, &request.settings, request.seed, &device)?;
+    let summary = match learner {
+        Learner::Direct(scorer) => {
+            on(Event::Planned { parameters: 0, memory_bytes: plan.memory_bytes, epochs: 0, batches: 0 });
+            solve(data, request, &scorer, run.as_ref())?
+        }
+        Learner::Gradient(mut model) => {
+            let mut training = Training {
+                data,
+                request,
+                plan: &plan,
+                run: run.as_ref(),
+                state: State::default(),
+                best: None,
+            };
+            training.descend(model.as_mut(), on)?
+        }
+    };
+    if let Some(run) = &run {
+        run.write_json("metrics.json", &summary)?;
+    }
+    on(Event::Finished(&summary));
+    Ok(summary)
+}
+
+fn run_info(data: &Dataset, request: &Request<'_>, plan: &Plan) -> Result<RunInfo> {
+    Ok(RunInfo {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").into(),
+        model: request.model.into(),
+        settings: plan.settings.clone(),
+        seed: request.seed,
+        data: std::path::absolute(&data.dir).map_err(|e| Error::io(&data.dir, e))?,
+        data_hash: data.hash.clone(),
+    })
+}
+
+/// Opens a run to go on with it: it must be the same run.
+fn reopen(dir: &Path, wanted: &RunInfo) -> Result<RunDir> {
+    let (run, found) = RunDir::open(dir)?;
+    let differs = |what: &str, found: &str, wanted: &str| {
+        Err(Error::checkpoint(dir, format!("cannot resume: its {what} is {found}, not {wanted}")))
+    };
+    if found.model != wanted.model {
+        return differs("model", &found.model, &wanted.model);
+    }
+    if found.seed != wanted.seed {
+        return differs("seed", &found.seed.to_string(), &wanted.seed.to_string());
+    }
+    if found.data_hash != wanted.data_hash {
+        return differs("data hash", &found.data_hash, &wanted.data_hash);
+    }
+    for (name, value) in &wanted.settings {
+        let before = found.settings.get(name).map(ToString::to_string).unwrap_or_default();
+        if before != value.to_string() {
+            return differs(&format!("setting `{name}`"), &before, &value.to_string());
+        }
+    }
+    Ok(run)
+}
+
+fn solve(data: &Dataset, request: &Request<'_>, scorer: &Scorer, run: Option<&RunDir>) -> Result<Summary> {
+    let started = Instant::now();
+    let summary = summarize(data, request, scorer, 0, 0, 0, 0.0)?;
+    if let Some(run) = run {
+        let best_file = Some(run.write_best(0, &[], scorer)?);
+        run.commit(&State { best: summary.valid.get(CRITERION), best_file, ..State::default() })?;
+    }
+    Ok(Summary { seconds: started.elapsed().as_secs_f64(), ..summary })
+}
+
+fn summarize(
+    data: &Dataset,
+    request: &Request<'_>,
+    scorer: &Scorer,
+    epochs: usize,
+    best_epoch: usize,
+    parameters: usize,
+    seconds: f64,
+) -> Result<Summary> {
+    Ok(Summary {
+        model: request.model.into(),
+        epochs,
+        best_epoch,
+        parameters,
+        seconds,
+        valid: evaluate(scorer, data, Split::Valid, Protocol::Public)?,
+        test_public: evaluate(scorer, data, Split::Test, Protocol::Public)?,
+        test_clean: evaluate(scorer, data, Split::Test, Protocol::Clean)?,
+    })
+}
+
+struct Training<'a> {
+    data: &'a Dataset,
+    request: &'a Request<'a>,
+    plan: &'a Plan,
+    run: Option<&'a RunDir>,
+    state: State,
+    /// The best scorer, where no run folder keeps it.
+    best: Option<Scorer>,
+}
+
+impl Training<'_> {
+    fn descend(&mut self, model: &mut dyn GradientModel, on: &mut dyn FnMut(Event<'_>)) -> Result<Summary> {
+        let sampler = Sampler::new(self.data.train.clone(), self.request.seed);
+        if sampler.is_empty() {
+            return Err(Error::Data("nothing to train on: no user has both taken and untaken items".into()));
+        }
+        let config = &self.plan.train;
+        let batches = sampler.len().div_ceil(config.batch);
+        let parameters = model.params().count();
+        on(Event::Planned {
+            parameters,
+            memory_bytes: self.plan.memory_bytes,
+            epochs: config.epochs,
+            batches,
+        });
+        self.resume(model)?;
+        while self.state.epoch < config.epochs && self.state.since_best < config.patience {
+            let record = self.epoch(model, &sampler, on)?;
+            on(Event::Epoch(&record));
+        }
+        let best = match (self.run, self.best.take()) {
+            (Some(run), _) => {
+                run.read_scorer(self.state.best_file.as_ref().expect("the last epoch is evaluated"))?
+            }
+            (None, best) => best.expect("the last epoch is evaluated"),
+        };
+        let State { epoch, best_epoch, seconds, .. } = self.state;
+        summarize(self.data, self.request, &best, epoch, best_epoch, parameters, seconds)
+    }
+
+    fn resume(&mut self, model: &mut dyn GradientModel) -> Result<()> {
+        let Some(run) = self.run else { return Ok(()) };
+        if let Some(state) = run.read_json::<State>("state.json")? {
+            let file = state.state_file.as_ref();
+            let file = file.ok_or_else(|| Error::checkpoint(run.path(), "state.json names no state file"))?;
+            model.params_mut().load(&run.read_state(file)?, state.steps)?;
+            self.state = state;
+        }
+        run.cut_log(self.state.log_lines)
+    }
+
+    fn epoch(
+        &mut self,
+        model: &mut dyn GradientModel,
+        sampler: &Sampler,
+        on: &mut dyn FnMut(Event<'_>),
+    ) -> Result<EpochRecord> {
+        let config = &self.plan.train;
+        let adam = Adam { lr: config.lr as f32, ..Adam::default() };
+        let epoch = self.state.epoch + 1;
+        let started = Instant::now();
+        model.start_epoch(epoch as u64)?;
+        let list = sampler.epoch(epoch as u64, config.batch);
+        let (batches, mut sum, mut seen) = (list.len(), 0.0, 0usize);
+        for (at, triples) in list.enumerate() {
+            if self.request.stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
+                return Err(Error::Interrupted);
+            }
+            let tracked = model.params().track();
+            let loss = model.loss(&tracked, &triples);
+            let value = loss.clone().inner().into_scalar::<f32>();
+            if !value.is_finite() {
+                return Err(Error::LossNotFinite { loss: value, epoch, batch: at + 1, lr: config.lr });
+            }
+            let grads = loss.backward();
+            drop(loss);
+            model.params_mut().step(tracked, grads, &adam);
+            sum += f64::from(value) * triples.users.len() as f64;
+            seen += triples.users.len();
+            on(Event::Batch { epoch, batch: at + 1, batches, loss: value });
+        }
+        let train_seconds = started.elapsed().as_secs_f64();
+        self.state.epoch = epoch;
+        self.state.seconds += train_seconds;
+        let mut record = EpochRecord {
+            epoch,
+            loss: sum / seen as f64,
+            train_seconds,
+            eval_seconds: 0.0,
+            valid: None,
+            best: false,
+        };
+        if epoch.is_multiple_of(config.eval_every) || epoch == config.epochs {
+            self.evaluate(model, &mut record)?;
+        } else {
+            self.log(&record)?;
+        }
+        Ok(record)
+    }
+
+    fn evaluate(&mut self, model: &dyn GradientModel, record: &mut EpochRecord) -> Result<()> {
+        let started = Instant::now();
+        let scorer = model.scorer()?;
+        let metrics = evaluate(&scorer, self.data, Split::Valid, Protocol::Public)?;
+        record.eval_seconds = started.elapsed().as_secs_f64();
+        self.state.seconds += record.eval_seconds;
+        let value = metrics.get(CRITERION);
+        record.best = self.state.best_epoch == 0 || value > self.state.best;
+        record.valid = Some(metrics);
+        if record.best {
+            (self.state.best, self.state.best_epoch, self.state.since_best) = (value, record.epoch, 0);
+        } else {
+            self.state.since_best += 1;
+        }
+        self.log(record)?;
+        let Some(run) = self.run else {
+            if record.best {
+                self.best = Some(scorer);
+            }
+            return Ok(());
+        };
+        let saved = model.params().save();
+        self.state.steps = model.params().steps();
+        self.state.state_file = Some(run.write_state(record.epoch, &saved)?);
+        if record.best {
+            self.state.best_file = Some(run.write_best(record.epoch, &saved, &scorer)?);
+        }
+        run.commit(&self.state)
+    }
+
+    fn log(&mut self, record: &EpochRecord) -> Result<()> {
+        self.state.log_lines += 1;
+        match self.run {
+            Some(run) => run.append_log(record),
+            None => Ok(()),
+        }
+    }
+}
