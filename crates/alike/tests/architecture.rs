@@ -1,4 +1,5 @@
 //! What ARCHITECTURE.md says of the sources, checked on the sources.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,166 @@
+//! What every model in the registry must do; a new model joins by its registry line.
+
+use crate::support::{self, checkerboard};
+use alike::eval::Metrics;
+use alike::models;
+use alike::recommend::Run;
+use alike::train::{Event, Request, Summary, fit};
+
+fn request(model: &'static str) -> Request<'static> {
+    let mut settings = toml::Table::new();
+    let known: Vec<&str> = (models::find(model).unwrap().settings)().iter().map(|s| s.name).collect();
+    for (name, value) in [
+        ("dim", toml::Value::Integer(16)),
+        ("lr", toml::Value::Float(0.005)),
+        ("batch", toml::Value::Integer(64)),
+        ("epochs", toml::Value::Integer(10)),
+        ("hidden", toml::Value::Integer(16)),
+    ] {
+        if known.contains(&name) {
+            settings.insert(name.into(), value);
+        }
+    }
+    Request { model, settings, seed: 7, run: None, resume: false, stop: None }
+}
+
+/// Everything of a summary that the seed decides.
+fn outcome(s: &Summary) -> (usize, usize, &Metrics, &Metrics, &Metrics) {
+    (s.epochs, s.best_epoch, &s.valid, &s.test_public, &s.test_clean)
+}
+
+#[test]
+fn every_model_learns_the_checkerboard() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = checkerboard(dir.path());
+    for model in models::all() {
+        let summary = fit(&data, &request(model.name), &mut |_| {}).unwrap();
+        // Six items of a user's own colour are left, three of them held out for test, and 36 of the other colour.
+        let recall = summary.test_public.get("recall@10");
+        let personal = model.name != "popularity";
+        assert!(!personal || recall > 0.9, "{}: Recall@10 {recall}", model.name);
+        assert!(recall.is_finite());
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_with_any_number_of_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = checkerboard(dir.path());
+    for model in models::all() {
+        let losses = |threads: usize, seed: u64| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut losses = Vec::new();
+            let mut request = request(model.name);
+            request.seed = seed;
+            if request.settings.contains_key("epochs") {
+                request.settings.insert("epochs".into(), toml::Value::Integer(3));
+            }
+            let mut note = |event: Event<'_>| {
+                if let Event::Batch { loss, .. } = event {
+                    losses.push(loss.to_bits());
+                }
+            };
+            let summary = pool.install(|| fit(&data, &request, &mut note)).unwrap();
+            (losses, summary)
+        };
+        let (one, first) = losses(1, 7);
+        let (three, second) = losses(3, 7);
+        assert_eq!(one, three, "{}", model.name);
+        assert_eq!(outcome(&first), outcome(&second), "{}", model.name);
+        let (other, _) = losses(1, 8);
+        assert!(one.is_empty() || one != other, "{}: the seed changes nothing", model.name);
+    }
+}
+
+#[test]
+fn saved_runs_recommend_what_was_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = checkerboard(dir.path());
+    for (n, model) in models::all().iter().enumerate() {
+        let path = dir.path().join(format!("run{n}"));
+        let summary = fit(&data, &Request { run: Some(&path), ..request(model.name) }, &mut |_| {}).unwrap();
+        let run = Run::open(&path).unwrap();
+        use alike::eval::{Protocol, Split};
+        assert_eq!(
+            run.evaluate(Split::Test, Protocol::Public).unwrap(),
+            summary.test_public,
+            "{}",
+            model.name
+        );
+        assert_eq!(run.summary().unwrap().unwrap(), summary);
+        let list = run.recommend("3", 5).unwrap();
+        let history = run.history("3").unwrap();
+        assert_eq!(list.len(), 5);
+        assert!(list.iter().all(|r| history.iter().all(|h| data.items.name(h.0) != r.item)));
+        // Nobody took the last item in train: it has a score all the same.
+        let all = run.recommend("1", 1000).unwrap();
+        let cold = (support::ITEMS - 1).to_string();
+        assert!(all.iter().any(|r| r.item == cold && r.score.is_finite()), "{}", model.name);
+        assert!(list.windows(2).all(|w| w[0].score >= w[1].score && w[0].rank < w[1].rank));
+        assert!(run.recommend("nobody", 5).unwrap_err().to_string().contains("unknown user `nobody`"));
+        assert!(run.similar("nothing", 5).unwrap_err().to_string().contains("unknown item `nothing`"));
+        // A finished run is not trained again.
+        let again = Request { run: Some(&path), resume: true, ..request(model.name) };
+        let mut trained = false;
+        fit(&data, &again, &mut |e| trained |= matches!(e, Event::Batch { .. })).unwrap();
+        assert!(!trained);
+    }
+}
+
+#[test]
+fn settings_round_trip_and_unknown_ones_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = checkerboard(dir.path());
+    for model in models::all() {
+        let path = dir.path().join(model.name.replace('/', "-"));
+        fit(&data, &Request { run: Some(&path), ..request(model.name) }, &mut |_| {}).unwrap();
+        let settings = Run::open(&path).unwrap().settings;
+        let infos = (model.settings)();
+        assert_eq!(settings.len(), infos.len(), "{}", model.name);
+        assert!(infos.iter().all(|i| settings.contains_key(i.name) && !i.doc.is_empty()));
+        let mut again = request(model.name);
+        again.settings = settings;
+        assert!(fit(&data, &again, &mut |_| {}).is_ok(), "{}: its own settings are refused", model.name);
+        again.settings.insert("layerz".into(), toml::Value::Integer(2));
+        let error = fit(&data, &again, &mut |_| {}).unwrap_err().to_string();
+        assert!(error.contains("unknown setting `layerz`"), "{error}");
+    }
+}
+
+#[test]
+fn a_stopped_run_goes_on_bit_for_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = checkerboard(dir.path());
+    for (n, model) in models::all().iter().enumerate() {
+        let whole = dir.path().join(format!("whole{n}"));
+        let cut = dir.path().join(format!("cut{n}"));
+        let expected =
+            fit(&data, &Request { run: Some(&whole), ..request(model.name) }, &mut |_| {}).unwrap();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let mut request = Request { run: Some(&cut), stop: Some(&stop), ..request(model.name) };
+        let stopped = fit(&data, &request, &mut |event| {
+            if let Event::Batch { epoch: 3, batch: 9, .. } = event {
+                stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        });
+        if stopped.is_ok() {
+            continue; // solved at once
+        }
+        assert!(matches!(stopped, Err(alike::Error::Interrupted)));
+        stop.store(false, std::sync::atomic::Ordering::Relaxed);
+        request.resume = true;
+        let resumed = fit(&data, &request, &mut |_| {}).unwrap();
+        assert_eq!(outcome(&expected), outcome(&resumed), "{}", model.name);
+        let tensors = |dir: &std::path::Path| {
+            let mut files: Vec<_> = std::fs::read_dir(dir)
+                .unwrap()
+                .map(|e| e.unwrap().path())
+                .filter(|p| p.extension().is_some_and(|e| e == "safetensors"))
+                .map(|p| (p.file_name().unwrap().to_owned(), std::fs::read(&p).unwrap()))
+                .collect();
+            files.sort();
+            files
+        };
+        assert!(tensors(&whole) == tensors(&cut), "{}: checkpoints differ", model.name);
+    }
+}

@@ -1,0 +1,6 @@
+//! Every model of the registry: what each must do, and what an independent implementation says it should give.
+#![allow(clippy::unwrap_used)]
+
+mod conformance;
+mod golden;
+mod support;
