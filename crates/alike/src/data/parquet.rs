@@ -1,5 +1,6 @@
 //! Parquet: interactions, and features with an item id column.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::ColumnChunkMetaData;
 
 use crate::data::columns::{ColumnNames, Columns, ITEM_IDS, guess, listed};
 use crate::data::matrix::{Ids, Matrix, Source};
@@ -28,11 +30,34 @@ fn reader<T>(
     path: &Path,
     choose: impl FnOnce(&Schema) -> Result<(T, Vec<usize>)>,
 ) -> Result<(T, ParquetRecordBatchReader)> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(read::open(path)?).map_err(|e| bad(path, e))?;
+    let file = read::open(path)?;
+    let builder = guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
+    let columns = builder.metadata().row_groups().iter().flat_map(|g| g.columns());
+    let negative = |c: &ColumnChunkMetaData| {
+        c.compressed_size() < 0
+            || c.data_page_offset() < 0
+            || c.dictionary_page_offset().is_some_and(|o| o < 0)
+    };
+    if columns.into_iter().any(negative) {
+        return Err(bad(path, "a column has a negative place or size"));
+    }
     let (chosen, roots) = choose(builder.schema())?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-    let reader = builder.with_projection(mask).with_batch_size(BATCH).build().map_err(|e| bad(path, e))?;
+    let reader = guarded(path, || builder.with_projection(mask).with_batch_size(BATCH).build())?;
     Ok((chosen, reader))
+}
+
+/// Runs a step of the Parquet reader, which panics on some damaged files, and makes that an error too.
+fn guarded<T, E: std::fmt::Display>(path: &Path, step: impl FnOnce() -> Result<T, E>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(step)) {
+        Ok(result) => result.map_err(|e| bad(path, e)),
+        Err(_) => Err(bad(path, "the file is damaged")),
+    }
+}
+
+/// The next batch of rows.
+fn next(path: &Path, batches: &mut ParquetRecordBatchReader) -> Result<Option<RecordBatch>> {
+    guarded(path, || batches.next().transpose())
 }
 
 fn names_of(schema: &Schema) -> Vec<String> {
@@ -75,7 +100,7 @@ pub(crate) fn read_rows(
     wanted: Wanted,
     visit: &mut dyn FnMut(Row<'_>) -> Result<()>,
 ) -> Result<Columns> {
-    let (columns, batches) = reader(path, |schema| {
+    let (columns, mut batches) = reader(path, |schema| {
         let columns = Columns::find(path, &names_of(schema), names)?;
         let at = columns.positions;
         let optional = [at.rating.filter(|_| wanted.rating), at.time, at.label.filter(|_| wanted.label)];
@@ -84,8 +109,7 @@ pub(crate) fn read_rows(
     })?;
     let at = columns.positions;
     let mut line = 0;
-    for batch in batches {
-        let batch = batch.map_err(|e| bad(path, e))?;
+    while let Some(batch) = next(path, &mut batches)? {
         let column = |i: usize| -> Result<&ArrayRef> {
             let name = &columns.found[i];
             batch.column_by_name(name).ok_or_else(|| bad(path, format!("column `{name}` cannot be read")))
@@ -153,7 +177,7 @@ fn time_at(values: &ArrayRef, r: usize) -> Option<f64> {
 
 /// Features: an optional item id column, and either one list column or one number column a dimension.
 pub(crate) fn read_features(path: &Path) -> Result<Matrix> {
-    let ((id, values), batches) = reader(path, |schema| {
+    let ((id, values), mut batches) = reader(path, |schema| {
         let found = names_of(schema);
         let id = guess(&found, ITEM_IDS);
         let of = |wanted: fn(&DataType) -> bool| -> Vec<usize> {
@@ -183,8 +207,7 @@ pub(crate) fn read_features(path: &Path) -> Result<Matrix> {
     let mut ids = Vec::new();
     let mut data: Vec<f32> = Vec::new();
     let (mut rows, mut dim) = (0, None);
-    for batch in batches {
-        let batch = batch.map_err(|e| bad(path, e))?;
+    while let Some(batch) = next(path, &mut batches)? {
         if let Some(name) = &id {
             let column = column_of(path, &batch, name)?;
             for (r, value) in as_ids(path, name, column)?.iter().enumerate() {

@@ -1,5 +1,7 @@
 //! Which interactions are for training, validation and test.
 
+use rayon::prelude::*;
+
 use crate::data::filter::Kept;
 use crate::data::interactions::Log;
 use crate::data::prepare::SplitKind;
@@ -43,30 +45,29 @@ fn random(log: &Log, kept: &Kept, seed: u64) -> Vec<u8> {
     let mut key = [0u8; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..24].copy_from_slice(b"alike split rand");
-    let mut labels = vec![TRAIN; kept.rows.len()];
-    let mut order: Vec<([u8; 16], usize)> = Vec::new();
-    for u in 0..log.users.len() {
+    let held_of = |u: usize| {
         let rows = kept.of(u);
         let (valid, test) = held_out(rows.len());
-        if test == 0 {
-            continue;
-        }
-        let start = kept.ptr[u] as usize;
-        order.clear();
-        order.extend(rows.iter().enumerate().map(|(i, &r)| {
-            let mut hasher = blake3::Hasher::new_keyed(&key);
+        let mut order: Vec<([u8; 16], u32)> = Vec::new();
+        if test > 0 {
             let name = log.users.name(u as u32).as_bytes();
-            hasher.update(&(name.len() as u64).to_le_bytes()).update(name);
-            hasher.update(log.items.name(log.item[r as usize]).as_bytes());
-            let mut short = [0u8; 16];
-            short.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-            (short, start + i)
-        }));
-        order.sort_unstable();
-        for (i, &(_, at)) in order[..valid + test].iter().enumerate() {
-            labels[at] = if i < valid { VALID } else { TEST };
+            let mut user = blake3::Hasher::new_keyed(&key);
+            user.update(&(name.len() as u64).to_le_bytes()).update(name);
+            order.extend((kept.ptr[u]..).zip(rows).map(|(at, &r)| {
+                let item = log.items.name(log.item[r as usize]).as_bytes();
+                let mut short = [0u8; 16];
+                short.copy_from_slice(&user.clone().update(item).finalize().as_bytes()[..16]);
+                (short, at)
+            }));
+            order.sort_unstable();
+            order.truncate(valid + test);
         }
-    }
+        order.into_iter().enumerate().map(move |(i, (_, at))| (at, if i < valid { VALID } else { TEST }))
+    };
+    let users = (0..log.users.len()).into_par_iter().with_min_len(1024);
+    let held: Vec<(u32, u8)> = users.flat_map_iter(held_of).collect();
+    let mut labels = vec![TRAIN; kept.rows.len()];
+    held.into_iter().for_each(|(at, label)| labels[at as usize] = label);
     labels
 }
 
