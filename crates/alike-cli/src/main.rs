@@ -1,2 +1,99 @@
-//! The `alike` command line.
-fn main() {}
+//! The `alike` command line: parses arguments, shows progress, writes tables, JSON and reports. All work is
+//! done by the library.
+
+mod args;
+mod bundled;
+mod commands;
+mod failure;
+mod output;
+mod pages;
+mod parquet_file;
+mod progress;
+mod report;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use tracing_subscriber::filter::LevelFilter;
+
+use args::{Cli, Global};
+use failure::{Failure, Outcome};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match prepare(&cli.global).and_then(|()| commands::run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(line) = failure.line() {
+                eprintln!("{line}");
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// Threads and notes, before any work.
+fn prepare(global: &Global) -> Outcome {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (_, 0) => LevelFilter::WARN,
+        (_, 1) => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false).init();
+    if let Some(threads) = global.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(usize::from(threads))
+            .build_global()
+            .map_err(|e| Failure::Failed(format!("cannot start {threads} threads: {e}")))?;
+    }
+    Ok(())
+}
+
+/// Help and version go to standard output; a wrong command line is one line on standard error.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            eprint!("{error}");
+            return ExitCode::from(2);
+        }
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            eprint!("{error}");
+            return ExitCode::from(2);
+        }
+        eprintln!("error: {} (see `alike --help`)", one_line(&error.to_string()));
+        return ExitCode::from(2);
+    }
+    match output::write(&error.to_string()) {
+        Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// The parser's message without its usage and its hints, on one line.
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).take_while(|l| !l.starts_with("Usage:"));
+    let mut all = String::new();
+    for line in lines.filter(|l| !l.is_empty() && !l.starts_with("For more information")) {
+        let line = line.strip_prefix("error: ").unwrap_or(line);
+        let line = match line.strip_prefix("[possible values: ") {
+            Some(values) => format!("allowed: {}", values.trim_end_matches(']')),
+            None => line.to_string(),
+        };
+        all += match all.chars().last() {
+            None => "",
+            Some(':') => " ",
+            Some(_) => "; ",
+        };
+        all += &line;
+    }
+    all
+}

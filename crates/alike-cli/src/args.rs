@@ -1,0 +1,296 @@
+//! Every command, flag and default; help texts, completions and `docs/cli.md` are made from this file.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Recommendations from interactions, pictures and text, on one machine.
+#[derive(Debug, Parser)]
+#[command(name = "alike", version, propagate_version = true)]
+#[command(
+    after_help = "Start with `alike demo`. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."
+)]
+pub(crate) struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Threads to compute with; the numbers are the same for any count [default: all cores]
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// No progress bars and no notes on stderr
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// More notes on stderr; twice for details
+    #[arg(long, short, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show it all on bundled real data: prepare, train three models, compare, write a report
+    Demo(Demo),
+    /// Read interactions and item features, split them, and write a prepared folder
+    Prepare(Prepare),
+    /// Train a model on a prepared folder
+    Train(Train),
+    /// Score a trained run by full ranking of the held-out interactions
+    Evaluate(Evaluate),
+    /// Items that a user would like, or those of all users as a Parquet file
+    Recommend(Recommend),
+    /// Items most like a given one
+    Similar(Similar),
+    /// The models and their settings
+    Models(Models),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print a generated page of the documentation
+    #[command(hide = true)]
+    Docs {
+        /// The page
+        page: Page,
+    },
+}
+
+/// `alike demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Folder to write to; a demo that is there already is replaced
+    #[arg(long, value_name = "DIR", default_value = "runs/demo")]
+    pub(crate) out: PathBuf,
+    /// Train each model for at most so many epochs: quicker, and worse
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) epochs: Option<u32>,
+    /// Seed of all randomness
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// `alike prepare`.
+#[derive(Debug, Args)]
+pub(crate) struct Prepare {
+    /// Who took what: .inter (RecBole, MMRec), .csv, .tsv or .parquet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) interactions: PathBuf,
+    /// Name of a column of the interactions; ROLE is user, item, rating, time or label [default: guessed]
+    #[arg(long = "column", value_name = "ROLE=NAME", value_parser = parse_column)]
+    pub(crate) columns: Vec<(Role, String)>,
+    /// Keep only interactions with at least this rating
+    #[arg(long, value_name = "X")]
+    pub(crate) min_rating: Option<f32>,
+    /// Item features of a modality: .npy, .npz, .safetensors or .parquet; repeat for more
+    #[arg(long = "feature", value_name = "NAME=FILE", value_parser = parse_named)]
+    pub(crate) features: Vec<(String, PathBuf)>,
+    /// Item ids of a feature file's rows, one a line; without it rows are the items 0, 1, 2 …
+    #[arg(long = "feature-ids", value_name = "NAME=FILE", value_parser = parse_named)]
+    pub(crate) feature_ids: Vec<(String, PathBuf)>,
+    /// Item graph computed elsewhere: .npz with idx and cos, both items × k; repeat for more
+    #[arg(long, value_name = "NAME=FILE", value_parser = parse_named)]
+    pub(crate) knn: Vec<(String, PathBuf)>,
+    /// Catalogue, one JSON object a line with the item's id and title, picture, category
+    #[arg(long, value_name = "FILE")]
+    pub(crate) items: Option<PathBuf>,
+    /// How to hold out interactions [default: label where a text file has a column x_label, else random]
+    #[arg(long, value_enum)]
+    pub(crate) split: Option<SplitName>,
+    /// Drop users and items with fewer interactions, repeatedly; 0 keeps all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) k_core: usize,
+    /// Seed of the random split
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Folder to write
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Print the data report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `alike train`.
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// Model, one of `alike models`
+    pub(crate) model: String,
+    /// Prepared folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Run folder to write: checkpoint, log, metrics
+    #[arg(long, value_name = "RUN")]
+    pub(crate) out: PathBuf,
+    /// Settings from a TOML file
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) config: Option<PathBuf>,
+    /// One setting, stronger than the file; repeat for more; `alike models MODEL` lists them
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Seed of all randomness: same seed, same numbers
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Continue the run in RUN where it stopped, bit for bit
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `alike evaluate`.
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    /// Run folder
+    pub(crate) run: PathBuf,
+    /// Which held-out interactions
+    #[arg(long, default_value = "test", value_parser = words::<alike::eval::Split>(&["valid", "test"]))]
+    pub(crate) split: alike::eval::Split,
+    /// What is masked at test time: public masks train as published tables do, clean also validation
+    #[arg(long, default_value = "public", value_parser = words::<alike::eval::Protocol>(&["public", "clean"]))]
+    pub(crate) protocol: alike::eval::Protocol,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `alike recommend`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("who").required(true).args(["user", "all"]))]
+pub(crate) struct Recommend {
+    /// Run folder
+    pub(crate) run: PathBuf,
+    /// A user's id, as in the interactions
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<String>,
+    /// All users, to a Parquet file with the columns user, rank, item, score
+    #[arg(long, requires = "out")]
+    pub(crate) all: bool,
+    /// Parquet file to write, with --all
+    #[arg(long, value_name = "FILE.parquet", requires = "all")]
+    pub(crate) out: Option<PathBuf>,
+    /// Number of items
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) top: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `alike similar`.
+#[derive(Debug, Args)]
+pub(crate) struct Similar {
+    /// Run folder
+    pub(crate) run: PathBuf,
+    /// An item's id, as in the interactions
+    #[arg(long, value_name = "ID")]
+    pub(crate) item: String,
+    /// Number of items
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) top: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `alike models`.
+#[derive(Debug, Args)]
+pub(crate) struct Models {
+    /// Show only this model
+    pub(crate) model: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Generated pages.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Page {
+    /// `docs/cli.md`
+    Cli,
+    /// `docs/models.md`
+    Models,
+}
+
+/// Ways to hold out interactions.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SplitName {
+    /// As the file's label column says: 0 train, 1 valid, 2 test
+    Label,
+    /// Per user at random: 1 + 1 below ten interactions, otherwise 20 %, half of it for validation
+    Random,
+    /// Each user's last interaction for test, the one before for validation
+    LeaveOneOut,
+    /// The latest interactions of all users
+    Temporal,
+}
+
+/// What a column of the interactions holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// User id
+    User,
+    /// Item id
+    Item,
+    /// Rating
+    Rating,
+    /// Time, any number that grows
+    Time,
+    /// Split label
+    Label,
+}
+
+fn words<T>(allowed: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: std::str::FromStr<Err = alike::Error> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(allowed).try_map(|word| word.parse::<T>())
+}
+
+fn split_pair<'a>(text: &'a str, form: &str) -> Result<(&'a str, &'a str), String> {
+    let pair = text.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
+    pair.filter(|(name, value)| !name.is_empty() && !value.is_empty())
+        .ok_or_else(|| format!("expected {form}"))
+}
+
+fn parse_named(text: &str) -> Result<(String, PathBuf), String> {
+    split_pair(text, "NAME=FILE").map(|(name, file)| (name.to_string(), file.into()))
+}
+
+fn parse_column(text: &str) -> Result<(Role, String), String> {
+    let (role, name) = split_pair(text, "ROLE=NAME")?;
+    let role = Role::from_str(role, false)
+        .map_err(|_| format!("unknown role `{role}`; allowed: user, item, rating, time, label"))?;
+    Ok((role, name.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_parser_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn pairs_are_strict() {
+        assert_eq!(parse_named("text=a=b.npy").unwrap(), ("text".into(), PathBuf::from("a=b.npy")));
+        assert_eq!(parse_named("text.npy").unwrap_err(), "expected NAME=FILE");
+        assert!(parse_named("=x").is_err() && parse_named("x=").is_err());
+        assert_eq!(parse_column("time=ts").unwrap(), (Role::Time, "ts".into()));
+        assert!(parse_column("when=ts").unwrap_err().contains("allowed: user"));
+    }
+}

@@ -1,0 +1,38 @@
+//! One file a command; each takes its arguments and returns what to tell the shell.
+
+mod demo;
+mod evaluate;
+mod models;
+mod prepare;
+mod recommend;
+mod similar;
+mod train;
+
+use std::io;
+
+use clap::CommandFactory;
+
+use crate::args::{Cli, Command, Page};
+use crate::failure::Outcome;
+use crate::{output, pages};
+
+/// Runs the command.
+pub(crate) fn run(cli: Cli) -> Outcome {
+    let quiet = cli.global.quiet;
+    match cli.command {
+        Command::Demo(args) => demo::run(&args, quiet),
+        Command::Prepare(args) => prepare::run(&args, quiet),
+        Command::Train(args) => train::run(&args, quiet),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Recommend(args) => recommend::run(&args, quiet),
+        Command::Similar(args) => similar::run(&args),
+        Command::Models(args) => models::run(&args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "alike", &mut io::Cursor::new(&mut script));
+            output::write(&String::from_utf8_lossy(&script))
+        }
+        Command::Docs { page: Page::Cli } => output::write(&pages::cli()),
+        Command::Docs { page: Page::Models } => output::write(&pages::models()),
+    }
+}

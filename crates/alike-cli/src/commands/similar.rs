@@ -1,0 +1,19 @@
+//! `alike similar`.
+
+use alike::recommend::Run;
+use serde_json::json;
+
+use super::recommend::list;
+use crate::args::Similar;
+use crate::failure::Outcome;
+use crate::output;
+
+/// The items most like a given one.
+pub(crate) fn run(args: &Similar) -> Outcome {
+    let run = Run::open(&args.run)?;
+    let items = run.similar(&args.item, args.top as usize)?;
+    if args.json {
+        return output::json(&json!({ "item": args.item, "model": run.model, "items": items }));
+    }
+    list(&items)
+}

@@ -1,0 +1,95 @@
+//! `alike train`.
+
+use std::path::Path;
+
+use alike::Error;
+use alike::data::Dataset;
+use alike::train::{Request, Summary, fit};
+
+use crate::args::Train;
+use crate::failure::{Failure, Outcome};
+use crate::output::{self, Table, duration, grouped};
+use crate::progress::Training;
+use crate::stop;
+
+/// Trains, with progress on standard error and the result on standard output.
+pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
+    alike::models::find(&args.model)?;
+    let settings = settings(args)?;
+    let data = Dataset::open(&args.data)?;
+    let stop = stop::on_signal()?;
+    let request = Request {
+        model: &args.model,
+        settings,
+        seed: args.seed,
+        run: Some(&args.out),
+        resume: args.resume,
+        stop: Some(stop),
+    };
+    let mut progress = Training::new(&args.model, quiet);
+    let summary = fit(&data, &request, &mut |event| progress.on(&event));
+    drop(progress);
+    let summary = summary.map_err(|e| explain(e, args))?;
+    if args.json {
+        return output::json(&summary);
+    }
+    report(&summary, &args.out)
+}
+
+/// The settings of `--config`, then those of `--set`.
+fn settings(args: &Train) -> Outcome<toml::Table> {
+    let mut table = match &args.config {
+        Some(path) => read_toml(path)?,
+        None => toml::Table::new(),
+    };
+    for text in &args.set {
+        let (key, value) = alike::config::parse_set(text)?;
+        table.insert(key, value);
+    }
+    Ok(table)
+}
+
+fn read_toml(path: &Path) -> Outcome<toml::Table> {
+    let text = std::fs::read_to_string(path).map_err(|e| Failure::io(path, &e))?;
+    text.parse::<toml::Table>().map_err(|e| {
+        let line = e.span().map(|s| text[..s.start].matches('\n').count() + 1);
+        let line = line.map(|l| format!(":{l}")).unwrap_or_default();
+        Failure::Usage(format!("{}{line}: {}", path.display(), e.message()))
+    })
+}
+
+fn explain(error: Error, args: &Train) -> Failure {
+    match error {
+        Error::Interrupted => Failure::Interrupted(format!(
+            "interrupted; what was evaluated is saved in {}: the same command with --resume goes on from there",
+            args.out.display()
+        )),
+        other => other.into(),
+    }
+}
+
+fn report(summary: &Summary, out: &Path) -> Outcome {
+    let epochs = match summary.epochs {
+        0 => "solved at once".to_string(),
+        n => format!("best epoch {} of {n}", summary.best_epoch),
+    };
+    output::line(format!(
+        "{}: {epochs}, {} parameters, {}\n",
+        summary.model,
+        grouped(summary.parameters),
+        duration(summary.seconds)
+    ))?;
+    let mut table = Table::new(&["", "recall@10", "recall@20", "ndcg@10", "ndcg@20"]);
+    let rows = [
+        ("valid", &summary.valid),
+        ("test, public", &summary.test_public),
+        ("test, clean", &summary.test_clean),
+    ];
+    for (name, metrics) in rows {
+        let values =
+            ["recall@10", "recall@20", "ndcg@10", "ndcg@20"].map(|m| format!("{:.4}", metrics.get(m)));
+        table.row([vec![name.to_string()], values.to_vec()].concat());
+    }
+    output::write(&table.render())?;
+    output::line(format!("\nnext: alike recommend {} --user ID", out.display()))
+}

@@ -1,0 +1,124 @@
+//! The page of a made-up run: complete, escaped, self-contained. It is left in the target folder to look at.
+
+use super::*;
+
+fn scores(base: f64) -> Scores {
+    Scores { recall: [base * 0.6, base], ndcg: [base * 0.35, base * 0.45] }
+}
+
+fn model(name: &str, epochs: usize, top: f64) -> Model {
+    let curve = (1..=epochs).map(|epoch| {
+        let learned = 1.0 - (-(epoch as f64) / 7.0).exp();
+        let wobble = 0.004 * (epoch as f64 * 2.1).sin();
+        let recall = (epoch % 2 == 0).then_some(top * learned + wobble);
+        Point { epoch, loss: 0.69 - 0.4 * learned * top * 3.0, recall }
+    });
+    Model {
+        name: name.into(),
+        summary: format!("the model {name}"),
+        curve: curve.collect(),
+        best_epoch: epochs.saturating_sub(2) & !1,
+        seconds: epochs as f64 * 0.9,
+        parameters: epochs * 12_345,
+        valid: scores(top),
+        public: scores(top * 0.97),
+        clean: scores(top * 1.02),
+        settings: vec![
+            ("dim".into(), "64".into()),
+            ("lr".into(), "0.001".into()),
+            ("layers".into(), "2".into()),
+        ],
+    }
+}
+
+fn title(n: usize) -> Title {
+    let all = [
+        ("Toy Story (1995)", vec!["Adventure", "Animation", "Children", "Comedy"]),
+        ("Lord of the Rings: The Fellowship of the Ring, The (2001)", vec!["Adventure", "Fantasy"]),
+        ("Heat (1995)", vec!["Action", "Crime", "Thriller"]),
+        (
+            "Dr. Strangelove or: How I Learned to Stop Worrying and Love the Bomb (1964)",
+            vec!["Comedy", "War"],
+        ),
+        ("Amélie <script>alert(\"x\")</script> (2001)", vec!["Romance & more"]),
+        ("2001: A Space Odyssey (1968)", vec!["Drama", "Sci-Fi"]),
+        ("Seven (a.k.a. Se7en) (1995)", vec!["Mystery", "Thriller"]),
+    ];
+    let (name, kinds) = &all[n % all.len()];
+    Title { name: (*name).into(), kinds: kinds.iter().map(|k| (*k).into()).collect(), picture: None }
+}
+
+fn sample() -> Report {
+    let person = |n: usize| Person {
+        id: format!("{}", 100 + n),
+        history: (0..8).map(|i| title(i * 3 + n)).collect(),
+        history_len: 8 + 7 * n,
+        held_out: 3 + n,
+        recommended: (0..10).map(|i| (title(i + n), [0, 5].contains(&((i * 7 + n) % 10)))).collect(),
+    };
+    Report {
+        data_name: "A made-up run".into(),
+        noun: ("film".into(), "films".into()),
+        users: 651,
+        items: 1468,
+        train: 30_804,
+        seconds: 92.0,
+        models: vec![model("popularity", 0, 0.21), model("lightgcn", 60, 0.33), model("nsmar+", 34, 0.37)],
+        shown: "nsmar+".into(),
+        people: (0..10).map(person).collect(),
+        facts: vec![("Users".into(), "651".into()), ("Split".into(), "label".into())],
+        next: vec!["alike recommend runs/demo/nsmar+ --user 1".into()],
+        notice: "Nobody's data.".into(),
+    }
+}
+
+#[test]
+fn the_page_is_complete_and_self_contained() {
+    let page = sample().html();
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/report-sample.html");
+    let _ = std::fs::write(kept, &page);
+    assert!(page.contains(
+        "nsmar+ finds 36\u{a0}% of the films we had hidden, 76\u{a0}% more than the bestseller list"
+    ));
+    for outside in ["http:", "https:", "<script", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.contains("Amélie &lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;"));
+    assert_eq!(page.matches("<article").count(), 10);
+    assert_eq!(page.matches("<li class=\"tile").count(), 100);
+    assert_eq!(page.matches("✓ chosen").count(), page.matches("tile hit\"").count());
+    assert_eq!(page.matches("<svg viewBox=\"0 0 480").count(), page.matches("<desc").count());
+}
+
+#[test]
+fn tags_are_balanced() {
+    let page = sample().html();
+    let body = &page[page.find("</style>").unwrap() + 8..];
+    let mut open: Vec<&str> = vec!["html", "head"];
+    for tag in body.split('<').skip(1).map(|t| &t[..t.find('>').unwrap()]) {
+        let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "{tag}");
+        } else if !tag.ends_with('/') && name != "img" {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn the_best_of_each_column_is_bold_and_ties_share_it() {
+    let mut report = sample();
+    assert_eq!(
+        report.html().matches("<td><strong>").count() + report.html().matches("\"edge\"><strong>").count(),
+        8
+    );
+    report.models.push(Model { name: "twin".into(), ..model("nsmar+", 34, 0.37) });
+    assert_eq!(report.html().matches("<strong>").count(), 16);
+}
+
+#[test]
+fn a_report_without_models_or_people_is_still_a_page() {
+    let page = Report { data_name: "Empty".into(), ..Report::default() }.html();
+    assert!(page.contains("Recommendations for Empty") && page.ends_with("</html>\n"));
+}

@@ -1,0 +1,36 @@
+//! The demo, shortened: it works in an empty folder, again over itself, and what it recommends to do next works.
+
+use std::fs;
+
+use predicates::prelude::*;
+
+use crate::world::alike;
+
+#[test]
+fn the_demo_works_again_and_what_it_says_next_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = |epochs: &str| {
+        let out = alike().current_dir(&folder).args(["demo", "--epochs", epochs]).assert().success();
+        String::from_utf8(out.get_output().stdout.clone()).unwrap()
+    };
+    let said = demo("1");
+    for word in ["popularity", "lightgcn", "nsmar+", "valid R@20", "test N@20", "651 users"] {
+        assert!(said.contains(word), "{word} is missing in\n{said}");
+    }
+    let page = folder.path().join("runs/demo/report.html");
+    let html = fs::read_to_string(&page).unwrap();
+    assert_eq!(html.matches("<article").count(), 10);
+    assert!(html.contains("Toy Story (1995)") && html.contains("GroupLens"));
+
+    fs::write(folder.path().join("runs/demo/mine.txt"), "mine").unwrap();
+    let said = demo("2");
+    assert_ne!(fs::read_to_string(&page).unwrap(), html, "the second demo has other curves");
+    assert_eq!(fs::read_to_string(folder.path().join("runs/demo/mine.txt")).unwrap(), "mine");
+
+    let next: Vec<&str> = said.lines().filter_map(|l| l.trim().strip_prefix("alike ")).collect();
+    assert!(next.len() >= 4, "{said}");
+    for line in next.iter().filter(|l| !l.contains("YOUR") && !l.starts_with("train")) {
+        let out = alike().current_dir(&folder).args(line.split_whitespace()).assert().success();
+        out.stdout(predicate::str::contains("─"));
+    }
+}

@@ -1,0 +1,11 @@
+//! The program as people and scripts meet it: output, exit codes, damaged input, stopped and resumed training.
+
+#![allow(clippy::unwrap_used)]
+
+mod damage;
+mod demo;
+mod documentation;
+mod pipeline;
+mod resume;
+mod usage;
+mod world;

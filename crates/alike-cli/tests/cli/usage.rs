@@ -1,0 +1,98 @@
+//! Wrong command lines: exit code 2 and one line that says what is allowed.
+
+use predicates::prelude::*;
+
+use crate::world::{World, alike};
+
+/// One line on standard error that starts with `error: `, nothing on standard output.
+pub(crate) fn one_line(text: &str) -> impl Predicate<str> {
+    let text = text.to_string();
+    predicate::function(move |err: &str| {
+        err.starts_with("error: ") && err.trim_end().lines().count() == 1 && err.contains(&text)
+    })
+}
+
+fn refused(args: &[&str], says: &str) {
+    alike().args(args).assert().code(2).stdout("").stderr(one_line(says));
+}
+
+#[test]
+fn wrong_arguments_exit_with_2() {
+    refused(&["fly"], "unrecognized subcommand 'fly'");
+    refused(&["train"], "required arguments were not provided");
+    refused(&["train", "bpr", "--data", "d", "--out", "o", "--seed", "x"], "invalid value 'x'");
+    refused(&["models", "--colour"], "unexpected argument '--colour'");
+    refused(&["recommend", "run"], "required arguments were not provided: <--user <ID>|--all>");
+    refused(&["recommend", "run", "--user", "a", "--all", "--out", "x"], "cannot be used with");
+    refused(&["recommend", "run", "--all"], "--out");
+    refused(&["recommend", "run", "--user", "a", "--top", "0"], "0 is not in 1..=10000");
+    refused(&["evaluate", "run", "--split", "train"], "'train' for '--split <SPLIT>'; allowed: valid, test");
+    refused(&["evaluate", "run", "--protocol", "best"], "allowed: public, clean");
+    refused(&["prepare", "--interactions", "a", "--out", "b", "--feature", "text.npy"], "expected NAME=FILE");
+    refused(
+        &["prepare", "--interactions", "a", "--out", "b", "--column", "when=t"],
+        "user, item, rating, time, label",
+    );
+    refused(&["models", "--threads", "0"], "0 is not in 1..=1024");
+    refused(&["completions", "tcsh"], "allowed: bash");
+}
+
+#[test]
+fn nothing_at_all_shows_the_help_and_exits_with_2() {
+    alike().assert().code(2).stdout("").stderr(predicate::str::contains("alike demo"));
+}
+
+#[test]
+fn help_and_version_exit_with_0() {
+    alike().arg("--help").assert().success().stdout(predicate::str::contains("recommend"));
+    alike().args(["train", "--help"]).assert().success().stdout(predicate::str::contains("--resume"));
+    alike().arg("--version").assert().success().stdout(predicate::str::starts_with("alike "));
+}
+
+#[test]
+fn unknown_models_and_settings_exit_with_2() {
+    let world = World::new().prepared();
+    let unknown = one_line("unknown model `gnn`; allowed: ");
+    world.train("gnn", "run", &[]).assert().code(2).stdout("").stderr(unknown);
+    alike().args(["models", "gnn"]).assert().code(2).stderr(one_line("unknown model `gnn`; allowed: "));
+    let set = |text: &str| world.train("bpr", "run", &["--set", text]);
+    set("dmi=8").assert().code(2).stderr(one_line("unknown setting `dmi`; allowed: "));
+    set("dim=0").assert().code(2).stderr(one_line("setting `dim` is 0; allowed: "));
+    set("dim=wide").assert().code(2).stderr(one_line("setting `dim` is wide; allowed: "));
+    set("dim").assert().code(2).stderr(one_line("KEY=VALUE"));
+    assert!(!world.path("run").exists(), "a refused training leaves nothing behind");
+}
+
+#[test]
+fn a_config_file_is_strict_and_says_where_it_is_wrong() {
+    let world = World::new().prepared();
+    let config = world.at("config.toml");
+    let train = || world.train("bpr", "run", &["--config", &config]);
+    train().assert().code(1).stderr(one_line("config.toml"));
+    std::fs::write(&config, "dim = 8\nlr = = 1\n").unwrap();
+    train().assert().code(2).stderr(one_line("config.toml:2: "));
+    std::fs::write(&config, "dim = 8\nspeed = 3\n").unwrap();
+    train().assert().code(2).stderr(one_line("unknown setting `speed`"));
+    std::fs::write(&config, "dim = 8\nepochs = 0\n").unwrap();
+    train().assert().code(2).stderr(one_line("setting `epochs` is 0"));
+    std::fs::write(&config, "dim = 8\nepochs = 500\n").unwrap();
+    world.train("bpr", "run", &["--config", &config, "--set", "epochs=2", "--quiet"]).assert().success();
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = alike().args(["completions", shell]).assert().success();
+        script.stdout(predicate::str::contains("recommend").and(predicate::str::contains("resume")));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_standard_output_is_an_error() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("alike"));
+    let output = command.arg("models").stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().starts_with("error: standard output: "));
+}
