@@ -2,6 +2,8 @@
 //!
 //! Modules stand in import order: each may use only those before it.
 
+#![deny(unsafe_code)]
+
 pub mod error;
 
 pub mod config;
