@@ -148,7 +148,12 @@ dispatch! {
 
 #[inline(always)]
 fn squares_body<const F: bool>(e: Table<'_>, rows: &[u32]) -> f64 {
-    rows.iter().map(|&r| f64::from(dot::<F>(e.row(r), e.row(r)))).sum()
+    // Loops, not adapters: a closure that is not inlined would lose the instruction set.
+    let mut sum = 0.0;
+    for &r in rows {
+        sum += f64::from(dot::<F>(e.row(r), e.row(r)));
+    }
+    sum
 }
 
 dispatch! {
@@ -181,7 +186,9 @@ fn add_loss_body<const F: bool>(touched: &Touched, part: &mut Part<'_>, z: Table
             match role {
                 0 => {
                     let difference = z.row(s.t.negatives[k]).iter().zip(z.row(s.t.positives[k]));
-                    out.iter_mut().zip(difference).for_each(|(o, (n, p))| *o += c * (n - p));
+                    for (o, (n, p)) in out.iter_mut().zip(difference) {
+                        *o += c * (n - p);
+                    }
                 }
                 1 => axpy::<F>(-c, z.row(s.t.users[k]), out),
                 _ => axpy::<F>(c, z.row(s.t.users[k]), out),

@@ -142,7 +142,9 @@ fn out_slope_body<const F: bool>(s: &Hidden, first: usize, count: usize, scale: 
     for k in first..first + count {
         let c = scale * s.slopes[k];
         let rows = s.users.row(k, h).iter().zip(s.items.row(k, h)).zip(s.items.row(b + k, h));
-        out.iter_mut().zip(rows).for_each(|(o, ((a, p), n))| *o += c * ((a + n).max(0.0) - (a + p).max(0.0)));
+        for (o, ((a, p), n)) in out.iter_mut().zip(rows) {
+            *o += c * ((a + n).max(0.0) - (a + p).max(0.0));
+        }
     }
 }
 
