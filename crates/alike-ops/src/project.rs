@@ -90,7 +90,7 @@ pub(crate) trait ProjectOps: Backend {
 }
 
 /// Rows of the result a task makes.
-const ROWS: usize = 128;
+const ROWS: usize = 512;
 
 impl ProjectOps for Flex {
     fn project(m: FloatTensor<Self>, x: Arc<FrozenFeatures>, transposed: bool) -> FloatTensor<Self> {

@@ -125,13 +125,18 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
         on(Event::Finished(&summary));
         return Ok(summary);
     }
+    let sampler = Sampler::new(data.train.clone(), request.seed);
+    let trained = plan.parameters > 0;
+    on(Event::Planned {
+        parameters: plan.parameters,
+        memory_bytes: plan.memory_bytes,
+        epochs: if trained { plan.train.epochs } else { 0 },
+        batches: if trained { sampler.len().div_ceil(plan.train.batch) } else { 0 },
+    });
     let device = Device::flex();
     let learner = (info.build)(data, &request.settings, request.seed, &device)?;
     let summary = match learner {
-        Learner::Direct(scorer) => {
-            on(Event::Planned { parameters: 0, memory_bytes: plan.memory_bytes, epochs: 0, batches: 0 });
-            solve(data, request, &scorer, run.as_ref())?
-        }
+        Learner::Direct(scorer) => solve(data, request, &scorer, run.as_ref())?,
         Learner::Gradient(mut model) => {
             let mut training = Training {
                 data,
@@ -141,7 +146,7 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
                 state: State::default(),
                 best: None,
             };
-            training.descend(model.as_mut(), on)?
+            training.descend(model.as_mut(), &sampler, on)?
         }
     };
     if let Some(run) = &run {
@@ -229,8 +234,12 @@ struct Training<'a> {
 }
 
 impl Training<'_> {
-    fn descend(&mut self, model: &mut dyn GradientModel, on: &mut dyn FnMut(Event<'_>)) -> Result<Summary> {
-        let sampler = Sampler::new(self.data.train.clone(), self.request.seed);
+    fn descend(
+        &mut self,
+        model: &mut dyn GradientModel,
+        sampler: &Sampler,
+        on: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Summary> {
         if sampler.is_empty() {
             return Err(Error::Data("nothing to train on: no user has both taken and untaken items".into()));
         }
@@ -245,7 +254,7 @@ impl Training<'_> {
         });
         self.resume(model)?;
         while self.state.epoch < config.epochs && self.state.since_best < config.patience {
-            let record = self.epoch(model, &sampler, on)?;
+            let record = self.epoch(model, sampler, on)?;
             on(Event::Epoch(&record));
         }
         let best = match (self.run, self.best.take()) {

@@ -39,8 +39,14 @@ crate::settings! {
 fn plan(data: &Dataset, overrides: &toml::Table) -> Result<Plan> {
     let (config, train) = resolve(Config::default(), TrainConfig::default(), overrides)?;
     let n = data.users.len() + data.items.len();
+    let parameters = n * config.dim;
     // Value, two moments, gradient.
-    Ok(Plan { settings: table(&config, &train), train, memory_bytes: (4 * n * config.dim * 4) as u64 })
+    Ok(Plan {
+        settings: table(&config, &train),
+        train,
+        parameters,
+        memory_bytes: (4 * parameters * 4) as u64,
+    })
 }
 
 fn build(data: &Dataset, overrides: &toml::Table, seed: u64, device: &Device) -> Result<Learner> {

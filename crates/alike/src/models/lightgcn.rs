@@ -55,8 +55,9 @@ fn plan(data: &Dataset, overrides: &toml::Table) -> Result<Plan> {
     let (config, train) = resolve(Config::default(), train_defaults(), overrides)?;
     let n = data.users.len() + data.items.len();
     // Value, two moments, gradient, regulariser gradient, result and its gradient, two layer buffers; the graph.
-    let memory_bytes = (9 * n * config.dim * 4 + 4 * data.train.nnz() * 12) as u64;
-    Ok(Plan { settings: table(&config, &train), train, memory_bytes })
+    let parameters = n * config.dim;
+    let memory_bytes = (9 * parameters * 4 + 4 * data.train.nnz() * 12) as u64;
+    Ok(Plan { settings: table(&config, &train), train, parameters, memory_bytes })
 }
 
 fn build(data: &Dataset, overrides: &toml::Table, seed: u64, device: &Device) -> Result<Learner> {

@@ -71,6 +71,8 @@ pub struct Plan {
     pub settings: toml::Table,
     /// Settings of the training loop.
     pub train: TrainConfig,
+    /// Trained values.
+    pub parameters: usize,
     /// Peak memory expected, bytes.
     pub memory_bytes: u64,
 }

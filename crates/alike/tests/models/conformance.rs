@@ -33,7 +33,20 @@ fn every_model_learns_the_checkerboard() {
     let dir = tempfile::tempdir().unwrap();
     let data = checkerboard(dir.path());
     for model in models::all() {
-        let summary = fit(&data, &request(model.name), &mut |_| {}).unwrap();
+        let mut planned = None;
+        let mut note = |event: Event<'_>| {
+            if let Event::Planned { parameters, memory_bytes, .. } = event {
+                planned = Some((parameters, memory_bytes));
+            }
+        };
+        let summary = fit(&data, &request(model.name), &mut note).unwrap();
+        let (parameters, memory_bytes) = planned.unwrap();
+        assert_eq!(
+            parameters, summary.parameters,
+            "{}: what was announced was not what was trained",
+            model.name
+        );
+        assert!(memory_bytes > 4 * parameters as u64);
         // Six items of a user's own colour are left, three of them held out for test, and 36 of the other colour.
         let recall = summary.test_public.get("recall@10");
         let personal = model.name != "popularity";

@@ -1,6 +1,6 @@
 //! The names under which NSMAR+ runs: presets of one model's settings.
 
-use super::config::{Aggregation, Alignment, Config, memory_bytes, train_defaults};
+use super::config::{Aggregation, Alignment, Config, memory_bytes, parameters, train_defaults};
 use super::{build_variant, used};
 use crate::config::Names;
 use crate::models::{ModelInfo, Plan, infos, resolve, table};
@@ -24,8 +24,10 @@ macro_rules! variants {
             settings: || infos(&$preset(), &train_defaults()),
             plan: |data, overrides| {
                 let (config, train) = resolve($preset(), train_defaults(), overrides)?;
-                let memory_bytes = memory_bytes(data, &config, &used(data, &config)?);
-                Ok(Plan { settings: table(&config, &train), train, memory_bytes })
+                let names = used(data, &config)?;
+                let parameters = parameters(data, &config, &names);
+                let memory_bytes = memory_bytes(data, &config, &names);
+                Ok(Plan { settings: table(&config, &train), train, parameters, memory_bytes })
             },
             build: |data, overrides, seed, device| build_variant($preset, data, overrides, seed, device),
         };
