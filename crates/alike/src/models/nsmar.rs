@@ -15,7 +15,8 @@
 //! - Score (eq. 17): `y_ui = out · ReLU(Z_u W_user + b + Z_i W_item)`, one hidden layer over `[Z_u ; Z_i]`
 //!   written as a sum, or `Z_u · Z_i`.
 //! - Loss (eqs. 18, 19): mean BPR over the batch + `l2/b` times the squared norms of the batch's rows of the
-//!   user tables and of `item` (+ `l2` times the squared weight matrices with `l2_weights`).
+//!   user tables and of `item` (+ `l2` times the squared weight matrices with `l2_weights`; + `l2_vectors/b` times
+//!   the squared norms of the batch's rows of `Z`).
 //!
 //! Departures, each a setting: the paper sums the loss (`l2` would depend on the batch), sums layers 0..L-1
 //! (its last layer would not count), writes the sums of eqs. 13 and 14 over the node itself (read as over its
@@ -73,6 +74,8 @@ struct Nsmar {
     /// The draw used for evaluation, and that of the current epoch.
     fixed: Arc<Csr>,
     sampled: Arc<Csr>,
+    /// Column of `1/√n` of every node. Pearson does not see a row's scale, so damping changes no `α`.
+    damping: Option<Tensor<2>>,
     /// Symmetric weights, for the plain convolution.
     plain: Option<Arc<FixedSparse>>,
     /// User graph and item graph.
@@ -130,7 +133,13 @@ fn build_variant(
         Aggregation::Plain => Some(Arc::new(graph::bipartite(&data.train, Normalization::Symmetric, false)?)),
         Aggregation::Similarity => None,
     };
+    let damping = config.damp_neighbors.then(|| {
+        let inverse = |r| 1.0 / (pattern.degree(r).max(1) as f32).sqrt();
+        let column: Vec<f32> = (0..pattern.rows()).map(inverse).collect();
+        Tensor::from_data(TensorData::new(column, [pattern.rows(), 1]), device)
+    });
     let model = Nsmar {
+        damping,
         config,
         seed,
         users,
@@ -265,7 +274,12 @@ impl Nsmar {
             (None, Some(ids)) => p.matrix(ids),
             (None, None) => unreachable!("a modality without features needs item ids; `modality` checks it"),
         };
-        Tensor::cat(vec![p.matrix(m.users), items], 0)
+        let start = Tensor::cat(vec![p.matrix(m.users), items], 0);
+        if !self.config.normalize_start {
+            return start;
+        }
+        let norm = start.clone().powi_scalar(2).sum_dim(1).sqrt().clamp_min(1e-12);
+        start / norm
     }
 
     /// `Σ_l x^(l)` of one modality.
@@ -274,6 +288,9 @@ impl Nsmar {
         let mut sum = x.clone();
         for l in 0..self.config.layers {
             let transform = m.transforms.get(l);
+            if let Some(damping) = &self.damping {
+                x = x.clone() * on_device_of(damping.clone(), &x);
+            }
             x = match (&self.plain, transform) {
                 (Some(plain), None) => spmm_fixed(plain, x),
                 (Some(plain), Some(f)) => f.forward_leaky(p, spmm_fixed(plain, x)),
@@ -298,7 +315,20 @@ impl Nsmar {
     }
 
     /// `l2` times the squared norms of what the batch touches, over the batch size.
-    fn regularizer(&self, p: &Tracked, batch: &Triples) -> Option<Tensor<1>> {
+    fn regularizer(&self, p: &Tracked, z: Tensor<2>, batch: &Triples) -> Option<Tensor<1>> {
+        let own = self.parameter_norms(p, batch);
+        if self.config.l2_vectors == 0.0 {
+            return own;
+        }
+        let rows = Arc::new([&batch.users[..], &batch.positives, &batch.negatives].concat());
+        let vectors = l2_rows(z, &rows, self.config.l2_vectors as f32 / batch.users.len() as f32);
+        Some(match own {
+            Some(own) => own + vectors,
+            None => vectors,
+        })
+    }
+
+    fn parameter_norms(&self, p: &Tracked, batch: &Triples) -> Option<Tensor<1>> {
         let l2 = self.config.l2 as f32;
         if l2 == 0.0 {
             return None;
@@ -344,12 +374,12 @@ impl GradientModel for Nsmar {
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
         let z = self.forward(p, &self.sampled);
         let loss = match self.scorer {
-            None => bpr_dot(z, batch),
+            None => bpr_dot(z.clone(), batch),
             Some([user, item, bias, out]) => {
-                bpr_pair_mlp(z, p.matrix(user), p.matrix(item), p.vector(bias), p.vector(out), batch)
+                bpr_pair_mlp(z.clone(), p.matrix(user), p.matrix(item), p.vector(bias), p.vector(out), batch)
             }
         };
-        match self.regularizer(p, batch) {
+        match self.regularizer(p, z, batch) {
             Some(l2) => loss + l2,
             None => loss,
         }

@@ -66,10 +66,14 @@ crate::settings! {
         input: Input = Input::Linear, ();
         /// Whether feature rows are scaled to length 1 first.
         normalize_input: bool = true, ();
+        /// Whether every starting row is scaled to length 1, as DRAGON does.
+        normalize_start: bool = false, ();
         /// Whether items have a trained table of their own, shared by modalities.
         item_ids: bool = true, ();
         /// How neighbours are weighted.
         aggregation: Aggregation = Aggregation::Similarity, ();
+        /// Whether a neighbour's row is divided by the square root of its own number of neighbours too.
+        damp_neighbors: bool = false, ();
         /// What follows the aggregation of a layer.
         transform: Transform = Transform::Mlp, ();
         /// How modalities are brought into one space.
@@ -94,6 +98,8 @@ crate::settings! {
         hidden: usize = 64, 1..=1024;
         /// Weight of the squared norms of the batch's embedding rows.
         l2: f64 = 1e-3, 0.0..=10.0;
+        /// Weight of the squared norms of the batch's final vectors.
+        l2_vectors: f64 = 0.0, 0.0..=10.0;
         /// Whether `l2` covers the weight matrices too.
         l2_weights: bool = false, ();
         /// Modalities left out.
