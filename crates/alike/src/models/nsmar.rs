@@ -8,7 +8,8 @@
 //!   most `neighbors`, with `α_j = 1/n_t Σ_k ReLU(r(x_j, x_k))`, `r` Pearson, `k = j` included, and `f_l` a
 //!   leaky affine map or the identity.
 //! - Output of the modality (eqs. 7, 8): `x_m = Σ_{l=0..L} x^(l)`, `[N, d]`.
-//! - Alignment (eqs. 9, 10): `x_m* = S(MLP_m(x_m))`, one `S` for all modalities; NSMAR: `x_m* = x_m A_m`.
+//! - Alignment (eqs. 9, 10): `x_m* = S(MLP_m(x_m))`, one `S` for all modalities, or `S(x_m + MLP_m(x_m))` with
+//!   `align_skip`; NSMAR: `x_m* = x_m A_m`.
 //! - Fusion (eqs. 11, 12): `x = concat_m x_m*`, `[N, D]`, `D = d · |m|`.
 //! - Graphs (eqs. 13-16): `Z = x + P x`, `P` the user co-interaction graph and the item semantic graph, each row
 //!   a softmax.
@@ -112,7 +113,9 @@ fn build_variant(
     let item_table = config.item_ids.then(|| params.add("item", &[items, d], Init::Xavier));
     let modalities =
         names.iter().map(|n| modality(data, n, &config, &mut params)).collect::<Result<Vec<_>>>()?;
-    let shared = (config.alignment == Alignment::Mlp).then(|| Affine::new(&mut params, "shared", d, d));
+    let start = if config.align_skip { Init::Identity } else { Init::Xavier };
+    let shared =
+        (config.alignment == Alignment::Mlp).then(|| Affine::with(&mut params, "shared", d, d, start));
     let width = d * names.len();
     let scorer = (config.scorer == ScorerKind::Mlp).then(|| {
         [
@@ -195,6 +198,7 @@ fn modality(data: &Dataset, name: &str, config: &Config, params: &mut Params) ->
             (1..=config.layers).map(|l| Affine::new(params, &format!("transform.{name}.{l}"), d, d)).collect()
         }
     };
+    let second = if config.align_skip { Init::Zeros } else { Init::Xavier };
     let align = match config.alignment {
         Alignment::None => Align::None,
         Alignment::Matrix => {
@@ -202,7 +206,7 @@ fn modality(data: &Dataset, name: &str, config: &Config, params: &mut Params) ->
         }
         Alignment::Mlp => Align::Mlp(
             Affine::new(params, &format!("align.{name}.0"), d, d),
-            Affine::new(params, &format!("align.{name}.1"), d, d),
+            Affine::with(params, &format!("align.{name}.1"), d, d, second),
         ),
     };
     Ok(Modality { users, input, missing, transforms, align })
@@ -306,7 +310,10 @@ impl Nsmar {
         let x = match &m.align {
             Align::None => x,
             Align::Matrix(a) => x.matmul(p.matrix(*a)),
-            Align::Mlp(first, second) => second.forward(p, first.forward_leaky(p, x)),
+            Align::Mlp(first, second) => {
+                let moved = second.forward(p, first.forward_leaky(p, x.clone()));
+                if self.config.align_skip { x + moved } else { moved }
+            }
         };
         match &self.shared {
             Some(shared) => shared.forward(p, x),

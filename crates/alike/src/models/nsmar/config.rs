@@ -73,11 +73,13 @@ crate::settings! {
         /// How neighbours are weighted.
         aggregation: Aggregation = Aggregation::Similarity, ();
         /// Whether a neighbour's row is divided by the square root of its own number of neighbours too.
-        damp_neighbors: bool = false, ();
+        damp_neighbors: bool = true, ();
         /// What follows the aggregation of a layer.
-        transform: Transform = Transform::Mlp, ();
+        transform: Transform = Transform::Identity, ();
         /// How modalities are brought into one space.
         alignment: Alignment = Alignment::Mlp, ();
+        /// Whether the alignment MLP adds to its input, starting from the identity.
+        align_skip: bool = true, ();
         /// Whether users propagate over the co-interaction graph.
         user_graph: bool = true, ();
         /// Neighbours in the user graph.
@@ -93,7 +95,7 @@ crate::settings! {
         /// Hops over the user and item graphs.
         hops: usize = 1, 1..=4;
         /// How a user and an item give a score.
-        scorer: ScorerKind = ScorerKind::Mlp, ();
+        scorer: ScorerKind = ScorerKind::Dot, ();
         /// Width of the scorer's hidden layer.
         hidden: usize = 64, 1..=1024;
         /// Weight of the squared norms of the batch's embedding rows.
