@@ -3,7 +3,8 @@
 //!
 //! Floors. A sparse product reads `x`, indices and values once and writes the result once: `(2·N·d + 2·nnz)·4`
 //! bytes over the bandwidth. Neighbour similarity's forward pass needs `Σ n²·d` floating-point operations (half the
-//! pairs, two operations each), its backward pass `2·Σ n²·d`, over the peak. Both are printed by `machine::floors`.
+//! pairs, two operations each) over the peak plus `2·N·d·4` bytes over the bandwidth (`x` in, `y` out), its backward
+//! pass `2·Σ n²·d` operations plus `3·N·d·4` bytes (`x`, `∂y`, `∂x`). The counts are printed before the table.
 
 mod support;
 
@@ -22,13 +23,16 @@ fn main() {
         let pairs: usize = (0..p.rows()).map(|r| p.degree(r).pow(2)).sum();
         let bytes = (2 * p.rows() * DIM + 2 * full.pattern().nnz()) * 4;
         eprintln!(
-            "{size}: {} nodes, {} entries ({} capped), Σn² {pairs}; sparse product {:.1} MB; similarity {:.0} + {:.0} Mflop",
+            "{size}: {} nodes, {} entries ({} capped), Σn² {pairs}; sparse product {:.1} MB; \
+             similarity {:.0} Mflop and {:.1} MB forward, {:.0} Mflop and {:.1} MB backward",
             p.rows(),
             full.pattern().nnz(),
             p.nnz(),
             bytes as f64 / 1e6,
             (pairs * DIM) as f64 / 1e6,
+            (2 * p.rows() * DIM * 4) as f64 / 1e6,
             (2 * pairs * DIM) as f64 / 1e6,
+            (3 * p.rows() * DIM * 4) as f64 / 1e6,
         );
     }
     divan::main();
@@ -67,7 +71,7 @@ mod machine {
     /// Floating-point operations of dependent chains of fused multiply-adds on all cores (items = operations).
     #[divan::bench(sample_count = 20)]
     fn multiply_add(bencher: Bencher) {
-        const ROUNDS: usize = 1 << 20;
+        const ROUNDS: usize = 1 << 16;
         let operations = rayon::current_num_threads() * ROUNDS * 16 * 16 * 2;
         bencher.counter(ItemsCount::new(operations)).bench(|| {
             (0..rayon::current_num_threads())

@@ -139,3 +139,29 @@ impl Csr {
         self.plan.get_or_init(|| Plan::new(self))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_transposed_entries_keep_repeats_and_order() {
+        let a = Csr::from_rows(4, &[vec![2u32, 0, 2], vec![], vec![0]]).unwrap();
+        let t = a.transposed();
+        assert_eq!(t.ptr, [0, 2, 2, 4, 4]);
+        assert_eq!(t.rows, [0, 2, 0, 0]);
+        assert_eq!(t.edges, [1, 3, 0, 2]);
+        let b = a.transpose();
+        assert_eq!((b.rows(), b.cols(), b.row(2)), (4, 3, &[0u32, 0][..]));
+        assert_eq!(b.transpose().row(0), [0, 2, 2]);
+    }
+
+    #[test]
+    fn broken_patterns_are_named() {
+        let index = Csr::from_rows(2, &[vec![0u32], vec![1, 2]]).unwrap_err();
+        assert_eq!(index, OpsError::Index { row: 1, index: 2, cols: 2 });
+        for ptr in [vec![0, 1], vec![0, 2, 1], vec![1, 1, 2], vec![0, 1, 3], vec![]] {
+            assert!(matches!(Csr::new(2, 3, ptr, vec![0, 1]), Err(OpsError::Pointers { .. })));
+        }
+    }
+}

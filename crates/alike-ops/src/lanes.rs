@@ -196,16 +196,28 @@ macro_rules! kernel {
 }
 pub(crate) use kernel;
 
-/// Hints that the row of `width` floats at `p` is read soon. Any address is allowed.
+/// Hints that `lines` cache lines from `p` on are read soon. Any address is allowed.
 #[inline(always)]
-pub(crate) fn prefetch(p: *const f32, width: usize) {
+pub(crate) fn prefetch<T>(p: *const T, lines: usize) {
     #[cfg(target_arch = "x86_64")]
-    for at in (0..width).step_by(16) {
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let p = p.cast::<i8>();
         // SAFETY: a prefetch never faults, and SSE is part of x86-64.
         unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(p.wrapping_add(at).cast());
+            if lines == 4 {
+                // The usual width of 64, without a loop.
+                _mm_prefetch::<_MM_HINT_T0>(p);
+                _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(64));
+                _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(128));
+                _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(192));
+            } else {
+                for line in 0..lines {
+                    _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(line * 64));
+                }
+            }
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (p, width);
+    let _ = (p, lines);
 }

@@ -105,7 +105,7 @@ unsafe fn dots_body<V: Lanes>(
         let g = g[r * d..(r + 1) * d].as_ptr();
         for e in p.ptr()[r] as usize..p.ptr()[r + 1] as usize {
             if e + AHEAD < last {
-                prefetch(x.as_ptr().wrapping_add(p.idx()[e + AHEAD] as usize * d), d);
+                prefetch(x.as_ptr().wrapping_add(p.idx()[e + AHEAD] as usize * d), d.div_ceil(LANES));
             }
             // SAFETY: `Csr` keeps every index below the number of rows of `x`, each of `d` floats.
             let dot = unsafe {

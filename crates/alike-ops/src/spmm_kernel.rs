@@ -77,7 +77,7 @@ unsafe fn rows_body<V: Lanes>(
                 let mut acc = [V::zero(); 4];
                 for e in start..end {
                     if e + AHEAD < last {
-                        prefetch(xp.wrapping_add(a.idx[e + AHEAD] as usize * d + column), 64);
+                        prefetch(xp.wrapping_add(a.idx[e + AHEAD] as usize * d + column), 4);
                     }
                     let (value, row) = entry::<V>(&a, e, xp, d);
                     for (c, acc) in acc.iter_mut().enumerate() {

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::forward::{Rows, four, locate};
+use super::forward::{AHEAD, Rows, four, locate, read};
 use super::plan::{Part, TILE};
 use crate::Csr;
 use crate::lanes::{LANES, Lanes, kernel, prefetch};
@@ -56,9 +56,13 @@ unsafe fn part_body<V: Lanes>(
             continue;
         }
         let next = pattern.ptr()[target + 1] as usize;
-        for &j in &pattern.idx()[next..last.min(next + n.max(8))] {
-            prefetch(rows.at(j as usize), stride);
-            prefetch(sums.rows.as_ptr().wrapping_add((j as usize - low) * stride), stride);
+        let ahead = (next - n + AHEAD).min(last)..(next + AHEAD).min(last);
+        for &j in &pattern.idx()[ahead] {
+            let j = j as usize;
+            prefetch(rows.at(j), groups);
+            prefetch(&raw const rows.stats[j], 1);
+            prefetch(sums.rows.as_ptr().wrapping_add((j - low) * stride), groups);
+            prefetch(&raw const sums.scalars[j - low], 1);
         }
         locate(rows, neighbors, &mut at);
         let count = at.len() / TILE;
@@ -67,11 +71,8 @@ unsafe fn part_body<V: Lanes>(
         let alpha = &inputs.alpha[next - n..next];
         let share = 1.0 / n as f32;
         let factor = if scale { 1.0 / (n as f32).sqrt() } else { 1.0 };
-        let mut total = 0.0;
-        for (to, from) in g.iter_mut().zip(&inputs.grad[target * d..(target + 1) * d]) {
-            *to = from * factor;
-            total += *to;
-        }
+        // SAFETY: a row of `d` floats; `g` holds as many registers.
+        let total = unsafe { scaled::<V>(&inputs.grad[target * d..(target + 1) * d], factor, &mut g) };
         let mean_g = total / d as f32;
         // a_j = g · x_j / n, and how strongly g itself pulls at x_j.
         a.clear();
@@ -115,6 +116,25 @@ unsafe fn part_body<V: Lanes>(
                 }
             }
         }
+    }
+}
+
+/// Writes `factor · row` to `to`, whose registers beyond the row stay zero; the sum of what it wrote.
+///
+/// # Safety
+/// The instruction set of `V`; `to` holds the row in whole registers.
+#[inline(always)]
+unsafe fn scaled<V: Lanes>(row: &[f32], factor: f32, to: &mut [f32]) -> f32 {
+    let (whole, rest) = (row.len() / LANES, row.len() % LANES);
+    // SAFETY: the caller's.
+    unsafe {
+        let mut sum = V::zero();
+        for g in 0..to.len() / LANES {
+            let v = read::<V>(row.as_ptr(), g, whole, rest).mul(V::splat(factor));
+            sum = sum.add(v);
+            v.store(to.as_mut_ptr().add(g * LANES));
+        }
+        sum.sum()
     }
 }
 

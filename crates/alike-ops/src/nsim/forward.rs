@@ -10,6 +10,9 @@ use crate::lanes::{LANES, Lanes, kernel, prefetch};
 /// Norm below which a centred row counts as constant.
 const CONSTANT: f32 = 1e-12;
 
+/// Entries ahead of the current target whose rows are asked for.
+pub(super) const AHEAD: usize = 24;
+
 /// Rows as the kernels read them.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
@@ -34,7 +37,7 @@ impl Rows<'_> {
 /// # Safety
 /// The instruction set of `V`; such a row at `from`, `g` within it.
 #[inline(always)]
-unsafe fn read<V: Lanes>(from: *const f32, g: usize, whole: usize, rest: usize) -> V {
+pub(super) unsafe fn read<V: Lanes>(from: *const f32, g: usize, whole: usize, rest: usize) -> V {
     // SAFETY: the caller's.
     unsafe {
         let from = from.add(g * LANES);
@@ -164,10 +167,12 @@ unsafe fn targets_body<V: Lanes>(
             y.fill(MaybeUninit::new(0.0));
             continue;
         }
-        // The next target's rows are on their way while this one is computed.
+        // The next targets' rows are on their way while this one is computed.
         let next = pattern.ptr()[target + 1] as usize;
-        for &j in &pattern.idx()[next..last.min(next + n.max(8))] {
-            prefetch(rows.at(j as usize), rows.groups * LANES);
+        let ahead = (next - n + AHEAD).min(last)..(next + AHEAD).min(last);
+        for &j in &pattern.idx()[ahead] {
+            prefetch(rows.at(j as usize), rows.groups);
+            prefetch(&raw const rows.stats[j as usize], 1);
         }
         locate(rows, neighbors, &mut at);
         let count = at.len() / TILE;
