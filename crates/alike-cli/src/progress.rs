@@ -3,7 +3,7 @@
 use alike::train::{Event, Summary};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::output::{bytes, duration};
+use crate::output::{bytes, duration, grouped};
 
 /// Bars on standard error; nothing is drawn when that is no terminal, or when asked to be quiet.
 pub(crate) struct Training {
@@ -11,6 +11,8 @@ pub(crate) struct Training {
     run: ProgressBar,
     epoch: ProgressBar,
     best: f64,
+    model: String,
+    quiet: bool,
 }
 
 impl Training {
@@ -26,17 +28,24 @@ impl Training {
             bars.add(bar("{prefix:<12.bold} {bar:24.cyan/238} epoch {pos:>4}/{len} {elapsed:>5}  {msg}"));
         let epoch = bars.add(bar("{prefix:<12} {bar:24.blue/238} batch {pos:>4}/{len} {msg:.dim}"));
         run.set_prefix(model.to_string());
-        Self { bars, run, epoch, best: 0.0 }
+        Self { bars, run, epoch, best: 0.0, model: model.to_string(), quiet }
     }
 
     /// Shows what happened.
     pub(crate) fn on(&mut self, event: &Event<'_>) {
         match event {
             Event::Planned { parameters, memory_bytes, epochs, batches } => {
-                tracing::info!(parameters, memory = bytes(*memory_bytes), epochs, batches, "planned");
                 self.run.set_length(*epochs as u64);
                 self.epoch.set_length(*batches as u64);
-                self.run.set_message(format!("needs about {}", bytes(*memory_bytes)));
+                let parts = match epochs {
+                    0 => "solved at once".to_string(),
+                    _ => format!("at most {} epochs of {} batches", grouped(*epochs), grouped(*batches)),
+                };
+                let (parameters, memory) = (grouped(*parameters), bytes(*memory_bytes));
+                self.say(&format!(
+                    "{:<12} {parameters} parameters, about {memory} of memory, {parts}",
+                    self.model
+                ));
             }
             Event::Batch { epoch, batch, batches, loss } => {
                 self.run.set_position(*epoch as u64 - 1);
@@ -59,13 +68,23 @@ impl Training {
         }
     }
 
+    /// A line that stays, above the bars.
+    fn say(&self, line: &str) {
+        if self.quiet {
+            return;
+        }
+        if self.bars.is_hidden() {
+            eprintln!("{line}");
+        } else {
+            // Nothing can be done about a terminal that has gone.
+            let _ = self.bars.println(line);
+        }
+    }
+
     /// The bars make place for one line that stays.
     fn finish(&self, summary: &Summary) {
         self.epoch.finish_and_clear();
         self.run.finish_and_clear();
-        if self.bars.is_hidden() {
-            return;
-        }
         let how = match summary.epochs {
             0 => "solved at once".to_string(),
             n => format!("best epoch {} of {n}, {}", summary.best_epoch, duration(summary.seconds)),

@@ -25,7 +25,9 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 #[test]
 fn a_run_is_evaluated_and_recommends() {
     let world = World::new().prepared();
-    world.train("nsmar+", "run", &SMALL).assert().success().stdout(predicate::str::contains("recall@20"));
+    let trained = world.train("nsmar+", "run", &SMALL).assert().success();
+    let planned = predicate::str::contains("of memory, at most 3 epochs of ");
+    trained.stdout(predicate::str::contains("recall@20")).stderr(planned);
     let run = world.at("run");
 
     let metrics = json(&["evaluate", &run, "--split", "test", "--protocol", "clean", "--json"]);

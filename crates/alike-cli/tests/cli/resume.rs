@@ -105,10 +105,9 @@ fn a_full_disk_fails_with_the_file_and_resumes_to_the_same() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let err = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        err.starts_with("error: ") && err.contains(&world.at("full")) && err.lines().count() == 1,
-        "{err}"
-    );
+    let errors: Vec<&str> = err.lines().filter(|l| l.starts_with("error: ")).collect();
+    assert!(errors.len() == 1 && err.ends_with(&format!("{}\n", errors[0])), "{err}");
+    assert!(errors[0].contains(&world.at("full")), "{err}");
     resumes_to_the_same(&world, "bpr", "full");
 }
 
