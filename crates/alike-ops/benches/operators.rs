@@ -18,6 +18,7 @@ use support::{BABY, CAP, DIM, SIZES, Size, bipartite, matrix, normalised, values
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
+    alike_ops::keep_freed_memory();
     for size in SIZES {
         let (p, full) = (bipartite(size, CAP), normalised(size));
         let pairs: usize = (0..p.rows()).map(|r| p.degree(r).pow(2)).sum();

@@ -58,6 +58,7 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
         ))?;
     }
     let mut summaries = Vec::new();
+    alike_ops::keep_freed_memory();
     for (model, folder, settings) in MODELS {
         let run = args.out.join("runs").join(folder);
         let request = Request {

@@ -27,6 +27,7 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
         stop: Some(stop),
     };
     let mut progress = Training::new(&args.model, quiet);
+    alike_ops::keep_freed_memory();
     let summary = fit(&data, &request, &mut |event| progress.on(&event));
     drop(progress);
     let summary = summary.map_err(|e| explain(e, args))?;
