@@ -19,6 +19,7 @@ use rand_chacha::ChaCha8Rng;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
+    alike_ops::keep_freed_memory();
     let mut args = std::env::args().skip(1).filter(|a| a != "--bench");
     let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/ml_small/ml_small.inter");
     let (mut file, mut only) = (bundled, String::new());
