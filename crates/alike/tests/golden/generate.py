@@ -21,7 +21,8 @@ DUPLICATE = (5, 2)  # item 5 has the text of item 2: a tie of cosines
 TRIALS = 24
 
 PLUS = {
-    "damp_neighbors": False, "align_skip": False, "dim": 8, "layers": 2, "neighbors": 30, "input": "linear", "normalize_input": False, "item_ids": True,
+    "damp_neighbors": False, "align_skip": False, "l2_vectors": 0.0, "dim": 8, "layers": 2, "neighbors": 30,
+    "input": "linear", "normalize_input": False, "item_ids": True,
     "aggregation": "similarity", "transform": "mlp", "alignment": "mlp", "user_graph": True, "user_neighbors": 4,
     "user_weight": "count", "item_graph": True, "item_neighbors": 4, "item_weights": {"image": 0.1, "text": 0.9},
     "hops": 1, "scorer": "mlp", "hidden": 8, "l2": 1e-2, "l2_weights": False, "exclude": [],
