@@ -96,6 +96,53 @@ pub fn top_k_static(scores: &[f32], rows: &[u32], mask: &Masks<'_>, k: usize) ->
     top
 }
 
+/// Score `Σ_{j ∈ history(u)} w_ji` and top `k`, for the users `rows`: `history [U, I]`, `weights [I, I]` with one of
+/// `values` an entry, row `j` holding what item `j` gives to others.
+///
+/// Panics when the shapes do not fit or a row is not below `U`.
+pub fn top_k_item_item(
+    history: &Csr,
+    weights: &Csr,
+    values: &[f32],
+    rows: &[u32],
+    mask: &Masks<'_>,
+    k: usize,
+) -> TopK {
+    assert!(
+        weights.rows() == history.cols() && weights.cols() == history.cols(),
+        "weights are items x items"
+    );
+    assert_eq!(values.len(), weights.nnz(), "one value an entry");
+    let mut top = TopK::empty(rows.len(), k);
+    if k == 0 {
+        return top;
+    }
+    let parts = top.items.par_chunks_mut(k).zip(top.scores.par_chunks_mut(k)).zip(rows);
+    parts.for_each(|((items, scores), &u)| {
+        let mut best = Best::new(u, k, &|u, list: &mut Vec<u32>| mask.list(u, list));
+        let mut limit = f32::NEG_INFINITY;
+        for (i, score) in (0u32..).zip(scores_item_item(history.row(u as usize), weights, values)) {
+            best.offer(i, score, &mut limit);
+        }
+        for ((item, score), key) in items.iter_mut().zip(scores).zip(best.sorted()) {
+            (*item, *score) = (item_of(key), score_of(key));
+        }
+    });
+    top
+}
+
+/// The scores `Σ_{j ∈ history} w_ji` of one history for every item, `[I]`. The same bits as [`top_k_item_item`] ranks by.
+pub fn scores_item_item(history: &[u32], weights: &Csr, values: &[f32]) -> Vec<f32> {
+    let mut out = vec![0f32; weights.cols()];
+    for &j in history {
+        let at = weights.ptr()[j as usize] as usize;
+        for (&i, &w) in weights.row(j as usize).iter().zip(&values[at..]) {
+            out[i as usize] += w;
+        }
+    }
+    out
+}
+
 /// The scores `user · items[i]` of one user: `user [dim]`, `items [I, dim]`. The same bits as [`top_k_dot`] ranks by.
 pub fn scores_dot(user: &[f32], items: &[f32], dim: usize) -> Vec<f32> {
     assert_eq!(user.len(), dim, "the user's vector has dim values");

@@ -12,11 +12,16 @@ use alike::layers::Sampler;
 use alike::models::{self, Learner};
 use alike_ops::{Adam, Masks, top_k_dot, top_k_pair_mlp};
 use burn::tensor::Device;
+use npyz::WriterBuilder;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Settings under which `nsmar+` computes what the peer computes: everything learned that can be.
+const AS_PEER: &str = "transform = 'mlp'\nalignment = 'mlp'\nscorer = 'mlp'\nalign_skip = false\n\
+                       damp_neighbors = false\nl2_vectors = 0.0";
 
 fn main() {
     alike_ops::keep_freed_memory();
@@ -33,7 +38,7 @@ fn main() {
     let wanted = |name: &str| only.is_empty() || name.contains(&only);
     if wanted("nsmar+ step") {
         let data = prepared(&file, dir.path(), "features", &[("image", 4096), ("text", 384)]);
-        steps("nsmar+", &data, "step", 15);
+        steps("nsmar+", &data, &AS_PEER.parse().unwrap(), "step", 15);
     }
     if wanted("lightgcn epoch") {
         let data = prepared(&file, dir.path(), "plain", &[]);
@@ -72,14 +77,12 @@ fn random(n: usize, seed: u64) -> Vec<f32> {
 }
 
 fn write_npy(path: &Path, rows: usize, cols: usize, values: &[f32]) {
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {cols}), }}");
-    header.push_str(&" ".repeat(63 - (header.len() + 10) % 64));
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-    std::fs::write(path, bytes).unwrap();
+    let file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
+    let shape = [rows as u64, cols as u64];
+    let options = npyz::WriteOptions::new().default_dtype().shape(&shape);
+    let mut array = options.writer(file).begin_nd().unwrap();
+    array.extend(values.iter().copied()).unwrap();
+    array.finish().unwrap();
 }
 
 fn median(mut times: Vec<f64>) -> f64 {
@@ -99,10 +102,9 @@ fn report(what: &str, seconds: f64) {
 }
 
 /// Median of single training steps: forward, backward, Adam. Drawing neighbours and triples is timed apart.
-fn steps(model: &str, data: &Dataset, what: &str, count: usize) {
+fn steps(model: &str, data: &Dataset, settings: &toml::Table, what: &str, count: usize) {
     let device = Device::flex();
-    let Learner::Gradient(mut learner) = models::build(model, data, &toml::Table::new(), 1, &device).unwrap()
-    else {
+    let Learner::Gradient(mut learner) = models::build(model, data, settings, 1, &device).unwrap() else {
         panic!("{model} has no steps")
     };
     let started = Instant::now();

@@ -8,14 +8,16 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use alike_ops::Csr;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::layers::Saved;
-use crate::scorer::{Matrix, Scorer};
+use crate::scorer::{ItemItem, Matrix, Scorer};
 
 /// Version of the layout of run folders.
 pub const FORMAT: u32 = 1;
@@ -245,6 +247,8 @@ impl RunDir {
             saved.iter().map(|s| (format!("param:{}", s.name), s.shape.clone(), &s.value[..])).collect();
         let add = |name: &str, m: &Matrix| (format!("scorer:{name}"), vec![m.rows, m.cols]);
         let count;
+        // Item numbers and lengths of rows are whole numbers far below 2^24: exact in single precision.
+        let mut lists: Vec<(String, Vec<f32>)> = Vec::new();
         match scorer {
             Scorer::Dot { users, items } => {
                 for (name, m) in [("dot.users", users), ("dot.items", items)] {
@@ -259,12 +263,22 @@ impl RunDir {
                 }
                 tensors.push(("scorer:pair.out".into(), vec![out.len()], out));
             }
+            Scorer::ItemItem(w) => {
+                for (name, pattern) in [("history", &*w.history), ("weights", &*w.pattern)] {
+                    let degrees = (0..pattern.rows()).map(|r| pattern.degree(r) as f32).collect();
+                    lists.push((format!("scorer:{name}.degrees"), degrees));
+                    let items = pattern.idx().iter().map(|&i| i as f32).collect();
+                    lists.push((format!("scorer:{name}.items"), items));
+                }
+                tensors.push(("scorer:weights.values".into(), vec![w.values.len()], &w.values));
+            }
             Scorer::Static { users, scores } => {
                 tensors.push(("scorer:static".into(), vec![scores.len()], scores));
                 count = [f32::from_bits(*users as u32)];
                 tensors.push(("scorer:static.users".into(), vec![1], &count));
             }
         }
+        tensors.extend(lists.iter().map(|(name, list)| (name.clone(), vec![list.len()], &list[..])));
         self.write_tensors(format!("best-{epoch:06}.safetensors"), &tensors)
     }
 
@@ -288,6 +302,15 @@ impl RunDir {
                     out: matrix("pair.out")?.data,
                 });
             }
+            if let (Some(degrees), Some(items)) = (matrix("weights.degrees"), matrix("weights.items")) {
+                let count = degrees.data.len();
+                let pattern = Arc::new(csr(&degrees.data, &items.data, count)?);
+                let history = csr(&matrix("history.degrees")?.data, &matrix("history.items")?.data, count)?;
+                let values = matrix("weights.values")?.data;
+                let fits = values.len() == pattern.nnz();
+                return fits
+                    .then(|| Scorer::ItemItem(ItemItem { history: Arc::new(history), pattern, values }));
+            }
             let scores = matrix("static")?.data;
             Some(Scorer::Static { users: matrix("static.users")?.data.first()?.to_bits() as usize, scores })
         };
@@ -309,6 +332,15 @@ impl RunDir {
         }
         Ok(())
     }
+}
+
+/// Rows of item numbers from their lengths.
+fn csr(degrees: &[f32], items: &[f32], cols: usize) -> Option<Csr> {
+    let mut ptr = vec![0u32];
+    for &d in degrees {
+        ptr.push(ptr[ptr.len() - 1].checked_add(d as u32)?);
+    }
+    Csr::new(degrees.len(), cols, ptr, items.iter().map(|&i| i as u32).collect()).ok()
 }
 
 /// Writes `bytes` to `path` so that it is there wholly or not at all.
@@ -384,6 +416,11 @@ mod tests {
         for scorer in [
             Scorer::Dot { users: m(2, 3), items: m(4, 3) },
             Scorer::PairMlp { users: m(2, 3), items: m(4, 3), out: vec![1.0, 2.0, 3.0], vectors: m(4, 5) },
+            Scorer::ItemItem(ItemItem {
+                history: Arc::new(Csr::from_rows(2, &[vec![0u32, 1], vec![], vec![1]]).unwrap()),
+                pattern: Arc::new(Csr::from_rows(2, &[vec![1u32], vec![0]]).unwrap()),
+                values: vec![0.5, 0.25],
+            }),
             Scorer::Static { users: 7, scores: vec![1.0, 0.0] },
         ] {
             let file = run.write_best(1, &[], &scorer).unwrap();

@@ -1,15 +1,17 @@
 //! The one place where graphs are built and normalised. Everything is sparse; node ids are users first, then
 //! items at `U + i`.
 
+mod sample;
+
 use std::sync::Arc;
 
 use alike_ops::{Csr, FixedSparse, knn_cosine};
-use rand::RngExt;
 use rayon::prelude::*;
 
-use crate::config::{Stream, Weights};
+use crate::config::Weights;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+pub use sample::{sample_neighbors, thin};
 
 crate::choice! {
     /// How the edges of the bipartite graph are weighted.
@@ -45,6 +47,11 @@ pub struct Neighbors {
 }
 
 impl Neighbors {
+    /// Rows without neighbours.
+    pub fn none(rows: usize) -> Self {
+        Self { k: 1, idx: vec![u32::MAX; rows], weight: vec![0.0; rows] }
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.idx.len().checked_div(self.k).unwrap_or(0)
@@ -142,34 +149,14 @@ pub fn bipartite(train: &Csr, normalization: Normalization, self_loops: bool) ->
     Ok(FixedSparse::new(Arc::new(pattern), values)?)
 }
 
-/// Cuts every row of `pattern` to at most `k` entries, drawn uniformly without replacement; rows that fit stay
-/// as they are. `draw` names the draw: the epoch, or [`Stream::EVALUATION`].
-pub fn sample_neighbors(pattern: &Csr, k: usize, seed: u64, draw: u64) -> Result<Csr> {
-    let rows: Vec<(usize, Vec<u32>)> = (0..pattern.rows())
-        .into_par_iter()
-        .filter(|&r| pattern.degree(r) > k)
-        .map(|r| {
-            let mut rng = Stream::Neighbors.rng(seed, (draw << 32) | r as u64);
-            let mut row = pattern.row(r).to_vec();
-            for i in 0..k {
-                let j = rng.random_range(i..row.len());
-                row.swap(i, j);
-            }
-            row.truncate(k);
-            row.sort_unstable();
-            (r, row)
-        })
-        .collect();
-    let mut cut = rows.into_iter().peekable();
-    let (mut ptr, mut idx) = (vec![0u32], Vec::with_capacity(pattern.nnz()));
-    for r in 0..pattern.rows() {
-        match cut.next_if(|(at, _)| *at == r) {
-            Some((_, row)) => idx.extend_from_slice(&row),
-            None => idx.extend_from_slice(pattern.row(r)),
-        }
-        ptr.push(idx.len() as u32);
-    }
-    Ok(Csr::new(pattern.rows(), pattern.cols(), ptr, idx)?)
+/// The users' rows of the bipartite graph, `[U, I]`.
+pub fn users_block(train: &Arc<Csr>, bipartite: &FixedSparse) -> Result<FixedSparse> {
+    Ok(FixedSparse::new(train.clone(), bipartite.values()[..train.nnz()].to_vec())?)
+}
+
+/// Weights of the item graph that most papers use: image 0.1, text 0.9.
+pub fn text_first() -> Weights {
+    Weights([("image".to_string(), 0.1), ("text".to_string(), 0.9)].into())
 }
 
 /// For each user the `k` others with the largest co-interaction weight; ties go to the smaller user id.
@@ -286,6 +273,61 @@ pub fn item_graph(
     Ok(mix(&graphs, &share, data.items.len()))
 }
 
+/// As [`item_neighbors`], the item itself among its `k`, first and with cosine 1. An item without features has none.
+pub fn item_neighbors_and_self(data: &Dataset, name: &str, k: usize) -> Result<Neighbors> {
+    let others = item_neighbors(data, name, k)?;
+    let rows = others.rows();
+    let mut out = Neighbors { k, idx: vec![u32::MAX; rows * k], weight: vec![0.0; rows * k] };
+    for r in (0..rows).filter(|&r| others.row(r).next().is_some()) {
+        for (place, (j, w)) in std::iter::once((r as u32, 1.0)).chain(others.row(r)).take(k).enumerate() {
+            (out.idx[r * k + place], out.weight[r * k + place]) = (j, w);
+        }
+    }
+    Ok(out)
+}
+
+/// The item graph of DRAGON and FREEDOM as rows of `(item, weight)`: the mean of each modality's `k` nearest, the
+/// item itself among them, mixed with `weights`.
+pub fn item_mean_graph(
+    data: &Dataset,
+    names: &[&str],
+    k: usize,
+    weights: &Weights,
+) -> Result<Vec<Vec<(u32, f32)>>> {
+    let share = weights.normalized(names);
+    let mean = |name: &&str| {
+        let mut graph = item_neighbors_and_self(data, name, k)?;
+        for r in 0..graph.rows() {
+            let n = graph.row(r).count();
+            graph.weight[r * k..r * k + n].fill(1.0 / n as f32);
+        }
+        Ok(graph)
+    };
+    let graphs = names.iter().map(mean).collect::<Result<Vec<_>>>()?;
+    Ok(mix(&graphs, &share, data.items.len()))
+}
+
+/// The item graph of LATTICE and MGCN for one modality: cosines of the `k` nearest (the item itself among them;
+/// below 0: 0), `D^-1/2 W D^-1/2` with the row sums in `D`, `[I, I]`.
+pub fn item_cosine_graph(data: &Dataset, name: &str, k: usize) -> Result<FixedSparse> {
+    let graph = item_neighbors_and_self(data, name, k)?;
+    let rows: Vec<Vec<(u32, f32)>> = (0..graph.rows())
+        .map(|r| {
+            let mut row: Vec<(u32, f32)> = graph.row(r).map(|(j, w)| (j, w.max(0.0))).collect();
+            row.sort_unstable_by_key(|&(j, _)| j);
+            row
+        })
+        .collect();
+    let sums: Vec<f32> = rows.iter().map(|row| row.iter().map(|(_, w)| w).sum()).collect();
+    let scaled = |(r, row): (usize, &Vec<(u32, f32)>)| -> Vec<(u32, f32)> {
+        // An item that others are near to but that has no neighbours itself has row sum 0, and no weight.
+        let scale = |j: u32| (sums[r] * sums[j as usize]).sqrt();
+        row.iter().map(|&(j, w)| (j, if scale(j) > 0.0 { w / scale(j) } else { 0.0 })).collect()
+    };
+    let rows: Vec<_> = rows.iter().enumerate().map(scaled).collect();
+    block_diagonal(&Neighbors::none(0), &rows)
+}
+
 fn mix(graphs: &[Neighbors], share: &[f64], rows: usize) -> Vec<Vec<(u32, f32)>> {
     let row = |i: usize| {
         let have: f64 =
@@ -363,19 +405,6 @@ mod tests {
         assert!((j.row(0).next().unwrap().1 - 2.0 / 3.0).abs() < 1e-6);
         let c = co_interaction(&toy(), 2, UserWeight::Cosine);
         assert!((c.row(0).next().unwrap().1 - 2.0 / 6f32.sqrt()).abs() < 1e-6);
-    }
-
-    #[test]
-    fn sampled_rows_are_subsets_and_seeded() {
-        let rows: Vec<Vec<u32>> = vec![(0..50).collect(), vec![1, 2], vec![]];
-        let p = Csr::from_rows(50, &rows).unwrap();
-        let s = sample_neighbors(&p, 10, 7, 1).unwrap();
-        assert_eq!(s.degree(0), 10);
-        assert!(s.row(0).windows(2).all(|w| w[0] < w[1]));
-        assert_eq!(s.row(1), [1, 2]);
-        assert_eq!(s.idx(), sample_neighbors(&p, 10, 7, 1).unwrap().idx());
-        assert_ne!(s.idx(), sample_neighbors(&p, 10, 7, 2).unwrap().idx());
-        assert_ne!(s.idx(), sample_neighbors(&p, 10, 8, 1).unwrap().idx());
     }
 
     #[test]

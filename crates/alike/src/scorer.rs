@@ -1,6 +1,8 @@
 //! What a trained model leaves behind to rank items: evaluation and recommendation see only this.
 
-use alike_ops::{Csr, Masks, TopK, top_k_dot, top_k_pair_mlp, top_k_static};
+use std::sync::Arc;
+
+use alike_ops::{Csr, Masks, TopK, top_k_dot, top_k_item_item, top_k_pair_mlp, top_k_static};
 
 use crate::error::{Error, Result};
 
@@ -33,6 +35,26 @@ impl Matrix {
     }
 }
 
+/// Weights between items.
+#[derive(Debug, Clone)]
+pub struct ItemItem {
+    /// What each user took, `[U, I]`.
+    pub history: Arc<Csr>,
+    /// Row `j`: the items that item `j` speaks for, `[I, I]`.
+    pub pattern: Arc<Csr>,
+    /// Weight of each entry.
+    pub values: Vec<f32>,
+}
+
+impl PartialEq for ItemItem {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |a: &Csr, b: &Csr| a.cols() == b.cols() && a.ptr() == b.ptr() && a.idx() == b.idx();
+        same(&self.history, &other.history)
+            && same(&self.pattern, &other.pattern)
+            && self.values == other.values
+    }
+}
+
 /// How a user's items are scored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scorer {
@@ -55,6 +77,8 @@ pub enum Scorer {
         /// `Z_i`, `[I, D]`, for similar items.
         vectors: Matrix,
     },
+    /// `Σ_{j ∈ history of u} w_ji`.
+    ItemItem(ItemItem),
     /// The same scores for everybody.
     Static {
         /// Number of users.
@@ -69,6 +93,7 @@ impl Scorer {
     pub fn users(&self) -> usize {
         match self {
             Self::Dot { users, .. } | Self::PairMlp { users, .. } => users.rows,
+            Self::ItemItem(w) => w.history.rows(),
             Self::Static { users, .. } => *users,
         }
     }
@@ -77,6 +102,7 @@ impl Scorer {
     pub fn items(&self) -> usize {
         match self {
             Self::Dot { items, .. } | Self::PairMlp { items, .. } => items.rows,
+            Self::ItemItem(w) => w.history.cols(),
             Self::Static { scores, .. } => scores.len(),
         }
     }
@@ -89,6 +115,7 @@ impl Scorer {
             Self::PairMlp { users, items, out, .. } => {
                 top_k_pair_mlp(&users.data, &items.data, out, rows, &masks, k)
             }
+            Self::ItemItem(w) => top_k_item_item(&w.history, &w.pattern, &w.values, rows, &masks, k),
             Self::Static { scores, .. } => top_k_static(scores, rows, &masks, k),
         }
     }
@@ -102,22 +129,25 @@ impl Scorer {
                 let hidden = users.row(u).iter().zip(items.row(i)).map(|(a, b)| (a + b).max(0.0));
                 hidden.zip(out).map(|(h, w)| h * w).sum()
             }
+            Self::ItemItem(w) => w.history.row(u).iter().map(|&j| w.weight(j, item)).sum(),
             Self::Static { scores, .. } => scores[i],
         }
     }
 
-    /// The `k` items most like `item` by cosine of the item vectors, best first, the item itself left out.
+    /// The `k` items most like `item`, best first, the item itself left out: by cosine of the item vectors, or by
+    /// their weights where the model has those.
     pub fn similar(&self, item: u32, k: usize) -> Result<Vec<(u32, f32)>> {
         let vectors = match self {
             Self::Dot { items, .. } => items,
             Self::PairMlp { vectors, .. } => vectors,
+            Self::ItemItem(w) => return Ok(best(w.row(item).filter(|&(j, _)| j != item).collect(), k)),
             Self::Static { .. } => {
                 return Err(Error::Data("this model has no item vectors to compare items by".into()));
             }
         };
         let own = vectors.row(item as usize);
         let norm = |v: &[f32]| dot(v, v).sqrt();
-        let mut all: Vec<(u32, f32)> = (0..vectors.rows as u32)
+        let all: Vec<(u32, f32)> = (0..vectors.rows as u32)
             .filter(|&j| j != item)
             .map(|j| {
                 let other = vectors.row(j as usize);
@@ -125,10 +155,28 @@ impl Scorer {
                 (j, if scale > 0.0 { dot(own, other) / scale } else { 0.0 })
             })
             .collect();
-        all.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        all.truncate(k);
-        Ok(all)
+        Ok(best(all, k))
     }
+}
+
+impl ItemItem {
+    /// The items that `item` speaks for, with weights.
+    pub fn row(&self, item: u32) -> impl Iterator<Item = (u32, f32)> + '_ {
+        let at = self.pattern.ptr()[item as usize] as usize;
+        self.pattern.row(item as usize).iter().copied().zip(self.values[at..].iter().copied())
+    }
+
+    /// What `from` adds to the score of `to`.
+    pub fn weight(&self, from: u32, to: u32) -> f32 {
+        let at = self.pattern.ptr()[from as usize] as usize;
+        self.pattern.row(from as usize).binary_search(&to).map_or(0.0, |place| self.values[at + place])
+    }
+}
+
+fn best(mut all: Vec<(u32, f32)>, k: usize) -> Vec<(u32, f32)> {
+    all.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    all.truncate(k);
+    all
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -168,6 +216,21 @@ mod tests {
             }
             assert!(top.scores[u * 3..u * 3 + 3].is_sorted_by(|a, b| a >= b));
         }
+    }
+
+    #[test]
+    fn weights_between_items_score_and_compare() {
+        let weights = ItemItem {
+            history: Arc::new(Csr::from_rows(3, &[vec![0u32, 1], vec![]]).unwrap()),
+            pattern: Arc::new(Csr::from_rows(3, &[vec![1u32, 2], vec![2], vec![0]]).unwrap()),
+            values: vec![0.5, 1.0, 0.25, 2.0],
+        };
+        let scorer = Scorer::ItemItem(weights);
+        let top = scorer.top_k(&[0, 1], None, None, 3);
+        assert_eq!(top.row(0), (&[2, 1, 0][..], &[1.25, 0.5, 0.0][..]));
+        assert_eq!(top.row(1), (&[0, 1, 2][..], &[0.0; 3][..]));
+        assert_eq!(scorer.score(0, 2), 1.25);
+        assert_eq!(scorer.similar(0, 5).unwrap(), [(2, 1.0), (1, 0.5)]);
     }
 
     #[test]

@@ -244,14 +244,7 @@ impl Training<'_> {
             return Err(Error::Data("nothing to train on: no user has both taken and untaken items".into()));
         }
         let config = &self.plan.train;
-        let batches = sampler.len().div_ceil(config.batch);
         let parameters = model.params().count();
-        on(Event::Planned {
-            parameters,
-            memory_bytes: self.plan.memory_bytes,
-            epochs: config.epochs,
-            batches,
-        });
         self.resume(model)?;
         while self.state.epoch < config.epochs && self.state.since_best < config.patience {
             let record = self.epoch(model, sampler, on)?;

@@ -25,7 +25,7 @@ type Shown = (&'static str, &'static str, &'static [(&'static str, f64)]);
 const MODELS: [Shown; 3] = [
     ("popularity", "popularity", &[]),
     ("lightgcn", "lightgcn", &[("epochs", 400.0), ("patience", 50.0)]),
-    ("nsmar+", "nsmar-plus", &[("epochs", 40.0), ("patience", 8.0)]),
+    ("nsmar+", "nsmar-plus", &[("epochs", 200.0), ("patience", 25.0)]),
 ];
 
 /// A file that says that a folder is a demo, so that it may be replaced.

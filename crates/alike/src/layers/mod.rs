@@ -1,15 +1,20 @@
 //! Pieces that models share: named parameters, initialisation, negative sampling, batches.
 
 mod batches;
+mod features;
 mod params;
+mod tower;
 
 pub use batches::{Batches, Sampler};
+pub use features::{FeatureInput, FeatureMap, featured};
 pub use params::{Init, ParamId, Params, Saved, Tracked, matrix};
+pub use tower::{PreferenceTower, UserMix};
 
 use std::sync::Arc;
 
-use alike_ops::{Activation, Csr, linear};
+use alike_ops::{Activation, Csr, FixedSparse, linear, spmm_fixed};
 use burn::tensor::Tensor;
+use burn::tensor::activation::sigmoid;
 
 /// Slope of every leaky rectifier on the negative side.
 pub const LEAKY_SLOPE: f32 = 0.01;
@@ -45,6 +50,11 @@ impl Affine {
         self.bias
     }
 
+    /// Weight and bias.
+    pub fn params(&self) -> [ParamId; 2] {
+        [self.weight, self.bias]
+    }
+
     /// `[n, in]` → `[n, out]`.
     pub fn forward(&self, p: &Tracked, x: Tensor<2>) -> Tensor<2> {
         linear(x, p.matrix(self.weight), p.vector(self.bias), Activation::None, None)
@@ -60,4 +70,28 @@ impl Affine {
         let activation = Activation::Leaky(LEAKY_SLOPE);
         linear(x, p.matrix(self.weight), p.vector(self.bias), activation, Some(pattern))
     }
+}
+
+/// Rows scaled to length 1; rows of length 0 stay 0.
+pub fn unit_rows(x: Tensor<2>) -> Tensor<2> {
+    let norm = x.clone().powi_scalar(2).sum_dim(1).sqrt().clamp_min(1e-12);
+    x / norm
+}
+
+/// A constant on the device of a tracked computation.
+pub fn on_device_of(constant: &Tensor<2>, like: &Tensor<2>) -> Tensor<2> {
+    if like.device().is_autodiff() { Tensor::from_inner(constant.clone()) } else { constant.clone() }
+}
+
+/// The rows `rows` of `x [N, d]`, in that order: `[rows, d]`. Backward sums repeated rows in order.
+pub fn gather(x: Tensor<2>, rows: &[u32]) -> Tensor<2> {
+    let pattern = Csr::new(rows.len(), x.dims()[0], (0..=rows.len() as u32).collect(), rows.to_vec());
+    let pattern = Arc::new(pattern.expect("rows of a batch are rows of the table"));
+    let ones = FixedSparse::new(pattern, vec![1.0; rows.len()]).expect("one value an entry");
+    spmm_fixed(&Arc::new(ones), x)
+}
+
+/// `σ(x W + b)`.
+pub fn gate(p: &Tracked, map: &Affine, x: Tensor<2>) -> Tensor<2> {
+    sigmoid(map.forward(p, x))
 }

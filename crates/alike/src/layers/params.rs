@@ -17,6 +17,8 @@ pub enum Init {
     Zeros,
     /// The identity matrix.
     Identity,
+    /// One value everywhere.
+    Constant(f32),
 }
 
 /// Place of a parameter in its [`Params`].
@@ -28,9 +30,11 @@ pub struct ParamId(usize);
 struct Param {
     name: String,
     shape: Vec<usize>,
-    /// `None` only while a step is being taken.
+    /// `None` only while a step is being taken, and in a dry registration.
     value: Option<Tensor<2>>,
     moments: AdamState,
+    /// Learning rate, as a share of the optimiser's.
+    rate: f32,
 }
 
 /// All parameters of a model, in order of registration, with their optimiser state.
@@ -40,6 +44,8 @@ pub struct Params {
     device: Device,
     list: Vec<Param>,
     step: u64,
+    /// Whether only shapes are wanted.
+    dry: bool,
 }
 
 /// Parameters and Adam moments as plain values, for checkpoints.
@@ -60,7 +66,17 @@ pub struct Saved {
 impl Params {
     /// No parameters yet; initial values are drawn from `seed`.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { seed, device: device.clone(), list: Vec::new(), step: 0 }
+        Self { seed, device: device.clone(), list: Vec::new(), step: 0, dry: false }
+    }
+
+    /// Parameters that have names and shapes only: what a model would train, without the memory for it.
+    pub fn dry() -> Self {
+        Self { dry: true, ..Self::new(0, &Device::flex()) }
+    }
+
+    /// Whether only shapes are wanted.
+    pub fn is_dry(&self) -> bool {
+        self.dry
     }
 
     /// Registers a parameter of one or two sizes. Its initial value depends on seed and place only.
@@ -70,9 +86,11 @@ impl Params {
             [rows, cols] => (rows, cols),
             _ => panic!("parameter `{name}` has one or two sizes"),
         };
-        let mut data = vec![0f32; rows * cols];
+        let mut data = vec![0f32; if self.dry { 0 } else { rows * cols }];
         match init {
+            _ if self.dry => {}
             Init::Zeros => {}
+            Init::Constant(value) => data.fill(value),
             Init::Identity => (0..rows.min(cols)).for_each(|i| data[i * cols + i] = 1.0),
             Init::Xavier => {
                 let bound = (6.0 / (rows + cols) as f32).sqrt();
@@ -80,14 +98,20 @@ impl Params {
                 data.iter_mut().for_each(|v| *v = rng.random_range(-bound..bound));
             }
         }
-        let value = Tensor::from_data(TensorData::new(data, [rows, cols]), &self.device);
+        let value = (!self.dry).then(|| Tensor::from_data(TensorData::new(data, [rows, cols]), &self.device));
         self.list.push(Param {
             name: name.into(),
             shape: shape.into(),
-            value: Some(value),
+            value,
             moments: AdamState::default(),
+            rate: 1.0,
         });
         ParamId(self.list.len() - 1)
+    }
+
+    /// Lets a parameter learn at `share` of the optimiser's learning rate.
+    pub fn slow(&mut self, id: ParamId, share: f64) {
+        self.list[id.0].rate = share as f32;
     }
 
     /// Number of trained values.
@@ -138,7 +162,8 @@ impl Params {
         for (param, grad) in self.list.iter_mut().zip(leaves) {
             if let Some(grad) = grad {
                 let value = param.value.take().expect("values are in place between steps");
-                param.value = Some(adam_step(value, grad, &mut param.moments, adam, self.step));
+                let own = Adam { lr: adam.lr * param.rate, ..*adam };
+                param.value = Some(adam_step(value, grad, &mut param.moments, &own, self.step));
             }
         }
     }

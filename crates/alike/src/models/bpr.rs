@@ -9,22 +9,18 @@
 use std::sync::Arc;
 
 use alike_ops::{Triples, bpr_dot_l2};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
-use super::{GradientModel, Learner, ModelInfo, Plan, TrainConfig, infos, resolve, table};
+use super::{Define, GradientModel, ModelInfo, held, info, nodes};
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::layers::{Init, ParamId, Params, Tracked, matrix};
-use crate::scorer::Scorer;
+use crate::layers::{Init, ParamId, Params, Tracked};
 
-pub(super) const INFO: ModelInfo = ModelInfo {
-    name: "bpr",
-    summary: "Matrix factorisation trained to rank what a user took above what he did not.",
-    reference: "Rendle et al., BPR: Bayesian Personalized Ranking from Implicit Feedback, UAI 2009",
-    settings: || infos(&Config::default(), &TrainConfig::default()),
-    plan,
-    build,
-};
+pub(super) const INFO: ModelInfo = info::<Bpr>(
+    "bpr",
+    "Matrix factorisation trained to rank what a user took above what he did not.",
+    "Rendle et al., BPR: Bayesian Personalized Ranking from Implicit Feedback, UAI 2009",
+);
 
 crate::settings! {
     /// Settings of BPR.
@@ -36,33 +32,6 @@ crate::settings! {
     }
 }
 
-fn plan(data: &Dataset, overrides: &toml::Table) -> Result<Plan> {
-    let (config, train) = resolve(Config::default(), TrainConfig::default(), overrides)?;
-    let n = data.users.len() + data.items.len();
-    let parameters = n * config.dim;
-    // Value, two moments, gradient.
-    Ok(Plan {
-        settings: table(&config, &train),
-        train,
-        parameters,
-        memory_bytes: (4 * parameters * 4) as u64,
-    })
-}
-
-fn build(data: &Dataset, overrides: &toml::Table, seed: u64, device: &Device) -> Result<Learner> {
-    let (config, _) = resolve(Config::default(), TrainConfig::default(), overrides)?;
-    let mut params = Params::new(seed, device);
-    let nodes = data.users.len() + data.items.len();
-    let embedding = params.add("embedding", &[nodes, config.dim], Init::Xavier);
-    Ok(Learner::Gradient(Box::new(Bpr { users: data.users.len(), config, params, embedding })))
-}
-
-/// Splits `[N, D]` vectors into the two sides of a dot scorer.
-pub(super) fn dot_scorer(vectors: Tensor<2>, users: usize) -> Result<Scorer> {
-    let all = matrix(vectors);
-    Ok(Scorer::Dot { users: all.slice(0, users), items: all.slice(users, all.rows) })
-}
-
 struct Bpr {
     config: Config,
     users: usize,
@@ -70,18 +39,25 @@ struct Bpr {
     embedding: ParamId,
 }
 
+impl Define for Bpr {
+    type Config = Config;
+    type Parts = ParamId;
+
+    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<ParamId> {
+        Ok(params.add("embedding", &[nodes(data), config.dim], Init::Xavier))
+    }
+
+    fn working_values(_: &Dataset, _: &Config) -> usize {
+        0
+    }
+
+    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, embedding: ParamId) -> Result<Self> {
+        Ok(Self { config, users: data.users.len(), params, embedding })
+    }
+}
+
 impl GradientModel for Bpr {
-    fn params(&self) -> &Params {
-        &self.params
-    }
-
-    fn params_mut(&mut self) -> &mut Params {
-        &mut self.params
-    }
-
-    fn start_epoch(&mut self, _: u64) -> Result<()> {
-        Ok(())
-    }
+    held!();
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
         let table = p.matrix(self.embedding);
@@ -90,9 +66,5 @@ impl GradientModel for Bpr {
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
         Ok(p.matrix(self.embedding))
-    }
-
-    fn scorer(&self) -> Result<Scorer> {
-        dot_scorer(self.vectors(&self.params.plain())?, self.users)
     }
 }

@@ -12,24 +12,19 @@
 use std::sync::Arc;
 
 use alike_ops::{FixedSparse, Triples, bpr_dot_l2, propagate_mean};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
-use super::bpr::dot_scorer;
-use super::{GradientModel, Learner, ModelInfo, Plan, TrainConfig, infos, resolve, table};
+use super::{Define, GradientModel, ModelInfo, graph_values, held, info, nodes};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{Normalization, bipartite};
 use crate::layers::{Init, ParamId, Params, Tracked};
-use crate::scorer::Scorer;
 
-pub(super) const INFO: ModelInfo = ModelInfo {
-    name: "lightgcn",
-    summary: "Collaborative filtering by linear propagation on the bipartite graph.",
-    reference: "He et al., LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation, SIGIR 2020",
-    settings: || infos(&Config::default(), &train_defaults()),
-    plan,
-    build,
-};
+pub(super) const INFO: ModelInfo = info::<LightGcn>(
+    "lightgcn",
+    "Collaborative filtering by linear propagation on the bipartite graph.",
+    "He et al., LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation, SIGIR 2020",
+);
 
 crate::settings! {
     /// Settings of LightGCN.
@@ -47,28 +42,6 @@ crate::settings! {
     }
 }
 
-fn train_defaults() -> TrainConfig {
-    TrainConfig::default()
-}
-
-fn plan(data: &Dataset, overrides: &toml::Table) -> Result<Plan> {
-    let (config, train) = resolve(Config::default(), train_defaults(), overrides)?;
-    let n = data.users.len() + data.items.len();
-    // Value, two moments, gradient, regulariser gradient, result and its gradient, two layer buffers; the graph.
-    let parameters = n * config.dim;
-    let memory_bytes = (9 * parameters * 4 + 4 * data.train.nnz() * 12) as u64;
-    Ok(Plan { settings: table(&config, &train), train, parameters, memory_bytes })
-}
-
-fn build(data: &Dataset, overrides: &toml::Table, seed: u64, device: &Device) -> Result<Learner> {
-    let (config, _) = resolve(Config::default(), train_defaults(), overrides)?;
-    let graph = Arc::new(bipartite(&data.train, config.normalization, config.self_loops)?);
-    let mut params = Params::new(seed, device);
-    let nodes = data.users.len() + data.items.len();
-    let embedding = params.add("embedding", &[nodes, config.dim], Init::Xavier);
-    Ok(Learner::Gradient(Box::new(LightGcn { users: data.users.len(), config, graph, params, embedding })))
-}
-
 struct LightGcn {
     config: Config,
     users: usize,
@@ -77,18 +50,27 @@ struct LightGcn {
     embedding: ParamId,
 }
 
+impl Define for LightGcn {
+    type Config = Config;
+    type Parts = ParamId;
+
+    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<ParamId> {
+        Ok(params.add("embedding", &[nodes(data), config.dim], Init::Xavier))
+    }
+
+    fn working_values(data: &Dataset, config: &Config) -> usize {
+        // The regulariser's gradient, the result and its gradient, two buffers of layers; the graph.
+        5 * nodes(data) * config.dim + 3 * graph_values(data)
+    }
+
+    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, embedding: ParamId) -> Result<Self> {
+        let graph = Arc::new(bipartite(&data.train, config.normalization, config.self_loops)?);
+        Ok(Self { users: data.users.len(), config, graph, params, embedding })
+    }
+}
+
 impl GradientModel for LightGcn {
-    fn params(&self) -> &Params {
-        &self.params
-    }
-
-    fn params_mut(&mut self) -> &mut Params {
-        &mut self.params
-    }
-
-    fn start_epoch(&mut self, _: u64) -> Result<()> {
-        Ok(())
-    }
+    held!();
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
         let ego = p.matrix(self.embedding);
@@ -98,9 +80,5 @@ impl GradientModel for LightGcn {
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
         Ok(propagate_mean(&self.graph, p.matrix(self.embedding), self.config.layers))
-    }
-
-    fn scorer(&self) -> Result<Scorer> {
-        dot_scorer(self.vectors(&self.params.plain())?, self.users)
     }
 }

@@ -2,9 +2,18 @@
 //! tests follow from it.
 
 mod bpr;
+mod dragon;
+mod dualgnn;
+mod fism;
+mod freedom;
+mod lattice;
 mod lightgcn;
+mod mgcn;
+mod mmgcn;
 mod nsmar;
 mod popularity;
+mod slim;
+mod vbpr;
 
 use std::sync::Arc;
 
@@ -14,14 +23,23 @@ use burn::tensor::{Device, Tensor};
 use crate::config::{SettingInfo, Settings, apply};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::layers::{Params, Tracked};
+use crate::layers::{Params, Tracked, matrix};
 use crate::scorer::Scorer;
 
 /// All models by name.
 static REGISTRY: &[ModelInfo] = &[
     popularity::INFO,
     bpr::INFO,
+    slim::INFO,
+    fism::INFO,
     lightgcn::INFO,
+    vbpr::INFO,
+    mmgcn::INFO,
+    lattice::INFO,
+    dualgnn::INFO,
+    freedom::INFO,
+    mgcn::INFO,
+    dragon::INFO,
     nsmar::PLUS,
     nsmar::NSMAR,
     nsmar::NO_SIMILARITY,
@@ -92,13 +110,20 @@ pub trait GradientModel {
     /// The parameters, to be stepped or loaded.
     fn params_mut(&mut self) -> &mut Params;
     /// Draws what this epoch (from 1) needs.
-    fn start_epoch(&mut self, epoch: u64) -> Result<()>;
+    fn start_epoch(&mut self, _epoch: u64) -> Result<()> {
+        Ok(())
+    }
     /// The loss of one batch, `[1]`.
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1>;
     /// Final vectors of all nodes `[N, D]`, as used by evaluation.
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>>;
-    /// One forward pass, kept for ranking.
-    fn scorer(&self) -> Result<Scorer>;
+    /// Number of users.
+    fn users(&self) -> usize;
+    /// One forward pass, kept for ranking; by default the inner product of [`Self::vectors`].
+    fn scorer(&self) -> Result<Scorer> {
+        let all = matrix(self.vectors(&self.params().plain())?);
+        Ok(Scorer::Dot { users: all.slice(0, self.users()), items: all.slice(self.users(), all.rows) })
+    }
 }
 
 /// Every model.
@@ -133,6 +158,102 @@ fn resolve<C: Settings>(
 ) -> Result<(C, TrainConfig)> {
     apply(table, &mut [&mut config, &mut train])?;
     Ok((config, train))
+}
+
+/// A gradient model as its file defines it; its [`ModelInfo`] follows from it.
+trait Define: GradientModel + Sized + 'static {
+    /// Settings besides those of training.
+    type Config: Settings + Default;
+    /// Handles of all parameters.
+    type Parts;
+    /// Defaults of training.
+    fn train_defaults() -> TrainConfig {
+        TrainConfig::default()
+    }
+    /// Declares every parameter. Called without memory for them too, to plan a run.
+    fn register(params: &mut Params, data: &Dataset, config: &Self::Config) -> Result<Self::Parts>;
+    /// How many numbers a step holds besides parameters, moments and gradients.
+    fn working_values(data: &Dataset, config: &Self::Config) -> usize;
+    /// Builds graphs and puts the model together.
+    fn assemble(
+        data: &Dataset,
+        seed: u64,
+        config: Self::Config,
+        params: Params,
+        parts: Self::Parts,
+    ) -> Result<Self>;
+}
+
+/// The registry entry of a model.
+const fn info<M: Define>(name: &'static str, summary: &'static str, reference: &'static str) -> ModelInfo {
+    ModelInfo {
+        name,
+        summary,
+        reference,
+        settings: || infos(&M::Config::default(), &M::train_defaults()),
+        plan: plan::<M>,
+        build: build_as::<M>,
+    }
+}
+
+fn plan<M: Define>(data: &Dataset, overrides: &toml::Table) -> Result<Plan> {
+    let (config, train) = resolve(M::Config::default(), M::train_defaults(), overrides)?;
+    let mut params = Params::dry();
+    M::register(&mut params, data, &config)?;
+    let parameters = params.count();
+    // Value, two moments, gradient.
+    let memory_bytes = 4 * (4 * parameters + M::working_values(data, &config)) as u64;
+    Ok(Plan { settings: table(&config, &train), train, parameters, memory_bytes })
+}
+
+fn build_as<M: Define>(
+    data: &Dataset,
+    overrides: &toml::Table,
+    seed: u64,
+    device: &Device,
+) -> Result<Learner> {
+    let (config, _) = resolve(M::Config::default(), M::train_defaults(), overrides)?;
+    let mut params = Params::new(seed, device);
+    let parts = M::register(&mut params, data, &config)?;
+    Ok(Learner::Gradient(Box::new(M::assemble(data, seed, config, params, parts)?)))
+}
+
+/// The accessors of a model that keeps `params` and `users` under these names.
+macro_rules! held {
+    () => {
+        fn params(&self) -> &crate::layers::Params {
+            &self.params
+        }
+
+        fn params_mut(&mut self) -> &mut crate::layers::Params {
+            &mut self.params
+        }
+
+        fn users(&self) -> usize {
+            self.users
+        }
+    };
+}
+use held;
+
+/// Number of nodes, users and items.
+fn nodes(data: &Dataset) -> usize {
+    data.users.len() + data.items.len()
+}
+
+/// Entries of the bipartite graph with value and column, in values.
+fn graph_values(data: &Dataset) -> usize {
+    4 * data.train.nnz()
+}
+
+/// Features with their transposed copy, in values.
+fn feature_values(data: &Dataset) -> usize {
+    data.features.iter().map(|f| 2 * f.dim * data.items.len()).sum()
+}
+
+/// The rows of a batch: users, positives, negatives.
+fn batch_rows(batch: &Triples) -> Arc<Vec<u32>> {
+    Arc::new([&batch.users[..], &batch.positives, &batch.negatives].concat())
 }
 
 /// Both parts' values in one table.

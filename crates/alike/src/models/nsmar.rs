@@ -18,6 +18,8 @@
 //! - Loss (eqs. 18, 19): mean BPR over the batch + `l2/b` times the squared norms of the batch's rows of the
 //!   user tables and of `item` (+ `l2` times the squared weight matrices with `l2_weights`; + `l2_vectors/b` times
 //!   the squared norms of the batch's rows of `Z`).
+//! - The alignment learns at `align_lr` times the learning rate: it moves every vector at once, and at the full rate it
+//!   overfits before the vectors have formed.
 //!
 //! Departures, each a setting: the paper sums the loss (`l2` would depend on the batch), sums layers 0..L-1
 //! (its last layer would not count), writes the sums of eqs. 13 and 14 over the node itself (read as over its
@@ -29,18 +31,21 @@ mod variants;
 use std::sync::Arc;
 
 use alike_ops::{
-    Csr, FixedSparse, FrozenFeatures, Triples, add_propagated, bpr_dot, bpr_pair_mlp, l2_rows,
-    neighbor_similarity, project, spmm_fixed,
+    Csr, FixedSparse, Triples, add_propagated, bpr_dot, bpr_pair_mlp, l2_rows, neighbor_similarity,
+    spmm_fixed,
 };
+use burn::tensor::activation::leaky_relu;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::bpr::dot_scorer;
-use super::{GradientModel, Learner, resolve};
+use super::{GradientModel, Learner, batch_rows, resolve};
 use crate::config::{Stream, Weights};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::graph::{self, Normalization};
-use crate::layers::{Affine, Init, ParamId, Params, Tracked, matrix};
+use crate::layers::{
+    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, ParamId, Params, Tracked, matrix, on_device_of,
+    unit_rows,
+};
 use crate::scorer::{Matrix, Scorer};
 use config::{Aggregation, Alignment, Config, Input, ScorerKind, Transform};
 pub(super) use variants::{NO_ALIGNMENT, NO_GRAPHS, NO_IMAGE, NO_SIMILARITY, NO_TEXT, NSMAR, PLUS};
@@ -48,10 +53,8 @@ pub(super) use variants::{NO_ALIGNMENT, NO_GRAPHS, NO_IMAGE, NO_SIMILARITY, NO_T
 /// One modality's frozen features and parameters.
 struct Modality {
     users: ParamId,
-    /// Features and their maps; `None` where the data have only a kNN graph of this modality.
-    input: Option<(Arc<FrozenFeatures>, Vec<Affine>)>,
-    /// Column of 1 where the features are missing, and the learned row.
-    missing: Option<(Tensor<2>, ParamId)>,
+    /// The features' map, and a second one; `None` where the data have only a kNN graph of this modality.
+    input: Option<(FeatureInput, Option<Affine>)>,
     transforms: Vec<Affine>,
     align: Align,
 }
@@ -60,6 +63,16 @@ enum Align {
     None,
     Matrix(ParamId),
     Mlp(Affine, Affine),
+}
+
+impl Align {
+    fn params(&self) -> Vec<ParamId> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Matrix(matrix) => vec![*matrix],
+            Self::Mlp(first, second) => [first, second].into_iter().flat_map(Affine::params).collect(),
+        }
+    }
 }
 
 struct Nsmar {
@@ -141,6 +154,14 @@ fn build_variant(
         let column: Vec<f32> = (0..pattern.rows()).map(inverse).collect();
         Tensor::from_data(TensorData::new(column, [pattern.rows(), 1]), device)
     });
+    for m in &modalities {
+        for id in m.align.params() {
+            params.slow(id, config.align_lr);
+        }
+    }
+    for id in shared.iter().flat_map(Affine::params) {
+        params.slow(id, config.align_lr);
+    }
     let model = Nsmar {
         damping,
         config,
@@ -161,7 +182,7 @@ fn build_variant(
 }
 
 fn modality(data: &Dataset, name: &str, config: &Config, params: &mut Params) -> Result<Modality> {
-    let (items, d) = (data.items.len(), config.dim);
+    let d = config.dim;
     let users = params.add(&format!("user.{name}"), &[data.users.len(), d], Init::Xavier);
     let features = data.features.iter().find(|f| f.name == name);
     if features.is_none() && !config.item_ids {
@@ -169,27 +190,15 @@ fn modality(data: &Dataset, name: &str, config: &Config, params: &mut Params) ->
             "modality `{name}` has no features, only a kNN graph: item_ids must be true"
         )));
     }
-    let mut missing = None;
     let input = match features {
         None => None,
         Some(features) => {
-            let mut values = features.values().to_vec();
-            if config.normalize_input {
-                normalize_rows(&mut values, features.dim);
-            }
-            if features.missing.contains(&true) {
-                let column: Vec<f32> = features.missing.iter().map(|&m| f32::from(u8::from(m))).collect();
-                let column = Tensor::from_data(TensorData::new(column, [items, 1]), params.device());
-                missing = Some((column, params.add(&format!("missing.{name}"), &[d], Init::Xavier)));
-            }
-            let maps = match config.input {
-                Input::Linear => vec![Affine::new(params, &format!("input.{name}"), features.dim, d)],
-                Input::Mlp => vec![
-                    Affine::new(params, &format!("input.{name}.0"), features.dim, d),
-                    Affine::new(params, &format!("input.{name}.1"), d, d),
-                ],
-            };
-            Some((Arc::new(FrozenFeatures::new(values, items, features.dim)?), maps))
+            let two = config.input == Input::Mlp;
+            let name = &format!("input.{name}{}", if two { ".0" } else { "" });
+            let map = FeatureMap { name, normalize: config.normalize_input, width: d, bias: true, filled: d };
+            let first = FeatureInput::new(params, features, map)?;
+            let second = two.then(|| Affine::new(params, &format!("{}.1", &name[..name.len() - 2]), d, d));
+            Some((first, second))
         }
     };
     let transforms = match config.transform {
@@ -209,16 +218,7 @@ fn modality(data: &Dataset, name: &str, config: &Config, params: &mut Params) ->
             Affine::with(params, &format!("align.{name}.1"), d, d, second),
         ),
     };
-    Ok(Modality { users, input, missing, transforms, align })
-}
-
-fn normalize_rows(values: &mut [f32], dim: usize) {
-    for row in values.chunks_exact_mut(dim) {
-        let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-        if norm > 0.0 {
-            row.iter_mut().for_each(|v| *v /= norm);
-        }
-    }
+    Ok(Modality { users, input, transforms, align })
 }
 
 /// User graph and item graph as one block-diagonal matrix; a graph that is switched off is an empty block.
@@ -227,7 +227,7 @@ fn graphs(data: &Dataset, names: &[&str], config: &Config) -> Result<FixedSparse
         let graph = graph::user_graph(data, config.user_neighbors, config.user_weight)?;
         graph.softmax()
     } else {
-        graph::Neighbors { k: 1, idx: vec![u32::MAX; data.users.len()], weight: vec![0.0; data.users.len()] }
+        graph::Neighbors::none(data.users.len())
     };
     let items = if config.item_graph {
         graph::item_graph(data, names, config.item_neighbors, &Weights(config.item_weights.0.clone()))?
@@ -254,24 +254,14 @@ impl Nsmar {
 
     /// The starting rows of one modality, `[N, d]`.
     fn start(&self, p: &Tracked, m: &Modality) -> Tensor<2> {
-        let projected = m.input.as_ref().map(|(features, maps)| {
-            let rows = project(features, p.matrix(maps[0].weight())) + p.matrix(maps[0].bias());
-            match maps.get(1) {
-                Some(second) => second.forward(
-                    p,
-                    burn::tensor::activation::leaky_relu(rows, crate::layers::LEAKY_SLOPE.into()),
-                ),
+        let projected = m.input.as_ref().map(|(input, second)| {
+            let rows = input.project(p);
+            let rows = match second {
+                Some(second) => second.forward(p, leaky_relu(rows, LEAKY_SLOPE.into())),
                 None => rows,
-            }
+            };
+            input.fill(p, rows)
         });
-        let projected = match (projected, &m.missing) {
-            (Some(rows), Some((column, row))) => {
-                let column = on_device_of(column.clone(), &rows);
-                let kept = rows * (column.clone().neg() + 1.0);
-                Some(kept + column.matmul(p.matrix(*row)))
-            }
-            (rows, _) => rows,
-        };
         let items = match (projected, self.items) {
             (Some(rows), Some(ids)) => rows + p.matrix(ids),
             (Some(rows), None) => rows,
@@ -279,11 +269,7 @@ impl Nsmar {
             (None, None) => unreachable!("a modality without features needs item ids; `modality` checks it"),
         };
         let start = Tensor::cat(vec![p.matrix(m.users), items], 0);
-        if !self.config.normalize_start {
-            return start;
-        }
-        let norm = start.clone().powi_scalar(2).sum_dim(1).sqrt().clamp_min(1e-12);
-        start / norm
+        if self.config.normalize_start { unit_rows(start) } else { start }
     }
 
     /// `Σ_l x^(l)` of one modality.
@@ -293,7 +279,7 @@ impl Nsmar {
         for l in 0..self.config.layers {
             let transform = m.transforms.get(l);
             if let Some(damping) = &self.damping {
-                x = x.clone() * on_device_of(damping.clone(), &x);
+                x = x.clone() * on_device_of(damping, &x);
             }
             x = match (&self.plain, transform) {
                 (Some(plain), None) => spmm_fixed(plain, x),
@@ -327,8 +313,8 @@ impl Nsmar {
         if self.config.l2_vectors == 0.0 {
             return own;
         }
-        let rows = Arc::new([&batch.users[..], &batch.positives, &batch.negatives].concat());
-        let vectors = l2_rows(z, &rows, self.config.l2_vectors as f32 / batch.users.len() as f32);
+        let vectors =
+            l2_rows(z, &batch_rows(batch), self.config.l2_vectors as f32 / batch.users.len() as f32);
         Some(match own {
             Some(own) => own + vectors,
             None => vectors,
@@ -356,11 +342,6 @@ impl Nsmar {
         }
         Some(sum)
     }
-}
-
-/// Constants live on the plain device; a tracked computation needs them on its own.
-fn on_device_of(constant: Tensor<2>, like: &Tensor<2>) -> Tensor<2> {
-    if like.device().is_autodiff() { Tensor::from_inner(constant) } else { constant }
 }
 
 impl GradientModel for Nsmar {
@@ -396,10 +377,20 @@ impl GradientModel for Nsmar {
         Ok(self.forward(p, &self.fixed))
     }
 
+    fn users(&self) -> usize {
+        self.users
+    }
+
     fn scorer(&self) -> Result<Scorer> {
         let p = self.params.plain();
         let z = self.vectors(&p)?;
-        let Some([user, item, bias, out]) = self.scorer else { return dot_scorer(z, self.users) };
+        let Some([user, item, bias, out]) = self.scorer else {
+            let all = matrix(z);
+            return Ok(Scorer::Dot {
+                users: all.slice(0, self.users),
+                items: all.slice(self.users, all.rows),
+            });
+        };
         let [n, _] = z.dims();
         let (z_users, z_items) =
             (z.clone().narrow(0, 0, self.users), z.narrow(0, self.users, n - self.users));

@@ -1,9 +1,10 @@
-"""Writes the golden cases: `python generate.py` beside this file; see README.md."""
+"""Writes the golden cases: `python generate.py [CASE]...` beside this file; see README.md."""
 
 import copy
 import json
 import pathlib
 import random
+import sys
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ DUPLICATE = (5, 2)  # item 5 has the text of item 2: a tie of cosines
 TRIALS = 24
 
 PLUS = {
-    "damp_neighbors": False, "align_skip": False, "l2_vectors": 0.0, "dim": 8, "layers": 2, "neighbors": 30,
+    "align_lr": 1.0, "damp_neighbors": False, "normalize_start": False, "align_skip": False, "l2_vectors": 0.0, "dim": 8, "layers": 2, "neighbors": 30,
     "input": "linear", "normalize_input": False, "item_ids": True,
     "aggregation": "similarity", "transform": "mlp", "alignment": "mlp", "user_graph": True, "user_neighbors": 4,
     "user_weight": "count", "item_graph": True, "item_neighbors": 4, "item_weights": {"image": 0.1, "text": 0.9},
@@ -33,6 +34,9 @@ CASES = {
     "nsmar_plus_dot": ("nsmar+", PLUS | {"transform": "identity", "scorer": "dot", "dim": 10, "layers": 3}),
     "nsmar_plus_input_mlp": ("nsmar+", PLUS | {"input": "mlp", "normalize_input": True, "user_weight": "jaccard"}),
     "nsmar_plus_no_ids": ("nsmar+", SMALL | {"item_ids": False, "l2_weights": True, "user_weight": "cosine"}),
+    "nsmar_plus_damped": ("nsmar+", SMALL | {
+        "align_lr": 0.25, "damp_neighbors": True, "align_skip": True, "l2_vectors": 1e-2, "transform": "identity", "scorer": "dot"}),
+    "nsmar_plus_unit_start": ("nsmar+", SMALL | {"normalize_start": True, "hops": 2, "damp_neighbors": True}),
     "nsmar": ("nsmar", SMALL | {"alignment": "matrix"}),
     "nsmar_plus_nc": ("nsmar+/nc", SMALL | {"aggregation": "plain"}),
     "nsmar_plus_ma": ("nsmar+/ma", SMALL | {"alignment": "none"}),
@@ -41,7 +45,23 @@ CASES = {
     "nsmar_plus_v": ("nsmar+/v", SMALL | {"exclude": ["image"]}),
     "lightgcn": ("lightgcn", {"dim": 8, "layers": 3, "l2": 1e-2}),
     "bpr": ("bpr", {"dim": 8, "l2": 1e-2}),
+    "vbpr": ("vbpr", {"dim": 5, "normalize_input": False, "l2": 1e-2}),
+    "dualgnn": ("dualgnn", {"dim": 5, "hidden": 9, "layers": 2, "user_neighbors": 4, "user_weight": "count", "l2": 1e-2}),
+    "dragon": ("dragon", {
+        "dim": 5, "hidden": 9, "layers": 2, "user_neighbors": 4, "user_weight": "count", "item_neighbors": 4,
+        "item_weights": {"image": 0.3, "text": 0.7}, "item_layers": 2, "l2": 1e-2}),
+    "freedom": ("freedom", {
+        "dim": 6, "layers": 2, "dropout": 0.0, "item_neighbors": 4, "item_weights": {"image": 0.1, "text": 0.9},
+        "item_layers": 1, "auxiliary": 0.3}),
+    "mgcn": ("mgcn", {
+        "dim": 5, "layers": 2, "item_neighbors": 4, "item_layers": 2, "contrast": 0.2, "temperature": 0.3, "l2": 1e-2}),
+    "mmgcn": ("mmgcn", {"dim": 4, "latent": 6, "layers": 2, "l2": 1e-2}),
+    "lattice": ("lattice", {
+        "dim": 5, "layers": 2, "item_neighbors": 4, "item_layers": 2, "keep": 0.6, "l2": 1e-2}),
+    "fism_auc": ("fism", {"dim": 6, "loss": "auc", "alpha": 0.4, "l2": 1e-2}),
+    "fism_rmse": ("fism", {"dim": 6, "loss": "rmse", "alpha": 0.7, "rho": 2.0, "l2": 1e-2}),
 }
+FEATURELESS = ("lightgcn", "bpr", "fism")
 
 
 def make_graph(settings, rng):
@@ -60,7 +80,14 @@ def make_graph(settings, rng):
         features[m] = torch.tensor(x, dtype=torch.float64)
     missing = {m: [i in MISSING[m] for i in range(ITEMS)] for m in features}
     graph = {"users": USERS, "items": ITEMS, "train": train, "features": features, "missing": missing}
-    if "hidden" in settings:
+    if "item_neighbors" in settings and "exclude" not in settings:
+        others = settings["item_neighbors"] - 1
+        for m in features:
+            for i, row in enumerate(oracle.item_graph({m: features[m]}, missing, {m: 1.0}, others)):
+                if any(missing[m][j] for j, _ in row):
+                    return None
+                assert len(row) == (0 if missing[m][i] else others)
+    if "exclude" in settings:
         used = {m: x for m, x in features.items() if m not in settings["exclude"]}
         graph["user_graph"] = oracle.user_graph(train, settings["user_neighbors"], settings["user_weight"])
         graph["item_graph"] = oracle.item_graph(used, missing, settings["item_weights"], settings["item_neighbors"])
@@ -93,10 +120,18 @@ def make_batches(train, rng):
     return [[(u, i, draw(u)) for u, i in rng.choices(pairs, k=BATCH)] for _ in range(STEPS)]
 
 
+def rates(params, align):
+    """Parameter groups of Adam: the alignment's and the others."""
+    slow = [v for name, v in params.items() if name.startswith(("align.", "shared."))]
+    rest = [v for name, v in params.items() if not name.startswith(("align.", "shared."))]
+    return [{"params": rest}] + ([{"params": slow, "lr": ADAM["lr"] * align}] if slow else [])
+
+
 def run(model, params, batches, dtype):
     """Five Adam steps; the embeddings, loss and gradients are those before the first."""
     p = {name: v.to(dtype).clone().requires_grad_(True) for name, v in params.items()}
-    adam = torch.optim.Adam(p.values(), lr=ADAM["lr"], betas=(ADAM["beta1"], ADAM["beta2"]), eps=ADAM["eps"])
+    groups = rates(p, model.s.get("align_lr", 1.0))
+    adam = torch.optim.Adam(groups, lr=ADAM["lr"], betas=(ADAM["beta1"], ADAM["beta2"]), eps=ADAM["eps"])
     out = {"final": model.final(p).detach().clone(), "losses": [], "margins": []}
     for step, batch in enumerate(batches):
         adam.zero_grad()
@@ -130,12 +165,12 @@ def sparse(rows, prefix, out):
     out[f"{prefix}/weight"] = np.array([w for r in rows for _, w in r], dtype=np.float32)
 
 
-def trial(name, settings, seed):
+def trial(name, kind, settings, seed):
     rng = random.Random(f"{name}/{seed}")
     graph = make_graph(settings, rng)
     if graph is None:
         return None
-    model = (oracle.Nsmar if "hidden" in settings else oracle.Factors)(settings, graph)
+    model = oracle.CLASSES.get(kind, oracle.Nsmar)(settings, graph)
     params = make_params(model, np.random.default_rng(rng.randrange(2**32)))
     batches = make_batches(graph["train"], rng)
     exact = run(model, params, batches, torch.float64)
@@ -152,10 +187,10 @@ def trial(name, settings, seed):
 def write(name, kind, settings):
     # Of some random instances the one that single precision disturbs least: far from kinks of the rectifiers and from
     # gradients so small that Adam turns their rounding into whole steps.
-    tried = [t for seed in range(TRIALS) if (t := trial(name, settings, seed)) is not None]
+    tried = [t for seed in range(TRIALS) if (t := trial(name, kind, settings, seed)) is not None]
     single, margin, graph, params, batches, exact = min(tried, key=lambda t: (t[1] < 1e-5, max(t[0].values())))
     tensors = {"final": exact["final"]}
-    tensors |= {f"feature/{m}": x for m, x in graph["features"].items()} if "hidden" in settings else {}
+    tensors |= {f"feature/{m}": x for m, x in graph["features"].items()} if kind not in FEATURELESS else {}
     tensors |= {f"init/{n}": v for n, v in params.items()}
     tensors |= {f"grad/{n}": v for n, v in exact["grad"].items()}
     tensors |= {f"after/{n}": v for n, v in exact["after"].items()}
@@ -165,7 +200,7 @@ def write(name, kind, settings):
         "train": graph["train"], "adam": ADAM, "batches": batches, "losses": exact["losses"],
         "single_precision": {k: float(f"{v:.2g}") for k, v in single.items()}, "margin": float(f"{margin:.2g}"),
     }  # fmt: skip
-    if "hidden" in settings:
+    if "exclude" in settings:
         case["missing"] = MISSING
         sparse(graph["user_graph"], "user_graph", arrays)
         sparse(graph["item_graph"], "item_graph", arrays)
@@ -180,4 +215,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     check_gradients()
     for case_name, (model_name, case_settings) in CASES.items():
+        if len(sys.argv) > 1 and case_name not in sys.argv[1:]:
+            continue
         write(case_name, model_name, case_settings)

@@ -148,6 +148,7 @@ class Nsmar:
         self.plain = symmetric_adjacency(self.lists)
         degree = torch.tensor([float(len(row)) for row in self.lists], dtype=torch.float64)
         self.inverse_root = torch.where(degree > 0, degree.clamp(min=1).rsqrt(), torch.zeros_like(degree))[:, None]
+        self.damping = degree.clamp(min=1).rsqrt()[:, None]
         u, i = graph["users"], graph["items"]
         self.mix = torch.zeros(u + i, u + i, dtype=torch.float64)
         if settings["user_graph"]:
@@ -203,9 +204,13 @@ class Nsmar:
     def modality(self, p, m, margins):
         """Σ_l x^(l), aligned."""
         x = torch.cat([p[f"user.{m}"], self.start(p, m, margins)])
+        if self.s["normalize_start"]:
+            x = x / x.norm(dim=1, keepdim=True).clamp(min=1e-12)
         total = x
         for l in range(1, self.s["layers"] + 1):
             similar = self.s["aggregation"] == "similarity"
+            if self.s["damp_neighbors"]:
+                x = x * self.damping.to(x.dtype)
             x = neighbour_similarity(x, self.lists, margins) if similar else self.plain.to(x.dtype) @ x
             if self.s["transform"] == "mlp":
                 z = affine(p, f"transform.{m}.{l}", x)
@@ -220,14 +225,17 @@ class Nsmar:
         if self.s["alignment"] == "matrix":
             return total @ p[f"align.{m}.matrix"]
         if self.s["alignment"] == "mlp":
-            total = affine(p, f"align.{m}.1", leaky(affine(p, f"align.{m}.0", total), margins))
+            moved = affine(p, f"align.{m}.1", leaky(affine(p, f"align.{m}.0", total), margins))
+            total = total + moved if self.s["align_skip"] else moved
             return affine(p, "shared", total)
         return total
 
     def final(self, p, margins=None):
         """Z [N, d · modalities]."""
         z = torch.cat([self.modality(p, m, margins) for m in self.names], dim=1)
-        return z + self.mix.to(z.dtype) @ z
+        for _ in range(self.s["hops"]):
+            z = z + self.mix.to(z.dtype) @ z
+        return z
 
     def score(self, p, zu, zi, margins=None):
         if self.s["scorer"] == "dot":
@@ -248,6 +256,9 @@ class Nsmar:
         if self.s["item_ids"]:
             norms = norms + p["item"][pos].pow(2).sum() + p["item"][neg].pow(2).sum()
         total = total + self.s["l2"] / len(triples) * norms
+        if self.s["l2_vectors"]:
+            rows = torch.cat([users, offset + pos, offset + neg])
+            total = total + self.s["l2_vectors"] / len(triples) * z[rows].pow(2).sum()
         if self.s["l2_weights"]:
             tables = {"item"} | {f"user.{m}" for m in self.names}
             weights = [v for name, v in p.items() if v.dim() == 2 and name not in tables]
@@ -279,3 +290,358 @@ class Factors:
         gap = (z[users] * z[neg]).sum(dim=1) - (z[users] * z[pos]).sum(dim=1)
         norms = sum(ego[rows].pow(2).sum() for rows in (users, pos, neg))
         return F.softplus(gap).mean() + self.s["l2"] / len(triples) * norms
+
+
+def nearest_with_self(features, missing, keep):
+    """Per item the `keep` nearest by cosine, itself first with cosine 1; none for an item without features."""
+    rows = []
+    for i in range(len(missing)):
+        if missing[i]:
+            rows.append([])
+            continue
+        cosines = []
+        for j in range(len(missing)):
+            if j != i:
+                norms = features[i].norm() * features[j].norm()
+                cosines.append((j, float(features[i] @ features[j] / norms) if norms > 0 else 0.0))
+        cosines.sort(key=lambda pair: (-pair[1], pair[0]))
+        rows.append([(i, 1.0)] + cosines[: keep - 1])
+    return rows
+
+
+def symmetric(weights):
+    """D^-1/2 W D^-1/2 with row sums in D; 0 where a sum is 0."""
+    sums = weights.sum(dim=1)
+    root = torch.where(sums > 0, sums.clamp(min=1e-30).rsqrt(), torch.zeros_like(sums))
+    return root[:, None] * weights * root[None, :]
+
+
+def unit(x):
+    return x / x.norm(dim=1, keepdim=True).clamp(min=1e-12)
+
+
+class Featured:
+    """What models with item features share: names, maps of features, learned rows where features are missing."""
+
+    def __init__(self, settings, graph):
+        self.s, self.g = settings, graph
+        self.u, self.i = graph["users"], graph["items"]
+        self.names = list(graph["features"])
+        self.lists = neighbour_lists(graph["train"], self.u, self.i)
+        self.plain = symmetric_adjacency(self.lists)
+
+    def width(self, m):
+        return self.g["features"][m].shape[1]
+
+    def missing_shapes(self, d):
+        return {f"missing.{m}": (d,) for m in self.names if any(self.g["missing"][m])}
+
+    def map_shapes(self, name, rows, cols):
+        return {f"{name}.weight": (rows, cols), f"{name}.bias": (cols,)}
+
+    def fill(self, p, m, rows):
+        if f"missing.{m}" not in p:
+            return rows
+        absent = torch.tensor(self.g["missing"][m])[:, None]
+        return torch.where(absent, p[f"missing.{m}"][None, :], rows)
+
+    def mapped(self, p, m, name=None):
+        x = self.g["features"][m].to(p[f"{name or 'input.' + m}.weight"].dtype)
+        return affine(p, name or f"input.{m}", x)
+
+    def mean_layers(self, e, layers):
+        rows = [e]
+        for _ in range(layers):
+            rows.append(self.plain.to(e.dtype) @ rows[-1])
+        return torch.stack(rows).mean(dim=0)
+
+    def item_mean(self):
+        """Mean of each modality's nearest items, mixed over the modalities that an item has."""
+        shares = self.s["item_weights"]
+        out = torch.zeros(self.i, self.i, dtype=torch.float64)
+        for i in range(self.i):
+            have = [m for m in self.names if not self.g["missing"][m][i]]
+            for m in have:
+                near = self.near(m)[i]
+                for j, _ in near:
+                    out[i, j] += shares[m] / sum(shares[h] for h in have) / len(near)
+        return out
+
+    def near(self, m):
+        return nearest_with_self(self.g["features"][m], self.g["missing"][m], self.s["item_neighbors"])
+
+    def item_cosines(self, m):
+        rows = [[(j, max(w, 0.0)) for j, w in row] for row in self.near(m)]
+        return symmetric(dense(rows, self.i))
+
+    def columns(self, triples):
+        users, pos, neg = (torch.tensor(column) for column in zip(*triples))
+        return users, pos + self.u, neg + self.u
+
+    def bpr(self, z, triples):
+        users, pos, neg = self.columns(triples)
+        return F.softplus((z[users] * z[neg]).sum(dim=1) - (z[users] * z[pos]).sum(dim=1)).mean()
+
+    def norms(self, table, triples):
+        return sum(table[rows].pow(2).sum() for rows in self.columns(triples)) / len(triples)
+
+
+class Vbpr(Featured):
+    def shapes(self):
+        d = self.s["dim"]
+        out = {"user": (self.u, 2 * d), "item": (self.i, d)} | self.missing_shapes(d)
+        for m in self.names:
+            out |= self.map_shapes(f"input.{m}", self.width(m), d)
+        return out
+
+    def final(self, p, margins=None):
+        seen = sum(self.fill(p, m, self.mapped(p, m)) for m in self.names)
+        return torch.cat([p["user"], torch.cat([p["item"], seen], dim=1)])
+
+    def loss(self, p, triples, margins=None):
+        z = self.final(p)
+        return self.bpr(z, triples) + self.s["l2"] * self.norms(z, triples)
+
+
+class Towers(Featured):
+    """DualGNN and DRAGON."""
+
+    def __init__(self, settings, graph):
+        super().__init__(settings, graph)
+        near = user_graph(graph["train"], settings["user_neighbors"], settings["user_weight"])
+        self.user_graph = dense(near, self.u)
+        self.dragon = "item_neighbors" in settings
+        self.items = self.item_mean() if self.dragon else None
+
+    def shapes(self):
+        d, h = self.s["dim"], self.s["hidden"]
+        out = {"mix": (self.u, len(self.names))} | self.missing_shapes(d)
+        for m in self.names:
+            out |= {f"preference.{m}": (self.u, d)}
+            out |= self.map_shapes(f"input.{m}.0", self.width(m), h) | self.map_shapes(f"input.{m}.1", h, d)
+        return out
+
+    def final(self, p, margins=None):
+        users, items = [], []
+        for k, m in enumerate(self.names):
+            hidden = leaky(self.mapped(p, m, f"input.{m}.0"), margins)
+            x = unit(torch.cat([p[f"preference.{m}"], self.fill(p, m, affine(p, f"input.{m}.1", hidden))]))
+            total = x
+            for _ in range(self.s["layers"]):
+                x = self.plain.to(x.dtype) @ x
+                total = total + x
+            users.append(p["mix"][:, k : k + 1] * total[: self.u])
+            items.append(total[self.u :])
+        if self.dragon:
+            users, items = torch.cat(users, dim=1), torch.cat(items, dim=1)
+            near = items
+            for _ in range(self.s["item_layers"]):
+                near = self.items.to(near.dtype) @ near
+            items = items + near
+        else:
+            users, items = sum(users), sum(items)
+        return torch.cat([users + self.user_graph.to(users.dtype) @ users, items])
+
+    def loss(self, p, triples, margins=None):
+        users = self.columns(triples)[0]
+        own = [p["mix"]] + [p[f"preference.{m}"] for m in self.names]
+        norms = sum(table[users].pow(2).sum() for table in own) / len(triples)
+        return self.bpr(self.final(p, margins), triples) / math.log(2.0) + self.s["l2"] * norms
+
+
+class Freedom(Featured):
+    """Without dropout of edges, which has a test of its own."""
+
+    def __init__(self, settings, graph):
+        super().__init__(settings, graph)
+        assert settings["dropout"] == 0.0
+        self.items = self.item_mean()
+
+    def shapes(self):
+        d = self.s["dim"]
+        out = {"embedding": (self.u + self.i, d)} | self.missing_shapes(d)
+        for m in self.names:
+            out |= {f"input.{m}.weight": (self.width(m), d)}  # a bias would cancel in every difference
+        return out
+
+    def final(self, p, margins=None):
+        e = p["embedding"]
+        near = e[self.u :]
+        for _ in range(self.s["item_layers"]):
+            near = self.items.to(e.dtype) @ near
+        z = self.mean_layers(e, self.s["layers"])
+        return torch.cat([z[: self.u], z[self.u :] + near])
+
+    def loss(self, p, triples, margins=None):
+        z = self.final(p)
+        total = self.bpr(z, triples)
+        for m in self.names:
+            table = torch.cat([z[: self.u], self.fill(p, m, self.g["features"][m].to(z.dtype) @ p[f"input.{m}.weight"])])
+            total = total + self.s["auxiliary"] * self.bpr(table, triples)
+        return total
+
+
+class Mgcn(Featured):
+    def __init__(self, settings, graph):
+        super().__init__(settings, graph)
+        self.graphs = {m: self.item_cosines(m) for m in self.names}
+
+    def shapes(self):
+        d = self.s["dim"]
+        out = {"embedding": (self.u + self.i, d), "query.out": (d, 1)} | self.missing_shapes(d)
+        out |= self.map_shapes("query", d, d)
+        for m in self.names:
+            out |= self.map_shapes(f"input.{m}", self.width(m), d)
+            out |= self.map_shapes(f"purify.{m}", d, d) | self.map_shapes(f"prefer.{m}", d, d)
+        return out
+
+    def parts(self, p):
+        e = p["embedding"]
+        content = self.mean_layers(e, self.s["layers"])
+        rated = self.plain[: self.u, self.u :].to(e.dtype)
+        sides = []
+        for m in self.names:
+            x = e[self.u :] * torch.sigmoid(affine(p, f"purify.{m}", self.fill(p, m, self.mapped(p, m))))
+            for _ in range(self.s["item_layers"]):
+                x = self.graphs[m].to(e.dtype) @ x
+            sides.append(torch.cat([rated @ x, x]))
+        scores = torch.cat([torch.tanh(affine(p, "query", h)) @ p["query.out"] for h in sides], dim=1)
+        share = torch.softmax(scores, dim=1)
+        common = sum(share[:, k : k + 1] * h for k, h in enumerate(sides))
+        own = [
+            (h - common) * torch.sigmoid(affine(p, f"prefer.{m}", content)) for m, h in zip(self.names, sides)
+        ]
+        return content, (sum(own) + common) / (len(sides) + 1)
+
+    def final(self, p, margins=None):
+        content, side = self.parts(p)
+        return content + side
+
+    def info_nce(self, a, c):
+        a, c = F.normalize(a, dim=1), F.normalize(c, dim=1)
+        logits = a @ c.T / self.s["temperature"]
+        return F.cross_entropy(logits, torch.arange(len(a)))
+
+    def loss(self, p, triples, margins=None):
+        content, side = self.parts(p)
+        users, pos, _ = self.columns(triples)
+        total = self.bpr(content + side, triples) + self.s["l2"] * self.norms(content + side, triples)
+        contrast = self.info_nce(side[pos], content[pos]) + self.info_nce(side[users], content[users])
+        return total + self.s["contrast"] * contrast
+
+
+class Mmgcn(Featured):
+    def shapes(self):
+        d, latent = self.s["dim"], self.s["latent"]
+        out = {"embedding": (self.u + self.i, d)} | self.missing_shapes(latent)
+        for m in self.names:
+            out |= {f"preference.{m}": (self.u, latent)} | self.map_shapes(f"input.{m}", self.width(m), latent)
+            for l in range(1, self.s["layers"] + 1):
+                width = latent if l == 1 else d
+                out |= {f"heard.{m}.{l}": (width, width)} | self.map_shapes(f"own.{m}.{l}", width, d)
+                out |= self.map_shapes(f"joined.{m}.{l}", width + d, d)
+        return out
+
+    def final(self, p, margins=None):
+        outputs = []
+        for m in self.names:
+            x = unit(torch.cat([p[f"preference.{m}"], self.fill(p, m, self.mapped(p, m))]))
+            for l in range(1, self.s["layers"] + 1):
+                sent = x @ p[f"heard.{m}.{l}"]
+                heard = torch.stack([sent[torch.tensor(n)].mean(dim=0) if n else 0 * sent[0] for n in self.lists])
+                # A node without neighbours hears 0, and the rectifier's slope there does not matter.
+                if margins is not None:
+                    leaky(heard[torch.tensor([bool(n) for n in self.lists])], margins)
+                own = leaky(affine(p, f"own.{m}.{l}", x), margins) + p["embedding"]
+                x = leaky(affine(p, f"joined.{m}.{l}", torch.cat([leaky(heard), own], dim=1)), margins)
+            outputs.append(x)
+        return sum(outputs) / len(outputs)
+
+    def loss(self, p, triples, margins=None):
+        users = self.columns(triples)[0]
+        norms = self.norms(p["embedding"], triples)
+        norms = norms + sum(p[f"preference.{m}"][users].pow(2).sum() for m in self.names) / len(triples)
+        return self.bpr(self.final(p, margins), triples) + self.s["l2"] * norms
+
+
+class Lattice(Featured):
+    def __init__(self, settings, graph):
+        super().__init__(settings, graph)
+        self.frozen = {m: self.item_cosines(m) for m in self.names}
+        self.nearest = {}
+
+    def shapes(self):
+        d = self.s["dim"]
+        out = {"embedding": (self.u + self.i, d), "weights": (1, len(self.names))} | self.missing_shapes(d)
+        for m in self.names:
+            out |= self.map_shapes(f"input.{m}", self.width(m), d)
+        return out
+
+    def final(self, p, margins=None):
+        e, keep = p["embedding"], self.s["keep"]
+        share = torch.softmax(p["weights"][0], dim=0)
+        learned, frozen = 0.0, 0.0
+        for k, m in enumerate(self.names):
+            rows = F.normalize(self.fill(p, m, self.mapped(p, m)), dim=1)
+            cosines = rows @ rows.T
+            if m not in self.nearest:  # found once an epoch, from the parameters it starts with
+                top = cosines.detach().topk(self.s["item_neighbors"] + 1, dim=1)
+                self.nearest[m] = torch.zeros_like(cosines).scatter(1, top.indices[:, :-1], 1.0).double()
+                self.gap = min((top.values[:, -2] - top.values[:, -1]).min().item(), getattr(self, "gap", 1.0))
+            near = self.nearest[m].to(e.dtype)
+            if margins is not None:
+                margins.append((cosines.detach().abs() + (1.0 - near)).min().item())
+                margins.append(self.gap)
+            learned = learned + share[k] * F.relu(cosines) * near
+            frozen = frozen + share[k] * self.frozen[m].to(e.dtype)
+        root = learned.sum(dim=1).rsqrt()
+        graph = (1.0 - keep) * root[:, None] * learned * root[None, :] + keep * frozen
+        h = e[self.u :]
+        for _ in range(self.s["item_layers"]):
+            h = graph @ h
+        z = self.mean_layers(e, self.s["layers"])
+        return torch.cat([z[: self.u], z[self.u :] + F.normalize(h, dim=1)])
+
+    def loss(self, p, triples, margins=None):
+        z = self.final(p, margins)
+        return self.bpr(z, triples) + self.s["l2"] * self.norms(z, triples)
+
+
+class Fism(Featured):
+    def shapes(self):
+        d = self.s["dim"]
+        out = {"history": (self.i, d), "target": (self.i, d), "item_bias": (self.i, 1)}
+        return out | ({"user_bias": (self.u, 1)} if self.s["loss"] == "rmse" else {})
+
+    def profile(self, p, user, without=None):
+        own = [j for j in self.g["train"][user] if j != without]
+        if not own:
+            return 0.0 * p["history"][0]
+        return p["history"][torch.tensor(own)].sum(dim=0) / len(own) ** self.s["alpha"]
+
+    def final(self, p, margins=None):
+        users = torch.stack([self.profile(p, u) for u in range(self.u)])
+        users = torch.cat([users, torch.ones(self.u, 1, dtype=users.dtype)], dim=1)
+        return torch.cat([users, torch.cat([p["target"], p["item_bias"]], dim=1)])
+
+    def loss(self, p, triples, margins=None):
+        total = 0.0
+        for u, i, j in triples:
+            rest = self.profile(p, u, without=i)
+            y = p["item_bias"][i, 0] + rest @ p["target"][i]
+            norms = sum(p[n][k].pow(2).sum() for n in ("history", "target", "item_bias") for k in (i, j))
+            if self.s["loss"] == "auc":
+                error = (1.0 - (y - p["item_bias"][j, 0] - rest @ p["target"][j])) ** 2
+            else:
+                bias = p["user_bias"][u, 0]
+                other = p["item_bias"][j, 0] + bias + self.profile(p, u) @ p["target"][j]
+                error = (1.0 - y - bias) ** 2 + self.s["rho"] * other**2
+                norms = norms + bias**2
+            total = total + 0.5 * error + self.s["l2"] * norms
+        return total / len(triples)
+
+
+CLASSES = {
+    "lightgcn": Factors, "bpr": Factors, "vbpr": Vbpr, "dualgnn": Towers, "dragon": Towers, "freedom": Freedom,
+    "mgcn": Mgcn, "mmgcn": Mmgcn, "lattice": Lattice, "fism": Fism,
+}  # fmt: skip

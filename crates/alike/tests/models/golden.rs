@@ -8,6 +8,7 @@ use crate::support;
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
 use alike::layers::Saved;
 use alike::models::{self, Learner};
+use alike::scorer::Scorer;
 use alike_ops::{Adam, Triples};
 use burn::tensor::{Device, Tensor};
 use safetensors::SafeTensors;
@@ -159,5 +160,55 @@ fn models_agree_with_an_independent_implementation() {
     }
     for model in models::all().iter().filter(|m| (m.settings)().iter().any(|s| s.name == "lr")) {
         assert!(checked.iter().any(|c| c == model.name), "no golden numbers for {}", model.name);
+    }
+}
+
+#[derive(Deserialize)]
+struct Slim {
+    items: usize,
+    train: Vec<Vec<u32>>,
+    cases: Vec<SlimCase>,
+}
+
+#[derive(Deserialize)]
+struct SlimCase {
+    l1: f64,
+    l2: f64,
+    /// Row `j`, column `i`: what item `j` gives to item `i`.
+    weights: Vec<Vec<f32>>,
+}
+
+#[test]
+fn slim_agrees_with_scikit_learn() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let slim: Slim = serde_json::from_slice(&std::fs::read(folder.join("slim.json")).unwrap()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut inter = String::from("userID\titemID\tx_label\n");
+    for (u, row) in slim.train.iter().enumerate() {
+        row.iter().for_each(|i| inter.push_str(&format!("{u}\t{i}\t0\n")));
+    }
+    for (u, label) in [(0, 1), (1, 2)] {
+        inter.push_str(&format!("{u}\t{}\t{label}\n", slim.items - 1));
+    }
+    let (path, out) = (dir.path().join("slim.inter"), dir.path().join("data"));
+    std::fs::write(&path, inter).unwrap();
+    prepare(&PrepareOptions { split: SplitKind::Label, ..PrepareOptions::new(&path, &out) }).unwrap();
+    let data = Dataset::open(&out).unwrap();
+    for case in &slim.cases {
+        let settings = toml::toml! { tolerance = 1e-9 passes = 10000 };
+        let mut settings: toml::Table = settings;
+        settings.insert("l1".into(), toml::Value::Float(case.l1));
+        settings.insert("l2".into(), toml::Value::Float(case.l2));
+        let learner = models::build("slim", &data, &settings, 1, &Device::flex()).unwrap();
+        let Learner::Direct(Scorer::ItemItem(found)) = learner else { panic!("slim is solved at once") };
+        let mut some = 0;
+        for (j, row) in case.weights.iter().enumerate() {
+            for (i, &wanted) in row.iter().enumerate() {
+                let weight = found.weight(j as u32, i as u32);
+                assert!((weight - wanted).abs() < 1e-5, "l1 {}: w[{j}, {i}] is {weight}, {wanted}", case.l1);
+                some += usize::from(wanted > 0.0);
+            }
+        }
+        assert!(some > 5, "a case with weights");
     }
 }

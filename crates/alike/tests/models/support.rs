@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
+use npyz::WriterBuilder;
 
 /// Users and items of the checkerboard.
 pub(crate) const USERS: usize = 40;
@@ -53,12 +54,10 @@ pub(crate) fn checkerboard(dir: &Path) -> Dataset {
 
 /// A little-endian f32 array of two sizes in NumPy's format, version 1.0.
 pub(crate) fn write_npy(path: &Path, rows: usize, cols: usize, values: &[f32]) {
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {cols}), }}");
-    header.push_str(&" ".repeat(63 - (header.len() + 10) % 64));
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-    std::fs::write(path, bytes).unwrap();
+    let file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
+    let shape = [rows as u64, cols as u64];
+    let options = npyz::WriteOptions::new().default_dtype().shape(&shape);
+    let mut array = options.writer(file).begin_nd().unwrap();
+    array.extend(values.iter().copied()).unwrap();
+    array.finish().unwrap();
 }

@@ -80,6 +80,8 @@ crate::settings! {
         alignment: Alignment = Alignment::Mlp, ();
         /// Whether the alignment MLP adds to its input, starting from the identity.
         align_skip: bool = true, ();
+        /// Learning rate of the alignment, as a share of `lr`.
+        align_lr: f64 = 0.01, 0.0..=10.0;
         /// Whether users propagate over the co-interaction graph.
         user_graph: bool = true, ();
         /// Neighbours in the user graph.
@@ -91,7 +93,7 @@ crate::settings! {
         /// Neighbours in the item graph, a modality.
         item_neighbors: usize = 10, 1..=1_000;
         /// Share of each modality in the item graph; empty: equal shares.
-        item_weights: Weights = default_item_weights(), ();
+        item_weights: Weights = crate::graph::text_first(), ();
         /// Hops over the user and item graphs.
         hops: usize = 1, 1..=4;
         /// How a user and an item give a score.
@@ -109,13 +111,10 @@ crate::settings! {
     }
 }
 
-fn default_item_weights() -> Weights {
-    Weights([("image".to_string(), 0.1), ("text".to_string(), 0.9)].into())
-}
-
-/// Training defaults of all variants.
+/// Training defaults of all variants. A step costs the whole graph whatever its batch: four times the batch at three
+/// times the rate trains as well (validation, Baby) in a quarter of the time.
 pub(super) fn train_defaults() -> TrainConfig {
-    TrainConfig::default()
+    TrainConfig { batch: 8192, lr: 3e-3, patience: 10, ..TrainConfig::default() }
 }
 
 /// Peak memory of a run in bytes: features with their transposed copy, tables with moments and gradients, the

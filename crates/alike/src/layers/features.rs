@@ -1,0 +1,111 @@
+//! Item features as models take them in.
+
+use std::sync::Arc;
+
+use alike_ops::{FrozenFeatures, project};
+use burn::tensor::{Tensor, TensorData};
+
+use super::{Init, ParamId, Params, Tracked, on_device_of};
+use crate::data::{Dataset, Features};
+use crate::error::{Error, Result};
+
+/// The frozen features of one modality, an affine map of them, and a learned row for items that have none.
+#[derive(Debug)]
+pub struct FeatureInput {
+    weight: ParamId,
+    bias: Option<ParamId>,
+    missing: Option<ParamId>,
+    /// Features, and a column of 1 where they are missing; `None` in a dry registration.
+    loaded: Option<(Arc<FrozenFeatures>, Option<Tensor<2>>)>,
+}
+
+/// How a [`FeatureInput`] is set up.
+#[derive(Debug, Clone, Copy)]
+pub struct FeatureMap<'a> {
+    /// Names of the map's parameters begin so.
+    pub name: &'a str,
+    /// Whether feature rows are scaled to length 1 first.
+    pub normalize: bool,
+    /// Width of the map's result.
+    pub width: usize,
+    /// Whether the map has a bias. Where only differences of two items are seen, it would get no gradient.
+    pub bias: bool,
+    /// Width of the rows in which missing items are filled.
+    pub filled: usize,
+}
+
+impl FeatureInput {
+    /// Registers `missing.<modality>` where items lack features, and `<name>.weight`, `<name>.bias`.
+    pub fn new(params: &mut Params, features: &Features, map: FeatureMap<'_>) -> Result<Self> {
+        let lacking = features.missing.contains(&true);
+        let missing =
+            lacking.then(|| params.add(&format!("missing.{}", features.name), &[map.filled], Init::Xavier));
+        let weight = params.add(&format!("{}.weight", map.name), &[features.dim, map.width], Init::Xavier);
+        let bias = map.bias.then(|| params.add(&format!("{}.bias", map.name), &[map.width], Init::Zeros));
+        let loaded = if params.is_dry() { None } else { Some(load(params, features, map.normalize)?) };
+        Ok(Self { weight, bias, missing, loaded })
+    }
+
+    /// Weight and bias of the map.
+    pub fn params(&self) -> impl Iterator<Item = ParamId> {
+        [self.weight].into_iter().chain(self.bias)
+    }
+
+    /// `X W + b`, `[I, width]`; rows of missing items are not filled yet.
+    pub fn project(&self, p: &Tracked) -> Tensor<2> {
+        let (features, _) = self.loaded.as_ref().expect("features are loaded outside dry registrations");
+        let rows = project(features, p.matrix(self.weight));
+        match self.bias {
+            Some(bias) => rows + p.matrix(bias),
+            None => rows,
+        }
+    }
+
+    /// `rows [I, filled]` with the learned row where features are missing.
+    pub fn fill(&self, p: &Tracked, rows: Tensor<2>) -> Tensor<2> {
+        let column = self.loaded.as_ref().and_then(|(_, column)| column.as_ref());
+        let (Some(column), Some(row)) = (column, self.missing) else { return rows };
+        let column = on_device_of(column, &rows);
+        rows * (column.clone().neg() + 1.0) + column.matmul(p.matrix(row))
+    }
+
+    /// [`Self::project`], filled.
+    pub fn forward(&self, p: &Tracked) -> Tensor<2> {
+        self.fill(p, self.project(p))
+    }
+}
+
+fn load(
+    params: &Params,
+    features: &Features,
+    normalize: bool,
+) -> Result<(Arc<FrozenFeatures>, Option<Tensor<2>>)> {
+    let mut values = features.values().to_vec();
+    if normalize {
+        for row in values.chunks_exact_mut(features.dim) {
+            let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+            if norm > 0.0 {
+                row.iter_mut().for_each(|v| *v /= norm);
+            }
+        }
+    }
+    let items = features.missing.len();
+    let column = features.missing.contains(&true).then(|| {
+        let column: Vec<f32> = features.missing.iter().map(|&m| f32::from(u8::from(m))).collect();
+        Tensor::from_data(TensorData::new(column, [items, 1]), params.device())
+    });
+    Ok((Arc::new(FrozenFeatures::new(values, items, features.dim)?), column))
+}
+
+/// The modalities of which there are features, not only a kNN graph.
+///
+/// # Errors
+/// There is none.
+pub fn featured(data: &Dataset) -> Result<&[Features]> {
+    if data.features.is_empty() {
+        return Err(Error::Data(
+            "this model needs item features; the data have none (`alike prepare --feature NAME=FILE`)".into(),
+        ));
+    }
+    Ok(&data.features)
+}

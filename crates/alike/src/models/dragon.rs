@@ -1,0 +1,111 @@
+//! DRAGON: Zhou et al., "Enhancing Dyadic Relations with Homogeneous Graphs for Multimodal Recommendation", ECAI 2023.
+//!
+//! - A modality as in DualGNN: `H_m = Σ_{l=0..L} Â^l x`, `x` unit rows of preferences and mapped features, `[N, d]`.
+//! - Fusion: `h_u = concat_m w_um H_m[u]`, `h_i = concat_m H_m[i]`, `d · M` wide.
+//! - `Z_u = h_u + Σ_o softmax(e_uo) h_o` over the co-interaction graph; `Z_i = h_i + (S^n h)_i`, `S` the mean of each
+//!   modality's `item_neighbors` nearest items (the item itself among them), mixed by `item_weights`, `n` = `item_layers`.
+//! - Loss: mean BPR in bits + `l2/b` times the squared norms of the batch users' rows of `P_m` and `w`.
+//!
+//! Departures: `l2` weighs sums of squares over the batch size; the authors' code takes means over the entries (divide
+//! its weight by `d`). Ties in the user graph go to the smaller user; short lists are not padded. Evaluation uses the
+//! parameters after the last step, not vectors of the last training batch.
+
+use std::sync::Arc;
+
+use alike_ops::{FixedSparse, Triples, spmm_fixed};
+use burn::tensor::Tensor;
+
+use super::dualgnn::{Parts, working_values};
+use super::{Define, GradientModel, ModelInfo, held, info, nodes};
+use crate::config::Weights;
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::graph::{self, Normalization, UserWeight};
+use crate::layers::{Params, Tracked};
+
+pub(super) const INFO: ModelInfo = info::<Dragon>(
+    "dragon",
+    "DualGNN's convolutions side by side, with a user co-interaction graph and an item graph of features.",
+    "Zhou et al., Enhancing Dyadic Relations with Homogeneous Graphs for Multimodal Recommendation, ECAI 2023",
+);
+
+crate::settings! {
+    /// Settings of DRAGON.
+    pub(super) struct Config {
+        /// Embedding width of a modality.
+        dim: usize = 64, 1..=1024;
+        /// Width of the hidden layer over raw features.
+        hidden: usize = 256, 1..=4096;
+        /// Propagation layers.
+        layers: usize = 2, 1..=8;
+        /// Neighbours in the user graph.
+        user_neighbors: usize = 40, 1..=10_000;
+        /// What the edges of the user graph count.
+        user_weight: UserWeight = UserWeight::Count, ();
+        /// Nearest items a modality, the item itself among them.
+        item_neighbors: usize = 10, 1..=1_000;
+        /// Share of each modality in the item graph; empty: equal shares.
+        item_weights: Weights = graph::text_first(), ();
+        /// Hops over the item graph.
+        item_layers: usize = 1, 1..=4;
+        /// Weight of the squared norms of the batch users' preferences and modality weights.
+        l2: f64 = 1e-5, 0.0..=10.0;
+    }
+}
+
+struct Dragon {
+    config: Config,
+    users: usize,
+    params: Params,
+    parts: Parts,
+    bipartite: Arc<FixedSparse>,
+    user_graph: Arc<FixedSparse>,
+    item_graph: Arc<FixedSparse>,
+}
+
+impl Define for Dragon {
+    type Config = Config;
+    type Parts = Parts;
+
+    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
+        Parts::new(params, data, config.hidden, config.dim)
+    }
+
+    fn working_values(data: &Dataset, config: &Config) -> usize {
+        let edges = data.users.len() * config.user_neighbors
+            + data.items.len() * config.item_neighbors * data.features.len();
+        let fused = 4 * nodes(data) * config.dim * data.features.len();
+        working_values(data, config.hidden, config.dim, config.layers) + fused + 4 * edges
+    }
+
+    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, parts: Parts) -> Result<Self> {
+        let bipartite = Arc::new(graph::bipartite(&data.train, Normalization::Symmetric, false)?);
+        let near = graph::user_graph(data, config.user_neighbors, config.user_weight)?.softmax();
+        let names: Vec<&str> = data.features.iter().map(|f| f.name.as_str()).collect();
+        let items = graph::item_mean_graph(data, &names, config.item_neighbors, &config.item_weights)?;
+        let user_graph = Arc::new(graph::block_diagonal(&near, &[])?);
+        let item_graph = Arc::new(graph::block_diagonal(&graph::Neighbors::none(0), &items)?);
+        Ok(Self { config, users: data.users.len(), params, parts, bipartite, user_graph, item_graph })
+    }
+}
+
+impl Dragon {
+    fn forward(&self, p: &Tracked) -> Tensor<2> {
+        let (users, items) = self.parts.forward(p, &self.bipartite, self.config.layers);
+        let (users, items) = (Tensor::cat(users, 1), Tensor::cat(items, 1));
+        let near = (0..self.config.item_layers).fold(items.clone(), |h, _| spmm_fixed(&self.item_graph, h));
+        Tensor::cat(vec![users.clone() + spmm_fixed(&self.user_graph, users), items + near], 0)
+    }
+}
+
+impl GradientModel for Dragon {
+    held!();
+
+    fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
+        self.parts.loss(p, self.forward(p), batch, self.config.l2)
+    }
+
+    fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
+        Ok(self.forward(p))
+    }
+}

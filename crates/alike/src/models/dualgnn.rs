@@ -1,0 +1,142 @@
+//! DualGNN: Wang et al., "DualGNN: Dual Graph Neural Network for Multimedia Recommendation", IEEE TMM 2021.
+//!
+//! - A modality `m`: `x = unit rows of [P_m ; f_2(leaky(f_1(X_m)))]`, `H_m = Σ_{l=0..L} Â^l x`, `Â` symmetric without
+//!   self loops, `[N, d]` (single-modal representation learning).
+//! - Fusion: `h_u = Σ_m w_um H_m[u]`, `h_i = Σ_m H_m[i]`; `w [U, M]` starts at equal shares and is free after that.
+//! - Users hear their neighbours: `Z_u = h_u + Σ_o softmax(e_uo) h_o` over the `user_neighbors` users who share most
+//!   items, `e_uo` of them; `Z_i = h_i`.
+//! - Loss: mean BPR in bits (`log2`, as the authors' code has it) + `l2/b` times the squared norms of the batch users'
+//!   rows of `P_m` and `w`.
+//!
+//! Departures: `l2` weighs sums of squares over the batch size, as everywhere here; the authors' code takes means over
+//! the entries (divide its weight by `d`). Ties in the user graph go to the smaller user; short lists are not padded.
+
+use std::sync::Arc;
+
+use alike_ops::{FixedSparse, Triples, add_propagated, bpr_dot};
+use burn::tensor::Tensor;
+
+use super::{Define, GradientModel, ModelInfo, feature_values, graph_values, held, info, nodes};
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::graph::{self, Normalization, UserWeight};
+use crate::layers::{Params, PreferenceTower, Tracked, UserMix, featured};
+
+pub(super) const INFO: ModelInfo = info::<DualGnn>(
+    "dualgnn",
+    "A graph convolution a modality, summed by each user's own weights, with a user co-interaction graph.",
+    "Wang et al., DualGNN: Dual Graph Neural Network for Multimedia Recommendation, IEEE Transactions on Multimedia 2021",
+);
+
+crate::settings! {
+    /// Settings of DualGNN.
+    pub(super) struct Config {
+        /// Embedding width.
+        dim: usize = 64, 1..=1024;
+        /// Width of the hidden layer over raw features.
+        hidden: usize = 256, 1..=4096;
+        /// Propagation layers.
+        layers: usize = 2, 1..=8;
+        /// Neighbours in the user graph.
+        user_neighbors: usize = 40, 1..=10_000;
+        /// What the edges of the user graph count.
+        user_weight: UserWeight = UserWeight::Count, ();
+        /// Weight of the squared norms of the batch users' preferences and modality weights.
+        l2: f64 = 1e-3, 0.0..=10.0;
+    }
+}
+
+pub(super) struct Parts {
+    towers: Vec<PreferenceTower>,
+    mix: UserMix,
+}
+
+struct DualGnn {
+    config: Config,
+    users: usize,
+    params: Params,
+    parts: Parts,
+    bipartite: Arc<FixedSparse>,
+    /// The user graph; item rows are empty.
+    neighbors: Arc<FixedSparse>,
+}
+
+impl Define for DualGnn {
+    type Config = Config;
+    type Parts = Parts;
+
+    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
+        Parts::new(params, data, config.hidden, config.dim)
+    }
+
+    fn working_values(data: &Dataset, config: &Config) -> usize {
+        let users = data.users.len() * config.user_neighbors;
+        working_values(data, config.hidden, config.dim, config.layers) + 4 * users
+    }
+
+    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, parts: Parts) -> Result<Self> {
+        let bipartite = Arc::new(graph::bipartite(&data.train, Normalization::Symmetric, false)?);
+        let near = graph::user_graph(data, config.user_neighbors, config.user_weight)?.softmax();
+        let neighbors = Arc::new(graph::block_diagonal(&near, &vec![Vec::new(); data.items.len()])?);
+        Ok(Self { config, users: data.users.len(), params, parts, bipartite, neighbors })
+    }
+}
+
+/// What a step of towers holds, in values.
+pub(super) fn working_values(data: &Dataset, hidden: usize, dim: usize, layers: usize) -> usize {
+    let modalities = data.features.len();
+    let tower = data.items.len() * 3 * hidden + nodes(data) * dim * (6 + layers);
+    feature_values(data) + graph_values(data) + modalities * (tower + 4 * nodes(data) * dim)
+}
+
+impl Parts {
+    pub(super) fn new(params: &mut Params, data: &Dataset, hidden: usize, dim: usize) -> Result<Self> {
+        let features = featured(data)?;
+        let towers = features.iter().map(|f| PreferenceTower::new(params, data, f, hidden, dim));
+        let towers = towers.collect::<Result<Vec<_>>>()?;
+        Ok(Self { mix: UserMix::new(params, data.users.len(), towers.len()), towers })
+    }
+
+    /// Each modality's rows: of users, weighted, and of items.
+    pub(super) fn forward(
+        &self,
+        p: &Tracked,
+        graph: &Arc<FixedSparse>,
+        layers: usize,
+    ) -> (Vec<Tensor<2>>, Vec<Tensor<2>>) {
+        let towers: Vec<Tensor<2>> = self.towers.iter().map(|t| t.forward(p, graph, layers)).collect();
+        let users = self.mix.weigh(p, &towers);
+        let from = users[0].dims()[0];
+        let items = towers.into_iter().map(|t| {
+            let rows = t.dims()[0];
+            t.narrow(0, from, rows - from)
+        });
+        (users, items.collect())
+    }
+
+    /// Mean BPR in bits over the rows of `z`, and the regulariser.
+    pub(super) fn loss(&self, p: &Tracked, z: Tensor<2>, batch: &Arc<Triples>, l2: f64) -> Tensor<1> {
+        bpr_dot(z, batch) / std::f32::consts::LN_2 + self.mix.norms(p, &self.towers, batch, l2 as f32)
+    }
+}
+
+impl DualGnn {
+    fn forward(&self, p: &Tracked) -> Tensor<2> {
+        let (users, items) = self.parts.forward(p, &self.bipartite, self.config.layers);
+        let sum =
+            |parts: Vec<Tensor<2>>| parts.into_iter().reduce(|a, b| a + b).expect("a modality at least");
+        add_propagated(&self.neighbors, Tensor::cat(vec![sum(users), sum(items)], 0))
+    }
+}
+
+impl GradientModel for DualGnn {
+    held!();
+
+    fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
+        self.parts.loss(p, self.forward(p), batch, self.config.l2)
+    }
+
+    fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
+        Ok(self.forward(p))
+    }
+}

@@ -1,0 +1,161 @@
+//! MMGCN: Wei et al., "MMGCN: Multi-modal Graph Convolution Network for Personalized Recommendation of Micro-video",
+//! ACM MM 2019.
+//!
+//! - A modality `m`: `x^(0) = unit rows of [P_m ; X_m W_m + b_m]`, `[N, latent]`. A layer `l`: heard `h = leaky(D^-1 A
+//!   (x A_l))` (eq. 1, mean), own `x̂ = leaky(x B_l + b) + e` (eq. 3), `x ← leaky([h ; x̂] G_l + g)` (eq. 4,
+//!   concatenation), `dim` wide from the first layer on; `e [N, dim]` ids shared by the modalities.
+//! - `Z` is the mean over modalities of the last layer's rows (the paper sums: only the scale differs).
+//! - Loss: mean BPR + `l2/b` times the squared norms of the batch's rows of `e` and of its users' rows of `P_m`.
+//!
+//! `frozen_ids = true` does what the public code does: there `e` and `P_m` are not registered as parameters, so they
+//! stay as drawn, and published tables hold such numbers. Departures: every modality is mapped to `latent` (the public
+//! code leaves text as it is); `l2` weighs sums of squares over the batch size, not means over entries.
+
+use std::sync::Arc;
+
+use alike_ops::{FixedSparse, Triples, bpr_dot, l2_rows, spmm_fixed};
+use burn::tensor::Tensor;
+use burn::tensor::activation::leaky_relu;
+
+use super::{Define, GradientModel, ModelInfo, batch_rows, feature_values, graph_values, held, info, nodes};
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::graph::{self, Normalization};
+use crate::layers::{
+    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, ParamId, Params, Tracked, featured, unit_rows,
+};
+
+pub(super) const INFO: ModelInfo = info::<Mmgcn>(
+    "mmgcn",
+    "A graph convolution a modality, tied by shared ids.",
+    "Wei et al., MMGCN: Multi-modal Graph Convolution Network for Personalized Recommendation of Micro-video, ACM MM 2019",
+);
+
+crate::settings! {
+    /// Settings of MMGCN.
+    pub(super) struct Config {
+        /// Width of ids and of every layer's result.
+        dim: usize = 64, 1..=1024;
+        /// Width of the space that features are mapped to before the first layer.
+        latent: usize = 256, 1..=4096;
+        /// Layers.
+        layers: usize = 3, 1..=8;
+        /// Whether ids and preferences stay as drawn, as in the public code.
+        frozen_ids: bool = false, ();
+        /// Weight of the squared norms of the batch's ids and preferences.
+        l2: f64 = 1e-3, 0.0..=10.0;
+    }
+}
+
+struct Layer {
+    heard: ParamId,
+    own: Affine,
+    joined: Affine,
+}
+
+pub(super) struct View {
+    preference: ParamId,
+    input: FeatureInput,
+    layers: Vec<Layer>,
+}
+
+pub(super) struct Parts {
+    ids: ParamId,
+    views: Vec<View>,
+}
+
+struct Mmgcn {
+    config: Config,
+    users: usize,
+    params: Params,
+    parts: Parts,
+    mean: Arc<FixedSparse>,
+}
+
+impl Define for Mmgcn {
+    type Config = Config;
+    type Parts = Parts;
+
+    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
+        let d = config.dim;
+        let ids = params.add("embedding", &[nodes(data), d], Init::Xavier);
+        let views = featured(data)?.iter().map(|f| {
+            let m = &f.name;
+            let preference =
+                params.add(&format!("preference.{m}"), &[data.users.len(), config.latent], Init::Xavier);
+            let name = &format!("input.{m}");
+            let map = FeatureMap {
+                name,
+                normalize: false,
+                width: config.latent,
+                bias: true,
+                filled: config.latent,
+            };
+            let input = FeatureInput::new(params, f, map)?;
+            let layer = |l: usize| {
+                let from = if l == 1 { config.latent } else { d };
+                Layer {
+                    heard: params.add(&format!("heard.{m}.{l}"), &[from, from], Init::Xavier),
+                    own: Affine::new(params, &format!("own.{m}.{l}"), from, d),
+                    joined: Affine::new(params, &format!("joined.{m}.{l}"), from + d, d),
+                }
+            };
+            let layers = (1..=config.layers).map(layer).collect();
+            Ok(View { preference, input, layers })
+        });
+        let parts = Parts { ids, views: views.collect::<Result<_>>()? };
+        if config.frozen_ids {
+            params.slow(parts.ids, 0.0);
+            parts.views.iter().for_each(|v| params.slow(v.preference, 0.0));
+        }
+        Ok(parts)
+    }
+
+    fn working_values(data: &Dataset, config: &Config) -> usize {
+        let view = nodes(data) * (6 * config.latent + 10 * config.layers * config.dim);
+        feature_values(data) + graph_values(data) + data.features.len() * view
+    }
+
+    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, parts: Parts) -> Result<Self> {
+        let mean = Arc::new(graph::bipartite(&data.train, Normalization::RowMean, false)?);
+        Ok(Self { config, users: data.users.len(), params, parts, mean })
+    }
+}
+
+impl Mmgcn {
+    fn forward(&self, p: &Tracked) -> Tensor<2> {
+        let leaky = |x: Tensor<2>| leaky_relu(x, LEAKY_SLOPE.into());
+        let of = |view: &View| {
+            let start = Tensor::cat(vec![p.matrix(view.preference), view.input.forward(p)], 0);
+            view.layers.iter().fold(unit_rows(start), |x, layer| {
+                let heard = leaky(spmm_fixed(&self.mean, x.clone().matmul(p.matrix(layer.heard))));
+                let own = layer.own.forward_leaky(p, x) + p.matrix(self.parts.ids);
+                layer.joined.forward_leaky(p, Tensor::cat(vec![heard, own], 1))
+            })
+        };
+        let views = &self.parts.views;
+        views.iter().map(of).reduce(|a, b| a + b).expect("a modality at least") / views.len() as f32
+    }
+}
+
+impl GradientModel for Mmgcn {
+    held!();
+
+    fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
+        let loss = bpr_dot(self.forward(p), batch);
+        if self.config.l2 == 0.0 || self.config.frozen_ids {
+            return loss;
+        }
+        let scale = self.config.l2 as f32 / batch.users.len() as f32;
+        let users = Arc::new(batch.users.clone());
+        let ids = l2_rows(p.matrix(self.parts.ids), &batch_rows(batch), scale);
+        self.parts
+            .views
+            .iter()
+            .fold(loss + ids, |sum, v| sum + l2_rows(p.matrix(v.preference), &users, scale))
+    }
+
+    fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
+        Ok(self.forward(p))
+    }
+}

@@ -1,0 +1,188 @@
+//! SLIM: Ning and Karypis, "SLIM: Sparse Linear Methods for Top-N Recommender Systems", ICDM 2011.
+//!
+//! - `y_ui = Σ_{j ∈ R_u} w_ji`; column `w_i` minimises `½ ‖a_i - A w‖² + l2/2 ‖w‖² + l1 ‖w‖₁` with `w ≥ 0`, `w_ii = 0`
+//!   (eq. 4), `A [U, I]` the train interactions.
+//! - Coordinate descent on the sparse Gram matrix `G = AᵀA`: `w_j ← max(0, (r_j + G_jj w_j - l1) / (G_jj + l2))` with the
+//!   residual `r = G_i - G w` kept up to date. `G ≥ 0` and `w ≥ 0`, so `r` only falls below `G_i`: items with `G_ji ≤ l1`
+//!   are out from the start, exactly.
+//! - `neighbors` > 0 (fsSLIM): only the items nearest by cosine of their columns take part.
+//!
+//! scikit-learn's ElasticNet divides the squares by the number of users `U`: `l1 = U·alpha·l1_ratio`,
+//! `l2 = U·alpha·(1 - l1_ratio)`. Columns are solved in parallel, each to `tolerance`.
+
+use std::sync::Arc;
+
+use alike_ops::Csr;
+use burn::tensor::Device;
+use rayon::prelude::*;
+
+use super::{Learner, ModelInfo, Plan, TrainConfig};
+use crate::config::{Settings, apply};
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::scorer::{ItemItem, Scorer};
+
+pub(super) const INFO: ModelInfo = ModelInfo {
+    name: "slim",
+    summary: "Sparse non-negative weights between items, solved by coordinate descent.",
+    reference: "Ning and Karypis, SLIM: Sparse Linear Methods for Top-N Recommender Systems, ICDM 2011",
+    settings: || Config::default().infos(),
+    plan,
+    build,
+};
+
+crate::settings! {
+    /// Settings of SLIM.
+    pub(super) struct Config {
+        /// Weight of the sum of the weights.
+        l1: f64 = 0.5, 0.0..=1e6;
+        /// Weight of half their squares.
+        l2: f64 = 10.0, 0.0..=1e6;
+        /// Items that may speak for an item, nearest by cosine; 0: all.
+        neighbors: usize = 0, 0..=1_000_000;
+        /// Most passes over a column.
+        passes: usize = 200, 1..=100_000;
+        /// A column is solved when no weight moves by more than this share of the largest.
+        tolerance: f64 = 1e-4, 0.0..=1.0;
+    }
+}
+
+fn resolved(overrides: &toml::Table) -> Result<Config> {
+    let mut config = Config::default();
+    apply(overrides, &mut [&mut config])?;
+    Ok(config)
+}
+
+fn plan(data: &Dataset, overrides: &toml::Table) -> Result<Plan> {
+    let config = resolved(overrides)?;
+    // The Gram matrix has at most a pair for each two items of a user, and at most all pairs.
+    let pairs: u64 = (0..data.users.len()).map(|u| (data.train.degree(u) as u64).pow(2)).sum();
+    let gram = pairs.min((data.items.len() as u64).pow(2));
+    let memory_bytes = 8 * (2 * gram + 4 * data.train.nnz() as u64 + data.items.len() as u64);
+    Ok(Plan { settings: config.to_table(), train: TrainConfig::default(), parameters: 0, memory_bytes })
+}
+
+fn build(data: &Dataset, overrides: &toml::Table, _: u64, _: &Device) -> Result<Learner> {
+    let config = resolved(overrides)?;
+    let gram = Gram::new(&data.train);
+    let columns = solve(&gram, &config);
+    Ok(Learner::Direct(Scorer::ItemItem(weights(data, &columns)?)))
+}
+
+/// `AᵀA`: how many users took both items.
+struct Gram {
+    ptr: Vec<usize>,
+    idx: Vec<u32>,
+    count: Vec<f32>,
+    diagonal: Vec<f32>,
+}
+
+impl Gram {
+    fn new(train: &Csr) -> Self {
+        let items = train.cols();
+        let t = train.transposed();
+        let scratch = || (vec![0f32; items], Vec::<u32>::new());
+        let rows: Vec<(Vec<u32>, Vec<f32>)> = (0..items)
+            .into_par_iter()
+            .map_init(scratch, |(count, touched), i| {
+                for &u in &t.rows[t.ptr[i] as usize..t.ptr[i + 1] as usize] {
+                    for &j in train.row(u as usize) {
+                        if count[j as usize] == 0.0 {
+                            touched.push(j);
+                        }
+                        count[j as usize] += 1.0;
+                    }
+                }
+                touched.sort_unstable();
+                let values = touched.iter().map(|&j| std::mem::take(&mut count[j as usize])).collect();
+                (std::mem::take(touched), values)
+            })
+            .collect();
+        let mut ptr = vec![0];
+        let (mut idx, mut count) = (Vec::new(), Vec::new());
+        for (row, values) in &rows {
+            idx.extend_from_slice(row);
+            count.extend_from_slice(values);
+            ptr.push(idx.len());
+        }
+        let diagonal = (0..items).map(|i| (t.ptr[i + 1] - t.ptr[i]) as f32).collect();
+        Self { ptr, idx, count, diagonal }
+    }
+
+    fn row(&self, i: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
+        let at = self.ptr[i]..self.ptr[i + 1];
+        self.idx[at.clone()].iter().map(|&j| j as usize).zip(self.count[at].iter().copied())
+    }
+}
+
+/// For every item the items that speak for it, with positive weights, by item.
+fn solve(gram: &Gram, config: &Config) -> Vec<Vec<(u32, f32)>> {
+    let items = gram.diagonal.len();
+    let scratch = || (vec![0f64; items], vec![0f64; items]);
+    (0..items)
+        .into_par_iter()
+        .map_init(scratch, |(residual, weight), i| column(gram, config, i, residual, weight))
+        .collect()
+}
+
+/// The column of item `i`. `residual` and `weight` are scratch, 0 on entry and on return where they matter.
+fn column(
+    gram: &Gram,
+    config: &Config,
+    i: usize,
+    residual: &mut [f64],
+    weight: &mut [f64],
+) -> Vec<(u32, f32)> {
+    let near = |&(j, g): &(usize, f32)| j != i && f64::from(g) > config.l1;
+    let mut candidates: Vec<(usize, f32)> = gram.row(i).filter(near).collect();
+    if config.neighbors > 0 && candidates.len() > config.neighbors {
+        let cosine = |&(j, g): &(usize, f32)| g / gram.diagonal[j].sqrt();
+        candidates.sort_unstable_by(|a, b| cosine(b).total_cmp(&cosine(a)).then(a.0.cmp(&b.0)));
+        candidates.truncate(config.neighbors);
+        candidates.sort_unstable_by_key(|&(j, _)| j);
+    }
+    residual.fill(0.0);
+    gram.row(i).for_each(|(j, g)| residual[j] = f64::from(g));
+    // After a pass over all, only those at work; then all again, until a pass over all moves nothing.
+    let mut active: Vec<usize> = candidates.iter().map(|c| c.0).collect();
+    let mut whole = true;
+    for _ in 0..config.passes {
+        let (mut moved, mut largest) = (0f64, 0f64);
+        for &j in &active {
+            let own = f64::from(gram.diagonal[j]);
+            let next = ((residual[j] + own * weight[j] - config.l1) / (own + config.l2)).max(0.0);
+            let delta = next - weight[j];
+            if delta != 0.0 {
+                gram.row(j).for_each(|(m, g)| residual[m] -= f64::from(g) * delta);
+                weight[j] = next;
+            }
+            moved = moved.max(delta.abs());
+            largest = largest.max(next);
+        }
+        let settled = moved <= config.tolerance * largest;
+        if settled && whole {
+            break;
+        }
+        whole = settled;
+        active.clear();
+        let wanted = candidates.iter().map(|c| c.0).filter(|&j| whole || weight[j] > 0.0);
+        active.extend(wanted);
+    }
+    let taken = |&(j, _): &(usize, f32)| {
+        let w = std::mem::take(&mut weight[j]);
+        (w > 0.0).then_some((j as u32, w as f32))
+    };
+    candidates.iter().filter_map(taken).collect()
+}
+
+/// Turns columns (who speaks for an item) into rows (for whom an item speaks).
+fn weights(data: &Dataset, columns: &[Vec<(u32, f32)>]) -> Result<ItemItem> {
+    let mut rows: Vec<Vec<(u32, f32)>> = vec![Vec::new(); columns.len()];
+    for (i, column) in columns.iter().enumerate() {
+        column.iter().for_each(|&(j, w)| rows[j as usize].push((i as u32, w)));
+    }
+    let idx: Vec<Vec<u32>> = rows.iter().map(|row| row.iter().map(|e| e.0).collect()).collect();
+    let values = rows.iter().flatten().map(|e| e.1).collect();
+    let pattern = Arc::new(Csr::from_rows(columns.len(), &idx)?);
+    Ok(ItemItem { history: data.train.clone(), pattern, values })
+}

@@ -1,0 +1,98 @@
+//! VBPR: He and McAuley, "VBPR: Visual Bayesian Personalized Ranking from Implicit Feedback", AAAI 2016.
+//!
+//! - `y_ui = γ_u · γ_i + θ_u · (E f_i)` (eq. 4 without biases): `Z_u = [γ_u ; θ_u]`, `Z_i = [γ_i ; Σ_m X_m W_m + b_m]`,
+//!   both `2d` wide; `user [U, 2d]`, `item [I, d]`, `X_m [I, d_m]` frozen.
+//! - Loss: mean BPR over the batch + `l2/b` times the squared norms of the batch's rows of `Z`.
+//!
+//! Departures: any number of modalities (a map of concatenated features is the sum of a map each); neither item biases
+//! nor a visual bias, as in the public re-implementations; an item without features in a modality has a learned row
+//! there; Adam.
+
+use std::sync::Arc;
+
+use alike_ops::{Triples, bpr_dot_l2};
+use burn::tensor::Tensor;
+
+use super::{Define, GradientModel, ModelInfo, feature_values, held, info, nodes};
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::layers::{FeatureInput, FeatureMap, Init, ParamId, Params, Tracked, featured};
+
+pub(super) const INFO: ModelInfo = info::<Vbpr>(
+    "vbpr",
+    "Matrix factorisation with a second part that sees item features.",
+    "He and McAuley, VBPR: Visual Bayesian Personalized Ranking from Implicit Feedback, AAAI 2016",
+);
+
+crate::settings! {
+    /// Settings of VBPR.
+    pub(super) struct Config {
+        /// Width of the free part and of the part that sees features, each.
+        dim: usize = 64, 1..=1024;
+        /// Whether feature rows are scaled to length 1 first.
+        normalize_input: bool = false, ();
+        /// Weight of the squared norms of the batch's final rows.
+        l2: f64 = 1e-2, 0.0..=10.0;
+    }
+}
+
+struct Parts {
+    user: ParamId,
+    item: ParamId,
+    inputs: Vec<FeatureInput>,
+}
+
+struct Vbpr {
+    config: Config,
+    users: usize,
+    params: Params,
+    parts: Parts,
+}
+
+impl Define for Vbpr {
+    type Config = Config;
+    type Parts = Parts;
+
+    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
+        let d = config.dim;
+        let user = params.add("user", &[data.users.len(), 2 * d], Init::Xavier);
+        let item = params.add("item", &[data.items.len(), d], Init::Xavier);
+        let inputs = featured(data)?.iter().map(|f| {
+            let name = &format!("input.{}", f.name);
+            let map = FeatureMap { name, normalize: config.normalize_input, width: d, bias: true, filled: d };
+            FeatureInput::new(params, f, map)
+        });
+        Ok(Parts { user, item, inputs: inputs.collect::<Result<_>>()? })
+    }
+
+    fn working_values(data: &Dataset, config: &Config) -> usize {
+        feature_values(data) + 6 * nodes(data) * config.dim
+    }
+
+    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, parts: Parts) -> Result<Self> {
+        Ok(Self { config, users: data.users.len(), params, parts })
+    }
+}
+
+impl Vbpr {
+    /// `Z [N, 2d]`.
+    fn forward(&self, p: &Tracked) -> Tensor<2> {
+        let Parts { user, item, inputs } = &self.parts;
+        let seen =
+            inputs.iter().map(|input| input.forward(p)).reduce(|a, b| a + b).expect("a modality at least");
+        Tensor::cat(vec![p.matrix(*user), Tensor::cat(vec![p.matrix(*item), seen], 1)], 0)
+    }
+}
+
+impl GradientModel for Vbpr {
+    held!();
+
+    fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
+        let z = self.forward(p);
+        bpr_dot_l2(z.clone(), z, batch, self.config.l2 as f32)
+    }
+
+    fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
+        Ok(self.forward(p))
+    }
+}
