@@ -134,9 +134,10 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
         batches: if trained { sampler.len().div_ceil(plan.train.batch) } else { 0 },
     });
     let device = Device::flex();
+    let started = Instant::now();
     let learner = (info.build)(data, &request.settings, request.seed, &device)?;
     let summary = match learner {
-        Learner::Direct(scorer) => solve(data, request, &scorer, run.as_ref())?,
+        Learner::Direct(scorer) => solve(data, request, &scorer, run.as_ref(), started)?,
         Learner::Gradient(mut model) => {
             let mut training = Training {
                 data,
@@ -192,8 +193,14 @@ fn reopen(dir: &Path, wanted: &RunInfo) -> Result<RunDir> {
     Ok(run)
 }
 
-fn solve(data: &Dataset, request: &Request<'_>, scorer: &Scorer, run: Option<&RunDir>) -> Result<Summary> {
-    let started = Instant::now();
+/// Scores and keeps a model that was solved at once; `started` is when its solving began.
+fn solve(
+    data: &Dataset,
+    request: &Request<'_>,
+    scorer: &Scorer,
+    run: Option<&RunDir>,
+    started: Instant,
+) -> Result<Summary> {
     let summary = summarize(data, request, scorer, 0, 0, 0, 0.0)?;
     if let Some(run) = run {
         let best_file = Some(run.write_best(0, &[], scorer)?);
