@@ -81,7 +81,7 @@ crate::settings! {
         /// Whether the alignment MLP adds to its input, starting from the identity.
         align_skip: bool = true, ();
         /// Learning rate of the alignment, as a share of `lr`.
-        align_lr: f64 = 0.01, 0.0..=10.0;
+        align_lr: f64 = 0.001, 0.0..=10.0;
         /// Whether users propagate over the co-interaction graph.
         user_graph: bool = true, ();
         /// Neighbours in the user graph.
