@@ -42,6 +42,5 @@ pub use project::{FrozenFeatures, project};
 pub use softmax::segment_softmax;
 pub use spmm::spmm;
 pub use topk::{
-    Masks, TopK, scores_dot, scores_item_item, scores_pair_mlp, top_k_dot, top_k_item_item, top_k_pair_mlp,
-    top_k_static,
+    Masks, TopK, scores_dot, scores_pair_mlp, top_k_dot, top_k_item_item, top_k_pair_mlp, top_k_static,
 };

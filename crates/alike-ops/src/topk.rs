@@ -118,29 +118,23 @@ pub fn top_k_item_item(
         return top;
     }
     let parts = top.items.par_chunks_mut(k).zip(top.scores.par_chunks_mut(k)).zip(rows);
-    parts.for_each(|((items, scores), &u)| {
-        let mut best = Best::new(u, k, &|u, list: &mut Vec<u32>| mask.list(u, list));
-        let mut limit = f32::NEG_INFINITY;
-        for (i, score) in (0u32..).zip(scores_item_item(history.row(u as usize), weights, values)) {
-            best.offer(i, score, &mut limit);
-        }
-        for ((item, score), key) in items.iter_mut().zip(scores).zip(best.sorted()) {
-            (*item, *score) = (item_of(key), score_of(key));
-        }
-    });
+    parts.for_each_init(
+        || vec![0f32; weights.cols()],
+        |sums, ((items, scores), &u)| {
+            sums.fill(0.0);
+            for &j in history.row(u as usize) {
+                let at = weights.ptr()[j as usize] as usize;
+                for (&i, &w) in weights.row(j as usize).iter().zip(&values[at..]) {
+                    sums[i as usize] += w;
+                }
+            }
+            let mut best = Best::new(u, k, &|u, list: &mut Vec<u32>| mask.list(u, list));
+            let mut limit = f32::NEG_INFINITY;
+            (0u32..).zip(&*sums).for_each(|(i, &score)| best.offer(i, score, &mut limit));
+            best.write(items, scores);
+        },
+    );
     top
-}
-
-/// The scores `Σ_{j ∈ history} w_ji` of one history for every item, `[I]`. The same bits as [`top_k_item_item`] ranks by.
-pub fn scores_item_item(history: &[u32], weights: &Csr, values: &[f32]) -> Vec<f32> {
-    let mut out = vec![0f32; weights.cols()];
-    for &j in history {
-        let at = weights.ptr()[j as usize] as usize;
-        for (&i, &w) in weights.row(j as usize).iter().zip(&values[at..]) {
-            out[i as usize] += w;
-        }
-    }
-    out
 }
 
 /// The scores `user · items[i]` of one user: `user [dim]`, `items [I, dim]`. The same bits as [`top_k_dot`] ranks by.
@@ -223,11 +217,7 @@ pub(crate) fn search(
                 }
             }
             let span = at * k..(at + 1) * k;
-            for ((item, score), key) in
-                items[span.clone()].iter_mut().zip(&mut scores[span]).zip(best.sorted())
-            {
-                (*item, *score) = (item_of(key), score_of(key));
-            }
+            best.write(&mut items[span.clone()], &mut scores[span]);
         }
     });
     top
@@ -288,10 +278,13 @@ impl Best {
         }
     }
 
-    fn sorted(mut self) -> Vec<u64> {
+    /// Writes the best, in order, into one row of a [`TopK`].
+    fn write(mut self, items: &mut [u32], scores: &mut [f32]) {
         self.cut();
         self.keys.sort_unstable_by(|a, b| b.cmp(a));
-        self.keys
+        for ((item, score), key) in items.iter_mut().zip(scores).zip(self.keys) {
+            (*item, *score) = (item_of(key), score_of(key));
+        }
     }
 }
 

@@ -12,9 +12,11 @@ use alike::layers::Sampler;
 use alike::models::{self, Learner};
 use alike_ops::{Adam, Masks, top_k_dot, top_k_pair_mlp};
 use burn::tensor::Device;
-use npyz::WriterBuilder;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+#[path = "../tests/models/npy.rs"]
+mod npy;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -63,7 +65,7 @@ fn prepared(file: &Path, dir: &Path, name: &str, widths: &[(&str, usize)]) -> Da
         let items = Dataset::open(&out).unwrap().items.len();
         let features = widths.iter().map(|&(m, width)| {
             let path = dir.join(format!("{m}.npy"));
-            write_npy(&path, items, width, &random(items * width, width as u64));
+            npy::write_npy(&path, items, width, &random(items * width, width as u64));
             (m.to_string(), path)
         });
         prepare(&PrepareOptions { features: features.collect(), ..base }).unwrap();
@@ -74,15 +76,6 @@ fn prepared(file: &Path, dir: &Path, name: &str, widths: &[(&str, usize)]) -> Da
 fn random(n: usize, seed: u64) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()
-}
-
-fn write_npy(path: &Path, rows: usize, cols: usize, values: &[f32]) {
-    let file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
-    let shape = [rows as u64, cols as u64];
-    let options = npyz::WriteOptions::new().default_dtype().shape(&shape);
-    let mut array = options.writer(file).begin_nd().unwrap();
-    array.extend(values.iter().copied()).unwrap();
-    array.finish().unwrap();
 }
 
 fn median(mut times: Vec<f64>) -> f64 {

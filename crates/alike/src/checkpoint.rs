@@ -8,9 +8,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use alike_ops::Csr;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -247,8 +245,6 @@ impl RunDir {
             saved.iter().map(|s| (format!("param:{}", s.name), s.shape.clone(), &s.value[..])).collect();
         let add = |name: &str, m: &Matrix| (format!("scorer:{name}"), vec![m.rows, m.cols]);
         let count;
-        // Item numbers and lengths of rows are whole numbers far below 2^24: exact in single precision.
-        let mut lists: Vec<(String, Vec<f32>)> = Vec::new();
         match scorer {
             Scorer::Dot { users, items } => {
                 for (name, m) in [("dot.users", users), ("dot.items", items)] {
@@ -264,11 +260,12 @@ impl RunDir {
                 tensors.push(("scorer:pair.out".into(), vec![out.len()], out));
             }
             Scorer::ItemItem(w) => {
-                for (name, pattern) in [("history", &*w.history), ("weights", &*w.pattern)] {
-                    let degrees = (0..pattern.rows()).map(|r| pattern.degree(r) as f32).collect();
-                    lists.push((format!("scorer:{name}.degrees"), degrees));
-                    let items = pattern.idx().iter().map(|&i| i as f32).collect();
-                    lists.push((format!("scorer:{name}.items"), items));
+                for (name, pattern) in [("history", &w.history), ("weights", &w.pattern)] {
+                    for (part, list) in [("ptr", pattern.ptr()), ("idx", pattern.idx())] {
+                        // Whole numbers as the bits of singles, like the number of users below.
+                        let bits = bytemuck::cast_slice(list);
+                        tensors.push((format!("scorer:{name}.{part}"), vec![list.len()], bits));
+                    }
                 }
                 tensors.push(("scorer:weights.values".into(), vec![w.values.len()], &w.values));
             }
@@ -278,7 +275,6 @@ impl RunDir {
                 tensors.push(("scorer:static.users".into(), vec![1], &count));
             }
         }
-        tensors.extend(lists.iter().map(|(name, list)| (name.clone(), vec![list.len()], &list[..])));
         self.write_tensors(format!("best-{epoch:06}.safetensors"), &tensors)
     }
 
@@ -302,14 +298,13 @@ impl RunDir {
                     out: matrix("pair.out")?.data,
                 });
             }
-            if let (Some(degrees), Some(items)) = (matrix("weights.degrees"), matrix("weights.items")) {
-                let count = degrees.data.len();
-                let pattern = Arc::new(csr(&degrees.data, &items.data, count)?);
-                let history = csr(&matrix("history.degrees")?.data, &matrix("history.items")?.data, count)?;
-                let values = matrix("weights.values")?.data;
-                let fits = values.len() == pattern.nnz();
-                return fits
-                    .then(|| Scorer::ItemItem(ItemItem { history: Arc::new(history), pattern, values }));
+            if let Some(values) = matrix("weights.values") {
+                let mut bits = |name: &str| Some(matrix(name)?.data.iter().map(|v| v.to_bits()).collect());
+                let (history, pattern) = (
+                    (bits("history.ptr")?, bits("history.idx")?),
+                    (bits("weights.ptr")?, bits("weights.idx")?),
+                );
+                return ItemItem::from_parts(history, pattern, values.data).map(Scorer::ItemItem);
             }
             let scores = matrix("static")?.data;
             Some(Scorer::Static { users: matrix("static.users")?.data.first()?.to_bits() as usize, scores })
@@ -332,15 +327,6 @@ impl RunDir {
         }
         Ok(())
     }
-}
-
-/// Rows of item numbers from their lengths.
-fn csr(degrees: &[f32], items: &[f32], cols: usize) -> Option<Csr> {
-    let mut ptr = vec![0u32];
-    for &d in degrees {
-        ptr.push(ptr[ptr.len() - 1].checked_add(d as u32)?);
-    }
-    Csr::new(degrees.len(), cols, ptr, items.iter().map(|&i| i as u32).collect()).ok()
 }
 
 /// Writes `bytes` to `path` so that it is there wholly or not at all.
@@ -366,6 +352,10 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use alike_ops::Csr;
+
     use super::*;
 
     fn info() -> RunInfo {

@@ -267,10 +267,7 @@ pub fn item_graph(
     k: usize,
     weights: &Weights,
 ) -> Result<Vec<Vec<(u32, f32)>>> {
-    let share = weights.normalized(names);
-    let graphs =
-        names.iter().map(|n| Ok(item_neighbors(data, n, k)?.softmax())).collect::<Result<Vec<_>>>()?;
-    Ok(mix(&graphs, &share, data.items.len()))
+    mixed(data, names, weights, |name| Ok(item_neighbors(data, name, k)?.softmax()))
 }
 
 /// As [`item_neighbors`], the item itself among its `k`, first and with cosine 1. An item without features has none.
@@ -294,17 +291,14 @@ pub fn item_mean_graph(
     k: usize,
     weights: &Weights,
 ) -> Result<Vec<Vec<(u32, f32)>>> {
-    let share = weights.normalized(names);
-    let mean = |name: &&str| {
+    mixed(data, names, weights, |name| {
         let mut graph = item_neighbors_and_self(data, name, k)?;
         for r in 0..graph.rows() {
             let n = graph.row(r).count();
             graph.weight[r * k..r * k + n].fill(1.0 / n as f32);
         }
         Ok(graph)
-    };
-    let graphs = names.iter().map(mean).collect::<Result<Vec<_>>>()?;
-    Ok(mix(&graphs, &share, data.items.len()))
+    })
 }
 
 /// The item graph of LATTICE and MGCN for one modality: cosines of the `k` nearest (the item itself among them;
@@ -326,6 +320,17 @@ pub fn item_cosine_graph(data: &Dataset, name: &str, k: usize) -> Result<FixedSp
     };
     let rows: Vec<_> = rows.iter().enumerate().map(scaled).collect();
     block_diagonal(&Neighbors::none(0), &rows)
+}
+
+/// The mean over the modalities `names` of the graphs that `of` gives, with `weights`.
+fn mixed(
+    data: &Dataset,
+    names: &[&str],
+    weights: &Weights,
+    of: impl Fn(&str) -> Result<Neighbors>,
+) -> Result<Vec<Vec<(u32, f32)>>> {
+    let graphs = names.iter().map(|name| of(name)).collect::<Result<Vec<_>>>()?;
+    Ok(mix(&graphs, &weights.normalized(names), data.items.len()))
 }
 
 fn mix(graphs: &[Neighbors], share: &[f64], rows: usize) -> Vec<Vec<(u32, f32)>> {

@@ -89,6 +89,11 @@ pub enum Scorer {
 }
 
 impl Scorer {
+    /// The inner product of final vectors `[N, D]`, rows of `users` users first.
+    pub fn dot(vectors: &Matrix, users: usize) -> Self {
+        Self::Dot { users: vectors.slice(0, users), items: vectors.slice(users, vectors.rows) }
+    }
+
     /// Number of users.
     pub fn users(&self) -> usize {
         match self {
@@ -160,6 +165,20 @@ impl Scorer {
 }
 
 impl ItemItem {
+    /// Puts the row pointers and indices of both matrices together; `None` where they do not fit.
+    pub fn from_parts(
+        history: (Vec<u32>, Vec<u32>),
+        pattern: (Vec<u32>, Vec<u32>),
+        values: Vec<f32>,
+    ) -> Option<Self> {
+        let items = pattern.0.len().checked_sub(1)?;
+        let csr = |(ptr, idx): (Vec<u32>, Vec<u32>)| {
+            Some(Arc::new(Csr::new(ptr.len().checked_sub(1)?, items, ptr, idx).ok()?))
+        };
+        let (history, pattern) = (csr(history)?, csr(pattern)?);
+        (values.len() == pattern.nnz()).then_some(Self { history, pattern, values })
+    }
+
     /// The items that `item` speaks for, with weights.
     pub fn row(&self, item: u32) -> impl Iterator<Item = (u32, f32)> + '_ {
         let at = self.pattern.ptr()[item as usize] as usize;

@@ -8,13 +8,12 @@ mod tower;
 pub use batches::{Batches, Sampler};
 pub use features::{FeatureInput, FeatureMap, featured};
 pub use params::{Init, ParamId, Params, Saved, Tracked, matrix};
-pub use tower::{PreferenceTower, UserMix};
+pub use tower::Towers;
 
 use std::sync::Arc;
 
 use alike_ops::{Activation, Csr, FixedSparse, linear, spmm_fixed};
 use burn::tensor::Tensor;
-use burn::tensor::activation::sigmoid;
 
 /// Slope of every leaky rectifier on the negative side.
 pub const LEAKY_SLOPE: f32 = 0.01;
@@ -85,13 +84,12 @@ pub fn on_device_of(constant: &Tensor<2>, like: &Tensor<2>) -> Tensor<2> {
 
 /// The rows `rows` of `x [N, d]`, in that order: `[rows, d]`. Backward sums repeated rows in order.
 pub fn gather(x: Tensor<2>, rows: &[u32]) -> Tensor<2> {
-    let pattern = Csr::new(rows.len(), x.dims()[0], (0..=rows.len() as u32).collect(), rows.to_vec());
-    let pattern = Arc::new(pattern.expect("rows of a batch are rows of the table"));
-    let ones = FixedSparse::new(pattern, vec![1.0; rows.len()]).expect("one value an entry");
-    spmm_fixed(&Arc::new(ones), x)
+    spmm_fixed(&selection(rows, x.dims()[0]), x)
 }
 
-/// `σ(x W + b)`.
-pub fn gate(p: &Tracked, map: &Affine, x: Tensor<2>) -> Tensor<2> {
-    sigmoid(map.forward(p, x))
+/// The matrix that picks the rows `rows` of `of`, for selections that are made more than once.
+pub fn selection(rows: &[u32], of: usize) -> Arc<FixedSparse> {
+    let pattern = Csr::new(rows.len(), of, (0..=rows.len() as u32).collect(), rows.to_vec());
+    let pattern = Arc::new(pattern.expect("rows of a batch are rows of the table"));
+    Arc::new(FixedSparse::new(pattern, vec![1.0; rows.len()]).expect("one value an entry"))
 }

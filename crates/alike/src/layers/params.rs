@@ -86,9 +86,24 @@ impl Params {
             [rows, cols] => (rows, cols),
             _ => panic!("parameter `{name}` has one or two sizes"),
         };
-        let mut data = vec![0f32; if self.dry { 0 } else { rows * cols }];
+        let value = (!self.dry).then(|| {
+            let data = self.initial(rows, cols, init);
+            Tensor::from_data(TensorData::new(data, [rows, cols]), &self.device)
+        });
+        self.list.push(Param {
+            name: name.into(),
+            shape: shape.into(),
+            value,
+            moments: AdamState::default(),
+            rate: 1.0,
+        });
+        ParamId(self.list.len() - 1)
+    }
+
+    /// Initial values of the next parameter.
+    fn initial(&self, rows: usize, cols: usize, init: Init) -> Vec<f32> {
+        let mut data = vec![0f32; rows * cols];
         match init {
-            _ if self.dry => {}
             Init::Zeros => {}
             Init::Constant(value) => data.fill(value),
             Init::Identity => (0..rows.min(cols)).for_each(|i| data[i * cols + i] = 1.0),
@@ -98,15 +113,7 @@ impl Params {
                 data.iter_mut().for_each(|v| *v = rng.random_range(-bound..bound));
             }
         }
-        let value = (!self.dry).then(|| Tensor::from_data(TensorData::new(data, [rows, cols]), &self.device));
-        self.list.push(Param {
-            name: name.into(),
-            shape: shape.into(),
-            value,
-            moments: AdamState::default(),
-            rate: 1.0,
-        });
-        ParamId(self.list.len() - 1)
+        data
     }
 
     /// Lets a parameter learn at `share` of the optimiser's learning rate.

@@ -2,25 +2,27 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, Triples, l2_rows, propagate_mean};
+use alike_ops::{FixedSparse, Triples, bpr_dot, l2_rows, propagate_mean};
 use burn::tensor::Tensor;
 use burn::tensor::activation::leaky_relu;
 
-use super::{Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, ParamId, Params, Tracked, unit_rows};
+use super::{
+    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, ParamId, Params, Tracked, featured, unit_rows,
+};
 use crate::data::{Dataset, Features};
 use crate::error::Result;
 
 /// One modality: `x = unit rows of [P_m ; f_2(leaky(f_1(X_m)))]`, then `Σ_{l=0..L} Â^l x`.
 #[derive(Debug)]
-pub struct PreferenceTower {
+struct Tower {
     preference: ParamId,
     input: FeatureInput,
     second: Affine,
 }
 
-impl PreferenceTower {
+impl Tower {
     /// Registers `preference.<m> [U, dim]` and the maps `input.<m>.0` (to `hidden`), `input.<m>.1` (to `dim`).
-    pub fn new(
+    fn new(
         params: &mut Params,
         data: &Dataset,
         features: &Features,
@@ -37,42 +39,59 @@ impl PreferenceTower {
     }
 
     /// `[N, dim]` over the symmetric bipartite `graph`.
-    pub fn forward(&self, p: &Tracked, graph: &Arc<FixedSparse>, layers: usize) -> Tensor<2> {
+    fn forward(&self, p: &Tracked, graph: &Arc<FixedSparse>, layers: usize) -> Tensor<2> {
         let hidden = leaky_relu(self.input.project(p), LEAKY_SLOPE.into());
         let items = self.input.fill(p, self.second.forward(p, hidden));
         let x = unit_rows(Tensor::cat(vec![p.matrix(self.preference), items], 0));
         propagate_mean(graph, x, layers) * (layers + 1) as f32
     }
-
-    /// `scale · Σ ‖P_m[u]‖²` over the users of the batch.
-    pub fn norms(&self, p: &Tracked, users: &Arc<Vec<u32>>, scale: f32) -> Tensor<1> {
-        l2_rows(p.matrix(self.preference), users, scale)
-    }
 }
 
-/// The weight that each user gives to each modality, `[U, M]`, started at equal shares and free after that.
+/// One tower a modality, and the weight that each user gives to each modality, `[U, M]`, started at equal shares and
+/// free after that.
 #[derive(Debug)]
-pub struct UserMix(ParamId);
+pub struct Towers {
+    towers: Vec<Tower>,
+    mix: ParamId,
+}
 
-impl UserMix {
-    /// Registers `mix`.
-    pub fn new(params: &mut Params, users: usize, modalities: usize) -> Self {
-        Self(params.add("mix", &[users, modalities], Init::Constant(1.0 / modalities as f32)))
+impl Towers {
+    /// Registers the towers' parameters and `mix`.
+    ///
+    /// # Errors
+    /// The data have no features.
+    pub fn new(params: &mut Params, data: &Dataset, hidden: usize, dim: usize) -> Result<Self> {
+        let towers = featured(data)?.iter().map(|f| Tower::new(params, data, f, hidden, dim));
+        let towers = towers.collect::<Result<Vec<_>>>()?;
+        let share = Init::Constant(1.0 / towers.len() as f32);
+        let mix = params.add("mix", &[data.users.len(), towers.len()], share);
+        Ok(Self { towers, mix })
     }
 
-    /// Each modality's user rows `[U, d]`, weighted.
-    pub fn weigh(&self, p: &Tracked, towers: &[Tensor<2>]) -> Vec<Tensor<2>> {
-        let mix = p.matrix(self.0);
+    /// Each modality's rows: of users, weighted `[U, dim]`, and of items `[I, dim]`.
+    pub fn forward(
+        &self,
+        p: &Tracked,
+        graph: &Arc<FixedSparse>,
+        layers: usize,
+    ) -> (Vec<Tensor<2>>, Vec<Tensor<2>>) {
+        let mix = p.matrix(self.mix);
         let users = mix.dims()[0];
-        let part = |(m, x): (usize, &Tensor<2>)| x.clone().narrow(0, 0, users) * mix.clone().narrow(1, m, 1);
-        towers.iter().enumerate().map(part).collect()
+        let rows = self.towers.iter().enumerate().map(|(m, tower)| {
+            let rows = tower.forward(p, graph, layers);
+            let items = rows.dims()[0] - users;
+            (rows.clone().narrow(0, 0, users) * mix.clone().narrow(1, m, 1), rows.narrow(0, users, items))
+        });
+        rows.unzip()
     }
 
-    /// `l2/b` times the squared norms of the batch users' preferences and of their weights.
-    pub fn norms(&self, p: &Tracked, towers: &[PreferenceTower], batch: &Triples, l2: f32) -> Tensor<1> {
+    /// Mean BPR in bits over the rows of `z`, and `l2/b` times the squared norms of the batch users' preferences and
+    /// weights.
+    pub fn loss(&self, p: &Tracked, z: Tensor<2>, batch: &Arc<Triples>, l2: f64) -> Tensor<1> {
         let users = Arc::new(batch.users.clone());
-        let scale = l2 / batch.users.len() as f32;
-        let own = l2_rows(p.matrix(self.0), &users, scale);
-        towers.iter().fold(own, |sum, t| sum + t.norms(p, &users, scale))
+        let scale = l2 as f32 / batch.users.len() as f32;
+        let tables = self.towers.iter().map(|t| t.preference).chain([self.mix]);
+        let norms = tables.map(|table| l2_rows(p.matrix(table), &users, scale));
+        norms.fold(bpr_dot(z, batch) / std::f32::consts::LN_2, |sum, norm| sum + norm)
     }
 }

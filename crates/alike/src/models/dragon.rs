@@ -15,13 +15,13 @@ use std::sync::Arc;
 use alike_ops::{FixedSparse, Triples, spmm_fixed};
 use burn::tensor::Tensor;
 
-use super::dualgnn::{Parts, working_values};
+use super::dualgnn::working_values;
 use super::{Define, GradientModel, ModelInfo, held, info, nodes};
 use crate::config::Weights;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization, UserWeight};
-use crate::layers::{Params, Tracked};
+use crate::layers::{Params, Towers, Tracked};
 
 pub(super) const INFO: ModelInfo = info::<Dragon>(
     "dragon",
@@ -57,7 +57,7 @@ struct Dragon {
     config: Config,
     users: usize,
     params: Params,
-    parts: Parts,
+    towers: Towers,
     bipartite: Arc<FixedSparse>,
     user_graph: Arc<FixedSparse>,
     item_graph: Arc<FixedSparse>,
@@ -65,10 +65,10 @@ struct Dragon {
 
 impl Define for Dragon {
     type Config = Config;
-    type Parts = Parts;
+    type Parts = Towers;
 
-    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
-        Parts::new(params, data, config.hidden, config.dim)
+    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Towers> {
+        Towers::new(params, data, config.hidden, config.dim)
     }
 
     fn working_values(data: &Dataset, config: &Config) -> usize {
@@ -78,20 +78,20 @@ impl Define for Dragon {
         working_values(data, config.hidden, config.dim, config.layers) + fused + 4 * edges
     }
 
-    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, parts: Parts) -> Result<Self> {
+    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, towers: Towers) -> Result<Self> {
         let bipartite = Arc::new(graph::bipartite(&data.train, Normalization::Symmetric, false)?);
         let near = graph::user_graph(data, config.user_neighbors, config.user_weight)?.softmax();
         let names: Vec<&str> = data.features.iter().map(|f| f.name.as_str()).collect();
         let items = graph::item_mean_graph(data, &names, config.item_neighbors, &config.item_weights)?;
         let user_graph = Arc::new(graph::block_diagonal(&near, &[])?);
         let item_graph = Arc::new(graph::block_diagonal(&graph::Neighbors::none(0), &items)?);
-        Ok(Self { config, users: data.users.len(), params, parts, bipartite, user_graph, item_graph })
+        Ok(Self { config, users: data.users.len(), params, towers, bipartite, user_graph, item_graph })
     }
 }
 
 impl Dragon {
     fn forward(&self, p: &Tracked) -> Tensor<2> {
-        let (users, items) = self.parts.forward(p, &self.bipartite, self.config.layers);
+        let (users, items) = self.towers.forward(p, &self.bipartite, self.config.layers);
         let (users, items) = (Tensor::cat(users, 1), Tensor::cat(items, 1));
         let near = (0..self.config.item_layers).fold(items.clone(), |h, _| spmm_fixed(&self.item_graph, h));
         Tensor::cat(vec![users.clone() + spmm_fixed(&self.user_graph, users), items + near], 0)
@@ -102,7 +102,7 @@ impl GradientModel for Dragon {
     held!();
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        self.parts.loss(p, self.forward(p), batch, self.config.l2)
+        self.towers.loss(p, self.forward(p), batch, self.config.l2)
     }
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {

@@ -13,14 +13,14 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, Triples, add_propagated, bpr_dot};
+use alike_ops::{FixedSparse, Triples, add_propagated};
 use burn::tensor::Tensor;
 
 use super::{Define, GradientModel, ModelInfo, feature_values, graph_values, held, info, nodes};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization, UserWeight};
-use crate::layers::{Params, PreferenceTower, Tracked, UserMix, featured};
+use crate::layers::{Params, Towers, Tracked};
 
 pub(super) const INFO: ModelInfo = info::<DualGnn>(
     "dualgnn",
@@ -46,16 +46,11 @@ crate::settings! {
     }
 }
 
-pub(super) struct Parts {
-    towers: Vec<PreferenceTower>,
-    mix: UserMix,
-}
-
 struct DualGnn {
     config: Config,
     users: usize,
     params: Params,
-    parts: Parts,
+    towers: Towers,
     bipartite: Arc<FixedSparse>,
     /// The user graph; item rows are empty.
     neighbors: Arc<FixedSparse>,
@@ -63,10 +58,10 @@ struct DualGnn {
 
 impl Define for DualGnn {
     type Config = Config;
-    type Parts = Parts;
+    type Parts = Towers;
 
-    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
-        Parts::new(params, data, config.hidden, config.dim)
+    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Towers> {
+        Towers::new(params, data, config.hidden, config.dim)
     }
 
     fn working_values(data: &Dataset, config: &Config) -> usize {
@@ -74,11 +69,11 @@ impl Define for DualGnn {
         working_values(data, config.hidden, config.dim, config.layers) + 4 * users
     }
 
-    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, parts: Parts) -> Result<Self> {
+    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, towers: Towers) -> Result<Self> {
         let bipartite = Arc::new(graph::bipartite(&data.train, Normalization::Symmetric, false)?);
         let near = graph::user_graph(data, config.user_neighbors, config.user_weight)?.softmax();
         let neighbors = Arc::new(graph::block_diagonal(&near, &vec![Vec::new(); data.items.len()])?);
-        Ok(Self { config, users: data.users.len(), params, parts, bipartite, neighbors })
+        Ok(Self { config, users: data.users.len(), params, towers, bipartite, neighbors })
     }
 }
 
@@ -89,40 +84,9 @@ pub(super) fn working_values(data: &Dataset, hidden: usize, dim: usize, layers: 
     feature_values(data) + graph_values(data) + modalities * (tower + 4 * nodes(data) * dim)
 }
 
-impl Parts {
-    pub(super) fn new(params: &mut Params, data: &Dataset, hidden: usize, dim: usize) -> Result<Self> {
-        let features = featured(data)?;
-        let towers = features.iter().map(|f| PreferenceTower::new(params, data, f, hidden, dim));
-        let towers = towers.collect::<Result<Vec<_>>>()?;
-        Ok(Self { mix: UserMix::new(params, data.users.len(), towers.len()), towers })
-    }
-
-    /// Each modality's rows: of users, weighted, and of items.
-    pub(super) fn forward(
-        &self,
-        p: &Tracked,
-        graph: &Arc<FixedSparse>,
-        layers: usize,
-    ) -> (Vec<Tensor<2>>, Vec<Tensor<2>>) {
-        let towers: Vec<Tensor<2>> = self.towers.iter().map(|t| t.forward(p, graph, layers)).collect();
-        let users = self.mix.weigh(p, &towers);
-        let from = users[0].dims()[0];
-        let items = towers.into_iter().map(|t| {
-            let rows = t.dims()[0];
-            t.narrow(0, from, rows - from)
-        });
-        (users, items.collect())
-    }
-
-    /// Mean BPR in bits over the rows of `z`, and the regulariser.
-    pub(super) fn loss(&self, p: &Tracked, z: Tensor<2>, batch: &Arc<Triples>, l2: f64) -> Tensor<1> {
-        bpr_dot(z, batch) / std::f32::consts::LN_2 + self.mix.norms(p, &self.towers, batch, l2 as f32)
-    }
-}
-
 impl DualGnn {
     fn forward(&self, p: &Tracked) -> Tensor<2> {
-        let (users, items) = self.parts.forward(p, &self.bipartite, self.config.layers);
+        let (users, items) = self.towers.forward(p, &self.bipartite, self.config.layers);
         let sum =
             |parts: Vec<Tensor<2>>| parts.into_iter().reduce(|a, b| a + b).expect("a modality at least");
         add_propagated(&self.neighbors, Tensor::cat(vec![sum(users), sum(items)], 0))
@@ -133,7 +97,7 @@ impl GradientModel for DualGnn {
     held!();
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        self.parts.loss(p, self.forward(p), batch, self.config.l2)
+        self.towers.loss(p, self.forward(p), batch, self.config.l2)
     }
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {

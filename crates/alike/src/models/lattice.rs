@@ -17,14 +17,14 @@ use std::sync::Arc;
 
 use alike_ops::{Csr, FixedSparse, Triples, bpr_dot, knn_cosine, l2_rows, propagate_mean, spmm, spmm_fixed};
 use burn::tensor::Tensor;
-use burn::tensor::activation::softmax;
+use burn::tensor::activation::{relu, softmax};
 
 use super::{Define, GradientModel, ModelInfo, batch_rows, feature_values, graph_values, held, info, nodes};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization};
 use crate::layers::{
-    FeatureInput, FeatureMap, Init, ParamId, Params, Tracked, featured, gather, matrix, unit_rows,
+    FeatureInput, FeatureMap, Init, ParamId, Params, Tracked, featured, matrix, selection, unit_rows,
 };
 
 pub(super) const INFO: ModelInfo = info::<Lattice>(
@@ -66,8 +66,16 @@ struct Lattice {
     parts: Parts,
     bipartite: Arc<FixedSparse>,
     frozen: Vec<Arc<FixedSparse>>,
-    /// Near items of each modality in this epoch, `item_neighbors` a row.
-    near: Vec<Arc<Csr>>,
+    /// Near items of each modality in this epoch.
+    near: Vec<Near>,
+}
+
+/// The near items of one modality, `k` a row, and which rows their pairs take.
+struct Near {
+    k: usize,
+    pattern: Arc<Csr>,
+    from: Arc<FixedSparse>,
+    to: Arc<FixedSparse>,
 }
 
 impl Define for Lattice {
@@ -110,7 +118,7 @@ impl Define for Lattice {
 
 impl Lattice {
     /// The nearest items by the present maps.
-    fn nearest(&self) -> Result<Vec<Arc<Csr>>> {
+    fn nearest(&self) -> Result<Vec<Near>> {
         let p = self.params.plain();
         let near = |input: &FeatureInput| {
             let rows = matrix(input.forward(&p));
@@ -119,7 +127,9 @@ impl Lattice {
             let mut idx = knn.idx;
             idx.chunks_exact_mut(k).for_each(<[u32]>::sort_unstable);
             let ptr = (0..=rows.rows as u32).map(|r| r * k as u32).collect();
-            Ok(Arc::new(Csr::new(rows.rows, rows.rows, ptr, idx)?))
+            let from: Vec<u32> = (0..rows.rows as u32).flat_map(|r| std::iter::repeat_n(r, k)).collect();
+            let (from, to) = (selection(&from, rows.rows), selection(&idx, rows.rows));
+            Ok(Near { k, pattern: Arc::new(Csr::new(rows.rows, rows.rows, ptr, idx)?), from, to })
         };
         self.parts.inputs.iter().map(near).collect()
     }
@@ -128,10 +138,8 @@ impl Lattice {
     fn cosines(&self, p: &Tracked, m: usize, share: Tensor<2>) -> Tensor<2> {
         let near = &self.near[m];
         let rows = unit_rows(self.parts.inputs[m].forward(p));
-        let k = near.degree(0);
-        let from: Vec<u32> = (0..near.rows() as u32).flat_map(|r| std::iter::repeat_n(r, k)).collect();
-        let cos = (gather(rows.clone(), &from) * gather(rows, near.idx())).sum_dim(1);
-        burn::tensor::activation::relu(cos).reshape([near.rows(), k]) * share
+        let cos = (spmm_fixed(&near.from, rows.clone()) * spmm_fixed(&near.to, rows)).sum_dim(1);
+        relu(cos).reshape([near.pattern.rows(), near.k]) * share
     }
 
     fn items(&self, p: &Tracked, mut h: Tensor<2>) -> Tensor<2> {
@@ -146,13 +154,13 @@ impl Lattice {
             .zip(&self.near)
             .map(|(c, near)| {
                 let [rows, k] = c.dims();
-                let other = gather(scale.clone(), near.idx()).reshape([rows, k]);
+                let other = spmm_fixed(&near.to, scale.clone()).reshape([rows, k]);
                 (c * scale.clone() * other * (1.0 - keep)).reshape([rows * k])
             })
             .collect();
         for _ in 0..self.config.item_layers {
             let parts = (0..self.near.len()).map(|m| {
-                let moved = spmm(&self.near[m], learned[m].clone(), h.clone());
+                let moved = spmm(&self.near[m].pattern, learned[m].clone(), h.clone());
                 moved + spmm_fixed(&self.frozen[m], h.clone()) * (share(m) * keep)
             });
             h = parts.reduce(|a, b| a + b).expect("a modality");

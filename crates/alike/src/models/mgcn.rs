@@ -15,14 +15,14 @@ use std::sync::Arc;
 
 use alike_ops::{FixedSparse, Triples, bpr_dot, l2_rows, propagate_mean, spmm_fixed};
 use burn::tensor::Tensor;
-use burn::tensor::activation::softmax;
+use burn::tensor::activation::{sigmoid, softmax};
 
 use super::{Define, GradientModel, ModelInfo, batch_rows, feature_values, graph_values, held, info, nodes};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization};
 use crate::layers::{
-    Affine, FeatureInput, FeatureMap, Init, ParamId, Params, Tracked, featured, gate, gather, unit_rows,
+    Affine, FeatureInput, FeatureMap, Init, ParamId, Params, Tracked, featured, gather, unit_rows,
 };
 
 pub(super) const INFO: ModelInfo = info::<Mgcn>(
@@ -112,6 +112,11 @@ impl Define for Mgcn {
         let item_graphs = data.features.iter().map(of).collect::<Result<_>>()?;
         Ok(Self { config, users: data.users.len(), params, parts, bipartite, users_items, item_graphs })
     }
+}
+
+/// `σ(x W + b)`.
+fn gate(p: &Tracked, map: &Affine, x: Tensor<2>) -> Tensor<2> {
+    sigmoid(map.forward(p, x))
 }
 
 impl Mgcn {

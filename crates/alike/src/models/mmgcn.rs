@@ -7,7 +7,7 @@
 //! - `Z` is the mean over modalities of the last layer's rows (the paper sums: only the scale differs).
 //! - Loss: mean BPR + `l2/b` times the squared norms of the batch's rows of `e` and of its users' rows of `P_m`.
 //!
-//! `frozen_ids = true` does what the public code does: there `e` and `P_m` are not registered as parameters, so they
+//! `reference = true` does what the public code does: there `e` and `P_m` are not registered as parameters, so they
 //! stay as drawn, and published tables hold such numbers. Departures: every modality is mapped to `latent` (the public
 //! code leaves text as it is); `l2` weighs sums of squares over the batch size, not means over entries.
 
@@ -41,7 +41,7 @@ crate::settings! {
         /// Layers.
         layers: usize = 3, 1..=8;
         /// Whether ids and preferences stay as drawn, as in the public code.
-        frozen_ids: bool = false, ();
+        reference: bool = false, ();
         /// Weight of the squared norms of the batch's ids and preferences.
         l2: f64 = 1e-3, 0.0..=10.0;
     }
@@ -104,7 +104,7 @@ impl Define for Mmgcn {
             Ok(View { preference, input, layers })
         });
         let parts = Parts { ids, views: views.collect::<Result<_>>()? };
-        if config.frozen_ids {
+        if config.reference {
             params.slow(parts.ids, 0.0);
             parts.views.iter().for_each(|v| params.slow(v.preference, 0.0));
         }
@@ -143,7 +143,7 @@ impl GradientModel for Mmgcn {
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
         let loss = bpr_dot(self.forward(p), batch);
-        if self.config.l2 == 0.0 || self.config.frozen_ids {
+        if self.config.l2 == 0.0 || self.config.reference {
             return loss;
         }
         let scale = self.config.l2 as f32 / batch.users.len() as f32;

@@ -121,8 +121,7 @@ pub trait GradientModel {
     fn users(&self) -> usize;
     /// One forward pass, kept for ranking; by default the inner product of [`Self::vectors`].
     fn scorer(&self) -> Result<Scorer> {
-        let all = matrix(self.vectors(&self.params().plain())?);
-        Ok(Scorer::Dot { users: all.slice(0, self.users()), items: all.slice(self.users(), all.rows) })
+        Ok(Scorer::dot(&matrix(self.vectors(&self.params().plain())?), self.users()))
     }
 }
 

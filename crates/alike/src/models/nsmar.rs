@@ -37,8 +37,8 @@ use alike_ops::{
 use burn::tensor::activation::leaky_relu;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{GradientModel, Learner, batch_rows, resolve};
-use crate::config::{Stream, Weights};
+use super::{GradientModel, Learner, batch_rows, held, resolve};
+use crate::config::Stream;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::graph::{self, Normalization};
@@ -75,14 +75,20 @@ impl Align {
     }
 }
 
+/// Handles of all parameters.
+struct Parts {
+    modalities: Vec<Modality>,
+    items: Option<ParamId>,
+    shared: Option<Affine>,
+    scorer: Option<[ParamId; 4]>,
+}
+
 struct Nsmar {
     config: Config,
     seed: u64,
     users: usize,
     params: Params,
-    modalities: Vec<Modality>,
-    items: Option<ParamId>,
-    shared: Option<Affine>,
+    parts: Parts,
     /// All neighbours of every node.
     pattern: Csr,
     /// The draw used for evaluation, and that of the current epoch.
@@ -94,7 +100,6 @@ struct Nsmar {
     plain: Option<Arc<FixedSparse>>,
     /// User graph and item graph.
     graphs: Option<Arc<FixedSparse>>,
-    scorer: Option<[ParamId; 4]>,
 }
 
 /// Modalities in use: those of the data without the excluded ones.
@@ -121,23 +126,8 @@ fn build_variant(
 ) -> Result<Learner> {
     let (config, _) = resolve(variant(), config::train_defaults(), overrides)?;
     let names = used(data, &config)?;
-    let (users, items, d) = (data.users.len(), data.items.len(), config.dim);
     let mut params = Params::new(seed, device);
-    let item_table = config.item_ids.then(|| params.add("item", &[items, d], Init::Xavier));
-    let modalities =
-        names.iter().map(|n| modality(data, n, &config, &mut params)).collect::<Result<Vec<_>>>()?;
-    let start = if config.align_skip { Init::Identity } else { Init::Xavier };
-    let shared =
-        (config.alignment == Alignment::Mlp).then(|| Affine::with(&mut params, "shared", d, d, start));
-    let width = d * names.len();
-    let scorer = (config.scorer == ScorerKind::Mlp).then(|| {
-        [
-            params.add("score.user", &[width, config.hidden], Init::Xavier),
-            params.add("score.item", &[width, config.hidden], Init::Xavier),
-            params.add("score.bias", &[config.hidden], Init::Zeros),
-            params.add("score.out", &[config.hidden], Init::Xavier),
-        ]
-    });
+    let parts = Parts::register(&mut params, data, &config, &names)?;
     let graphs = if config.user_graph || config.item_graph {
         Some(Arc::new(graphs(data, &names, &config)?))
     } else {
@@ -154,31 +144,46 @@ fn build_variant(
         let column: Vec<f32> = (0..pattern.rows()).map(inverse).collect();
         Tensor::from_data(TensorData::new(column, [pattern.rows(), 1]), device)
     });
-    for m in &modalities {
-        for id in m.align.params() {
-            params.slow(id, config.align_lr);
-        }
-    }
-    for id in shared.iter().flat_map(Affine::params) {
-        params.slow(id, config.align_lr);
-    }
     let model = Nsmar {
         damping,
         config,
         seed,
-        users,
+        users: data.users.len(),
         params,
-        modalities,
-        items: item_table,
-        shared,
+        parts,
         pattern,
         sampled: fixed.clone(),
         fixed,
         plain,
         graphs,
-        scorer,
     };
     Ok(Learner::Gradient(Box::new(model)))
+}
+
+impl Parts {
+    fn register(params: &mut Params, data: &Dataset, config: &Config, names: &[&str]) -> Result<Self> {
+        let d = config.dim;
+        let items = config.item_ids.then(|| params.add("item", &[data.items.len(), d], Init::Xavier));
+        let modalities =
+            names.iter().map(|n| modality(data, n, config, params)).collect::<Result<Vec<_>>>()?;
+        let start = if config.align_skip { Init::Identity } else { Init::Xavier };
+        let shared =
+            (config.alignment == Alignment::Mlp).then(|| Affine::with(params, "shared", d, d, start));
+        let width = d * names.len();
+        let scorer = (config.scorer == ScorerKind::Mlp).then(|| {
+            [
+                params.add("score.user", &[width, config.hidden], Init::Xavier),
+                params.add("score.item", &[width, config.hidden], Init::Xavier),
+                params.add("score.bias", &[config.hidden], Init::Zeros),
+                params.add("score.out", &[config.hidden], Init::Xavier),
+            ]
+        });
+        let aligning = modalities.iter().flat_map(|m| m.align.params());
+        for id in aligning.chain(shared.iter().flat_map(Affine::params)) {
+            params.slow(id, config.align_lr);
+        }
+        Ok(Self { modalities, items, shared, scorer })
+    }
 }
 
 fn modality(data: &Dataset, name: &str, config: &Config, params: &mut Params) -> Result<Modality> {
@@ -193,11 +198,20 @@ fn modality(data: &Dataset, name: &str, config: &Config, params: &mut Params) ->
     let input = match features {
         None => None,
         Some(features) => {
-            let two = config.input == Input::Mlp;
-            let name = &format!("input.{name}{}", if two { ".0" } else { "" });
-            let map = FeatureMap { name, normalize: config.normalize_input, width: d, bias: true, filled: d };
-            let first = FeatureInput::new(params, features, map)?;
-            let second = two.then(|| Affine::new(params, &format!("{}.1", &name[..name.len() - 2]), d, d));
+            let map = |name| FeatureMap {
+                name,
+                normalize: config.normalize_input,
+                width: d,
+                bias: true,
+                filled: d,
+            };
+            let (first, second) = match config.input {
+                Input::Linear => (FeatureInput::new(params, features, map(&format!("input.{name}")))?, None),
+                Input::Mlp => (
+                    FeatureInput::new(params, features, map(&format!("input.{name}.0")))?,
+                    Some(Affine::new(params, &format!("input.{name}.1"), d, d)),
+                ),
+            };
             Some((first, second))
         }
     };
@@ -230,7 +244,7 @@ fn graphs(data: &Dataset, names: &[&str], config: &Config) -> Result<FixedSparse
         graph::Neighbors::none(data.users.len())
     };
     let items = if config.item_graph {
-        graph::item_graph(data, names, config.item_neighbors, &Weights(config.item_weights.0.clone()))?
+        graph::item_graph(data, names, config.item_neighbors, &config.item_weights)?
     } else {
         vec![Vec::new(); data.items.len()]
     };
@@ -241,7 +255,7 @@ impl Nsmar {
     /// `Z [N, D]` over the neighbour lists of `pattern`.
     fn forward(&self, p: &Tracked, pattern: &Arc<Csr>) -> Tensor<2> {
         let outputs: Vec<Tensor<2>> =
-            self.modalities.iter().map(|m| self.align(p, m, self.convolve(p, m, pattern))).collect();
+            self.parts.modalities.iter().map(|m| self.align(p, m, self.convolve(p, m, pattern))).collect();
         let fused = match outputs.len() {
             1 => outputs.into_iter().next().expect("one output"),
             _ => Tensor::cat(outputs, 1),
@@ -262,7 +276,7 @@ impl Nsmar {
             };
             input.fill(p, rows)
         });
-        let items = match (projected, self.items) {
+        let items = match (projected, self.parts.items) {
             (Some(rows), Some(ids)) => rows + p.matrix(ids),
             (Some(rows), None) => rows,
             (None, Some(ids)) => p.matrix(ids),
@@ -301,7 +315,7 @@ impl Nsmar {
                 if self.config.align_skip { x + moved } else { moved }
             }
         };
-        match &self.shared {
+        match &self.parts.shared {
             Some(shared) => shared.forward(p, x),
             None => x,
         }
@@ -331,11 +345,12 @@ impl Nsmar {
         let offset = self.users as u32;
         let items: Vec<u32> = batch.positives.iter().chain(&batch.negatives).map(|i| i - offset).collect();
         let items = Arc::new(items);
-        let tables = self.modalities.iter().map(|m| l2_rows(p.matrix(m.users), &users, scale));
-        let ids = self.items.iter().map(|&id| l2_rows(p.matrix(id), &items, scale));
+        let tables = self.parts.modalities.iter().map(|m| l2_rows(p.matrix(m.users), &users, scale));
+        let ids = self.parts.items.iter().map(|&id| l2_rows(p.matrix(id), &items, scale));
         let mut sum = tables.chain(ids).reduce(|a, b| a + b)?;
         if self.config.l2_weights {
-            let tables: Vec<ParamId> = self.modalities.iter().map(|m| m.users).chain(self.items).collect();
+            let tables: Vec<ParamId> =
+                self.parts.modalities.iter().map(|m| m.users).chain(self.parts.items).collect();
             for w in p.matrices(&self.params.matrices_but(&tables)) {
                 sum = sum + w.powi_scalar(2).sum() * l2;
             }
@@ -345,13 +360,7 @@ impl Nsmar {
 }
 
 impl GradientModel for Nsmar {
-    fn params(&self) -> &Params {
-        &self.params
-    }
-
-    fn params_mut(&mut self) -> &mut Params {
-        &mut self.params
-    }
+    held!();
 
     fn start_epoch(&mut self, epoch: u64) -> Result<()> {
         let pattern = graph::sample_neighbors(&self.pattern, self.config.neighbors, self.seed, epoch)?;
@@ -361,7 +370,7 @@ impl GradientModel for Nsmar {
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
         let z = self.forward(p, &self.sampled);
-        let loss = match self.scorer {
+        let loss = match self.parts.scorer {
             None => bpr_dot(z.clone(), batch),
             Some([user, item, bias, out]) => {
                 bpr_pair_mlp(z.clone(), p.matrix(user), p.matrix(item), p.vector(bias), p.vector(out), batch)
@@ -377,19 +386,11 @@ impl GradientModel for Nsmar {
         Ok(self.forward(p, &self.fixed))
     }
 
-    fn users(&self) -> usize {
-        self.users
-    }
-
     fn scorer(&self) -> Result<Scorer> {
         let p = self.params.plain();
         let z = self.vectors(&p)?;
-        let Some([user, item, bias, out]) = self.scorer else {
-            let all = matrix(z);
-            return Ok(Scorer::Dot {
-                users: all.slice(0, self.users),
-                items: all.slice(self.users, all.rows),
-            });
+        let Some([user, item, bias, out]) = self.parts.scorer else {
+            return Ok(Scorer::dot(&matrix(z), self.users));
         };
         let [n, _] = z.dims();
         let (z_users, z_items) =

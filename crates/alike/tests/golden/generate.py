@@ -22,7 +22,8 @@ DUPLICATE = (5, 2)  # item 5 has the text of item 2: a tie of cosines
 TRIALS = 24
 
 PLUS = {
-    "align_lr": 1.0, "damp_neighbors": False, "normalize_start": False, "align_skip": False, "l2_vectors": 0.0, "dim": 8, "layers": 2, "neighbors": 30,
+    "align_lr": 1.0, "damp_neighbors": False, "normalize_start": False, "align_skip": False, "l2_vectors": 0.0,
+    "dim": 8, "layers": 2, "neighbors": 30,
     "input": "linear", "normalize_input": False, "item_ids": True,
     "aggregation": "similarity", "transform": "mlp", "alignment": "mlp", "user_graph": True, "user_neighbors": 4,
     "user_weight": "count", "item_graph": True, "item_neighbors": 4, "item_weights": {"image": 0.1, "text": 0.9},
@@ -121,10 +122,9 @@ def make_batches(train, rng):
 
 
 def rates(params, align):
-    """Parameter groups of Adam: the alignment's and the others."""
-    slow = [v for name, v in params.items() if name.startswith(("align.", "shared."))]
-    rest = [v for name, v in params.items() if not name.startswith(("align.", "shared."))]
-    return [{"params": rest}] + ([{"params": slow, "lr": ADAM["lr"] * align}] if slow else [])
+    """A parameter group of Adam for each parameter: the alignment's own rate."""
+    rate = lambda name: align if name.startswith(("align.", "shared.")) else 1.0  # noqa: E731
+    return [{"params": [v], "lr": ADAM["lr"] * rate(name)} for name, v in params.items()]
 
 
 def run(model, params, batches, dtype):

@@ -1,10 +1,10 @@
 //! Models against numbers of an independent implementation, see `golden/README.md`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::support;
+use crate::npy::write_npy;
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
 use alike::layers::Saved;
 use alike::models::{self, Learner};
@@ -47,31 +47,35 @@ fn arrays(path: &Path) -> Arrays {
     file.tensors().into_iter().map(read).collect()
 }
 
-/// The case's data, prepared as a user would: interactions of the train split, one more for each held-out split.
+/// The case's data with its features.
 fn data(case: &Case, arrays: &Arrays, dir: &Path) -> Dataset {
+    let mut features = Vec::new();
+    for (name, (shape, values)) in arrays.iter().filter_map(|(n, a)| Some((n.strip_prefix("feature/")?, a))) {
+        let file = dir.join(format!("{name}.npy"));
+        write_npy(&file, shape[0], shape[1], values);
+        features.push((name.to_string(), file));
+    }
+    let data = prepared(&case.train, case.items, features, dir);
+    assert_eq!((data.users.len(), data.items.len()), (case.users, case.items));
+    data
+}
+
+/// Data prepared as a user would: interactions of the train split, one more for each held-out split.
+fn prepared(train: &[Vec<u32>], items: usize, features: Vec<(String, PathBuf)>, dir: &Path) -> Dataset {
     let mut inter = String::from("userID\titemID\tx_label\n");
-    for (u, row) in case.train.iter().enumerate() {
+    for (u, row) in train.iter().enumerate() {
         row.iter().for_each(|i| inter.push_str(&format!("{u}\t{i}\t0\n")));
     }
     // Held-out items that the user did not take: every item then occurs.
     for (u, label) in [(0usize, 1), (1, 2)] {
-        let free = (0..case.items as u32).rev().find(|i| !case.train[u].contains(i)).unwrap();
+        let free = (0..items as u32).rev().find(|i| !train[u].contains(i)).unwrap();
         inter.push_str(&format!("{u}\t{free}\t{label}\n"));
     }
-    let path = dir.join("case.inter");
+    let (path, out) = (dir.join("case.inter"), dir.join("data"));
     std::fs::write(&path, inter).unwrap();
-    let mut features = Vec::new();
-    for (name, (shape, values)) in arrays.iter().filter_map(|(n, a)| Some((n.strip_prefix("feature/")?, a))) {
-        let file = dir.join(format!("{name}.npy"));
-        support::write_npy(&file, shape[0], shape[1], values);
-        features.push((name.to_string(), file));
-    }
-    let out = dir.join("data");
-    let options = PrepareOptions { features, split: SplitKind::Label, ..PrepareOptions::new(&path, &out) };
-    prepare(&options).unwrap();
-    let data = Dataset::open(&out).unwrap();
-    assert_eq!((data.users.len(), data.items.len()), (case.users, case.items));
-    data
+    prepare(&PrepareOptions { features, split: SplitKind::Label, ..PrepareOptions::new(&path, &out) })
+        .unwrap();
+    Dataset::open(&out).unwrap()
 }
 
 fn values(t: Tensor<2>) -> Vec<f32> {
@@ -183,20 +187,9 @@ fn slim_agrees_with_scikit_learn() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let slim: Slim = serde_json::from_slice(&std::fs::read(folder.join("slim.json")).unwrap()).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let mut inter = String::from("userID\titemID\tx_label\n");
-    for (u, row) in slim.train.iter().enumerate() {
-        row.iter().for_each(|i| inter.push_str(&format!("{u}\t{i}\t0\n")));
-    }
-    for (u, label) in [(0, 1), (1, 2)] {
-        inter.push_str(&format!("{u}\t{}\t{label}\n", slim.items - 1));
-    }
-    let (path, out) = (dir.path().join("slim.inter"), dir.path().join("data"));
-    std::fs::write(&path, inter).unwrap();
-    prepare(&PrepareOptions { split: SplitKind::Label, ..PrepareOptions::new(&path, &out) }).unwrap();
-    let data = Dataset::open(&out).unwrap();
+    let data = prepared(&slim.train, slim.items, Vec::new(), dir.path());
     for case in &slim.cases {
-        let settings = toml::toml! { tolerance = 1e-9 passes = 10000 };
-        let mut settings: toml::Table = settings;
+        let mut settings: toml::Table = toml::toml! { tolerance = 1e-9 passes = 10000 };
         settings.insert("l1".into(), toml::Value::Float(case.l1));
         settings.insert("l2".into(), toml::Value::Float(case.l2));
         let learner = models::build("slim", &data, &settings, 1, &Device::flex()).unwrap();

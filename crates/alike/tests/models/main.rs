@@ -3,4 +3,5 @@
 
 mod conformance;
 mod golden;
+mod npy;
 mod support;

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::npy::write_npy;
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
-use npyz::WriterBuilder;
 
 /// Users and items of the checkerboard.
 pub(crate) const USERS: usize = 40;
@@ -50,14 +50,4 @@ pub(crate) fn checkerboard(dir: &Path) -> Dataset {
     })
     .unwrap();
     Dataset::open(&out).unwrap()
-}
-
-/// A little-endian f32 array of two sizes in NumPy's format, version 1.0.
-pub(crate) fn write_npy(path: &Path, rows: usize, cols: usize, values: &[f32]) {
-    let file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
-    let shape = [rows as u64, cols as u64];
-    let options = npyz::WriteOptions::new().default_dtype().shape(&shape);
-    let mut array = options.writer(file).begin_nd().unwrap();
-    array.extend(values.iter().copied()).unwrap();
-    array.finish().unwrap();
 }

@@ -1,7 +1,7 @@
 //! Settings of NSMAR+, its presets and its memory estimate.
 
 use crate::config::{Names, Weights};
-use crate::data::{Dataset, Features};
+use crate::data::Dataset;
 use crate::graph::UserWeight;
 use crate::models::TrainConfig;
 
@@ -131,26 +131,4 @@ pub(super) fn memory_bytes(data: &Dataset, config: &Config, names: &[&str]) -> u
     let edges = 2 * data.train.nnz();
     let graph = u * config.user_neighbors + i * config.item_neighbors * m;
     (4 * (features + tables + activations + edges * (d + 8) + 4 * graph)) as u64
-}
-
-/// Number of trained values.
-pub(super) fn parameters(data: &Dataset, config: &Config, names: &[&str]) -> usize {
-    let (d, m) = (config.dim, names.len());
-    let square = d * d + d;
-    let input = |f: &Features| {
-        let second = if config.input == Input::Mlp { square } else { 0 };
-        let missing = if f.missing.contains(&true) { d } else { 0 };
-        f.dim * d + d + second + missing
-    };
-    let inputs: usize = data.features.iter().filter(|f| names.contains(&f.name.as_str())).map(input).sum();
-    let transforms = if config.transform == Transform::Mlp { config.layers * square } else { 0 };
-    let (align, shared) = match config.alignment {
-        Alignment::Mlp => (2 * square, square),
-        Alignment::Matrix => (d * d, 0),
-        Alignment::None => (0, 0),
-    };
-    let scorer =
-        if config.scorer == ScorerKind::Mlp { 2 * d * m * config.hidden + 2 * config.hidden } else { 0 };
-    let items = if config.item_ids { data.items.len() * d } else { 0 };
-    m * (data.users.len() * d + transforms + align) + inputs + items + shared + scorer
 }

@@ -1,8 +1,9 @@
 //! The names under which NSMAR+ runs: presets of one model's settings.
 
-use super::config::{Aggregation, Alignment, Config, memory_bytes, parameters, train_defaults};
-use super::{build_variant, used};
+use super::config::{Aggregation, Alignment, Config, memory_bytes, train_defaults};
+use super::{Parts, build_variant, used};
 use crate::config::Names;
+use crate::layers::Params;
 use crate::models::{ModelInfo, Plan, infos, resolve, table};
 
 const REFERENCE: &str =
@@ -25,7 +26,9 @@ macro_rules! variants {
             plan: |data, overrides| {
                 let (config, train) = resolve($preset(), train_defaults(), overrides)?;
                 let names = used(data, &config)?;
-                let parameters = parameters(data, &config, &names);
+                let mut params = Params::dry();
+                Parts::register(&mut params, data, &config, &names)?;
+                let parameters = params.count();
                 let memory_bytes = memory_bytes(data, &config, &names);
                 Ok(Plan { settings: table(&config, &train), train, parameters, memory_bytes })
             },
