@@ -140,9 +140,15 @@ pub(crate) struct Train {
     /// Seed of all randomness: same seed, same numbers
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Continue the run in RUN where it stopped, bit for bit
+    /// Continue the run in RUN where it stopped, bit for bit; `epochs` may be more than before
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Do not score the test split: for searches, which choose on validation
+    #[arg(long)]
+    pub(crate) no_test: bool,
+    /// Stop, as on Ctrl-C, when standard input ends
+    #[arg(long, hide = true)]
+    pub(crate) stop_with_input: bool,
     /// Print the summary as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -65,10 +65,6 @@ fn usage(error: &clap::Error) -> ExitCode {
             eprint!("{error}");
             return ExitCode::from(2);
         }
-        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            eprint!("{error}");
-            return ExitCode::from(2);
-        }
         eprintln!("error: {} (see `alike --help`)", one_line(&error.to_string()));
         return ExitCode::from(2);
     }

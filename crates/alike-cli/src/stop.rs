@@ -1,5 +1,6 @@
 //! Ctrl-C: the first asks the training loop to stop after the batch at hand, the second ends at once.
 
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::failure::{Failure, Outcome};
@@ -19,4 +20,15 @@ pub(crate) fn on_signal() -> Outcome<&'static AtomicBool> {
     })
     .map_err(|e| Failure::Failed(format!("cannot listen to Ctrl-C: {e}")))?;
     Ok(&STOP)
+}
+
+/// From now on the end of standard input sets the flag too: who started this program holds the other end, and it ends
+/// with him, however he ends.
+pub(crate) fn when_input_ends() {
+    std::thread::spawn(|| {
+        let mut bytes = [0; 64];
+        // An error says as well that nobody is there.
+        while matches!(io::stdin().read(&mut bytes), Ok(n) if n > 0) {}
+        STOP.store(true, Ordering::SeqCst);
+    });
 }

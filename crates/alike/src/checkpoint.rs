@@ -5,9 +5,10 @@
 //! files with their hashes, `metrics.json` ends a finished run. See `docs/formats.md`.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::DeserializeOwned;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::layers::Saved;
+use crate::models::TrainConfig;
 use crate::scorer::{ItemItem, Matrix, Scorer};
 
 /// Version of the layout of run folders.
@@ -62,6 +64,13 @@ pub struct State {
     pub best_file: Option<FileRef>,
 }
 
+impl State {
+    /// Whether training has epochs and patience left.
+    pub fn goes_on(&self, config: &TrainConfig) -> bool {
+        self.epoch < config.epochs && self.since_best < config.patience
+    }
+}
+
 /// A file of the run and the hash of its content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FileRef {
@@ -74,29 +83,66 @@ pub struct FileRef {
 /// Arrays by name: shape and values.
 type Arrays = HashMap<String, (Vec<usize>, Vec<f32>)>;
 
+/// Name of the file whose lock says that a process is writing to the run folder.
+const LOCK: &str = "lock";
+
 /// A run folder.
 #[derive(Debug, Clone)]
-pub struct RunDir(PathBuf);
+pub struct RunDir {
+    path: PathBuf,
+    /// Held by the one process that may write.
+    lock: Option<Arc<File>>,
+}
 
 impl RunDir {
     /// Starts a run in `dir`, which must not hold anything yet.
     pub fn create(dir: &Path, info: &RunInfo) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
-        let mut entries = fs::read_dir(dir).map_err(|e| Error::io(dir, e))?;
         if dir.join("run.json").exists() {
             return Err(Error::checkpoint(dir, "holds a run already; resume it, or choose another folder"));
         }
-        if entries.next().is_some() {
-            return Err(Error::checkpoint(dir, "is not empty and is not a run; choose another folder"));
+        for entry in fs::read_dir(dir).map_err(|e| Error::io(dir, e))?.flatten() {
+            let name = entry.file_name();
+            // What a start that was killed may have left.
+            if name != LOCK && name != "run.json.tmp" {
+                return Err(Error::checkpoint(dir, "is not empty and is not a run; choose another folder"));
+            }
         }
-        let run = Self(dir.to_path_buf());
+        let mut run = Self { path: dir.to_path_buf(), lock: None };
+        run.lock()?;
         run.write_json("run.json", info)?;
         Ok(run)
     }
 
-    /// Opens an existing run.
+    /// Makes this process the one that may write to the folder; the system takes the lock back when the process
+    /// ends, however it ends.
+    ///
+    /// # Errors
+    /// Another process has it.
+    pub fn lock(&mut self) -> Result<()> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        let path = self.path.join(LOCK);
+        let options = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = options.map_err(|e| Error::io(&path, e))?;
+        match file.try_lock() {
+            Ok(()) => self.lock = Some(Arc::new(file)),
+            Err(TryLockError::WouldBlock) => {
+                let text =
+                    "another process is training in this folder; wait for it, or choose another folder";
+                return Err(Error::checkpoint(&self.path, text));
+            }
+            // Some network file systems know no locks.
+            Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(e)) => return Err(Error::io(&path, e)),
+        }
+        Ok(())
+    }
+
+    /// Opens an existing run, to read it.
     pub fn open(dir: &Path) -> Result<(Self, RunInfo)> {
-        let run = Self(dir.to_path_buf());
+        let run = Self { path: dir.to_path_buf(), lock: None };
         if !dir.is_dir() {
             return Err(Error::checkpoint(dir, "no such run folder"));
         }
@@ -112,12 +158,12 @@ impl RunDir {
 
     /// The folder.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Writes `value` as JSON under `name`.
     pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         let mut text =
             serde_json::to_vec_pretty(value).map_err(|e| Error::checkpoint(&path, e.to_string()))?;
         text.push(b'\n');
@@ -126,7 +172,7 @@ impl RunDir {
 
     /// Reads `name`; `None` when it is not there.
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -137,7 +183,7 @@ impl RunDir {
 
     /// Appends one line to the log.
     pub fn append_log<T: Serialize>(&self, record: &T) -> Result<()> {
-        let path = self.0.join("log.jsonl");
+        let path = self.path.join("log.jsonl");
         let mut line = serde_json::to_vec(record).map_err(|e| Error::checkpoint(&path, e.to_string()))?;
         line.push(b'\n');
         let mut file =
@@ -147,7 +193,7 @@ impl RunDir {
 
     /// The first `lines` lines of the log; the file is cut to them.
     pub fn cut_log(&self, lines: usize) -> Result<()> {
-        let path = self.0.join("log.jsonl");
+        let path = self.path.join("log.jsonl");
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -159,7 +205,7 @@ impl RunDir {
 
     /// All records of the log.
     pub fn read_log<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
-        let path = self.0.join("log.jsonl");
+        let path = self.path.join("log.jsonl");
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -174,7 +220,7 @@ impl RunDir {
 
     /// Writes tensors under `name` and says what was written.
     fn write_tensors(&self, name: String, tensors: &[(String, Vec<usize>, &[f32])]) -> Result<FileRef> {
-        let path = self.0.join(&name);
+        let path = self.path.join(&name);
         let broken = |e: safetensors::SafeTensorError| Error::checkpoint(&path, e.to_string());
         let views = tensors
             .iter()
@@ -189,7 +235,7 @@ impl RunDir {
     }
 
     fn read_tensors(&self, file: &FileRef) -> Result<Arrays> {
-        let path = self.0.join(&file.name);
+        let path = self.path.join(&file.name);
         let bytes = fs::read(&path).map_err(|e| Error::io(&path, e))?;
         if blake3::hash(&bytes).to_hex().as_str() != file.hash {
             return Err(Error::checkpoint(
@@ -309,7 +355,7 @@ impl RunDir {
             let scores = matrix("static")?.data;
             Some(Scorer::Static { users: matrix("static.users")?.data.first()?.to_bits() as usize, scores })
         };
-        scorer().ok_or_else(|| Error::checkpoint(self.0.join(&file.name), "holds no scorer"))
+        scorer().ok_or_else(|| Error::checkpoint(self.path.join(&file.name), "holds no scorer"))
     }
 
     /// Makes `state` the newest one and removes tensor files that it does not name.
@@ -317,7 +363,7 @@ impl RunDir {
         self.write_json("state.json", state)?;
         let kept: Vec<&str> =
             [&state.state_file, &state.best_file].into_iter().flatten().map(|f| &*f.name).collect();
-        for entry in fs::read_dir(&self.0).map_err(|e| Error::io(&self.0, e))?.flatten() {
+        for entry in fs::read_dir(&self.path).map_err(|e| Error::io(&self.path, e))?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let ours = name.ends_with(".tmp") || name.ends_with(".safetensors");
             if ours && !kept.contains(&name.as_str()) {
@@ -416,6 +462,25 @@ mod tests {
             let file = run.write_best(1, &[], &scorer).unwrap();
             assert_eq!(run.read_scorer(&file).unwrap(), scorer);
         }
+    }
+
+    #[test]
+    fn one_process_writes_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = RunDir::create(dir.path(), &info()).unwrap();
+        let (mut second, _) = RunDir::open(dir.path()).unwrap();
+        assert!(second.lock().unwrap_err().to_string().contains("another process is training"));
+        drop(first);
+        second.lock().unwrap();
+        second.lock().unwrap();
+    }
+
+    #[test]
+    fn a_start_that_was_killed_is_no_obstacle() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(LOCK), "").unwrap();
+        fs::write(dir.path().join("run.json.tmp"), "{").unwrap();
+        RunDir::create(dir.path(), &info()).unwrap();
     }
 
     #[test]

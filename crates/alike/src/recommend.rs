@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::checkpoint::{RunDir, State};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::eval::{Metrics, Protocol, Split, evaluate};
+use crate::eval::{Group, Metrics, Protocol, Ranked, Split, beyond, groups, rank};
 use crate::ids::ItemId;
 use crate::scorer::Scorer;
 use crate::train::{EpochRecord, Summary};
@@ -105,9 +105,17 @@ impl Run {
         Ok(self.data.train.row(u).iter().chain(self.data.valid.row(u)).map(|&i| ItemId(i)).collect())
     }
 
-    /// Metrics on one split under one protocol.
-    pub fn evaluate(&self, split: Split, protocol: Protocol) -> Result<Metrics> {
-        evaluate(&self.scorer, &self.data, split, protocol)
+    /// The lists that are evaluated on one split under one protocol.
+    pub fn rank(&self, split: Split, protocol: Protocol) -> Result<Ranked<'_>> {
+        rank(&self.scorer, &self.data, split, protocol)
+    }
+
+    /// All metrics on one split under one protocol, and those of groups of users and items.
+    pub fn evaluate(&self, split: Split, protocol: Protocol) -> Result<(Metrics, Vec<Group>)> {
+        let ranked = self.rank(split, protocol)?;
+        let mut metrics = ranked.per_user().mean();
+        metrics.0.extend(beyond(&ranked).0);
+        Ok((metrics, groups(&ranked)))
     }
 
     /// The learning curve.

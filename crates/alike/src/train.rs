@@ -30,8 +30,10 @@ pub struct Request<'a> {
     pub seed: u64,
     /// Run folder; nothing is written without one.
     pub run: Option<&'a Path>,
-    /// Whether to go on from the run folder's newest state.
+    /// Whether to go on from the run folder's newest state; `epochs` may have grown since.
     pub resume: bool,
+    /// Whether to score the test split at the end. Searches do not: they choose on validation.
+    pub test: bool,
     /// Set by others to stop; checked every batch.
     pub stop: Option<&'a AtomicBool>,
 }
@@ -99,9 +101,11 @@ pub struct Summary {
     pub seconds: f64,
     /// Validation metrics of the kept parameters.
     pub valid: Metrics,
-    /// Test metrics, train items masked.
+    /// Test metrics, train items masked; empty where test was not scored.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
     pub test_public: Metrics,
-    /// Test metrics, train and validation items masked.
+    /// Test metrics, train and validation items masked; empty where test was not scored.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
     pub test_clean: Metrics,
 }
 
@@ -120,8 +124,7 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
         }
         None => None,
     };
-    if let Some(summary) = run.as_ref().map(|r| r.read_json::<Summary>("metrics.json")).transpose()?.flatten()
-    {
+    if let Some(summary) = run.as_ref().map(|r| finished(r, &plan, request, data)).transpose()?.flatten() {
         on(Event::Finished(&summary));
         return Ok(summary);
     }
@@ -169,9 +172,26 @@ fn run_info(data: &Dataset, request: &Request<'_>, plan: &Plan) -> Result<RunInf
     })
 }
 
-/// Opens a run to go on with it: it must be the same run.
+/// The summary of a run that has nothing left to do; its test split is scored now if it was not and shall be.
+fn finished(run: &RunDir, plan: &Plan, request: &Request<'_>, data: &Dataset) -> Result<Option<Summary>> {
+    let Some(mut summary) = run.read_json::<Summary>("metrics.json")? else { return Ok(None) };
+    let state = run.read_json::<State>("state.json")?.unwrap_or_default();
+    if plan.parameters > 0 && summary.epochs > 0 && state.goes_on(&plan.train) {
+        return Ok(None);
+    }
+    if let Some(best) = state.best_file.as_ref().filter(|_| request.test && summary.test_public.is_empty()) {
+        let scorer = run.read_scorer(best)?;
+        summary.test_public = evaluate(&scorer, data, Split::Test, Protocol::Public)?;
+        summary.test_clean = evaluate(&scorer, data, Split::Test, Protocol::Clean)?;
+        run.write_json("metrics.json", &summary)?;
+    }
+    Ok(Some(summary))
+}
+
+/// Opens a run to go on with it: it must be the same run, except that it may last longer.
 fn reopen(dir: &Path, wanted: &RunInfo) -> Result<RunDir> {
-    let (run, found) = RunDir::open(dir)?;
+    let (mut run, found) = RunDir::open(dir)?;
+    run.lock()?;
     let differs = |what: &str, found: &str, wanted: &str| {
         Err(Error::checkpoint(dir, format!("cannot resume: its {what} is {found}, not {wanted}")))
     };
@@ -185,10 +205,15 @@ fn reopen(dir: &Path, wanted: &RunInfo) -> Result<RunDir> {
         return differs("data hash", &found.data_hash, &wanted.data_hash);
     }
     for (name, value) in &wanted.settings {
-        let before = found.settings.get(name).map(ToString::to_string).unwrap_or_default();
-        if before != value.to_string() {
+        let before = found.settings.get(name);
+        let longer = name == "epochs" && before.and_then(toml::Value::as_integer) < value.as_integer();
+        if before != Some(value) && !longer {
+            let before = before.map(ToString::to_string).unwrap_or_default();
             return differs(&format!("setting `{name}`"), &before, &value.to_string());
         }
+    }
+    if found.settings != wanted.settings {
+        run.write_json("run.json", wanted)?;
     }
     Ok(run)
 }
@@ -218,6 +243,10 @@ fn summarize(
     parameters: usize,
     seconds: f64,
 ) -> Result<Summary> {
+    let test = |protocol| match request.test {
+        true => evaluate(scorer, data, Split::Test, protocol),
+        false => Ok(Metrics::default()),
+    };
     Ok(Summary {
         model: request.model.into(),
         epochs,
@@ -225,8 +254,8 @@ fn summarize(
         parameters,
         seconds,
         valid: evaluate(scorer, data, Split::Valid, Protocol::Public)?,
-        test_public: evaluate(scorer, data, Split::Test, Protocol::Public)?,
-        test_clean: evaluate(scorer, data, Split::Test, Protocol::Clean)?,
+        test_public: test(Protocol::Public)?,
+        test_clean: test(Protocol::Clean)?,
     })
 }
 
@@ -253,7 +282,7 @@ impl Training<'_> {
         let config = &self.plan.train;
         let parameters = model.params().count();
         self.resume(model)?;
-        while self.state.epoch < config.epochs && self.state.since_best < config.patience {
+        while self.state.goes_on(config) {
             let record = self.epoch(model, sampler, on)?;
             on(Event::Epoch(&record));
         }

@@ -67,6 +67,7 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
             seed: args.seed,
             run: Some(&run),
             resume: false,
+            test: true,
             stop: Some(stop),
         };
         let mut progress = Training::new(model, quiet);

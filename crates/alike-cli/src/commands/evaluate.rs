@@ -1,26 +1,45 @@
 //! `alike evaluate`.
 
+use alike::eval::Group;
 use alike::recommend::Run;
 use serde_json::{Map, Value};
 
 use crate::args::Evaluate;
 use crate::failure::Outcome;
-use crate::output::{self, Table};
+use crate::output::{self, Table, grouped};
 
 /// The metrics of a run on one split under one protocol.
 pub(crate) fn run(args: &Evaluate) -> Outcome {
     let run = Run::open(&args.run)?;
-    let metrics = run.evaluate(args.split, args.protocol)?;
+    let (metrics, groups) = run.evaluate(args.split, args.protocol)?;
     if args.json {
         let mut all = Map::new();
         all.insert("model".into(), Value::from(run.model.as_str()));
         all.insert("split".into(), Value::from(args.split.to_string()));
         all.insert("protocol".into(), Value::from(args.protocol.to_string()));
         all.extend(metrics.0.iter().map(|(name, value)| (name.clone(), Value::from(*value))));
+        all.insert(
+            "groups".into(),
+            serde_json::to_value(&groups).expect("groups are plain numbers and texts"),
+        );
         return output::json(&all);
     }
     output::line(format!("{}, {} split, {} protocol\n", run.model, args.split, args.protocol))?;
-    output::write(&table(metrics.0.iter().map(|(name, value)| (name.as_str(), *value))).render())
+    output::write(&table(metrics.0.iter().map(|(name, value)| (name.as_str(), *value))).render())?;
+    output::line("")?;
+    output::write(&groups_table(&groups).render())
+}
+
+/// One row a group; what `cold` and `warm` mean is in the second column.
+fn groups_table(groups: &[Group]) -> Table {
+    let mut table = Table::new(&["group", "train interactions", "users", "recall@20", "ndcg@20"]);
+    for g in groups {
+        let sign = if g.name.starts_with("cold") { "≤" } else { ">" };
+        let mut row = vec![g.name.clone(), format!("{sign} {}", g.limit), grouped(g.users)];
+        row.extend(["recall@20", "ndcg@20"].map(|m| format!("{:.4}", g.metrics.get(m))));
+        table.row(row);
+    }
+    table
 }
 
 /// One row a metric, one column a cut-off.
@@ -49,7 +68,19 @@ fn table<'a>(metrics: impl Iterator<Item = (&'a str, f64)>) -> Table {
 
 /// What people look for first comes first.
 fn order(metric: &str) -> (usize, &str) {
-    let known = ["recall", "ndcg", "precision", "map", "hitrate", "mrr"];
+    let known = [
+        "recall",
+        "ndcg",
+        "precision",
+        "map",
+        "hitrate",
+        "mrr",
+        "coverage",
+        "gini",
+        "novelty",
+        "diversity",
+        "tail",
+    ];
     (known.iter().position(|k| *k == metric).unwrap_or(known.len()), metric)
 }
 

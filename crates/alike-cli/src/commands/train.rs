@@ -18,12 +18,16 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
     let settings = settings(args)?;
     let data = Dataset::open(&args.data)?;
     let stop = stop::on_signal()?;
+    if args.stop_with_input {
+        stop::when_input_ends();
+    }
     let request = Request {
         model: &args.model,
         settings,
         seed: args.seed,
         run: Some(&args.out),
         resume: args.resume,
+        test: !args.no_test,
         stop: Some(stop),
     };
     let mut progress = Training::new(&args.model, quiet);
@@ -86,7 +90,7 @@ fn report(summary: &Summary, out: &Path) -> Outcome {
         ("test, public", &summary.test_public),
         ("test, clean", &summary.test_clean),
     ];
-    for (name, metrics) in rows {
+    for (name, metrics) in rows.into_iter().filter(|(_, m)| !m.is_empty()) {
         let values =
             ["recall@10", "recall@20", "ndcg@10", "ndcg@20"].map(|m| format!("{:.4}", metrics.get(m)));
         table.row([vec![name.to_string()], values.to_vec()].concat());

@@ -20,7 +20,7 @@ fn request(model: &'static str) -> Request<'static> {
             settings.insert(name.into(), value);
         }
     }
-    Request { model, settings, seed: 7, run: None, resume: false, stop: None }
+    Request { model, settings, seed: 7, run: None, resume: false, test: true, stop: None }
 }
 
 /// Everything of a summary that the seed decides.
@@ -94,12 +94,12 @@ fn saved_runs_recommend_what_was_trained() {
         let summary = fit(&data, &Request { run: Some(&path), ..request(model.name) }, &mut |_| {}).unwrap();
         let run = Run::open(&path).unwrap();
         use alike::eval::{Protocol, Split};
-        assert_eq!(
-            run.evaluate(Split::Test, Protocol::Public).unwrap(),
-            summary.test_public,
-            "{}",
-            model.name
-        );
+        let (metrics, groups) = run.evaluate(Split::Test, Protocol::Public).unwrap();
+        for (name, value) in &summary.test_public.0 {
+            assert_eq!(metrics.get(name), *value, "{} {name}", model.name);
+        }
+        assert!((0.0..=1.0).contains(&metrics.get("coverage@20")) && metrics.get("diversity@20") > 0.0);
+        assert!(!groups.is_empty());
         assert_eq!(run.summary().unwrap().unwrap(), summary);
         let list = run.recommend("3", 5).unwrap();
         let history = run.history("3").unwrap();
@@ -118,6 +118,41 @@ fn saved_runs_recommend_what_was_trained() {
         fit(&data, &again, &mut |e| trained |= matches!(e, Event::Batch { .. })).unwrap();
         assert!(!trained);
     }
+}
+
+#[test]
+fn a_search_scores_test_only_when_asked_and_may_train_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = checkerboard(dir.path());
+    let (short, long) = (dir.path().join("short"), dir.path().join("long"));
+    let with = |epochs: i64, run| {
+        let settings = toml::Table::from_iter([("epochs".to_string(), epochs.into())]);
+        Request { settings, run: Some(run), ..request("bpr") }
+    };
+    let trial = fit(&data, &Request { test: false, ..with(2, &short) }, &mut |_| {}).unwrap();
+    assert!(trial.test_public.is_empty() && trial.test_clean.is_empty() && !trial.valid.is_empty());
+    let text = std::fs::read_to_string(short.join("metrics.json")).unwrap();
+    assert!(!text.contains("test_"), "{text}");
+    // Two epochs, then two more, are four at once; fewer than before are another run.
+    let more = Request { resume: true, ..with(4, &short) };
+    let mut epochs = Vec::new();
+    let resumed = fit(&data, &more, &mut |e| {
+        if let Event::Epoch(r) = e {
+            epochs.push(r.epoch)
+        }
+    })
+    .unwrap();
+    let at_once = fit(&data, &with(4, &long), &mut |_| {}).unwrap();
+    assert_eq!(epochs, [3, 4]);
+    assert_eq!((resumed.epochs, &resumed.valid), (4, &at_once.valid));
+    assert_eq!(resumed.test_public, at_once.test_public);
+    let fewer = fit(&data, &Request { resume: true, ..with(3, &short) }, &mut |_| {});
+    assert!(fewer.unwrap_err().to_string().contains("its setting `epochs` is 4, not 3"));
+    // A run that was finished without test is scored later.
+    let trial = dir.path().join("trial");
+    fit(&data, &Request { test: false, ..with(2, &trial) }, &mut |_| {}).unwrap();
+    let scored = fit(&data, &Request { resume: true, ..with(2, &trial) }, &mut |_| {}).unwrap();
+    assert!(!scored.test_public.is_empty() && !scored.test_clean.is_empty());
 }
 
 #[test]

@@ -61,7 +61,12 @@ fn data(case: &Case, arrays: &Arrays, dir: &Path) -> Dataset {
 }
 
 /// Data prepared as a user would: interactions of the train split, one more for each held-out split.
-fn prepared(train: &[Vec<u32>], items: usize, features: Vec<(String, PathBuf)>, dir: &Path) -> Dataset {
+pub(crate) fn prepared(
+    train: &[Vec<u32>],
+    items: usize,
+    features: Vec<(String, PathBuf)>,
+    dir: &Path,
+) -> Dataset {
     let mut inter = String::from("userID\titemID\tx_label\n");
     for (u, row) in train.iter().enumerate() {
         row.iter().for_each(|i| inter.push_str(&format!("{u}\t{i}\t0\n")));

@@ -3,5 +3,6 @@
 
 mod conformance;
 mod golden;
+mod metrics;
 mod npy;
 mod support;

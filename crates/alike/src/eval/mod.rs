@@ -1,14 +1,20 @@
-//! Full-ranking metrics under the two protocols of `docs/results.md`.
+//! Full-ranking metrics under the two protocols of `docs/results.md`: how many of the held-out items are found, and
+//! in [`beyond`] what else the lists are like.
+
+mod beyond;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use alike_ops::{Csr, TopK};
 use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::scorer::Scorer;
+
+pub use beyond::{Group, beyond, groups};
 
 /// The cut-offs that are computed.
 pub const CUTS: [usize; 4] = [5, 10, 20, 50];
@@ -66,6 +72,11 @@ impl Metrics {
     pub fn get(&self, name: &str) -> f64 {
         self.0.get(name).copied().unwrap_or(0.0)
     }
+
+    /// Whether nothing was computed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// Metrics of one ranked list at cut-off `k`: recall, NDCG, precision, MAP, hit rate, MRR.
@@ -110,8 +121,41 @@ pub struct PerUser {
     pub values: Vec<f64>,
 }
 
-/// Ranks all items for every user with a held-out item and computes each metric for each of them.
-pub fn per_user(scorer: &Scorer, data: &Dataset, split: Split, protocol: Protocol) -> Result<PerUser> {
+impl PerUser {
+    /// The values of one metric, a user each; `None` where it was not computed.
+    pub fn column(&self, name: &str) -> Option<Vec<f64>> {
+        let at = self.names.iter().position(|n| n == name)?;
+        Some(self.values.iter().skip(at).step_by(self.names.len()).copied().collect())
+    }
+
+    /// Means over the users.
+    pub fn mean(&self) -> Metrics {
+        let mut sums = vec![0.0; self.names.len()];
+        for row in self.values.chunks_exact(self.names.len()) {
+            for (sum, v) in sums.iter_mut().zip(row) {
+                *sum += v;
+            }
+        }
+        let n = self.users.len() as f64;
+        Metrics(self.names.iter().cloned().zip(sums.into_iter().map(|s| s / n)).collect())
+    }
+}
+
+/// The best items of every user with a held-out item.
+#[derive(Debug)]
+pub struct Ranked<'a> {
+    /// The data.
+    pub data: &'a Dataset,
+    /// Held-out interactions, `[U, I]`.
+    pub held: &'a Csr,
+    /// Users with at least one held-out item.
+    pub users: Vec<u32>,
+    /// Their lists, as long as the last of [`CUTS`], a row each.
+    pub top: TopK,
+}
+
+/// Ranks all items for every user with a held-out item.
+pub fn rank<'a>(scorer: &Scorer, data: &'a Dataset, split: Split, protocol: Protocol) -> Result<Ranked<'a>> {
     let held = match split {
         Split::Valid => &data.valid,
         Split::Test => &data.test,
@@ -130,35 +174,45 @@ pub fn per_user(scorer: &Scorer, data: &Dataset, split: Split, protocol: Protoco
         )));
     }
     let also = (split == Split::Test && protocol == Protocol::Clean).then_some(&*data.valid);
-    let most = CUTS[CUTS.len() - 1];
-    let top = scorer.top_k(&users, Some(&data.train), also, most);
-    let mut values = Vec::with_capacity(users.len() * CUTS.len() * NAMES.len());
-    let mut hits = vec![false; most];
-    for (row, &u) in users.iter().enumerate() {
-        let wanted = held.row(u as usize);
-        for (hit, item) in hits.iter_mut().zip(&top.items[row * most..(row + 1) * most]) {
-            *hit = wanted.binary_search(item).is_ok();
+    let top = scorer.top_k(&users, Some(&data.train), also, CUTS[CUTS.len() - 1]);
+    Ok(Ranked { data, held, users, top })
+}
+
+impl Ranked<'_> {
+    /// The accuracy of each user's list, where only held-out items with `counts` count; users without any are
+    /// left out.
+    fn accuracy(&self, counts: impl Fn(u32) -> bool) -> PerUser {
+        let mut users = Vec::with_capacity(self.users.len());
+        let mut values = Vec::with_capacity(self.users.len() * CUTS.len() * NAMES.len());
+        let mut wanted = Vec::new();
+        let mut hits = vec![false; self.top.k];
+        for (row, &u) in self.users.iter().enumerate() {
+            wanted.clear();
+            wanted.extend(self.held.row(u as usize).iter().filter(|i| counts(**i)));
+            if wanted.is_empty() {
+                continue;
+            }
+            for (hit, item) in hits.iter_mut().zip(self.top.row(row).0) {
+                *hit = wanted.binary_search(item).is_ok();
+            }
+            users.push(u);
+            for k in CUTS {
+                values.extend(at(&hits, wanted.len(), k));
+            }
         }
-        for k in CUTS {
-            values.extend(at(&hits, wanted.len(), k));
-        }
+        let names = CUTS.iter().flat_map(|k| NAMES.iter().map(move |n| format!("{n}@{k}"))).collect();
+        PerUser { users, names, values }
     }
-    let names = CUTS.iter().flat_map(|k| NAMES.iter().map(move |n| format!("{n}@{k}"))).collect();
-    Ok(PerUser { users, names, values })
+
+    /// The accuracy of each user's list.
+    pub fn per_user(&self) -> PerUser {
+        self.accuracy(|_| true)
+    }
 }
 
 /// Mean metrics of `scorer` on one split under one protocol.
 pub fn evaluate(scorer: &Scorer, data: &Dataset, split: Split, protocol: Protocol) -> Result<Metrics> {
-    let all = per_user(scorer, data, split, protocol)?;
-    let width = all.names.len();
-    let mut sums = vec![0.0; width];
-    for row in all.values.chunks_exact(width) {
-        for (sum, v) in sums.iter_mut().zip(row) {
-            *sum += v;
-        }
-    }
-    let n = all.users.len() as f64;
-    Ok(Metrics(all.names.into_iter().zip(sums.into_iter().map(|s| s / n)).collect()))
+    Ok(rank(scorer, data, split, protocol)?.per_user().mean())
 }
 
 #[cfg(test)]
