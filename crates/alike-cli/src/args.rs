@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Train(Train),
     /// Score a trained run by full ranking of the held-out interactions
     Evaluate(Evaluate),
+    /// Train and compare models × data sets × settings × seeds as a file says, and write a report
+    Experiment(Experiment),
     /// Items that a user would like, or those of all users as a Parquet file
     Recommend(Recommend),
     /// Items most like a given one
@@ -168,6 +170,29 @@ pub(crate) struct Evaluate {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `alike experiment`.
+#[derive(Debug, Args)]
+pub(crate) struct Experiment {
+    /// What to compare; see `docs/formats.md`, and `configs/` for examples
+    #[arg(value_name = "FILE.toml")]
+    pub(crate) file: PathBuf,
+    /// Folder of runs and results; what is finished there is not done again [default: runs/ and the file's name]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Folder where the file's paths of data start [default: the file's own]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Runs at a time, which share the threads; timings are cleanest with one
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: u16,
+    /// Prepare the data, say what would be run, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Train nothing; write results and report from what is finished
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) report: bool,
 }
 
 /// `alike recommend`.

@@ -10,6 +10,7 @@ mod pages;
 mod parquet_file;
 mod progress;
 mod report;
+mod results_file;
 mod stop;
 
 use std::process::ExitCode;

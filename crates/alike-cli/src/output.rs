@@ -1,6 +1,7 @@
 //! Standard output: text, tables and JSON.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -24,6 +25,11 @@ pub(crate) fn write(text: &str) -> Outcome {
         io::ErrorKind::BrokenPipe => Failure::ReaderGone,
         _ => Failure::Failed(format!("standard output: {e}")),
     })
+}
+
+/// Writes a file so that it is there whole or not at all.
+pub(crate) fn whole_file(path: &Path, bytes: &[u8]) -> Outcome {
+    Ok(alike::checkpoint::write_atomic(path, bytes)?)
 }
 
 /// A table of text: the first row is the head; columns that hold only numbers are aligned to the right.

@@ -1,9 +1,116 @@
-//! Progress bars of a training: one over all epochs, one over the batches of the epoch at hand.
+//! Progress bars: of a training one over all epochs and one over the batches of the epoch at hand, of an experiment one
+//! over all runs and one for each at work.
 
-use alike::train::{Event, Summary};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use alike::checkpoint::RunDir;
+use alike::experiment::{Job, Progress};
+use alike::train::{EpochRecord, Event, Summary};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::{bytes, duration, grouped};
+
+fn bar(template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).expect("our templates are well-formed");
+    ProgressBar::no_length().with_style(style.progress_chars("━╸─"))
+}
+
+/// Bars of an experiment on standard error; where that is no terminal, a line a run.
+pub(crate) struct Whole {
+    bars: MultiProgress,
+    all: ProgressBar,
+    runs: HashMap<PathBuf, ProgressBar>,
+    progress: Progress,
+    quiet: bool,
+}
+
+impl Whole {
+    /// Bars of an experiment that is about to start.
+    pub(crate) fn new(quiet: bool) -> Self {
+        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bars = MultiProgress::with_draw_target(target);
+        let all = bars.add(bar("{prefix:<12.bold} {bar:24.cyan/238} run {pos:>4}/{len} {elapsed:>5}  {msg}"));
+        all.set_prefix("experiment");
+        Self { bars, all, runs: HashMap::new(), progress: Progress::default(), quiet }
+    }
+
+    /// How far the whole is.
+    pub(crate) fn at(&mut self, progress: &Progress) {
+        self.progress = *progress;
+        self.all.set_length(progress.total as u64);
+        self.all.set_position((progress.done + progress.failed) as u64);
+        if progress.failed > 0 {
+            self.all.set_message(format!("{} failed", progress.failed));
+        }
+    }
+
+    /// A run starts.
+    pub(crate) fn started(&mut self, job: &Job) {
+        let run = self
+            .bars
+            .add(bar("{prefix:<12} {bar:24.blue/238} epoch {pos:>3}/{len} {elapsed:>5}  {msg:.dim}"));
+        run.set_length(job.epochs as u64);
+        run.set_prefix(job.entry.clone());
+        run.set_message(format!("{}, seed {}: {}", job.data, job.seed, job.what));
+        self.runs.insert(job.run.clone(), run);
+    }
+
+    /// Reads how far a run is from its log.
+    pub(crate) fn look(&self, job: &Job) {
+        let Some(bar) = self.runs.get(&job.run).filter(|_| !self.bars.is_hidden()) else { return };
+        bar.tick();
+        // A run that has just started has nothing to read yet.
+        let Ok((run, _)) = RunDir::open(&job.run) else { return };
+        let Ok(log) = run.read_log::<EpochRecord>() else { return };
+        bar.set_position(log.len() as u64);
+        let best = log.iter().filter_map(|r| Some(r.valid.as_ref()?.get("recall@20"))).fold(0.0, f64::max);
+        bar.set_message(format!("{}, seed {}: {}, best {best:.4}", job.data, job.seed, job.what));
+    }
+
+    /// A run has ended; `problem` says why it failed.
+    pub(crate) fn ended(&mut self, job: &Job, problem: Option<&str>) {
+        if let Some(bar) = self.runs.remove(&job.run) {
+            bar.finish_and_clear();
+            self.bars.remove(&bar);
+        }
+        if self.quiet {
+            return;
+        }
+        let summary = RunDir::open(&job.run).and_then(|(run, _)| run.read_json::<Summary>("metrics.json"));
+        let how = match (problem, summary) {
+            (Some(problem), _) => problem.to_string(),
+            (None, Ok(Some(s))) => {
+                format!("recall@20 {:.4} on validation, {}", s.valid.get("recall@20"), ended(&s))
+            }
+            _ => "ended".into(),
+        };
+        let Progress { done, failed, total } = self.progress;
+        let at = done + failed + 1;
+        let line =
+            format!("[{at}/{total}] {} on {}, {}, seed {}: {how}", job.entry, job.data, job.what, job.seed);
+        if self.bars.is_hidden() {
+            eprintln!("{line}");
+        } else {
+            // Nothing can be done about a terminal that has gone.
+            let _ = self.bars.println(line);
+        }
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        // Nothing can be done about a terminal that has gone.
+        let _ = self.bars.clear();
+    }
+}
+
+fn ended(summary: &Summary) -> String {
+    match summary.epochs {
+        0 => "solved at once".to_string(),
+        n => format!("best epoch {} of {n}, {}", summary.best_epoch, duration(summary.seconds)),
+    }
+}
 
 /// Bars on standard error; nothing is drawn when that is no terminal, or when asked to be quiet.
 pub(crate) struct Training {
@@ -20,10 +127,6 @@ impl Training {
     pub(crate) fn new(model: &str, quiet: bool) -> Self {
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bars = MultiProgress::with_draw_target(target);
-        let bar = |template: &str| {
-            let style = ProgressStyle::with_template(template).expect("the templates below are well-formed");
-            ProgressBar::no_length().with_style(style.progress_chars("━╸─"))
-        };
         let run =
             bars.add(bar("{prefix:<12.bold} {bar:24.cyan/238} epoch {pos:>4}/{len} {elapsed:>5}  {msg}"));
         let epoch = bars.add(bar("{prefix:<12} {bar:24.blue/238} batch {pos:>4}/{len} {msg:.dim}"));
@@ -85,14 +188,11 @@ impl Training {
     fn finish(&self, summary: &Summary) {
         self.epoch.finish_and_clear();
         self.run.finish_and_clear();
-        let how = match summary.epochs {
-            0 => "solved at once".to_string(),
-            n => format!("best epoch {} of {n}, {}", summary.best_epoch, duration(summary.seconds)),
-        };
         eprintln!(
-            "{:<12} recall@20 {:.4} on validation, {how}",
+            "{:<12} recall@20 {:.4} on validation, {}",
             summary.model,
-            summary.valid.get("recall@20")
+            summary.valid.get("recall@20"),
+            ended(summary)
         );
     }
 }

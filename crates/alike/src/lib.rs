@@ -28,4 +28,6 @@ pub mod train;
 
 pub mod recommend;
 
+pub mod experiment;
+
 pub use error::{Error, Result};

@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
     }
     let report = report(&data, &args.out, &summaries, started.elapsed().as_secs_f64())?;
     let page = args.out.join("report.html");
-    write_whole(&page, report.html().as_bytes())?;
+    output::whole_file(&page, report.html().as_bytes())?;
     if quiet {
         return Ok(());
     }
@@ -284,17 +284,4 @@ fn facts(data: &Dataset) -> Vec<(String, String)> {
         facts.push((format!("Vectors: {}, {} wide", f.name, f.dim), value));
     }
     facts
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> Outcome {
-    let temporary = path.with_extension("tmp");
-    let write = || -> std::io::Result<()> {
-        fs::write(&temporary, bytes)?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(|e| {
-        // The error of the write is what counts.
-        let _ = fs::remove_file(&temporary);
-        Failure::io(path, &e)
-    })
 }

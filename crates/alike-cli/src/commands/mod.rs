@@ -2,6 +2,7 @@
 
 mod demo;
 mod evaluate;
+mod experiment;
 mod models;
 mod prepare;
 mod recommend;
@@ -24,6 +25,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Prepare(args) => prepare::run(&args, quiet),
         Command::Train(args) => train::run(&args, quiet),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Experiment(args) => experiment::run(&args, cli.global.threads, quiet),
         Command::Recommend(args) => recommend::run(&args, quiet),
         Command::Similar(args) => similar::run(&args),
         Command::Models(args) => models::run(&args),

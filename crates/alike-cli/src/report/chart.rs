@@ -168,7 +168,7 @@ fn names(page: &mut String, series: &[Series], y: &dyn Fn(f64) -> f64) {
 }
 
 /// Round numbers that cover `low..=high`, about `count` of them.
-fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
+pub(super) fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
     let span = if high > low { high - low } else { high.abs().max(1e-3) };
     let raw = span / count.max(1) as f64;
     let power = 10f64.powf(raw.log10().floor());
@@ -179,7 +179,7 @@ fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
 }
 
 /// A tick's text, with as many digits as the distance of the ticks asks for.
-fn number(value: f64, all: &[f64]) -> String {
+pub(super) fn number(value: f64, all: &[f64]) -> String {
     let step = (all[1] - all[0]).abs();
     let digits = (0..6).find(|d| ((step * 10f64.powi(*d)).fract() - 0.5).abs() > 0.499).unwrap_or(6);
     format!("{value:.*}", digits as usize)

@@ -1,6 +1,7 @@
 //! A report as one HTML file: works offline, in light and dark, on a phone and with a screen reader.
 
 mod chart;
+pub(crate) mod experiment;
 mod people;
 mod sections;
 
@@ -114,13 +115,7 @@ impl Report {
 
     /// The whole page.
     pub(crate) fn html(&self) -> String {
-        let mut page = String::with_capacity(256 * 1024);
-        page.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-        page.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-        page.push_str("<meta name=\"color-scheme\" content=\"light dark\">\n");
-        let _ = write!(page, "<title>alike · {}</title>\n<style>\n", Text(&self.data_name));
-        page.push_str(include_str!("page.css"));
-        page.push_str("</style>\n</head>\n<body>\n");
+        let mut page = start(&self.data_name);
         sections::header(&mut page, self);
         page.push_str("<main>\n");
         sections::curves(&mut page, self);
@@ -134,6 +129,18 @@ impl Report {
         page.push_str("</body>\n</html>\n");
         page
     }
+}
+
+/// A page's beginning, up to and with `<body>`.
+fn start(title: &str) -> String {
+    let mut page = String::with_capacity(256 * 1024);
+    page.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+    page.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
+    page.push_str("<meta name=\"color-scheme\" content=\"light dark\">\n");
+    let _ = write!(page, "<title>alike · {}</title>\n<style>\n", Text(title));
+    page.push_str(include_str!("page.css"));
+    page.push_str("</style>\n</head>\n<body>\n");
+    page
 }
 
 /// A text that writes itself with HTML's special characters escaped, for content and quoted attributes.

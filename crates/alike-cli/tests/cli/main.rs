@@ -5,6 +5,7 @@
 mod damage;
 mod demo;
 mod documentation;
+mod experiment;
 mod pipeline;
 mod resume;
 mod usage;

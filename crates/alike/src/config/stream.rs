@@ -17,6 +17,8 @@ pub enum Stream {
     Neighbors,
     /// Dropout masks.
     Dropout,
+    /// Settings that a search tries.
+    Search,
 }
 
 impl Stream {

@@ -15,7 +15,7 @@ mod matrix;
 mod npy;
 mod parquet;
 mod prepare;
-mod read;
+pub(crate) mod read;
 mod report;
 mod split;
 mod table;

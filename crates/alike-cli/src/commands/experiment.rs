@@ -1,0 +1,226 @@
+//! `alike experiment`: each run is a process of its own, so that its memory is its own and a crash is not ours.
+
+use std::collections::HashMap;
+use std::env;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use alike::experiment::{Job, Lab, Outcome as Results, Usage};
+use wait4::Wait4;
+
+use crate::args::Experiment;
+use crate::failure::{Failure, Outcome};
+use crate::output::{self, Table, bytes, grouped};
+use crate::progress::Whole;
+use crate::{report, results_file, stop};
+
+/// How often the runs' logs are looked at.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// Runs what is missing, then writes results and report.
+pub(crate) fn run(args: &Experiment, threads: Option<u16>, quiet: bool) -> Outcome {
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => Path::new("runs").join(args.file.file_stem().unwrap_or_default()),
+    };
+    let root = args.root.clone().or_else(|| args.file.parent().map(Path::to_path_buf)).unwrap_or_default();
+    let stop = stop::on_signal()?;
+    let mut lab = Lab::open(&args.file, &root, &out, &mut |data| {
+        if !quiet {
+            eprintln!(
+                "{:<12} {} users, {} items, {} train interactions",
+                data.name,
+                grouped(data.users.len()),
+                grouped(data.items.len()),
+                grouped(data.train.nnz())
+            );
+        }
+    })?;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads.map_or(cores, usize::from);
+    let jobs = usize::from(args.jobs);
+    if args.dry_run {
+        return plan(&mut lab, jobs);
+    }
+    let mut interrupted = false;
+    if !args.report {
+        let pool = Pool { threads: (threads / jobs).max(1), jobs };
+        interrupted = work(&mut lab, &pool, stop, quiet)?;
+    }
+    let results = lab.outcome()?;
+    let page = write(&lab, &results, &out)?;
+    if !quiet {
+        table(&lab, &results)?;
+        output::line(format!("\nreport: {}", page.display()))?;
+    }
+    let (_, progress) = lab.ready()?;
+    if interrupted {
+        let text = "interrupted; the same command goes on from there";
+        return Err(Failure::Interrupted(format!(
+            "{} of {} runs are done: {text}",
+            progress.done, progress.total
+        )));
+    }
+    match progress.failed {
+        0 => Ok(()),
+        n => Err(Failure::Failed(format!("{n} of {} runs failed; the report says why", progress.total))),
+    }
+}
+
+/// What would be run.
+fn plan(lab: &mut Lab, jobs: usize) -> Outcome {
+    let memory = lab.memory_bytes()?;
+    let (ready, progress) = lab.ready()?;
+    let mut table = Table::new(&["data", "model", "seed", "settings"]);
+    for job in &ready {
+        table.row(vec![job.data.clone(), job.entry.clone(), job.seed.to_string(), job.what.clone()]);
+    }
+    output::write(&table.render())?;
+    output::line(format!(
+        "\n{} runs in all, {} done, {} can start now; about {} of memory",
+        progress.total,
+        progress.done,
+        ready.len(),
+        bytes(memory * jobs as u64)
+    ))
+}
+
+/// How runs share the machine.
+struct Pool {
+    threads: usize,
+    jobs: usize,
+}
+
+/// A run that is being trained.
+struct Running {
+    job: Job,
+    /// Closing it asks the run to save and stop; the system closes it too when this process dies.
+    input: Option<ChildStdin>,
+}
+
+/// How a run ended: its folder, and its peak memory or what it said last.
+type Ended = (PathBuf, Result<u64, String>);
+
+/// Runs everything that is missing; says whether it was interrupted.
+fn work(lab: &mut Lab, pool: &Pool, stop: &AtomicBool, quiet: bool) -> Outcome<bool> {
+    let (tell, told) = channel::<Ended>();
+    let mut running: HashMap<PathBuf, Running> = HashMap::new();
+    let mut whole = Whole::new(quiet);
+    loop {
+        let (ready, progress) = lab.ready()?;
+        whole.at(&progress);
+        let stopping = stop.load(Ordering::Relaxed);
+        let free = if stopping { 0 } else { pool.jobs - running.len() };
+        for job in ready.into_iter().take(free) {
+            let (child, input) = start(&job, pool)?;
+            whole.started(&job);
+            lab.started(&job);
+            listen(child, job.run.clone(), tell.clone());
+            running.insert(job.run.clone(), Running { job, input });
+        }
+        if running.is_empty() {
+            return Ok(stopping);
+        }
+        match told.recv_timeout(LOOK) {
+            Ok((run, result)) => {
+                let Running { job, .. } = running.remove(&run).expect("only running runs end");
+                whole.ended(&job, result.as_ref().err().map(String::as_str));
+                match result {
+                    Ok(peak_memory_bytes) => {
+                        Usage { peak_memory_bytes, threads: pool.threads, jobs: pool.jobs }.keep(&run)?;
+                        lab.ended(&job, Ok(()))?;
+                    }
+                    // It stopped because it was asked to.
+                    Err(_) if stop.load(Ordering::Relaxed) => {}
+                    Err(why) => lab.ended(&job, Err(why))?,
+                }
+            }
+            Err(_) if stop.load(Ordering::Relaxed) => running.values_mut().for_each(|r| r.input = None),
+            Err(_) => running.values().for_each(|r| whole.look(&r.job)),
+        }
+    }
+}
+
+/// Starts a run as a process of this program.
+fn start(job: &Job, pool: &Pool) -> Outcome<(Child, Option<ChildStdin>)> {
+    let problem = |e: std::io::Error| Failure::Failed(format!("cannot start a run: {e}"));
+    let mut command = Command::new(env::current_exe().map_err(problem)?);
+    command.args(["train", &job.model, "--quiet", "--no-test", "--stop-with-input"]);
+    command.arg("--data").arg(&job.data_dir).arg("--out").arg(&job.run);
+    command.args(["--seed", &job.seed.to_string(), "--threads", &pool.threads.to_string()]);
+    if job.run.join("run.json").is_file() {
+        command.arg("--resume");
+    }
+    let mut settings = job.settings.clone();
+    if job.epochs > 0 {
+        settings.insert("epochs".into(), toml::Value::Integer(job.epochs as i64));
+    }
+    for (name, value) in &settings {
+        command.args(["--set", &format!("{name}={value}")]);
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(problem)?;
+    let input = child.stdin.take();
+    Ok((child, input))
+}
+
+/// Waits for a run in a thread of its own.
+fn listen(mut child: Child, run: PathBuf, tell: Sender<Ended>) {
+    thread::spawn(move || {
+        let mut said = String::new();
+        if let Some(mut errors) = child.stderr.take() {
+            // What cannot be read is not shown; the exit code counts.
+            let _ = errors.read_to_string(&mut said);
+        }
+        let result = match child.wait4() {
+            Ok(end) if end.status.success() => Ok(end.rusage.maxrss),
+            Ok(end) => Err(said.lines().last().map_or_else(|| end.status.to_string(), reason)),
+            Err(e) => Err(e.to_string()),
+        };
+        // The receiver lives as long as runs are awaited.
+        let _ = tell.send((run, result));
+    });
+}
+
+fn reason(line: &str) -> String {
+    line.strip_prefix("error: ").unwrap_or(line).to_string()
+}
+
+/// Writes the tables and the page; returns the page's place.
+fn write(lab: &Lab, results: &Results, out: &Path) -> Outcome<PathBuf> {
+    std::fs::create_dir_all(out).map_err(|e| Failure::io(out, &e))?;
+    results_file::write(results, &out.join("results.csv"), &out.join("results.parquet"))?;
+    let page = out.join("report.html");
+    output::whole_file(&page, report::experiment::html(&lab.experiment, results).as_bytes())?;
+    Ok(page)
+}
+
+/// The chosen runs on the test split.
+fn table(lab: &Lab, results: &Results) -> Outcome {
+    let metrics = &lab.experiment.metrics;
+    for set in &results.data {
+        let mut head = vec![set.name.as_str(), "seeds", "valid R@20"];
+        head.extend(metrics.iter().map(String::as_str));
+        let mut table = Table::new(&head);
+        for entry in &set.entries {
+            let mut row = vec![entry.name.clone(), entry.runs.len().to_string()];
+            row.push(entry.valid().map_or_else(|| "–".into(), |v| format!("{v:.4}")));
+            row.extend(metrics.iter().map(|m| match entry.cell(m) {
+                Some((mean, sd)) if sd.is_finite() => format!("{mean:.4} ± {sd:.4}"),
+                Some((mean, _)) => format!("{mean:.4}"),
+                None => "–".to_string(),
+            }));
+            table.row(row);
+        }
+        output::write(&table.render())?;
+        output::line("")?;
+    }
+    output::line(
+        "test split, public protocol; mean ± standard deviation over seeds; settings chosen on validation",
+    )
+}
