@@ -62,6 +62,30 @@ impl FixedSparse {
             .as_ref()
     }
 
+    /// The rows `rows` of this matrix, in that order; with `identity` the rows of `I + A`.
+    ///
+    /// Panics when a row is not one of this matrix, or `identity` is asked of one that is not square.
+    pub fn rows(&self, rows: &[u32], identity: bool) -> Self {
+        let (p, extra) = (&self.pattern, usize::from(identity));
+        assert!(!identity || p.rows() == p.cols(), "only a square matrix has an identity beside it");
+        let count: usize = rows.iter().map(|&r| p.degree(r as usize) + extra).sum();
+        let (mut ptr, mut idx) = (Vec::with_capacity(rows.len() + 1), Vec::with_capacity(count));
+        let mut values = Vec::with_capacity(count);
+        ptr.push(0);
+        for &r in rows {
+            let span = p.ptr()[r as usize] as usize..p.ptr()[r as usize + 1] as usize;
+            idx.extend_from_slice(&p.idx()[span.clone()]);
+            values.extend_from_slice(&self.values[span]);
+            if identity {
+                idx.push(r);
+                values.push(1.0);
+            }
+            ptr.push(idx.len() as u32);
+        }
+        let pattern = Csr::new(rows.len(), p.cols(), ptr, idx).expect("rows of a matrix are rows");
+        Self { pattern: Arc::new(pattern), values, transposed: OnceLock::new() }
+    }
+
     fn view(&self) -> (Sparse<'_>, usize) {
         let p = &self.pattern;
         (Sparse { ptr: p.ptr(), idx: p.idx(), values: &self.values }, p.cols())
@@ -97,11 +121,19 @@ pub fn propagate_mean(a: &Arc<FixedSparse>, x: Tensor<2>, layers: usize) -> Tens
     apply1(Layers { a: a.clone(), layers, add: true, scale: 1.0 / (layers + 1) as f32 }, x)
 }
 
+/// `Σ_{l=0..L} Aˡ x`, as [`propagate_mean`] without the division.
+pub fn propagate_sum(a: &Arc<FixedSparse>, x: Tensor<2>, layers: usize) -> Tensor<2> {
+    if layers == 0 {
+        return x;
+    }
+    apply1(Layers { a: a.clone(), layers, add: true, scale: 1.0 }, x)
+}
+
 /// `x + A x`: `A [N, N]`, `x [N, d]`, result `[N, d]`. Gradient to `x`: `g + Aᵀ g`.
 ///
 /// Panics when `A` is not square or `x` does not have `N` rows.
 pub fn add_propagated(a: &Arc<FixedSparse>, x: Tensor<2>) -> Tensor<2> {
-    apply1(Layers { a: a.clone(), layers: 1, add: true, scale: 1.0 }, x)
+    propagate_sum(a, x, 1)
 }
 
 /// `z₀ = x`, `z_l = A z_{l-1} (+ x when add)`; result `scale · z_L`. Linear in `x`, so backward is the same with `Aᵀ`.
@@ -224,6 +256,20 @@ mod tests {
         }
         let reference = |x: &[f64]| naive(&a, x, d).iter().zip(x).map(|(y, x)| x + y).collect();
         check(&x, [5, d], |x| add_propagated(&a, x), reference);
+    }
+
+    #[test]
+    fn rows_are_those_of_the_product() {
+        let (a, d) = (square(), 3);
+        let x = tensor(&values(5 * d, 4), [5, d], false);
+        let rows = [3u32, 0, 3];
+        let pick = |full: Vec<f32>| {
+            rows.iter().flat_map(|r| full[*r as usize * d..][..d].to_vec()).collect::<Vec<_>>()
+        };
+        let plain = read(spmm_fixed(&Arc::new(a.rows(&rows, false)), x.clone()));
+        close(&plain, &pick(read(spmm_fixed(&a, x.clone()))), 1e-6);
+        let with = read(spmm_fixed(&Arc::new(a.rows(&rows, true)), x.clone()));
+        close(&with, &pick(read(add_propagated(&a, x))), 1e-6);
     }
 
     #[test]

@@ -48,6 +48,18 @@ pub fn linear(
     Tensor::from_dispatch(out)
 }
 
+/// `x W`.
+pub fn matmul(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    let device = x.device();
+    let width = weight.dims()[1];
+    let bias = if device.is_autodiff() {
+        Tensor::from_inner(Tensor::<1>::zeros([width], &device.inner()))
+    } else {
+        Tensor::zeros([width], &device)
+    };
+    linear(x, weight, bias, Activation::None, None)
+}
+
 /// Everything but the tensors.
 #[derive(Debug, Clone)]
 pub(crate) struct Spec {

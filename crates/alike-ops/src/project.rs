@@ -89,8 +89,10 @@ pub(crate) trait ProjectOps: Backend {
     fn project(m: FloatTensor<Self>, x: Arc<FrozenFeatures>, transposed: bool) -> FloatTensor<Self>;
 }
 
-/// Rows of the result a task makes.
-const ROWS: usize = 512;
+/// Rows of the result a task makes: fewer where there are few, so that all threads have work.
+fn rows_a_task(rows: usize) -> usize {
+    (rows / 8).next_multiple_of(16).clamp(16, 512)
+}
 
 impl ProjectOps for Flex {
     fn project(m: FloatTensor<Self>, x: Arc<FrozenFeatures>, transposed: bool) -> FloatTensor<Self> {
@@ -99,10 +101,11 @@ impl ProjectOps for Flex {
         let (rows, values) = if transposed { (x.cols, x.transposed()) } else { (x.rows, &x.values[..]) };
         assert!(rows * inner == values.len(), "the other operand has a row a column of the features");
         let ms = slice(&m);
+        let step = rows_a_task(rows);
         dense(rows, d, |out| {
-            out.par_chunks_mut((ROWS * d).max(1)).enumerate().for_each(|(block, out)| {
+            out.par_chunks_mut((step * d).max(1)).enumerate().for_each(|(block, out)| {
                 let here = out.len() / d;
-                let from = &values[block * ROWS * inner..(block * ROWS + here) * inner];
+                let from = &values[block * step * inner..(block * step + here) * inner];
                 product(here, d, inner, out, false, (from, [inner as isize, 1]), (ms, [d as isize, 1]));
             });
         })

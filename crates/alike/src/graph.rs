@@ -52,6 +52,11 @@ impl Neighbors {
         Self { k: 1, idx: vec![u32::MAX; rows], weight: vec![0.0; rows] }
     }
 
+    /// Every row its own only neighbour.
+    pub fn own(rows: usize) -> Self {
+        Self { k: 1, idx: (0..rows as u32).collect(), weight: vec![1.0; rows] }
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.idx.len().checked_div(self.k).unwrap_or(0)

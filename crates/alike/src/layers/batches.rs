@@ -67,6 +67,36 @@ impl Sampler {
     }
 }
 
+/// The rows that a batch touches, and the batch in their numbers: what follows the last propagation of a model is needed
+/// for these rows only.
+#[derive(Debug, Clone)]
+pub struct Local {
+    /// Rows, each once, in growing order: users first.
+    pub rows: Vec<u32>,
+    /// The batch; its numbers are places in `rows`.
+    pub batch: Arc<Triples>,
+}
+
+impl Local {
+    /// Of a batch of rows of a table of `n`.
+    pub fn of(batch: &Triples, n: usize) -> Self {
+        let mut place = vec![u32::MAX; n];
+        let lists = [&batch.users, &batch.positives, &batch.negatives];
+        lists.into_iter().flatten().for_each(|&r| place[r as usize] = 0);
+        let rows: Vec<u32> = (0..n as u32).filter(|&r| place[r as usize] == 0).collect();
+        (0u32..).zip(&rows).for_each(|(at, &r)| place[r as usize] = at);
+        let [users, positives, negatives] =
+            lists.map(|list| list.iter().map(|&r| place[r as usize]).collect());
+        Self { rows, batch: Arc::new(Triples { users, positives, negatives }) }
+    }
+
+    /// The rows below `users` and, less `users`, the others.
+    pub fn split(&self, users: usize) -> (&[u32], Vec<u32>) {
+        let (own, items) = self.rows.split_at(self.rows.partition_point(|&r| (r as usize) < users));
+        (own, items.iter().map(|i| i - users as u32).collect())
+    }
+}
+
 /// The batches of one epoch, in order.
 #[derive(Debug)]
 pub struct Batches {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FrozenFeatures, project};
+use alike_ops::{FrozenFeatures, add_row, project};
 use burn::tensor::{Tensor, TensorData};
 
 use super::{Init, ParamId, Params, Tracked, on_device_of};
@@ -56,7 +56,7 @@ impl FeatureInput {
         let (features, _) = self.loaded.as_ref().expect("features are loaded outside dry registrations");
         let rows = project(features, p.matrix(self.weight));
         match self.bias {
-            Some(bias) => rows + p.matrix(bias),
+            Some(bias) => add_row(rows, p.matrix(bias)),
             None => rows,
         }
     }

@@ -5,14 +5,14 @@ mod features;
 mod params;
 mod tower;
 
-pub use batches::{Batches, Sampler};
+pub use batches::{Batches, Local, Sampler};
 pub use features::{FeatureInput, FeatureMap, featured};
 pub use params::{Init, ParamId, Params, Saved, Tracked, matrix};
 pub use tower::Towers;
 
 use std::sync::Arc;
 
-use alike_ops::{Activation, Csr, FixedSparse, linear, spmm_fixed};
+use alike_ops::{Activation, Csr, FixedSparse, add_propagated, linear, spmm_fixed};
 use burn::tensor::Tensor;
 
 /// Slope of every leaky rectifier on the negative side.
@@ -71,12 +71,6 @@ impl Affine {
     }
 }
 
-/// Rows scaled to length 1; rows of length 0 stay 0.
-pub fn unit_rows(x: Tensor<2>) -> Tensor<2> {
-    let norm = x.clone().powi_scalar(2).sum_dim(1).sqrt().clamp_min(1e-12);
-    x / norm
-}
-
 /// A constant on the device of a tracked computation.
 pub fn on_device_of(constant: &Tensor<2>, like: &Tensor<2>) -> Tensor<2> {
     if like.device().is_autodiff() { Tensor::from_inner(constant.clone()) } else { constant.clone() }
@@ -85,6 +79,14 @@ pub fn on_device_of(constant: &Tensor<2>, like: &Tensor<2>) -> Tensor<2> {
 /// The rows `rows` of `x [N, d]`, in that order: `[rows, d]`. Backward sums repeated rows in order.
 pub fn gather(x: Tensor<2>, rows: &[u32]) -> Tensor<2> {
     spmm_fixed(&selection(rows, x.dims()[0]), x)
+}
+
+/// `x + A x`, or the rows `rows` of it, in that order.
+pub fn propagated(a: &Arc<FixedSparse>, x: Tensor<2>, rows: Option<&[u32]>) -> Tensor<2> {
+    match rows {
+        Some(rows) => spmm_fixed(&Arc::new(a.rows(rows, true)), x),
+        None => add_propagated(a, x),
+    }
 }
 
 /// The matrix that picks the rows `rows` of `of`, for selections that are made more than once.

@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, Triples, bpr_dot, l2_rows, propagate_mean};
+use alike_ops::{FixedSparse, Triples, bpr_dot, l2_rows, leaky, propagate_sum, scale_rows, unit_rows};
 use burn::tensor::Tensor;
-use burn::tensor::activation::leaky_relu;
 
-use super::{
-    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, ParamId, Params, Tracked, featured, unit_rows,
-};
+use super::{Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Tracked, featured};
 use crate::data::{Dataset, Features};
 use crate::error::Result;
 
@@ -40,10 +37,10 @@ impl Tower {
 
     /// `[N, dim]` over the symmetric bipartite `graph`.
     fn forward(&self, p: &Tracked, graph: &Arc<FixedSparse>, layers: usize) -> Tensor<2> {
-        let hidden = leaky_relu(self.input.project(p), LEAKY_SLOPE.into());
+        let hidden = leaky(self.input.project(p), LEAKY_SLOPE);
         let items = self.input.fill(p, self.second.forward(p, hidden));
         let x = unit_rows(Tensor::cat(vec![p.matrix(self.preference), items], 0));
-        propagate_mean(graph, x, layers) * (layers + 1) as f32
+        propagate_sum(graph, x, layers)
     }
 }
 
@@ -68,30 +65,26 @@ impl Towers {
         Ok(Self { towers, mix })
     }
 
-    /// Each modality's rows: of users, weighted `[U, dim]`, and of items `[I, dim]`.
-    pub fn forward(
-        &self,
-        p: &Tracked,
-        graph: &Arc<FixedSparse>,
-        layers: usize,
-    ) -> (Vec<Tensor<2>>, Vec<Tensor<2>>) {
+    /// Each modality's rows `[N, dim]`, those of users weighted.
+    pub fn forward(&self, p: &Tracked, graph: &Arc<FixedSparse>, layers: usize) -> Vec<Tensor<2>> {
         let mix = p.matrix(self.mix);
-        let users = mix.dims()[0];
-        let rows = self.towers.iter().enumerate().map(|(m, tower)| {
-            let rows = tower.forward(p, graph, layers);
-            let items = rows.dims()[0] - users;
-            (rows.clone().narrow(0, 0, users) * mix.clone().narrow(1, m, 1), rows.narrow(0, users, items))
-        });
-        rows.unzip()
+        let [users, modalities] = mix.dims();
+        let items = graph.pattern().rows() - users;
+        let mix = Tensor::cat(vec![mix.clone(), mix.ones_like().slice([0..1]).repeat_dim(0, items)], 0);
+        debug_assert_eq!(mix.dims(), [users + items, modalities]);
+        let rows = |(m, tower): (usize, &Tower)| {
+            scale_rows(tower.forward(p, graph, layers), mix.clone().narrow(1, m, 1))
+        };
+        self.towers.iter().enumerate().map(rows).collect()
     }
 
-    /// Mean BPR in bits over the rows of `z`, and `l2/b` times the squared norms of the batch users' preferences and
-    /// weights.
-    pub fn loss(&self, p: &Tracked, z: Tensor<2>, batch: &Arc<Triples>, l2: f64) -> Tensor<1> {
+    /// Mean BPR in bits over the rows `z` of a batch, and `l2/b` times the squared norms of the batch users' preferences
+    /// and weights.
+    pub fn loss(&self, p: &Tracked, z: Tensor<2>, local: &Local, batch: &Triples, l2: f64) -> Tensor<1> {
         let users = Arc::new(batch.users.clone());
         let scale = l2 as f32 / batch.users.len() as f32;
         let tables = self.towers.iter().map(|t| t.preference).chain([self.mix]);
         let norms = tables.map(|table| l2_rows(p.matrix(table), &users, scale));
-        norms.fold(bpr_dot(z, batch) / std::f32::consts::LN_2, |sum, norm| sum + norm)
+        norms.fold(bpr_dot(z, &local.batch) / std::f32::consts::LN_2, |sum, norm| sum + norm)
     }
 }

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, Triples, spmm_fixed};
+use alike_ops::{FixedSparse, Triples, add, spmm_fixed};
 use burn::tensor::Tensor;
 
 use super::dualgnn::working_values;
@@ -21,7 +21,7 @@ use crate::config::Weights;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization, UserWeight};
-use crate::layers::{Params, Towers, Tracked};
+use crate::layers::{Local, Params, Towers, Tracked, gather, propagated};
 
 pub(super) const INFO: ModelInfo = info::<Dragon>(
     "dragon",
@@ -59,8 +59,10 @@ struct Dragon {
     params: Params,
     towers: Towers,
     bipartite: Arc<FixedSparse>,
-    user_graph: Arc<FixedSparse>,
-    item_graph: Arc<FixedSparse>,
+    /// User graph and item graph as two blocks: the last hop.
+    near: Arc<FixedSparse>,
+    /// The item graph of the hops before, which leave users as they are.
+    hop: Arc<FixedSparse>,
 }
 
 impl Define for Dragon {
@@ -83,18 +85,24 @@ impl Define for Dragon {
         let near = graph::user_graph(data, config.user_neighbors, config.user_weight)?.softmax();
         let names: Vec<&str> = data.features.iter().map(|f| f.name.as_str()).collect();
         let items = graph::item_mean_graph(data, &names, config.item_neighbors, &config.item_weights)?;
-        let user_graph = Arc::new(graph::block_diagonal(&near, &[])?);
-        let item_graph = Arc::new(graph::block_diagonal(&graph::Neighbors::none(0), &items)?);
-        Ok(Self { config, users: data.users.len(), params, towers, bipartite, user_graph, item_graph })
+        let near = Arc::new(graph::block_diagonal(&near, &items)?);
+        let hop = Arc::new(graph::block_diagonal(&graph::Neighbors::own(data.users.len()), &items)?);
+        Ok(Self { config, users: data.users.len(), params, towers, bipartite, near, hop })
     }
 }
 
 impl Dragon {
-    fn forward(&self, p: &Tracked) -> Tensor<2> {
-        let (users, items) = self.towers.forward(p, &self.bipartite, self.config.layers);
-        let (users, items) = (Tensor::cat(users, 1), Tensor::cat(items, 1));
-        let near = (0..self.config.item_layers).fold(items.clone(), |h, _| spmm_fixed(&self.item_graph, h));
-        Tensor::cat(vec![users.clone() + spmm_fixed(&self.user_graph, users), items + near], 0)
+    /// The rows `rows` of `Z`, all of them when there are none.
+    fn forward(&self, p: &Tracked, rows: Option<&[u32]>) -> Tensor<2> {
+        let h = Tensor::cat(self.towers.forward(p, &self.bipartite, self.config.layers), 1);
+        if self.config.item_layers == 1 {
+            return propagated(&self.near, h, rows);
+        }
+        let moved = (1..self.config.item_layers).fold(h.clone(), |h, _| spmm_fixed(&self.hop, h));
+        match rows {
+            Some(rows) => add(gather(h, rows), spmm_fixed(&Arc::new(self.near.rows(rows, false)), moved)),
+            None => add(h, spmm_fixed(&self.near, moved)),
+        }
     }
 }
 
@@ -102,10 +110,12 @@ impl GradientModel for Dragon {
     held!();
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        self.towers.loss(p, self.forward(p), batch, self.config.l2)
+        let local = Local::of(batch, self.near.pattern().rows());
+        let z = self.forward(p, Some(&local.rows));
+        self.towers.loss(p, z, &local, batch, self.config.l2)
     }
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        Ok(self.forward(p))
+        Ok(self.forward(p, None))
     }
 }

@@ -13,14 +13,14 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, Triples, add_propagated};
+use alike_ops::{FixedSparse, Triples, add};
 use burn::tensor::Tensor;
 
 use super::{Define, GradientModel, ModelInfo, feature_values, graph_values, held, info, nodes};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization, UserWeight};
-use crate::layers::{Params, Towers, Tracked};
+use crate::layers::{Local, Params, Towers, Tracked, propagated};
 
 pub(super) const INFO: ModelInfo = info::<DualGnn>(
     "dualgnn",
@@ -85,11 +85,10 @@ pub(super) fn working_values(data: &Dataset, hidden: usize, dim: usize, layers: 
 }
 
 impl DualGnn {
-    fn forward(&self, p: &Tracked) -> Tensor<2> {
-        let (users, items) = self.towers.forward(p, &self.bipartite, self.config.layers);
-        let sum =
-            |parts: Vec<Tensor<2>>| parts.into_iter().reduce(|a, b| a + b).expect("a modality at least");
-        add_propagated(&self.neighbors, Tensor::cat(vec![sum(users), sum(items)], 0))
+    /// Before the user graph, `[N, d]`.
+    fn summed(&self, p: &Tracked) -> Tensor<2> {
+        let rows = self.towers.forward(p, &self.bipartite, self.config.layers);
+        rows.into_iter().reduce(add).expect("a modality at least")
     }
 }
 
@@ -97,10 +96,12 @@ impl GradientModel for DualGnn {
     held!();
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        self.towers.loss(p, self.forward(p), batch, self.config.l2)
+        let local = Local::of(batch, self.neighbors.pattern().rows());
+        let z = propagated(&self.neighbors, self.summed(p), Some(&local.rows));
+        self.towers.loss(p, z, &local, batch, self.config.l2)
     }
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        Ok(self.forward(p))
+        Ok(propagated(&self.neighbors, self.summed(p), None))
     }
 }

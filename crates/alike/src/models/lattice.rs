@@ -15,7 +15,10 @@
 
 use std::sync::Arc;
 
-use alike_ops::{Csr, FixedSparse, Triples, bpr_dot, knn_cosine, l2_rows, propagate_mean, spmm, spmm_fixed};
+use alike_ops::{
+    Csr, FixedSparse, Triples, bpr_dot, knn_cosine, l2_rows, multiply, propagate_mean, spmm, spmm_fixed,
+    unit_rows,
+};
 use burn::tensor::Tensor;
 use burn::tensor::activation::{relu, softmax};
 
@@ -23,9 +26,7 @@ use super::{Define, GradientModel, ModelInfo, batch_rows, feature_values, graph_
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization};
-use crate::layers::{
-    FeatureInput, FeatureMap, Init, ParamId, Params, Tracked, featured, matrix, selection, unit_rows,
-};
+use crate::layers::{FeatureInput, FeatureMap, Init, ParamId, Params, Tracked, featured, matrix, selection};
 
 pub(super) const INFO: ModelInfo = info::<Lattice>(
     "lattice",
@@ -138,7 +139,7 @@ impl Lattice {
     fn cosines(&self, p: &Tracked, m: usize, share: Tensor<2>) -> Tensor<2> {
         let near = &self.near[m];
         let rows = unit_rows(self.parts.inputs[m].forward(p));
-        let cos = (spmm_fixed(&near.from, rows.clone()) * spmm_fixed(&near.to, rows)).sum_dim(1);
+        let cos = multiply(spmm_fixed(&near.from, rows.clone()), spmm_fixed(&near.to, rows)).sum_dim(1);
         relu(cos).reshape([near.pattern.rows(), near.k]) * share
     }
 

@@ -13,16 +13,19 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, Triples, bpr_dot, l2_rows, propagate_mean, spmm_fixed};
+use alike_ops::{
+    FixedSparse, Triples, add, bpr_dot, info_nce, l2_rows, matmul, multiply, propagate_mean, scale_rows,
+    sigmoid, spmm_fixed, tanh, unit_rows,
+};
 use burn::tensor::Tensor;
-use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::activation::softmax;
 
 use super::{Define, GradientModel, ModelInfo, batch_rows, feature_values, graph_values, held, info, nodes};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization};
 use crate::layers::{
-    Affine, FeatureInput, FeatureMap, Init, ParamId, Params, Tracked, featured, gather, unit_rows,
+    Affine, FeatureInput, FeatureMap, Init, Local, ParamId, Params, Tracked, featured, gather, selection,
 };
 
 pub(super) const INFO: ModelInfo = info::<Mgcn>(
@@ -114,45 +117,56 @@ impl Define for Mgcn {
     }
 }
 
-/// `σ(x W + b)`.
-fn gate(p: &Tracked, map: &Affine, x: Tensor<2>) -> Tensor<2> {
-    sigmoid(map.forward(p, x))
+/// `y ⊙ σ(x W + b)`.
+fn gated(p: &Tracked, map: &Affine, y: Tensor<2>, x: Tensor<2>) -> Tensor<2> {
+    multiply(y, sigmoid(map.forward(p, x)))
 }
 
 impl Mgcn {
-    /// The behaviour view and the side information, `[N, d]` each.
-    fn forward(&self, p: &Tracked) -> (Tensor<2>, Tensor<2>) {
-        let Parts { embedding, views, query, query_out } = &self.parts;
+    /// The behaviour view and the side information, `[N, d]` each, or a batch's rows of them.
+    fn forward(&self, p: &Tracked, local: Option<&Local>) -> (Tensor<2>, Tensor<2>) {
+        let Parts { embedding, views, .. } = &self.parts;
         let e = p.matrix(*embedding);
         let ids = e.clone().narrow(0, self.users, e.dims()[0] - self.users);
         let content = propagate_mean(&self.bipartite, e, self.config.layers);
+        // What follows the graphs is needed for the batch's rows only.
+        let wanted = local.map(|l| {
+            let (users, items) = l.split(self.users);
+            (Arc::new(self.users_items.rows(users, false)), selection(&items, ids.dims()[0]))
+        });
+        let content = local.map_or(content.clone(), |l| gather(content, &l.rows));
         let of = |(view, graph): (&View, &Arc<FixedSparse>)| {
-            let pure = ids.clone() * gate(p, &view.purify, view.input.forward(p));
+            let pure = gated(p, &view.purify, ids.clone(), view.input.forward(p));
             let items = (0..self.config.item_layers).fold(pure, |x, _| spmm_fixed(graph, x));
-            Tensor::cat(vec![spmm_fixed(&self.users_items, items.clone()), items], 0)
+            let parts = match &wanted {
+                Some((users, some)) => vec![spmm_fixed(users, items.clone()), spmm_fixed(some, items)],
+                None => vec![spmm_fixed(&self.users_items, items.clone()), items],
+            };
+            Tensor::cat(parts, 0)
         };
-        let sides: Vec<Tensor<2>> = views.iter().zip(&self.item_graphs).map(of).collect();
-        let scores = sides.iter().map(|h| query.forward(p, h.clone()).tanh().matmul(p.matrix(*query_out)));
+        let sides = views.iter().zip(&self.item_graphs).map(of).collect();
+        let side = self.fuse(p, sides, content.clone());
+        (content, side)
+    }
+
+    /// What the modalities have in common and what each has of its own, row by row.
+    fn fuse(&self, p: &Tracked, sides: Vec<Tensor<2>>, content: Tensor<2>) -> Tensor<2> {
+        let Parts { views, query, query_out, .. } = &self.parts;
+        let scores = sides.iter().map(|h| matmul(tanh(query.forward(p, h.clone())), p.matrix(*query_out)));
         let shares = softmax(Tensor::cat(scores.collect(), 1), 1);
-        let weighted = |(m, h): (usize, &Tensor<2>)| h.clone() * shares.clone().narrow(1, m, 1);
-        let common =
-            sides.iter().enumerate().map(weighted).reduce(|a, b| a + b).expect("a modality at least");
+        let weighted = |(m, h): (usize, &Tensor<2>)| scale_rows(h.clone(), shares.clone().narrow(1, m, 1));
+        let common = sides.iter().enumerate().map(weighted).reduce(add).expect("a modality at least");
         let own = |sum: Tensor<2>, (h, view): (Tensor<2>, &View)| {
-            sum + (h - common.clone()) * gate(p, &view.prefer, content.clone())
+            add(sum, gated(p, &view.prefer, h - common.clone(), content.clone()))
         };
         let count = (sides.len() + 1) as f32;
-        let side = sides.into_iter().zip(views).fold(common.clone(), own) / count;
-        (content, side)
+        sides.into_iter().zip(views).fold(common.clone(), own) / count
     }
 
     /// `-1/b Σ log(exp(a_r·c_r/τ) / Σ_s exp(a_r·c_s/τ))` over unit rows `a`, `c` of the batch.
     fn contrast(&self, side: Tensor<2>, content: Tensor<2>, rows: &[u32]) -> Tensor<1> {
-        let t = self.config.temperature as f32;
-        let (a, c) = (unit_rows(gather(side, rows)), unit_rows(gather(content, rows)));
-        let own = (a.clone() * c.clone()).sum_dim(1) / t;
-        // Cosines are at most 1: after subtracting 1/τ no exponential overflows.
-        let all = ((a.matmul(c.transpose()) / t - 1.0 / t).exp().sum_dim(1)).log() + 1.0 / t;
-        (all - own).mean()
+        let (side, content) = (unit_rows(gather(side, rows)), unit_rows(gather(content, rows)));
+        info_nce(side, content, self.config.temperature as f32)
     }
 }
 
@@ -160,8 +174,9 @@ impl GradientModel for Mgcn {
     held!();
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        let (content, side) = self.forward(p);
-        let z = content.clone() + side.clone();
+        let local = Local::of(batch, self.bipartite.pattern().rows());
+        let (content, side) = self.forward(p, Some(&local));
+        let (batch, z) = (&local.batch, add(content.clone(), side.clone()));
         let l2 = l2_rows(z.clone(), &batch_rows(batch), self.config.l2 as f32 / batch.users.len() as f32);
         let loss = bpr_dot(z, batch) + l2;
         if self.config.contrast == 0.0 {
@@ -173,7 +188,7 @@ impl GradientModel for Mgcn {
     }
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        let (content, side) = self.forward(p);
-        Ok(content + side)
+        let (content, side) = self.forward(p, None);
+        Ok(add(content, side))
     }
 }

@@ -13,16 +13,15 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, Triples, bpr_dot, l2_rows, spmm_fixed};
+use alike_ops::{FixedSparse, Triples, add, bpr_dot, l2_rows, leaky, matmul, spmm_fixed, unit_rows};
 use burn::tensor::Tensor;
-use burn::tensor::activation::leaky_relu;
 
 use super::{Define, GradientModel, ModelInfo, batch_rows, feature_values, graph_values, held, info, nodes};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization};
 use crate::layers::{
-    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, ParamId, Params, Tracked, featured, unit_rows,
+    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Tracked, featured, gather,
 };
 
 pub(super) const INFO: ModelInfo = info::<Mmgcn>(
@@ -122,19 +121,40 @@ impl Define for Mmgcn {
     }
 }
 
+impl Layer {
+    /// `[G heard ; own x + ids]` joined: `G [R, N]`, `heard [N, from]`, `x [R, from]`, `ids [R, d]`.
+    fn forward(
+        &self,
+        p: &Tracked,
+        graph: &Arc<FixedSparse>,
+        heard: Tensor<2>,
+        x: Tensor<2>,
+        ids: Tensor<2>,
+    ) -> Tensor<2> {
+        let heard = leaky(spmm_fixed(graph, heard), LEAKY_SLOPE);
+        let own = add(self.own.forward_leaky(p, x), ids);
+        self.joined.forward_leaky(p, Tensor::cat(vec![heard, own], 1))
+    }
+}
+
 impl Mmgcn {
-    fn forward(&self, p: &Tracked) -> Tensor<2> {
-        let leaky = |x: Tensor<2>| leaky_relu(x, LEAKY_SLOPE.into());
+    /// The mean over modalities, `[N, d]`, or the rows `rows` of it: the last layer is then computed for these only.
+    fn forward(&self, p: &Tracked, rows: Option<&[u32]>) -> Tensor<2> {
+        let ids = p.matrix(self.parts.ids);
+        let near = rows.map(|rows| Arc::new(self.mean.rows(rows, false)));
+        let part = |x: Tensor<2>| rows.map_or(x.clone(), |rows| gather(x, rows));
+        let last_ids = part(ids.clone());
         let of = |view: &View| {
             let start = Tensor::cat(vec![p.matrix(view.preference), view.input.forward(p)], 0);
-            view.layers.iter().fold(unit_rows(start), |x, layer| {
-                let heard = leaky(spmm_fixed(&self.mean, x.clone().matmul(p.matrix(layer.heard))));
-                let own = layer.own.forward_leaky(p, x) + p.matrix(self.parts.ids);
-                layer.joined.forward_leaky(p, Tensor::cat(vec![heard, own], 1))
-            })
+            let (last, layers) = view.layers.split_last().expect("a layer at least");
+            let x = layers.iter().fold(unit_rows(start), |x, layer| {
+                layer.forward(p, &self.mean, matmul(x.clone(), p.matrix(layer.heard)), x, ids.clone())
+            });
+            let heard = matmul(x.clone(), p.matrix(last.heard));
+            last.forward(p, near.as_ref().unwrap_or(&self.mean), heard, part(x), last_ids.clone())
         };
         let views = &self.parts.views;
-        views.iter().map(of).reduce(|a, b| a + b).expect("a modality at least") / views.len() as f32
+        views.iter().map(of).reduce(add).expect("a modality at least") / views.len() as f32
     }
 }
 
@@ -142,7 +162,8 @@ impl GradientModel for Mmgcn {
     held!();
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        let loss = bpr_dot(self.forward(p), batch);
+        let local = Local::of(batch, self.mean.pattern().rows());
+        let loss = bpr_dot(self.forward(p, Some(&local.rows)), &local.batch);
         if self.config.l2 == 0.0 || self.config.reference {
             return loss;
         }
@@ -156,6 +177,6 @@ impl GradientModel for Mmgcn {
     }
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        Ok(self.forward(p))
+        Ok(self.forward(p, None))
     }
 }

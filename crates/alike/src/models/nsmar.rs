@@ -31,10 +31,9 @@ mod variants;
 use std::sync::Arc;
 
 use alike_ops::{
-    Csr, FixedSparse, Triples, add_propagated, bpr_dot, bpr_pair_mlp, l2_rows, neighbor_similarity,
-    spmm_fixed,
+    Csr, FixedSparse, Triples, add, add_propagated, bpr_dot, bpr_pair_mlp, l2_rows, leaky, matmul,
+    neighbor_similarity, scale_rows, spmm_fixed, unit_rows,
 };
-use burn::tensor::activation::leaky_relu;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{GradientModel, Learner, batch_rows, held, resolve};
@@ -43,8 +42,8 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::graph::{self, Normalization};
 use crate::layers::{
-    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, ParamId, Params, Tracked, matrix, on_device_of,
-    unit_rows,
+    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Tracked, gather, matrix,
+    on_device_of, propagated,
 };
 use crate::scorer::{Matrix, Scorer};
 use config::{Aggregation, Alignment, Config, Input, ScorerKind, Transform};
@@ -252,17 +251,21 @@ fn graphs(data: &Dataset, names: &[&str], config: &Config) -> Result<FixedSparse
 }
 
 impl Nsmar {
-    /// `Z [N, D]` over the neighbour lists of `pattern`.
-    fn forward(&self, p: &Tracked, pattern: &Arc<Csr>) -> Tensor<2> {
+    /// `Z [N, D]` over the neighbour lists of `pattern`, or the rows `rows` of it.
+    fn forward(&self, p: &Tracked, pattern: &Arc<Csr>, rows: Option<&[u32]>) -> Tensor<2> {
         let outputs: Vec<Tensor<2>> =
             self.parts.modalities.iter().map(|m| self.align(p, m, self.convolve(p, m, pattern))).collect();
         let fused = match outputs.len() {
             1 => outputs.into_iter().next().expect("one output"),
             _ => Tensor::cat(outputs, 1),
         };
-        match &self.graphs {
-            Some(graphs) => (0..self.config.hops).fold(fused, |z, _| add_propagated(graphs, z)),
-            None => fused,
+        match (&self.graphs, rows) {
+            (Some(graphs), _) => {
+                let z = (1..self.config.hops).fold(fused, |z, _| add_propagated(graphs, z));
+                propagated(graphs, z, rows)
+            }
+            (None, Some(rows)) => gather(fused, rows),
+            (None, None) => fused,
         }
     }
 
@@ -271,13 +274,13 @@ impl Nsmar {
         let projected = m.input.as_ref().map(|(input, second)| {
             let rows = input.project(p);
             let rows = match second {
-                Some(second) => second.forward(p, leaky_relu(rows, LEAKY_SLOPE.into())),
+                Some(second) => second.forward(p, leaky(rows, LEAKY_SLOPE)),
                 None => rows,
             };
             input.fill(p, rows)
         });
         let items = match (projected, self.parts.items) {
-            (Some(rows), Some(ids)) => rows + p.matrix(ids),
+            (Some(rows), Some(ids)) => add(rows, p.matrix(ids)),
             (Some(rows), None) => rows,
             (None, Some(ids)) => p.matrix(ids),
             (None, None) => unreachable!("a modality without features needs item ids; `modality` checks it"),
@@ -293,7 +296,8 @@ impl Nsmar {
         for l in 0..self.config.layers {
             let transform = m.transforms.get(l);
             if let Some(damping) = &self.damping {
-                x = x.clone() * on_device_of(damping, &x);
+                let damping = on_device_of(damping, &x);
+                x = scale_rows(x, damping);
             }
             x = match (&self.plain, transform) {
                 (Some(plain), None) => spmm_fixed(plain, x),
@@ -301,7 +305,7 @@ impl Nsmar {
                 (None, None) => neighbor_similarity(pattern, x, true),
                 (None, Some(f)) => f.forward_leaky_scaled(p, neighbor_similarity(pattern, x, false), pattern),
             };
-            sum = sum + x.clone();
+            sum = add(sum, x.clone());
         }
         sum
     }
@@ -309,10 +313,10 @@ impl Nsmar {
     fn align(&self, p: &Tracked, m: &Modality, x: Tensor<2>) -> Tensor<2> {
         let x = match &m.align {
             Align::None => x,
-            Align::Matrix(a) => x.matmul(p.matrix(*a)),
+            Align::Matrix(a) => matmul(x, p.matrix(*a)),
             Align::Mlp(first, second) => {
                 let moved = second.forward(p, first.forward_leaky(p, x.clone()));
-                if self.config.align_skip { x + moved } else { moved }
+                if self.config.align_skip { add(x, moved) } else { moved }
             }
         };
         match &self.parts.shared {
@@ -321,20 +325,7 @@ impl Nsmar {
         }
     }
 
-    /// `l2` times the squared norms of what the batch touches, over the batch size.
-    fn regularizer(&self, p: &Tracked, z: Tensor<2>, batch: &Triples) -> Option<Tensor<1>> {
-        let own = self.parameter_norms(p, batch);
-        if self.config.l2_vectors == 0.0 {
-            return own;
-        }
-        let vectors =
-            l2_rows(z, &batch_rows(batch), self.config.l2_vectors as f32 / batch.users.len() as f32);
-        Some(match own {
-            Some(own) => own + vectors,
-            None => vectors,
-        })
-    }
-
+    /// `l2` times the squared norms of what the batch touches of the tables, over the batch size.
     fn parameter_norms(&self, p: &Tracked, batch: &Triples) -> Option<Tensor<1>> {
         let l2 = self.config.l2 as f32;
         if l2 == 0.0 {
@@ -369,21 +360,25 @@ impl GradientModel for Nsmar {
     }
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        let z = self.forward(p, &self.sampled);
+        let local = Local::of(batch, self.pattern.rows());
+        let z = self.forward(p, &self.sampled, Some(&local.rows));
+        let own = self.parameter_norms(p, batch);
+        let batch = &local.batch;
         let loss = match self.parts.scorer {
             None => bpr_dot(z.clone(), batch),
             Some([user, item, bias, out]) => {
                 bpr_pair_mlp(z.clone(), p.matrix(user), p.matrix(item), p.vector(bias), p.vector(out), batch)
             }
         };
-        match self.regularizer(p, z, batch) {
-            Some(l2) => loss + l2,
-            None => loss,
+        let loss = own.into_iter().fold(loss, |loss, own| loss + own);
+        if self.config.l2_vectors == 0.0 {
+            return loss;
         }
+        loss + l2_rows(z, &batch_rows(batch), self.config.l2_vectors as f32 / batch.users.len() as f32)
     }
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        Ok(self.forward(p, &self.fixed))
+        Ok(self.forward(p, &self.fixed, None))
     }
 
     fn scorer(&self) -> Result<Scorer> {
