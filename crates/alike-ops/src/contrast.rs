@@ -171,8 +171,8 @@ mod tests {
             // A weight that makes the gradients of single rows large enough to be seen.
             let weight = b as f32;
             let grads = (loss * weight).backward();
-            for which in 0..2 {
-                let found = read(leaves[which].grad(&grads).unwrap());
+            for (which, leaf) in leaves.iter().enumerate() {
+                let found = read(leaf.grad(&grads).unwrap());
                 let of = |at: &[Vec<f64>]| reference(&at[0], &at[1], d, f64::from(t));
                 gradient(&[a.clone(), c.clone()], which, &found, &[weight], of, 1e-3);
             }

@@ -387,8 +387,8 @@ mod tests {
             let out = f(leaves[0].clone(), leaves[1].clone());
             let weights = values(plain.len(), 9);
             let grads = (out.clone() * tensor(&weights, out.dims(), true)).sum().backward();
-            for which in 0..1 + usize::from(both) {
-                let found = read(leaves[which].grad(&grads).unwrap());
+            for (which, leaf) in leaves.iter().enumerate().take(1 + usize::from(both)) {
+                let found = read(leaf.grad(&grads).unwrap());
                 let of = |at: &[Vec<f64>]| reference(&at[0], &at[1]);
                 gradient(&[x.clone(), y.clone()], which, &found, &weights, of, 1e-3);
             }
