@@ -4,6 +4,8 @@
 //! `s_t = 1/√deg_t` of a pattern's row, 0 for an empty row, or 1. Backward, with `h = s ⊙ φ'(y) ⊙ g`:
 //! `∂x = h Wᵀ`, `∂W = xᵀ h`, `∂b = Σ_t h_t`. The sign of `y` is that of the argument of `φ`, so only `y` is kept.
 
+use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::backend::autodiff::{
@@ -19,7 +21,8 @@ use gemm::Parallelism;
 use rayon::prelude::*;
 
 use crate::Csr;
-use crate::flex::{dense, slice};
+use crate::dense::{collect_rows, cut, uniform};
+use crate::flex::{matrix, slice};
 
 /// What follows an affine map.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -111,17 +114,38 @@ pub(crate) fn product(
     a: (&[f32], [isize; 2]),
     b: (&[f32], [isize; 2]),
 ) {
+    assert!(c.len() >= m * n, "the result holds its shape");
+    // SAFETY: a slice of `f32` is a place for `f32`, and valid values are written to it only.
+    let c = unsafe { &mut *(std::ptr::from_mut(c) as *mut [MaybeUninit<f32>]) };
+    // SAFETY: `c` was initialised.
+    unsafe { product_to(m, n, k, c, add, a, b) }
+}
+
+/// [`product`] to a place that is not initialised unless `add` is set; the first `m · n` values are afterwards.
+///
+/// # Safety
+/// With `add` the place must be initialised.
+unsafe fn product_to(
+    m: usize,
+    n: usize,
+    k: usize,
+    c: &mut [MaybeUninit<f32>],
+    add: bool,
+    a: (&[f32], [isize; 2]),
+    b: (&[f32], [isize; 2]),
+) {
     assert!(c.len() >= m * n && a.0.len() >= m * k && b.0.len() >= k * n, "operands hold their shapes");
     if m * n == 0 {
         return;
     }
-    // SAFETY: the operands are dense matrices of these sizes (asserted above) and `c` is not aliased.
+    // SAFETY: the operands are dense matrices of these sizes (asserted above) and `c` is not aliased; without `add` it is
+    // written and not read.
     unsafe {
         gemm::gemm(
             m,
             n,
             k,
-            c.as_mut_ptr(),
+            c.as_mut_ptr().cast(),
             1,
             n as isize,
             add,
@@ -152,27 +176,27 @@ impl LinearOps for Flex {
         let (x, w, b) = (x.to_contiguous(), w.to_contiguous(), b.to_contiguous());
         let (xs, ws, bs) = (slice(&x), slice(&w), slice(&b));
         assert!(ws.len() == p * q && bs.len() == q, "weight is [{p}, {q}] and bias [{q}]");
-        dense(n, q, |out| {
-            out.par_chunks_mut(BLOCK * q).enumerate().for_each(|(block, out)| {
-                let first = block * BLOCK;
-                let rows = out.len() / q;
-                for row in out.chunks_exact_mut(q) {
-                    row.copy_from_slice(bs);
+        let block = |rows: Range<usize>, out: &mut [MaybeUninit<f32>]| {
+            for row in out.chunks_exact_mut(q) {
+                row.write_copy_of_slice(bs);
+            }
+            // SAFETY: the loop above wrote every row.
+            let out = unsafe { out.assume_init_mut() };
+            let xs = &xs[rows.start * p..rows.end * p];
+            product(rows.len(), q, p, out, true, (xs, [p as isize, 1]), (ws, [q as isize, 1]));
+            if spec.row_scale.is_none() && spec.activation == Activation::None {
+                return;
+            }
+            for (r, row) in rows.zip(out.chunks_exact_mut(q)) {
+                let s = spec.scale(r);
+                match spec.activation {
+                    Activation::None => row.iter_mut().for_each(|v| *v *= s),
+                    Activation::Leaky(slope) => row.iter_mut().for_each(|v| *v = s * v.max(slope * *v)),
                 }
-                let xs = &xs[first * p..(first + rows) * p];
-                product(rows, q, p, out, true, (xs, [p as isize, 1]), (ws, [q as isize, 1]));
-                if spec.row_scale.is_none() && spec.activation == Activation::None {
-                    return;
-                }
-                for (r, row) in out.chunks_exact_mut(q).enumerate() {
-                    let s = spec.scale(first + r);
-                    match spec.activation {
-                        Activation::None => row.iter_mut().for_each(|v| *v *= s),
-                        Activation::Leaky(slope) => row.iter_mut().for_each(|v| *v = s * v.max(slope * *v)),
-                    }
-                }
-            });
-        })
+            }
+        };
+        // SAFETY: each block is written whole before anything else.
+        matrix(unsafe { collect_rows(q, &uniform(n, BLOCK), block) }, n, q)
     }
 
     fn affine_backward(
@@ -187,18 +211,18 @@ impl LinearOps for Flex {
         let (gs, xs, ws, ys) = (slice(&g), slice(&x), slice(&w), slice(&y));
         let mut dw = vec![0f32; p * q];
         let mut db = vec![0f32; q];
-        let dx = dense(n, p, |dx| {
-            let parts: Vec<(Vec<f32>, Vec<f32>)> = dx
-                .par_chunks_mut((BLOCK * p).max(1))
-                .enumerate()
+        let mut dx = Vec::with_capacity(n * p);
+        let parts: Vec<(Vec<f32>, Vec<f32>)> =
+            cut(&mut dx.spare_capacity_mut()[..n * p], p, &uniform(n, BLOCK))
+                .into_par_iter()
                 .map(|(block, dx)| {
-                    let first = block * BLOCK;
-                    let rows = dx.len() / p;
-                    let span = first * q..(first + rows) * q;
+                    let rows = block.len();
+                    let span = block.start * q..block.end * q;
                     let mut h = gs[span.clone()].to_vec();
                     let mut db = vec![0f32; q];
-                    for (r, (h, y)) in h.chunks_exact_mut(q).zip(ys[span].chunks_exact(q)).enumerate() {
-                        let s = spec.scale(first + r);
+                    for ((r, h), y) in block.clone().zip(h.chunks_exact_mut(q)).zip(ys[span].chunks_exact(q))
+                    {
+                        let s = spec.scale(r);
                         match spec.activation {
                             Activation::None if spec.row_scale.is_none() => {}
                             Activation::None => h.iter_mut().for_each(|h| *h *= s),
@@ -209,20 +233,24 @@ impl LinearOps for Flex {
                         }
                         db.iter_mut().zip(&*h).for_each(|(d, h)| *d += h);
                     }
-                    product(rows, p, q, dx, false, (&h, [q as isize, 1]), (ws, [1, q as isize]));
+                    // SAFETY: nothing is added to what stands there.
+                    unsafe {
+                        product_to(rows, p, q, dx, false, (&h, [q as isize, 1]), (ws, [1, q as isize]))
+                    };
                     let mut dw = vec![0f32; p * q];
-                    let xs = &xs[first * p..(first + rows) * p];
+                    let xs = &xs[block.start * p..block.end * p];
                     product(p, q, rows, &mut dw, false, (xs, [1, p as isize]), (&h, [q as isize, 1]));
                     (dw, db)
                 })
                 .collect();
-            for (part_w, part_b) in &parts {
-                dw.iter_mut().zip(part_w).for_each(|(d, v)| *d += v);
-                db.iter_mut().zip(part_b).for_each(|(d, v)| *d += v);
-            }
-        });
+        // SAFETY: the blocks cover `n` rows, and each was written by its product.
+        unsafe { dx.set_len(n * p) };
+        for (part_w, part_b) in &parts {
+            dw.iter_mut().zip(part_w).for_each(|(d, v)| *d += v);
+            db.iter_mut().zip(part_b).for_each(|(d, v)| *d += v);
+        }
         let db = crate::flex::vector(db);
-        (dx, dense(p, q, |out| out.copy_from_slice(&dw)), db)
+        (matrix(dx, n, p), matrix(dw, p, q), db)
     }
 }
 

@@ -3,13 +3,18 @@
 //! Exponentials are computed sixteen at a time by a polynomial (two units in the last place); block boundaries are fixed,
 //! so that the bits do not depend on the threads.
 
+use std::mem::MaybeUninit;
+
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use crate::Dense;
-use crate::dense::{for_rows, uniform};
+use crate::dense::{collect_rows, for_rows, uniform};
 use crate::extension::{Operator, apply1, apply2};
 use crate::simd::{dispatch, dot, mul_add};
+
+/// A place that is written before it is read.
+type Place = [MaybeUninit<f32>];
 
 /// Values a task handles.
 const BLOCK: usize = 16 * 1024;
@@ -115,17 +120,21 @@ pub(crate) enum Curve {
 }
 
 #[inline(always)]
-fn curve_body<const F: bool>(curve: Curve, x: &[f32], y: &mut [f32]) {
+fn curve_body<const F: bool>(curve: Curve, x: &[f32], y: &mut Place) {
     match curve {
-        Curve::Leaky(slope) => y.iter_mut().zip(x).for_each(|(y, x)| *y = x.max(slope * x)),
+        Curve::Leaky(slope) => {
+            for (y, x) in y.iter_mut().zip(x) {
+                y.write(x.max(slope * x));
+            }
+        }
         Curve::Sigmoid => {
             for (y, x) in y.iter_mut().zip(x) {
-                *y = sigmoid_of::<F>(*x);
+                y.write(sigmoid_of::<F>(*x));
             }
         }
         Curve::Tanh => {
             for (y, x) in y.iter_mut().zip(x) {
-                *y = tanh_of::<F>(*x);
+                y.write(tanh_of::<F>(*x));
             }
         }
     }
@@ -133,13 +142,13 @@ fn curve_body<const F: bool>(curve: Curve, x: &[f32], y: &mut [f32]) {
 
 dispatch! {
     /// `y = φ(x)`.
-    fn curve_of = curve_body(curve: Curve, x: &[f32], y: &mut [f32])
+    fn curve_of = curve_body(curve: Curve, x: &[f32], y: &mut Place)
 }
 
 #[inline(always)]
-fn slope_body<const F: bool>(curve: Curve, y: &[f32], g: &[f32], out: &mut [f32]) {
+fn slope_body<const F: bool>(curve: Curve, y: &[f32], g: &[f32], out: &mut Place) {
     for ((o, y), g) in out.iter_mut().zip(y).zip(g) {
-        *o = g * match curve {
+        let slope = match curve {
             Curve::Leaky(slope) => {
                 if *y > 0.0 {
                     1.0
@@ -150,21 +159,25 @@ fn slope_body<const F: bool>(curve: Curve, y: &[f32], g: &[f32], out: &mut [f32]
             Curve::Sigmoid => y * (1.0 - y),
             Curve::Tanh => mul_add::<F>(-y, *y, 1.0),
         };
+        o.write(g * slope);
     }
 }
 
 dispatch! {
     /// `out = g ⊙ φ'`, of the value `y = φ(x)`.
-    fn slope_of = slope_body(curve: Curve, y: &[f32], g: &[f32], out: &mut [f32])
+    fn slope_of = slope_body(curve: Curve, y: &[f32], g: &[f32], out: &mut Place)
 }
 
-/// New values of the shape of `like`, a block of rows at a time: `f(values of the block, where they start)`.
-fn rows_of(like: &Dense, f: impl Fn(&mut [f32], usize) + Sync) -> Dense {
+/// New values of the shape of `like`, a block of rows at a time: `f(place of the block, where it starts)`.
+///
+/// # Safety
+/// `f` must write every value of the place that it is given.
+unsafe fn rows_of(like: &Dense, f: impl Fn(&mut Place, usize) + Sync) -> Dense {
     let (n, d) = (like.rows(), like.cols());
-    let mut out = vec![0f32; n * d];
     let bounds = uniform(n, BLOCK / d.max(1));
-    for_rows(&mut out, d, &bounds, |rows, part| f(part, rows.start * d));
-    Dense::new(out, [n, d])
+    // SAFETY: as the caller promises.
+    let values = unsafe { collect_rows(d, &bounds, |rows, part| f(part, rows.start * d)) };
+    Dense::new(values, [n, d])
 }
 
 #[derive(Debug)]
@@ -174,18 +187,19 @@ impl Operator<1> for Map {
     type Saved = Dense;
 
     fn forward(&self, [x]: [Dense; 1], _: bool) -> (Dense, Dense) {
-        let y = rows_of(&x, |out, at| curve_of(self.0, &x.data()[at..at + out.len()], out));
+        // SAFETY: the kernel writes one value for each of `x`.
+        let y = unsafe { rows_of(&x, |out, at| curve_of(self.0, &x.data()[at..at + out.len()], out)) };
         (y.clone(), y)
     }
 
     fn backward(&self, y: Dense, grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
         let g = grad.data();
-        [needed.then(|| {
-            rows_of(&y, |out, at| {
-                let span = at..at + out.len();
-                slope_of(self.0, &y.data()[span.clone()], &g[span], out);
-            })
-        })]
+        let slope = |out: &mut Place, at: usize| {
+            let span = at..at + out.len();
+            slope_of(self.0, &y.data()[span.clone()], &g[span], out);
+        };
+        // SAFETY: the kernel writes one value for each of `y`.
+        [needed.then(|| unsafe { rows_of(&y, slope) })]
     }
 }
 
@@ -206,10 +220,18 @@ impl Operator<2> for Multiply {
 }
 
 fn product_of(a: &Dense, b: &Dense) -> Dense {
-    rows_of(a, |out, at| {
+    pairwise(a, b, |a, b| a * b)
+}
+
+fn pairwise(a: &Dense, b: &Dense, f: impl Fn(f32, f32) -> f32 + Sync) -> Dense {
+    let block = |out: &mut Place, at: usize| {
         let (a, b) = (&a.data()[at..at + out.len()], &b.data()[at..at + out.len()]);
-        out.iter_mut().zip(a).zip(b).for_each(|((o, a), b)| *o = a * b);
-    })
+        for ((o, a), b) in out.iter_mut().zip(a).zip(b) {
+            o.write(f(*a, *b));
+        }
+    };
+    // SAFETY: `a` and `b` have a value for each of the place.
+    unsafe { rows_of(a, block) }
 }
 
 #[derive(Debug)]
@@ -220,10 +242,7 @@ impl Operator<2> for Add {
 
     fn forward(&self, [x, y]: [Dense; 2], _: bool) -> (Dense, ()) {
         assert_eq!((x.rows(), x.cols()), (y.rows(), y.cols()), "terms of one shape");
-        let sum = rows_of(&x, |out, at| {
-            let (x, y) = (&x.data()[at..at + out.len()], &y.data()[at..at + out.len()]);
-            out.iter_mut().zip(x).zip(y).for_each(|((o, x), y)| *o = x + y);
-        });
+        let sum = pairwise(&x, &y, |x, y| x + y);
         (sum, ())
     }
 
@@ -241,11 +260,15 @@ impl Operator<2> for AddRow {
     fn forward(&self, [x, b]: [Dense; 2], _: bool) -> (Dense, ()) {
         assert_eq!((b.rows(), b.cols()), (1, x.cols()), "one row as wide as the others");
         let d = x.cols().max(1);
-        let sum = rows_of(&x, |out, at| {
+        let block = |out: &mut Place, at: usize| {
             for (out, x) in out.chunks_exact_mut(d).zip(x.data()[at..].chunks_exact(d)) {
-                out.iter_mut().zip(x).zip(b.data()).for_each(|((o, x), b)| *o = x + b);
+                for ((o, x), b) in out.iter_mut().zip(x).zip(b.data()) {
+                    o.write(x + b);
+                }
             }
-        });
+        };
+        // SAFETY: blocks are whole rows, each as wide as `b`.
+        let sum = unsafe { rows_of(&x, block) };
         (sum, ())
     }
 
@@ -300,12 +323,16 @@ impl Operator<2> for ScaleRows {
 
 fn scaled(x: &Dense, s: &Dense) -> Dense {
     let d = x.cols().max(1);
-    rows_of(x, |out, at| {
+    let block = |out: &mut Place, at: usize| {
         let rows = out.chunks_exact_mut(d).zip(x.data()[at..].chunks_exact(d));
         for ((out, x), s) in rows.zip(&s.data()[at / d..]) {
-            out.iter_mut().zip(x).for_each(|(o, x)| *o = s * x);
+            for (o, x) in out.iter_mut().zip(x) {
+                o.write(s * x);
+            }
         }
-    })
+    };
+    // SAFETY: blocks are whole rows, and each row has a factor.
+    unsafe { rows_of(x, block) }
 }
 
 #[inline(always)]
@@ -342,149 +369,30 @@ impl Operator<1> for UnitRows {
 
     fn backward(&self, (y, scales): Self::Saved, grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
         let d = y.cols().max(1);
-        [needed.then(|| {
-            rows_of(&y, |out, at| {
-                let span = at..at + out.len();
-                unit_backward(&y.data()[span.clone()], &grad.data()[span], &scales[at / d..], d, out);
-            })
-        })]
+        let block = |out: &mut Place, at: usize| {
+            let span = at..at + out.len();
+            unit_backward(&y.data()[span.clone()], &grad.data()[span], &scales[at / d..], d, out);
+        };
+        // SAFETY: blocks are whole rows, which the kernel writes.
+        [needed.then(|| unsafe { rows_of(&y, block) })]
     }
 }
 
 #[inline(always)]
-fn unit_backward_body<const F: bool>(y: &[f32], g: &[f32], scales: &[f32], d: usize, out: &mut [f32]) {
+fn unit_backward_body<const F: bool>(y: &[f32], g: &[f32], scales: &[f32], d: usize, out: &mut Place) {
     for (r, out) in out.chunks_exact_mut(d).enumerate() {
         let (y, g) = (&y[r * d..(r + 1) * d], &g[r * d..(r + 1) * d]);
         let along = dot::<F>(y, g);
         for t in 0..d {
-            out[t] = scales[r] * mul_add::<F>(-along, y[t], g[t]);
+            out[t].write(scales[r] * mul_add::<F>(-along, y[t], g[t]));
         }
     }
 }
 
 dispatch! {
     /// `(g - y (y · g)) · scale` of each row.
-    fn unit_backward = unit_backward_body(y: &[f32], g: &[f32], scales: &[f32], d: usize, out: &mut [f32])
+    fn unit_backward = unit_backward_body(y: &[f32], g: &[f32], scales: &[f32], d: usize, out: &mut Place)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::check::{close, gradient, read, same_bits_for_any_threads, tensor, values};
-
-    type Function = fn(Tensor<2>, Tensor<2>) -> Tensor<2>;
-
-    /// The function and its reference on `x [n, d]`, `y [n, dy]`, with gradients to both where both are used.
-    fn check(f: Function, reference: impl Fn(&[f64], &[f64]) -> Vec<f64>, dy: usize, both: bool) {
-        for (n, d) in [(3, 1), (70, 7), (5, 64)] {
-            let (x, y) = (values(n * d, 1), values(n * if dy == 0 { d } else { dy }, 2));
-            let shape_y = [n, if dy == 0 { d } else { dy }];
-            let plain = read(f(tensor(&x, [n, d], false), tensor(&y, shape_y, false)));
-            let wide = |v: &[f32]| v.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
-            let expected: Vec<f32> = reference(&wide(&x), &wide(&y)).iter().map(|&v| v as f32).collect();
-            close(&plain, &expected, 1e-6);
-            let leaves = [tensor(&x, [n, d], true).require_grad(), tensor(&y, shape_y, true).require_grad()];
-            let out = f(leaves[0].clone(), leaves[1].clone());
-            let weights = values(plain.len(), 9);
-            let grads = (out.clone() * tensor(&weights, out.dims(), true)).sum().backward();
-            for (which, leaf) in leaves.iter().enumerate().take(1 + usize::from(both)) {
-                let found = read(leaf.grad(&grads).unwrap());
-                let of = |at: &[Vec<f64>]| reference(&at[0], &at[1]);
-                gradient(&[x.clone(), y.clone()], which, &found, &weights, of, 1e-3);
-            }
-            same_bits_for_any_threads(|| read(f(tensor(&x, [n, d], false), tensor(&y, shape_y, false))));
-        }
-    }
-
-    #[test]
-    fn activations_and_their_gradients_are_right() {
-        check(
-            |x, _| sigmoid(x * 4.0),
-            |x, _| x.iter().map(|x| 1.0 / (1.0 + (-4.0 * x).exp())).collect(),
-            0,
-            false,
-        );
-        check(|x, _| tanh(x * 2.0), |x, _| x.iter().map(|x| (2.0 * x).tanh()).collect(), 0, false);
-        check(|x, _| leaky(x, 0.1), |x, _| x.iter().map(|x| x.max(0.1 * x)).collect(), 0, false);
-    }
-
-    #[test]
-    fn products_and_their_gradients_are_right() {
-        check(add, |x, y| x.iter().zip(y).map(|(x, y)| x + y).collect(), 0, true);
-        check(multiply, |x, y| x.iter().zip(y).map(|(x, y)| x * y).collect(), 0, true);
-        check(
-            scale_rows,
-            |x, s| {
-                let d = x.len() / s.len();
-                x.iter().enumerate().map(|(i, x)| x * s[i / d]).collect()
-            },
-            1,
-            true,
-        );
-    }
-
-    #[test]
-    fn a_row_is_added_to_every_row() {
-        for (n, d) in [(3, 1), (700, 40)] {
-            let (x, b) = (values(n * d, 1), values(d, 2));
-            let reference =
-                |x: &[f64], b: &[f64]| x.iter().enumerate().map(|(i, x)| x + b[i % d]).collect::<Vec<_>>();
-            let leaves = [tensor(&x, [n, d], true).require_grad(), tensor(&b, [1, d], true).require_grad()];
-            let y = add_row(leaves[0].clone(), leaves[1].clone());
-            let weights = values(n * d, 9);
-            let grads = (y.clone() * tensor(&weights, [n, d], true)).sum().backward();
-            let wide = |v: &[f32]| v.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
-            let wanted: Vec<f32> = reference(&wide(&x), &wide(&b)).iter().map(|&v| v as f32).collect();
-            close(&read(y.inner()), &wanted, 1e-6);
-            assert_eq!(read(leaves[0].grad(&grads).unwrap()), weights);
-            let found = read(leaves[1].grad(&grads).unwrap());
-            gradient(&[x, b], 1, &found, &weights, |at| reference(&at[0], &at[1]), 1e-3);
-        }
-    }
-
-    #[test]
-    fn rows_get_length_one_and_gradients_know_it() {
-        for (n, d) in [(4, 3), (70, 64)] {
-            let x = values(n * d, 5);
-            let reference = |x: &[f64]| -> Vec<f64> {
-                let unit = |row: &[f64]| {
-                    let norm = row.iter().map(|v| v * v).sum::<f64>().sqrt();
-                    row.iter().map(|v| v / norm).collect::<Vec<_>>()
-                };
-                x.chunks(d).flat_map(unit).collect()
-            };
-            let leaf = tensor(&x, [n, d], true).require_grad();
-            let y = unit_rows(leaf.clone());
-            let weights = values(n * d, 9);
-            let grads = (y.clone() * tensor(&weights, [n, d], true)).sum().backward();
-            let wide: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
-            close(&read(y.inner()), &reference(&wide).iter().map(|&v| v as f32).collect::<Vec<_>>(), 1e-6);
-            let found = read(leaf.grad(&grads).unwrap());
-            gradient(&[x], 0, &found, &weights, |at| reference(&at[0]), 1e-3);
-        }
-        // A row of zeros stays so, and nothing flows through it.
-        let leaf = tensor(&[0.0, 0.0, 3.0, 4.0], [2, 2], true).require_grad();
-        let y = unit_rows(leaf.clone());
-        let grads = y.clone().sum().backward();
-        close(&read(y.inner()), &[0.0, 0.0, 0.6, 0.8], 1e-6);
-        assert_eq!(read(leaf.grad(&grads).unwrap())[..2], [0.0, 0.0]);
-    }
-
-    #[test]
-    fn exponentials_are_accurate_over_the_whole_range() {
-        let mut worst = 0f64;
-        for i in -87_000..88_000 {
-            let x = i as f32 / 1000.0;
-            let (wanted, found) = (f64::from(x).exp(), f64::from(exp::<true>(x)));
-            worst = worst.max((found / wanted - 1.0).abs());
-            worst = worst.max((f64::from(exp::<false>(x)) / wanted - 1.0).abs());
-        }
-        assert!(worst < 3e-7, "{worst}");
-        assert_eq!((exp::<true>(-200.0), exp::<true>(f32::NEG_INFINITY)), (0.0, 0.0));
-        assert!(exp::<true>(1e9).is_finite());
-        for x in [-30.0f32, -0.3, -1e-3, 1e-9, 0.299, 0.301, 5.0, 30.0] {
-            let found = f64::from(tanh_of::<true>(x));
-            assert!((found / f64::from(x).tanh() - 1.0).abs() < 3e-7, "{x}: {found}");
-        }
-    }
-}
+mod tests;

@@ -70,7 +70,8 @@ impl Towers {
         let mix = p.matrix(self.mix);
         let [users, modalities] = mix.dims();
         let items = graph.pattern().rows() - users;
-        let mix = Tensor::cat(vec![mix.clone(), mix.ones_like().slice([0..1]).repeat_dim(0, items)], 0);
+        let mix =
+            Tensor::cat(vec![mix.clone(), mix.clone().narrow(0, 0, 1).ones_like().repeat_dim(0, items)], 0);
         debug_assert_eq!(mix.dims(), [users + items, modalities]);
         let rows = |(m, tower): (usize, &Tower)| {
             scale_rows(tower.forward(p, graph, layers), mix.clone().narrow(1, m, 1))
