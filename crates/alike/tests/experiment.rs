@@ -244,3 +244,14 @@ fn files_are_strict() {
     check(&format!("{}{models}", head.replace("board.inter", "none.inter")), "none.inter");
     check(&format!("{head}split = \"labels\"\n{models}"), "setting `split` is labels");
 }
+
+#[test]
+fn the_committed_experiments_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    assert!(files.len() >= 4);
+    for file in files {
+        let experiment = alike::experiment::Experiment::read(&file).unwrap();
+        assert!(!experiment.seeds.is_empty() && !experiment.models.is_empty(), "{}", file.display());
+    }
+}
