@@ -111,23 +111,28 @@ fn work(lab: &mut Lab, pool: &Pool, stop: &AtomicBool, quiet: bool) -> Outcome<b
     let (tell, told) = channel::<Ended>();
     let mut running: HashMap<PathBuf, Running> = HashMap::new();
     let mut whole = Whole::new(quiet);
+    let mut changed = true;
     loop {
-        let (ready, progress) = lab.ready()?;
-        whole.at(&progress);
         let stopping = stop.load(Ordering::Relaxed);
-        let free = if stopping { 0 } else { pool.jobs - running.len() };
-        for job in ready.into_iter().take(free) {
-            let (child, input) = start(&job, pool)?;
-            whole.started(&job);
-            lab.started(&job);
-            listen(child, job.run.clone(), tell.clone());
-            running.insert(job.run.clone(), Running { job, input });
+        if changed {
+            let (ready, progress) = lab.ready()?;
+            whole.at(&progress);
+            let free = if stopping { 0 } else { pool.jobs - running.len() };
+            for job in ready.into_iter().take(free) {
+                let (child, input) = start(&job, pool)?;
+                whole.started(&job);
+                lab.started(&job);
+                listen(child, job.run.clone(), tell.clone());
+                running.insert(job.run.clone(), Running { job, input });
+            }
+            changed = false;
         }
         if running.is_empty() {
             return Ok(stopping);
         }
         match told.recv_timeout(LOOK) {
             Ok((run, result)) => {
+                changed = true;
                 let Running { job, .. } = running.remove(&run).expect("only running runs end");
                 whole.ended(&job, result.as_ref().err().map(String::as_str));
                 match result {

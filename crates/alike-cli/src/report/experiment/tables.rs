@@ -97,7 +97,7 @@ fn test(test: Option<Test>) -> String {
 
 /// Analysis of variance with its assumptions, and the paired tests.
 pub(super) fn significance(page: &mut String, set: &DataOutcome) {
-    let head = ["Metric", "Shapiro-Wilk W", "Levene F", "ANOVA F", "Welch F", "Kruskal-Wallis H", "To read"];
+    let head = ["Metric", "To read", "Shapiro-Wilk W", "Levene F", "ANOVA F", "Welch F", "Kruskal-Wallis H"];
     let rows: Vec<Vec<String>> = set
         .anova
         .iter()
@@ -106,12 +106,12 @@ pub(super) fn significance(page: &mut String, set: &DataOutcome) {
             let differ = if verdict.p < 0.05 { "they differ" } else { "no difference shown" };
             vec![
                 title(metric),
+                format!("{name}: {differ}"),
                 test(a.normality),
                 test(a.equal_variances),
                 format!("({}, {}) {}", a.df.0, a.df.1, test(Some(a.classic))),
                 test(a.welch),
                 test(a.kruskal),
-                format!("{name}: {differ}"),
             ]
         })
         .collect();
