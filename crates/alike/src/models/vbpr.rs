@@ -10,13 +10,15 @@
 
 use std::sync::Arc;
 
-use alike_ops::{Triples, bpr_dot_l2};
+use alike_ops::{Triples, add, bpr_dot_l2, spmm_fixed};
 use burn::tensor::Tensor;
 
 use super::{Define, GradientModel, ModelInfo, feature_values, held, info, nodes};
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::layers::{FeatureInput, FeatureMap, Init, ParamId, Params, Tracked, featured};
+use crate::layers::{
+    FeatureInput, FeatureMap, Init, Local, ParamId, Params, Tracked, featured, gather, selection,
+};
 
 pub(super) const INFO: ModelInfo = info::<Vbpr>(
     "vbpr",
@@ -75,12 +77,18 @@ impl Define for Vbpr {
 }
 
 impl Vbpr {
-    /// `Z [N, 2d]`.
-    fn forward(&self, p: &Tracked) -> Tensor<2> {
+    /// `Z [N, 2d]`, or a batch's rows of it.
+    fn forward(&self, p: &Tracked, local: Option<&Local>) -> Tensor<2> {
         let Parts { user, item, inputs } = &self.parts;
-        let seen =
-            inputs.iter().map(|input| input.forward(p)).reduce(|a, b| a + b).expect("a modality at least");
-        Tensor::cat(vec![p.matrix(*user), Tensor::cat(vec![p.matrix(*item), seen], 1)], 0)
+        let seen = inputs.iter().map(|input| input.forward(p)).reduce(add).expect("a modality at least");
+        let (user, item) = (p.matrix(*user), p.matrix(*item));
+        let Some(local) = local else {
+            return Tensor::cat(vec![user, Tensor::cat(vec![item, seen], 1)], 0);
+        };
+        let (users, items) = local.split(self.users);
+        let items = selection(&items, item.dims()[0]);
+        let items = Tensor::cat(vec![spmm_fixed(&items, item), spmm_fixed(&items, seen)], 1);
+        Tensor::cat(vec![gather(user, users), items], 0)
     }
 }
 
@@ -88,11 +96,12 @@ impl GradientModel for Vbpr {
     held!();
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        let z = self.forward(p);
-        bpr_dot_l2(z.clone(), z, batch, self.config.l2 as f32)
+        let local = Local::of(batch, self.users + p.matrix(self.parts.item).dims()[0]);
+        let z = self.forward(p, Some(&local));
+        bpr_dot_l2(z.clone(), z, &local.batch, self.config.l2 as f32)
     }
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        Ok(self.forward(p))
+        Ok(self.forward(p, None))
     }
 }
