@@ -1,7 +1,9 @@
 //! `alike experiment`: what it leaves behind, and that nothing stops it for good.
 
 use std::fs;
+#[cfg(target_os = "linux")]
 use std::process::{Child, Command, Stdio};
+#[cfg(target_os = "linux")]
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, Float64Array, StringArray};
@@ -66,12 +68,16 @@ fn csv(world: &World) -> Vec<Vec<String>> {
 }
 
 /// The processes that train for the experiment in `world`.
+#[cfg(target_os = "linux")]
 fn trainers(world: &World) -> usize {
-    let out = Command::new("ps").args(["-eo", "args"]).output().unwrap();
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    text.lines().filter(|l| l.contains(" train ") && l.contains(&world.at("out"))).count()
+    let out = world.at("out");
+    let arguments = |pid: fs::DirEntry| fs::read(pid.path().join("cmdline")).unwrap_or_default();
+    let lines = fs::read_dir("/proc").unwrap().flatten().map(arguments);
+    let lines = lines.map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "));
+    lines.filter(|l| l.contains(" train ") && l.contains(&out)).count()
 }
 
+#[cfg(target_os = "linux")]
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let since = Instant::now();
     while !done() {
@@ -132,6 +138,7 @@ fn an_experiment_writes_a_table_and_a_report_and_repeats_nothing() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn an_experiment_that_was_stopped_or_killed_goes_on() {
     let whole = world(FILE);
     alike().args(args(&whole)).assert().success();
