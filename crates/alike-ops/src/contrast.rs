@@ -11,8 +11,8 @@ use rayon::prelude::*;
 use crate::Dense;
 use crate::extension::{Operator, apply2};
 use crate::linear::product;
-use crate::pointwise::exp;
-use crate::simd::{dispatch, dot, sum16};
+use crate::pointwise::{dots, exp};
+use crate::simd::{dispatch, sum16};
 
 /// Rows a task handles.
 const BLOCK: usize = 128;
@@ -60,15 +60,6 @@ dispatch! {
     fn exponentials = exponentials_body(row: &mut [f32], inverse: f32) -> f32
 }
 
-#[inline(always)]
-fn own_body<const F: bool>(a: &[f32], c: &[f32]) -> f32 {
-    dot::<F>(a, c)
-}
-
-dispatch! {
-    fn own = own_body(a: &[f32], c: &[f32]) -> f32
-}
-
 impl Operator<2> for InfoNce {
     type Saved = Kept;
 
@@ -85,8 +76,9 @@ impl Operator<2> for InfoNce {
                 let (first, n) = (block * BLOCK, out.len() / b);
                 product(n, b, d, out, false, (&av[first * d..], [d as isize, 1]), (cv, [1, d as isize]));
                 let (mut loss, mut sums) = (0.0, Vec::with_capacity(n));
-                for (r, row) in (first..).zip(out.chunks_exact_mut(b)) {
-                    let same = own(&av[r * d..(r + 1) * d], &cv[r * d..(r + 1) * d]);
+                let mut own = vec![0f32; n];
+                dots(&av[first * d..], &cv[first * d..], d, &mut own);
+                for (same, row) in own.into_iter().zip(out.chunks_exact_mut(b)) {
                     let sum = exponentials(row, inverse);
                     loss += f64::from(sum).ln() - f64::from((same - 1.0) * inverse);
                     sums.push(sum);

@@ -344,7 +344,7 @@ fn dots_body<const F: bool>(a: &[f32], b: &[f32], d: usize, out: &mut [f32]) {
 
 dispatch! {
     /// `out_r = a_r · b_r`.
-    fn dots = dots_body(a: &[f32], b: &[f32], d: usize, out: &mut [f32])
+    pub(crate) fn dots = dots_body(a: &[f32], b: &[f32], d: usize, out: &mut [f32])
 }
 
 #[derive(Debug)]

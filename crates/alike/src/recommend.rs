@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::checkpoint::{RunDir, State};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::eval::{Group, Metrics, Protocol, Ranked, Split, beyond, groups, rank};
+use crate::eval::{Group, Metrics, Protocol, Ranked, Split, all_metrics, groups, rank};
 use crate::ids::ItemId;
 use crate::scorer::Scorer;
 use crate::train::{EpochRecord, Summary};
@@ -113,9 +113,8 @@ impl Run {
     /// All metrics on one split under one protocol, and those of groups of users and items.
     pub fn evaluate(&self, split: Split, protocol: Protocol) -> Result<(Metrics, Vec<Group>)> {
         let ranked = self.rank(split, protocol)?;
-        let mut metrics = ranked.per_user().mean();
-        metrics.0.extend(beyond(&ranked).0);
-        Ok((metrics, groups(&ranked)))
+        let each = ranked.per_user();
+        Ok((all_metrics(&ranked, &each), groups(&ranked, &each)))
     }
 
     /// The learning curve.

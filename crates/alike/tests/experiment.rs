@@ -47,10 +47,7 @@ impl World {
 /// Trains a job as the command line does, in this process.
 fn train(job: &Job) -> Result<(), String> {
     let data = alike::data::Dataset::open(&job.data_dir).unwrap();
-    let mut settings = job.settings.clone();
-    if job.epochs > 0 {
-        settings.insert("epochs".into(), toml::Value::Integer(job.epochs as i64));
-    }
+    let settings = job.settings.clone();
     let resume = job.run.join("run.json").is_file();
     let request = Request {
         model: &job.model,
@@ -178,7 +175,8 @@ fn halving_trains_the_better_ones_on_and_repeats_nothing() {
     // What was trained in three parts is what is trained at once.
     let at_once = World::new(&text);
     let mut job = done.iter().find(|j| j.run == mf.runs[0].dir).unwrap().clone();
-    (job.epochs, job.run) = (4, at_once.dir.path().join("run"));
+    job.settings.insert("epochs".into(), toml::Value::Integer(4));
+    job.run = at_once.dir.path().join("run");
     train(&job).unwrap();
     let read = |run: &Path| {
         let text = std::fs::read_to_string(run.join("metrics.json")).unwrap();
@@ -231,6 +229,8 @@ fn files_are_strict() {
     check(&format!("{head}{models}grid = {{ lr = 3 }}"), "`lr` is 3; allowed: a list of values");
     check(&format!("{head}{models}grid = {{ lr = [0.1, 99.0] }}"), "setting `lr` is 99");
     check(&format!("{head}{models}base = \"B\""), "unknown base `B`");
+    let ablation = "[[models]]\nname = \"B\"\nmodel = \"bpr\"\nbase = \"A\"\nsettings = { dim = 0 }";
+    check(&format!("{head}{models}{ablation}"), "B on Board: setting `dim` is 0");
     check(&format!("{head}{models}data = [\"Bord\"]"), "unknown data set `Bord`; allowed: Board");
     check(&format!("{head}{models}[grid]\nlayers = [1]"), "no model here has a setting `layers`");
     check(

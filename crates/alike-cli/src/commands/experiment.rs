@@ -161,11 +161,7 @@ fn start(job: &Job, pool: &Pool) -> Outcome<(Child, Option<ChildStdin>)> {
     if job.run.join("run.json").is_file() {
         command.arg("--resume");
     }
-    let mut settings = job.settings.clone();
-    if job.epochs > 0 {
-        settings.insert("epochs".into(), toml::Value::Integer(job.epochs as i64));
-    }
-    for (name, value) in &settings {
+    for (name, value) in &job.settings {
         command.args(["--set", &format!("{name}={value}")]);
     }
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());

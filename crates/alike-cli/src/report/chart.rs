@@ -34,7 +34,8 @@ pub(super) struct Labels<'a> {
     pub(super) x: &'a str,
 }
 
-const WIDTH: f64 = 480.0;
+/// Width of every chart.
+pub(super) const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = 78.0;
@@ -42,6 +43,17 @@ const TOP: f64 = 30.0;
 const BOTTOM: f64 = 40.0;
 /// Smallest distance between the baselines of two labels.
 const LABEL: f64 = 15.0;
+
+/// Opens an SVG with a title and a description for readers.
+pub(super) fn open(page: &mut String, height: f64, id: &str, title: &str, description: &str) {
+    let _ = writeln!(
+        page,
+        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
+         <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>",
+        Text(title),
+        Text(description)
+    );
+}
 
 /// Appends the chart to `page`.
 pub(super) fn draw(page: &mut String, labels: &Labels, series: &[Series]) {
@@ -58,14 +70,7 @@ pub(super) fn draw(page: &mut String, labels: &Labels, series: &[Series]) {
     let x = |v: f64| LEFT + (WIDTH - LEFT - RIGHT) * v / last;
     let y = |v: f64| HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (v - bottom) / (top - bottom);
 
-    let _ = writeln!(
-        page,
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"{0}-t {0}-d\">\
-         <title id=\"{0}-t\">{1}</title><desc id=\"{0}-d\">{2}</desc>",
-        labels.id,
-        Text(labels.title),
-        Text(labels.description)
-    );
+    open(page, HEIGHT, labels.id, labels.title, labels.description);
     let (right, floor) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
     for &t in &y_ticks {
         let at = y(t);

@@ -143,6 +143,18 @@ fn start(title: &str) -> String {
     page
 }
 
+/// A panel with a heading, a note under it, and what `fill` writes.
+fn figure(page: &mut String, caption: &str, note: &str, fill: impl FnOnce(&mut String)) {
+    let _ = writeln!(
+        page,
+        "<figure class=\"panel\"><figcaption><h3>{}</h3><span>{}</span></figcaption>",
+        Text(caption),
+        Text(note)
+    );
+    fill(page);
+    page.push_str("</figure>\n");
+}
+
 /// A text that writes itself with HTML's special characters escaped, for content and quoted attributes.
 struct Text<'a>(&'a str);
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::chart::{Labels, Series, draw};
-use super::{Model, Report, Scores, Text};
+use super::{Model, Report, Scores, Text, figure};
 use crate::output::{duration, grouped};
 
 /// Headline, sentence, and one bar a model.
@@ -109,7 +109,7 @@ pub(super) fn curves(page: &mut String, report: &Report) {
         y: "Recall@20",
         x: "epoch",
     };
-    figure(page, "Validation Recall@20", "Higher is better.", &labels, &recall);
+    lines(page, "Validation Recall@20", "Higher is better.", &labels, &recall);
     let labels = Labels {
         id: "loss",
         title: "Training loss by epoch",
@@ -117,7 +117,7 @@ pub(super) fn curves(page: &mut String, report: &Report) {
         y: "loss",
         x: "epoch",
     };
-    figure(
+    lines(
         page,
         "Training loss",
         "Mean over the epoch; each model has its own, compare shapes, not heights.",
@@ -127,26 +127,22 @@ pub(super) fn curves(page: &mut String, report: &Report) {
     page.push_str("</div>\n</section>\n");
 }
 
-fn figure(page: &mut String, caption: &str, note: &str, labels: &Labels, series: &[Series]) {
-    let _ = writeln!(
-        page,
-        "<figure class=\"panel\"><figcaption><h3>{}</h3><span>{}</span></figcaption>",
-        Text(caption),
-        Text(note)
-    );
-    draw(page, labels, series);
-    page.push_str("<ul class=\"legend\">");
-    for s in series {
-        let _ = write!(
-            page,
-            "<li><svg viewBox=\"0 0 34 10\" aria-hidden=\"true\"><line class=\"curve s{} d{}\" x1=\"1\" x2=\"33\" y1=\"5\" y2=\"5\"/></svg>{}{}</li>",
-            s.style % 6,
-            s.dash,
-            Text(s.name),
-            if s.level.is_some() { " (not trained by epochs)" } else { "" }
-        );
-    }
-    page.push_str("</ul></figure>\n");
+fn lines(page: &mut String, caption: &str, note: &str, labels: &Labels, series: &[Series]) {
+    figure(page, caption, note, |page| {
+        draw(page, labels, series);
+        page.push_str("<ul class=\"legend\">");
+        for s in series {
+            let _ = write!(
+                page,
+                "<li><svg viewBox=\"0 0 34 10\" aria-hidden=\"true\"><line class=\"curve s{} d{}\" x1=\"1\" x2=\"33\" y1=\"5\" y2=\"5\"/></svg>{}{}</li>",
+                s.style % 6,
+                s.dash,
+                Text(s.name),
+                if s.level.is_some() { " (not trained by epochs)" } else { "" }
+            );
+        }
+        page.push_str("</ul>");
+    });
 }
 
 fn recall_line<'a>(report: &Report, at: usize, model: &'a Model) -> Option<Series<'a>> {

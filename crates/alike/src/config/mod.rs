@@ -256,6 +256,11 @@ pub fn show(value: &Value) -> String {
     }
 }
 
+/// Settings as people write them: `l2=0.01 lr=0.001`.
+pub fn show_all(table: &toml::Table) -> String {
+    table.iter().map(|(name, value)| format!("{name}={}", show(value))).collect::<Vec<_>>().join(" ")
+}
+
 /// Applies `table` to `parts` in turn; a name that none of them knows is an error.
 pub fn apply(table: &toml::Table, parts: &mut [&mut dyn DynSettings]) -> Result<()> {
     'settings: for (name, value) in table {

@@ -16,7 +16,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{CUTS, Metrics, Ranked};
+use super::{CUTS, Metrics, PerUser, Ranked};
 use crate::data::Features;
 
 /// Users a task of the pool takes at a time.
@@ -163,13 +163,13 @@ pub struct Group {
 }
 
 /// Accuracy for cold and for warm users, and on cold and on warm held-out items; for the latter a user's other held-out
-/// items do not count, and users without any are left out. Groups without users are left out.
-pub fn groups(ranked: &Ranked<'_>) -> Vec<Group> {
+/// items do not count, and users without any are left out. Groups without users are left out. `all` is the accuracy of every
+/// user.
+pub fn groups(ranked: &Ranked<'_>, all: &PerUser) -> Vec<Group> {
     let (train, items) = (&ranked.data.train, degrees_of_items(ranked));
     let degree = |u: u32| train.degree(u as usize) as u32;
     let of_users = quarter(ranked.users.iter().map(|u| degree(*u)).collect());
     let of_items = quarter(items.clone());
-    let all = ranked.per_user();
     let users = |name: &str, wanted: &dyn Fn(u32) -> bool| {
         let width = all.names.len();
         let kept = |at: &usize| wanted(all.users[*at]);
@@ -177,7 +177,7 @@ pub fn groups(ranked: &Ranked<'_>) -> Vec<Group> {
         let values =
             rows.iter().flat_map(|r| all.values[r * width..(r + 1) * width].iter().copied()).collect();
         let users = rows.iter().map(|r| all.users[*r]).collect();
-        (name.to_string(), of_users, super::PerUser { users, names: all.names.clone(), values })
+        (name.to_string(), of_users, PerUser { users, names: all.names.clone(), values })
     };
     let cold = |i: u32| items[i as usize] <= of_items;
     let all_groups = [

@@ -210,6 +210,13 @@ impl Ranked<'_> {
     }
 }
 
+/// Everything that is measured of the lists: accuracy, of which `each` has every user's, and what they are like beyond it.
+pub fn all_metrics(ranked: &Ranked<'_>, each: &PerUser) -> Metrics {
+    let mut metrics = each.mean();
+    metrics.0.extend(beyond(ranked).0);
+    metrics
+}
+
 /// Mean metrics of `scorer` on one split under one protocol.
 pub fn evaluate(scorer: &Scorer, data: &Dataset, split: Split, protocol: Protocol) -> Result<Metrics> {
     Ok(rank(scorer, data, split, protocol)?.per_user().mean())

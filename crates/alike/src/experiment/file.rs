@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use crate::config::{SettingInfo, show};
+use crate::config::SettingInfo;
 use crate::data::{ColumnNames, PrepareOptions, SplitKind, read};
 use crate::error::{Error, Result};
 use crate::models::{ModelInfo, find};
@@ -328,11 +328,6 @@ impl Source {
 /// Names of a model's settings.
 pub(super) fn names_of(info: &ModelInfo) -> Vec<&'static str> {
     (info.settings)().iter().map(|s: &SettingInfo| s.name).collect()
-}
-
-/// Settings as people write them: `lr=0.001 l2=0.01`.
-pub(super) fn written(table: &toml::Table) -> String {
-    table.iter().map(|(name, value)| format!("{name}={}", show(value))).collect::<Vec<_>>().join(" ")
 }
 
 fn distinct(what: &str, names: &[&str]) -> Result<(), String> {

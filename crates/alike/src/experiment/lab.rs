@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::file::{Entry, Experiment, Source, names_of, written};
+use super::file::{Entry, Experiment, Source, names_of};
 use super::score::scores;
 use super::search::{combinations, rounds};
 use crate::checkpoint::{RunDir, State};
+use crate::config::show_all;
 use crate::data::{Dataset, prepare, read};
 use crate::error::{Error, Result};
 use crate::train::{CRITERION, Summary};
@@ -37,7 +38,7 @@ pub struct Job {
     pub entry: String,
     /// Name of the model.
     pub model: String,
-    /// Settings that differ from the model's defaults.
+    /// Settings that differ from the model's defaults, `epochs` of this part among them.
     pub settings: Table,
     /// Seed.
     pub seed: u64,
@@ -87,6 +88,7 @@ pub(super) struct Wanted {
     pub(super) settings: Table,
     pub(super) seed: u64,
     pub(super) epochs: usize,
+    pub(super) memory_bytes: u64,
     pub(super) run: PathBuf,
     pub(super) phase: Phase,
     pub(super) what: String,
@@ -146,11 +148,11 @@ impl Lab {
     /// Plans every trial: a setting out of range is an error before the first run, not after hours.
     fn check(&mut self) -> Result<()> {
         for (d, entry) in self.pairs() {
-            let searched = self.search(d, &entry)?;
-            let tables = searched.trials.iter().map(|(_, wanted)| &wanted.settings);
-            for settings in tables {
-                (entry.info()?.plan)(&self.sets[d], settings)
-                    .map_err(|e| Error::Data(format!("{} on {}: {e}", entry.name, self.sets[d].name)))?;
+            self.search(d, &entry)?;
+            if entry.base.is_some() {
+                // What comes from the base is checked there.
+                let own = self.experiment.fixed(&entry)?;
+                self.wanted(d, &entry, own, 0, Phase::Final, String::new())?;
             }
         }
         for study in &self.experiment.studies {
@@ -175,7 +177,7 @@ impl Lab {
         let mut most = 0;
         for (d, entry) in self.pairs() {
             for (_, wanted) in self.search(d, &entry)?.trials {
-                most = most.max((entry.info()?.plan)(&self.sets[d], &wanted.settings)?.memory_bytes);
+                most = most.max(wanted.memory_bytes);
             }
         }
         Ok(most)
@@ -224,8 +226,11 @@ impl Lab {
         Ok(seeds + studies.map(|s| s.values.len() * seeds).sum::<usize>())
     }
 
-    fn job(&self, d: usize, entry: &Entry, w: Wanted) -> Job {
+    fn job(&self, d: usize, entry: &Entry, mut w: Wanted) -> Job {
         let data = &self.sets[d];
+        if w.epochs > 0 {
+            w.settings.insert("epochs".into(), Value::Integer(w.epochs as i64));
+        }
         Job {
             data: data.name.clone(),
             data_dir: data.dir.clone(),
@@ -295,7 +300,7 @@ impl Lab {
         for trial in all {
             let mut settings = fixed.clone();
             settings.extend(trial.clone());
-            let what = written(&trial);
+            let what = show_all(&trial);
             trials.push((trial, self.wanted(d, entry, settings, seed, Phase::Search, what)?));
         }
         if trials.len() == 1 {
@@ -372,7 +377,7 @@ impl Lab {
         let key = blake3::hash(key.as_bytes()).to_hex();
         let name = format!("{}-s{seed}-{}", slug(&entry.model), &key[..12]);
         let run = self.out.join("runs").join(slug(&data.name)).join(name);
-        Ok(Wanted { settings, seed, epochs, run, phase, what })
+        Ok(Wanted { settings, seed, epochs, memory_bytes: plan.memory_bytes, run, phase, what })
     }
 
     /// Seeds of an entry's final runs: one where nothing depends on it.
@@ -403,7 +408,7 @@ impl Lab {
             for value in study.values.iter().filter(|_| self.studied(d, entry, study)) {
                 let mut settings = chosen.clone();
                 settings.insert(study.setting.clone(), value.clone());
-                let what = written(&Table::from_iter([(study.setting.clone(), value.clone())]));
+                let what = show_all(&Table::from_iter([(study.setting.clone(), value.clone())]));
                 let one = |seed| self.wanted(d, entry, settings.clone(), seed, Phase::Study, what.clone());
                 points.push(self.seeds(d, entry, &settings)?.into_iter().map(one).collect::<Result<_>>()?);
             }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{RunDir, State};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::eval::{Group, Metrics, Protocol, Split, beyond, groups, rank};
+use crate::eval::{Group, Metrics, Protocol, Split, all_metrics, evaluate, groups, rank};
 
 /// Metrics whose values are kept user by user, for paired tests.
 pub(super) const PAIRED: [&str; 2] = ["recall@20", "ndcg@20"];
@@ -64,13 +64,11 @@ pub(super) fn scores(dir: &Path, data: &Dataset) -> Result<Scores> {
     let scorer = run.read_scorer(&best)?;
     let ranked = rank(&scorer, data, Split::Test, Protocol::Public)?;
     let each = ranked.per_user();
-    let mut public = each.mean();
-    public.0.extend(beyond(&ranked).0);
     let scores = Scores {
         best: best.hash,
-        public,
-        clean: crate::eval::evaluate(&scorer, data, Split::Test, Protocol::Clean)?,
-        groups: groups(&ranked),
+        public: all_metrics(&ranked, &each),
+        clean: evaluate(&scorer, data, Split::Test, Protocol::Clean)?,
+        groups: groups(&ranked, &each),
         users: PAIRED.iter().filter_map(|m| Some(((*m).to_string(), each.column(m)?))).collect(),
     };
     run.write_json("test.json", &scores)?;

@@ -7,35 +7,12 @@ use alike::experiment::stats::{mean, sd};
 use alike::experiment::{DataOutcome, EntryOutcome, RunOutcome, StudyOutcome};
 
 use super::tables::title;
-use crate::report::Text;
-use crate::report::chart::{Labels, Series, draw, number, ticks};
+use crate::report::chart::{Labels, Series, WIDTH, draw, number, open, ticks};
+use crate::report::{Text, figure};
 
 /// The metrics that are drawn.
 const SHOWN: [&str; 2] = ["recall@20", "ndcg@20"];
-const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 280.0;
-
-fn figure(page: &mut String, caption: &str, note: &str, fill: impl FnOnce(&mut String)) {
-    let _ = writeln!(
-        page,
-        "<figure class=\"panel\"><figcaption><h3>{}</h3><span>{}</span></figcaption>",
-        Text(caption),
-        Text(note)
-    );
-    fill(page);
-    page.push_str("</figure>\n");
-}
-
-/// Opens an SVG with a title and a description for readers.
-fn open(page: &mut String, height: f64, id: &str, title: &str, description: &str) {
-    let _ = writeln!(
-        page,
-        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
-         <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>",
-        Text(title),
-        Text(description)
-    );
-}
 
 /// An id that is unique on the page.
 fn id(parts: &[&str]) -> String {

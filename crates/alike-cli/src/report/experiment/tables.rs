@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use alike::config::show;
+use alike::config::show_all;
 use alike::experiment::stats::{Test, mean};
 use alike::experiment::{Comparison, DataOutcome, EntryOutcome, Experiment, RunOutcome};
 
@@ -234,7 +234,7 @@ fn seconds(value: f64) -> String {
 pub(super) fn settings(page: &mut String, set: &DataOutcome) {
     let _ = writeln!(page, "<div class=\"panel\" style=\"margin-top:20px\"><h3>{}</h3>", Text(&set.name));
     for entry in &set.entries {
-        let chosen = entry.chosen.as_ref().map(written).unwrap_or_default();
+        let chosen = entry.chosen.as_ref().map(show_all).unwrap_or_default();
         let how = match (&entry.base, entry.trials.len()) {
             (Some(base), _) => format!("settings of {base}"),
             (None, 0) => "nothing searched".into(),
@@ -254,13 +254,9 @@ pub(super) fn settings(page: &mut String, set: &DataOutcome) {
         for trial in trials {
             let valid =
                 trial.valid.map_or_else(|| NONE.into(), |v| format!("{v:.4}, {} epochs", trial.epochs));
-            let _ = write!(page, "<div><dt>{}</dt><dd>{valid}</dd></div>", Text(&written(&trial.settings)));
+            let _ = write!(page, "<div><dt>{}</dt><dd>{valid}</dd></div>", Text(&show_all(&trial.settings)));
         }
         page.push_str("</dl></details>\n");
     }
     page.push_str("</div>\n");
-}
-
-fn written(table: &toml::Table) -> String {
-    table.iter().map(|(name, value)| format!("{name}={}", show(value))).collect::<Vec<_>>().join(" ")
 }
