@@ -36,7 +36,7 @@ pub(super) fn bars(page: &mut String, set: &DataOutcome) {
         if with.is_empty() {
             continue;
         }
-        let (left, right, row) = (118.0, 108.0, 26.0);
+        let (left, right, row) = (118.0, 138.0, 26.0);
         let most = with.iter().map(|(_, _, (m, s))| m + s.max(0.0)).fold(f64::MIN_POSITIVE, f64::max);
         let x = |v: f64| left + (WIDTH - left - right) * v.max(0.0) / most;
         let told: Vec<String> =
