@@ -1,6 +1,6 @@
 //! What the PyTorch peers of `benches/peers` do, done by this library: one JSON line each, medians in seconds.
 //!
-//! `cargo bench -p alike --bench steps -- FILE.inter [--only nsmar|lightgcn|pair|dot]`. Features are random, 4096 and
+//! `cargo bench -p alike --bench steps -- FILE.inter [--only nsmar|lightgcn|slim|pair|dot]`. Features are random, 4096 and
 //! 384 wide; widths, batch, layers and neighbours are those of the peers. Without a file the bundled data are used.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -45,6 +45,15 @@ fn main() {
     if wanted("lightgcn epoch") {
         let data = prepared(&file, dir.path(), "plain", &[]);
         epochs("lightgcn", &data, 5);
+    }
+    if wanted("slim solve") {
+        let data = prepared(&file, dir.path(), "plain", &[]);
+        let solved = (0..5).map(|_| {
+            let started = Instant::now();
+            models::build("slim", &data, &toml::Table::new(), 1, &Device::flex()).unwrap();
+            started.elapsed().as_secs_f64()
+        });
+        report("slim solve", median(solved.collect()));
     }
     if wanted("pair ranking") || wanted("dot ranking") {
         let data = prepared(&file, dir.path(), "plain", &[]);

@@ -10,6 +10,7 @@
 //! scikit-learn's ElasticNet divides the squares by the number of users `U`: `l1 = U·alpha·l1_ratio`,
 //! `l2 = U·alpha·(1 - l1_ratio)`. Columns are solved in parallel, each to `tolerance`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use alike_ops::Csr;
@@ -118,61 +119,80 @@ impl Gram {
 /// For every item the items that speak for it, with positive weights, by item.
 fn solve(gram: &Gram, config: &Config) -> Vec<Vec<(u32, f32)>> {
     let items = gram.diagonal.len();
-    let scratch = || (vec![0f64; items], vec![0f64; items]);
     (0..items)
         .into_par_iter()
-        .map_init(scratch, |(residual, weight), i| column(gram, config, i, residual, weight))
+        .map_init(|| Column::new(items), |column, i| column.solve(gram, config, i))
         .collect()
 }
 
-/// The column of item `i`. `residual` and `weight` are scratch, 0 on entry and on return where they matter.
-fn column(
-    gram: &Gram,
-    config: &Config,
-    i: usize,
-    residual: &mut [f64],
-    weight: &mut [f64],
-) -> Vec<(u32, f32)> {
-    let near = |&(j, g): &(usize, f32)| j != i && f64::from(g) > config.l1;
-    let mut candidates: Vec<(usize, f32)> = gram.row(i).filter(near).collect();
-    if config.neighbors > 0 && candidates.len() > config.neighbors {
-        let cosine = |&(j, g): &(usize, f32)| g / gram.diagonal[j].sqrt();
-        candidates.sort_unstable_by(|a, b| cosine(b).total_cmp(&cosine(a)).then(a.0.cmp(&b.0)));
-        candidates.truncate(config.neighbors);
-        candidates.sort_unstable_by_key(|&(j, _)| j);
+/// One column at a time: only its candidates are looked at, by their place among them.
+struct Column {
+    /// Place of an item among the candidates, from 1 on; 0: none. All 0 between columns.
+    place: Vec<u32>,
+    /// Rows of the Gram matrix cut down to the candidates, as (place from 0 on, count), one after the other.
+    kept: Vec<(u32, f32)>,
+}
+
+impl Column {
+    fn new(items: usize) -> Self {
+        Self { place: vec![0; items], kept: Vec::new() }
     }
-    residual.fill(0.0);
-    gram.row(i).for_each(|(j, g)| residual[j] = f64::from(g));
-    // After a pass over all, only those at work; then all again, until a pass over all moves nothing.
-    let mut active: Vec<usize> = candidates.iter().map(|c| c.0).collect();
-    let mut whole = true;
-    for _ in 0..config.passes {
-        let (mut moved, mut largest) = (0f64, 0f64);
-        for &j in &active {
-            let own = f64::from(gram.diagonal[j]);
-            let next = ((residual[j] + own * weight[j] - config.l1) / (own + config.l2)).max(0.0);
-            let delta = next - weight[j];
-            if delta != 0.0 {
-                gram.row(j).for_each(|(m, g)| residual[m] -= f64::from(g) * delta);
-                weight[j] = next;
+
+    fn solve(&mut self, gram: &Gram, config: &Config, i: usize) -> Vec<(u32, f32)> {
+        let near = |&(j, g): &(usize, f32)| j != i && f64::from(g) > config.l1;
+        let mut candidates: Vec<(usize, f32)> = gram.row(i).filter(near).collect();
+        if config.neighbors > 0 && candidates.len() > config.neighbors {
+            let cosine = |&(j, g): &(usize, f32)| g / gram.diagonal[j].sqrt();
+            candidates.sort_unstable_by(|a, b| cosine(b).total_cmp(&cosine(a)).then(a.0.cmp(&b.0)));
+            candidates.truncate(config.neighbors);
+            candidates.sort_unstable_by_key(|&(j, _)| j);
+        }
+        (1..).zip(&candidates).for_each(|(at, &(j, _))| self.place[j] = at);
+        self.kept.clear();
+        let mut spans = vec![0..0; candidates.len()];
+        let mut residual: Vec<f64> = candidates.iter().map(|c| f64::from(c.1)).collect();
+        let mut weight = vec![0f64; candidates.len()];
+        // After a pass over all, only those at work; then all again, until a pass over all moves nothing.
+        let mut active: Vec<usize> = (0..candidates.len()).collect();
+        let mut whole = true;
+        for _ in 0..config.passes {
+            let (mut moved, mut largest) = (0f64, 0f64);
+            for &c in &active {
+                let own = f64::from(gram.diagonal[candidates[c].0]);
+                let next = ((residual[c] + own * weight[c] - config.l1) / (own + config.l2)).max(0.0);
+                let delta = next - weight[c];
+                if delta != 0.0 {
+                    if spans[c].is_empty() {
+                        spans[c] = self.keep(gram, candidates[c].0);
+                    }
+                    for &(m, g) in &self.kept[spans[c].clone()] {
+                        residual[m as usize] -= f64::from(g) * delta;
+                    }
+                    weight[c] = next;
+                }
+                moved = moved.max(delta.abs());
+                largest = largest.max(next);
             }
-            moved = moved.max(delta.abs());
-            largest = largest.max(next);
+            let settled = moved <= config.tolerance * largest;
+            if settled && whole {
+                break;
+            }
+            whole = settled;
+            active.clear();
+            active.extend((0..candidates.len()).filter(|&c| whole || weight[c] > 0.0));
         }
-        let settled = moved <= config.tolerance * largest;
-        if settled && whole {
-            break;
-        }
-        whole = settled;
-        active.clear();
-        let wanted = candidates.iter().map(|c| c.0).filter(|&j| whole || weight[j] > 0.0);
-        active.extend(wanted);
+        candidates.iter().for_each(|&(j, _)| self.place[j] = 0);
+        let taken = candidates.iter().zip(weight).filter(|(_, w)| *w > 0.0);
+        taken.map(|(&(j, _), w)| (j as u32, w as f32)).collect()
     }
-    let taken = |&(j, _): &(usize, f32)| {
-        let w = std::mem::take(&mut weight[j]);
-        (w > 0.0).then_some((j as u32, w as f32))
-    };
-    candidates.iter().filter_map(taken).collect()
+
+    /// Keeps what row `j` of the Gram matrix says of the candidates, and says where; `j` itself is among them.
+    fn keep(&mut self, gram: &Gram, j: usize) -> Range<usize> {
+        let start = self.kept.len();
+        let of_candidates = gram.row(j).filter_map(|(m, g)| Some((self.place[m].checked_sub(1)?, g)));
+        self.kept.extend(of_candidates);
+        start..self.kept.len()
+    }
 }
 
 /// Turns columns (who speaks for an item) into rows (for whom an item speaks).
