@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, Triples, bpr_dot, propagate_mean, spmm_fixed};
+use alike_ops::{FixedSparse, Triples, add, bpr_dot, propagate_mean, spmm_fixed};
 use burn::tensor::Tensor;
 
 use super::{Define, GradientModel, ModelInfo, feature_values, graph_values, held, info, nodes};
@@ -20,7 +20,9 @@ use crate::config::Weights;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization};
-use crate::layers::{FeatureInput, FeatureMap, Init, ParamId, Params, Tracked, featured};
+use crate::layers::{
+    FeatureInput, FeatureMap, Init, Local, ParamId, Params, Tracked, featured, gather, selection,
+};
 
 pub(super) const INFO: ModelInfo = info::<Freedom>(
     "freedom",
@@ -72,7 +74,8 @@ impl Define for Freedom {
     type Parts = Parts;
 
     fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
-        let embedding = params.add("embedding", &[nodes(data), config.dim], Init::Xavier);
+        let embedding =
+            params.add("embedding", &[nodes(data), config.dim], Init::XavierSides(data.users.len()));
         let inputs = featured(data)?.iter().map(|f| {
             let name = &format!("input.{}", f.name);
             let map =
@@ -110,10 +113,17 @@ impl Define for Freedom {
 }
 
 impl Freedom {
-    fn forward(&self, p: &Tracked, bipartite: &Arc<FixedSparse>) -> Tensor<2> {
+    /// `Z [N, d]`, or the rows `rows` of it.
+    fn forward(&self, p: &Tracked, bipartite: &Arc<FixedSparse>, rows: Option<&[u32]>) -> Tensor<2> {
         let e = p.matrix(self.parts.embedding);
-        let near = (0..self.config.item_layers).fold(e.clone(), |h, _| spmm_fixed(&self.items, h));
-        propagate_mean(bipartite, e, self.config.layers) + near
+        let before = (1..self.config.item_layers).fold(e.clone(), |h, _| spmm_fixed(&self.items, h));
+        let mean = propagate_mean(bipartite, e, self.config.layers);
+        match rows {
+            Some(rows) => {
+                add(gather(mean, rows), spmm_fixed(&Arc::new(self.items.rows(rows, false)), before))
+            }
+            None => add(mean, spmm_fixed(&self.items, before)),
+        }
     }
 }
 
@@ -129,18 +139,25 @@ impl GradientModel for Freedom {
     }
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        let z = self.forward(p, &self.thinned);
-        let loss = bpr_dot(z.clone(), batch);
+        let table = p.matrix(self.parts.embedding).dims()[0];
+        let local = Local::of(batch, table);
+        let z = self.forward(p, &self.thinned, Some(&local.rows));
+        let loss = bpr_dot(z.clone(), &local.batch);
         if self.config.auxiliary == 0.0 {
             return loss;
         }
-        let users = z.narrow(0, 0, self.users);
-        let of = |input: &FeatureInput| bpr_dot(Tensor::cat(vec![users.clone(), input.forward(p)], 0), batch);
+        let (users, items) = local.split(self.users);
+        let users = z.narrow(0, 0, users.len());
+        let items = selection(&items, table - self.users);
+        let of = |input: &FeatureInput| {
+            let seen = spmm_fixed(&items, input.forward(p));
+            bpr_dot(Tensor::cat(vec![users.clone(), seen], 0), &local.batch)
+        };
         let auxiliary = self.parts.inputs.iter().map(of).reduce(|a, b| a + b).expect("a modality at least");
         loss + auxiliary * self.config.auxiliary as f32
     }
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        Ok(self.forward(p, &self.whole))
+        Ok(self.forward(p, &self.whole, None))
     }
 }
