@@ -13,6 +13,8 @@ use crate::scorer::Matrix;
 pub enum Init {
     /// Uniform in ±√(6 / (rows + columns)).
     Xavier,
+    /// The same of a table of users above items, each side by its own number of rows: the count of users.
+    XavierSides(usize),
     /// All zero.
     Zeros,
     /// The identity matrix.
@@ -107,13 +109,22 @@ impl Params {
             Init::Zeros => {}
             Init::Constant(value) => data.fill(value),
             Init::Identity => (0..rows.min(cols)).for_each(|i| data[i * cols + i] = 1.0),
-            Init::Xavier => {
-                let bound = (6.0 / (rows + cols) as f32).sqrt();
-                let mut rng = Stream::Init.rng(self.seed, self.list.len() as u64);
-                data.iter_mut().for_each(|v| *v = rng.random_range(-bound..bound));
+            Init::Xavier => self.xavier(&mut [(&mut data, rows)], cols),
+            Init::XavierSides(users) => {
+                let (above, below) = data.split_at_mut(users * cols);
+                self.xavier(&mut [(above, users), (below, rows - users)], cols);
             }
         }
         data
+    }
+
+    /// Fills blocks of rows, uniformly in ±√(6 / (rows + columns)) of each.
+    fn xavier(&self, blocks: &mut [(&mut [f32], usize)], cols: usize) {
+        let mut rng = Stream::Init.rng(self.seed, self.list.len() as u64);
+        for (block, rows) in blocks {
+            let bound = (6.0 / (*rows + cols) as f32).sqrt();
+            block.iter_mut().for_each(|v| *v = rng.random_range(-bound..bound));
+        }
     }
 
     /// Lets a parameter learn at `share` of the optimiser's learning rate.
@@ -242,4 +253,26 @@ pub fn matrix(t: Tensor<2>) -> Matrix {
     let [rows, cols] = t.dims();
     let data = t.into_data().try_into_vec::<f32>().expect("parameters are f32");
     Matrix::new(rows, cols, data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_side_of_a_table_starts_within_its_own_bound() {
+        let (users, items, cols) = (400, 20, 8);
+        let mut params = Params::new(1, &Device::flex());
+        let id = params.add("embedding", &[users + items, cols], Init::XavierSides(users));
+        let values = matrix(params.track().matrix(id).inner());
+        let largest = |rows: std::ops::Range<usize>| {
+            rows.flat_map(|r| values.row(r).to_vec()).fold(0f32, |m, v| m.max(v.abs()))
+        };
+        // The largest of many uniform values is just below the bound.
+        for (rows, size) in [(0..users, users), (users..users + items, items)] {
+            let bound = (6.0 / (size + cols) as f32).sqrt();
+            let share = largest(rows) / bound;
+            assert!((0.95..1.0).contains(&share), "{share} of the bound of {size} rows");
+        }
+    }
 }

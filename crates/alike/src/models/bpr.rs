@@ -44,7 +44,7 @@ impl Define for Bpr {
     type Parts = ParamId;
 
     fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<ParamId> {
-        Ok(params.add("embedding", &[nodes(data), config.dim], Init::Xavier))
+        Ok(params.add("embedding", &[nodes(data), config.dim], Init::XavierSides(data.users.len())))
     }
 
     fn working_values(_: &Dataset, _: &Config) -> usize {

@@ -84,7 +84,8 @@ impl Define for Lattice {
     type Parts = Parts;
 
     fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
-        let embedding = params.add("embedding", &[nodes(data), config.dim], Init::Xavier);
+        let embedding =
+            params.add("embedding", &[nodes(data), config.dim], Init::XavierSides(data.users.len()));
         let features = featured(data)?;
         let weights = params.add("weights", &[1, features.len()], Init::Constant(0.5));
         let inputs = features.iter().map(|f| {

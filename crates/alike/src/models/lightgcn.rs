@@ -55,7 +55,7 @@ impl Define for LightGcn {
     type Parts = ParamId;
 
     fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<ParamId> {
-        Ok(params.add("embedding", &[nodes(data), config.dim], Init::Xavier))
+        Ok(params.add("embedding", &[nodes(data), config.dim], Init::XavierSides(data.users.len())))
     }
 
     fn working_values(data: &Dataset, config: &Config) -> usize {

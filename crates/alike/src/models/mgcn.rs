@@ -84,7 +84,7 @@ impl Define for Mgcn {
 
     fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
         let d = config.dim;
-        let embedding = params.add("embedding", &[nodes(data), d], Init::Xavier);
+        let embedding = params.add("embedding", &[nodes(data), d], Init::XavierSides(data.users.len()));
         let views = featured(data)?.iter().map(|f| {
             let m = &f.name;
             let map =
