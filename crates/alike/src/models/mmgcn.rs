@@ -8,8 +8,9 @@
 //! - Loss: mean BPR + `l2/b` times the squared norms of the batch's rows of `e` and of its users' rows of `P_m`.
 //!
 //! `reference = true` does what the public code does: there `e` and `P_m` are not registered as parameters, so they
-//! stay as drawn, and published tables hold such numbers. Departures: every modality is mapped to `latent` (the public
-//! code leaves text as it is); `l2` weighs sums of squares over the batch size, not means over entries.
+//! stay as drawn, and published tables hold such numbers. Departures: every modality is mapped, to `latent` columns or
+//! to as many as it has if those are fewer (the public code maps pictures to 256 and leaves text as it is); `l2` weighs
+//! sums of squares over the batch size, not means over entries.
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ crate::settings! {
     pub(super) struct Config {
         /// Width of ids and of every layer's result.
         dim: usize = 64, 1..=1024;
-        /// Width of the space that features are mapped to before the first layer.
+        /// Most columns of the space that features are mapped to before the first layer; narrower ones keep their width.
         latent: usize = 256, 1..=4096;
         /// Layers.
         layers: usize = 3, 1..=8;
@@ -80,19 +81,14 @@ impl Define for Mmgcn {
         let ids = params.add("embedding", &[nodes(data), d], Init::Xavier);
         let views = featured(data)?.iter().map(|f| {
             let m = &f.name;
+            let latent = config.latent.min(f.dim);
             let preference =
-                params.add(&format!("preference.{m}"), &[data.users.len(), config.latent], Init::Xavier);
+                params.add(&format!("preference.{m}"), &[data.users.len(), latent], Init::Xavier);
             let name = &format!("input.{m}");
-            let map = FeatureMap {
-                name,
-                normalize: false,
-                width: config.latent,
-                bias: true,
-                filled: config.latent,
-            };
+            let map = FeatureMap { name, normalize: false, width: latent, bias: true, filled: latent };
             let input = FeatureInput::new(params, f, map)?;
             let layer = |l: usize| {
-                let from = if l == 1 { config.latent } else { d };
+                let from = if l == 1 { latent } else { d };
                 Layer {
                     heard: params.add(&format!("heard.{m}.{l}"), &[from, from], Init::Xavier),
                     own: Affine::new(params, &format!("own.{m}.{l}"), from, d),

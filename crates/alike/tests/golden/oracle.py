@@ -532,9 +532,11 @@ class Mgcn(Featured):
 
 class Mmgcn(Featured):
     def shapes(self):
-        d, latent = self.s["dim"], self.s["latent"]
-        out = {"embedding": (self.u + self.i, d)} | self.missing_shapes(latent)
+        d = self.s["dim"]
+        out = {"embedding": (self.u + self.i, d)}
         for m in self.names:
+            latent = min(self.s["latent"], self.width(m))
+            out |= {k: v for k, v in self.missing_shapes(latent).items() if k == f"missing.{m}"}
             out |= {f"preference.{m}": (self.u, latent)} | self.map_shapes(f"input.{m}", self.width(m), latent)
             for l in range(1, self.s["layers"] + 1):
                 width = latent if l == 1 else d
