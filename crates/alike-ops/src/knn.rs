@@ -1,9 +1,14 @@
 //! Nearest neighbours by cosine, in blocks: no matrix of all pairs.
 
+use std::sync::{Mutex, MutexGuard};
+
 use rayon::prelude::*;
 
-use crate::score::Formula;
-use crate::topk::{Search, search};
+use crate::score::{COLS, Formula, Packed, ROWS, Sweep};
+use crate::topk::{Best, Search, TopK, key, search};
+
+/// Panels of rows that a task compares with all rows from its first on.
+const PANELS: usize = 3;
 
 /// The `k` most similar rows of each row, most similar first; equal similarities by lower index.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,13 +35,8 @@ pub fn knn_cosine(x: &[f32], rows: usize, dim: usize, k: usize, include_self: bo
             if scale.is_infinite() { 0.0 } else { scale }
         })
         .collect();
-    let all: Vec<u32> = (0..rows as u32).collect();
     let what = Search { users: x, items: x, dim, scale: Some(&scale), formula: Formula::Dot };
-    let top = search(&what, &all, k, |row, masked| {
-        if !include_self {
-            masked.push(row);
-        }
-    });
+    let top = nearest(&what, rows, k, include_self);
     // Rounding may leave [-1, 1] by an ulp or two; the order above is that of the unclamped values.
     let cos = top
         .scores
@@ -44,4 +44,103 @@ pub fn knn_cosine(x: &[f32], rows: usize, dim: usize, k: usize, include_self: bo
         .zip(&top.items)
         .map(|(&s, &i)| if i == u32::MAX { 0.0 } else { s.clamp(-1.0, 1.0) });
     Knn { k, cos: cos.collect(), idx: top.items }
+}
+
+/// The rows of a panel: their nearest so far, and the scores that a row needs to be among them.
+struct Panel {
+    best: Vec<Best>,
+    /// One step below the worst of `k`: another row of the same score is taken, for its number may be lower.
+    limits: [f32; COLS],
+}
+
+impl Panel {
+    fn new(rows: usize, k: usize) -> Self {
+        let best = (0..rows).map(|_| Best::new(0, k, &|_, _: &mut Vec<u32>| {})).collect();
+        Self { best, limits: [f32::NEG_INFINITY; COLS] }
+    }
+
+    #[inline]
+    fn offer(&mut self, at: usize, other: usize, score: f32) {
+        if score > self.limits[at] {
+            self.best[at].keys.push(key(score, other as u32));
+            if let Some(worst) = self.best[at].full() {
+                self.limits[at] = worst.next_down();
+            }
+        }
+    }
+}
+
+/// The `k` nearest of each row. A pair is scored once and offered to both: each task takes a few panels of rows and
+/// compares them with the rows that follow. What is nearest does not depend on the order of the offers.
+fn nearest(what: &Search<'_>, rows: usize, k: usize, include_self: bool) -> TopK {
+    let mut top = TopK::empty(rows, k);
+    if k == 0 || rows == 0 {
+        return top;
+    }
+    let (x, dim) = (what.users, what.dim);
+    let packed = Packed::new(x, dim, rows, COLS, what.scale, |i| i);
+    let width = |panel: usize| COLS.min(rows - panel * COLS);
+    let panels: Vec<Mutex<Panel>> =
+        (0..packed.groups()).map(|p| Mutex::new(Panel::new(width(p), k))).collect();
+    let sweep = Sweep::new(what.formula, dim);
+    (0..packed.groups().div_ceil(PANELS)).into_par_iter().for_each(|task| {
+        let start = task * PANELS * COLS;
+        let own = Packed::new(x, dim, (PANELS * COLS).min(rows - start), ROWS, what.scale, |i| start + i);
+        let mut limits = vec![[f32::NEG_INFINITY; ROWS]; own.groups()];
+        let among = task * PANELS..packed.groups();
+        sweep.run(&own, &packed, among, &mut limits, |group, panel, tile, hits, limits| {
+            let (row, column) = (start + group * ROWS, panel * COLS);
+            let (here, first) = (row / COLS, row % COLS);
+            let count = ROWS.min(rows - row);
+            // Only pairs of a row and one that follows it (or itself).
+            let follows =
+                |r: usize, c: usize| column + c > row + r || (include_self && column + c == row + r);
+            if hits[..count].iter().any(|&h| h != 0) {
+                let mut own = held(&panels[here]);
+                for r in 0..count {
+                    for c in bits(hits[r]).take_while(|&c| c < width(panel)).filter(|&c| follows(r, c)) {
+                        own.offer(first + r, column + c, tile[r * COLS + c]);
+                    }
+                    limits[r] = own.limits[first + r];
+                }
+            }
+            let mut other = held(&panels[panel]);
+            for (r, scores) in tile.chunks_exact(COLS).take(count).enumerate() {
+                let above = scores.iter().zip(&other.limits).fold(0, |n, (s, l)| n | u32::from(s > l));
+                if above != 0 {
+                    for c in (0..width(panel)).filter(|&c| column + c > row + r) {
+                        other.offer(c, row + r, scores[c]);
+                    }
+                }
+            }
+        });
+    });
+    let wanted = k.min(rows - usize::from(!include_self));
+    let lists = panels.into_iter().flat_map(|panel| panel.into_inner().expect(UNBROKEN).best);
+    let spans = top.items.chunks_exact_mut(k).zip(top.scores.chunks_exact_mut(k));
+    for ((row, best), (items, scores)) in (0u32..).zip(lists).zip(spans) {
+        if best.keys.len() >= wanted {
+            best.write(items, scores);
+        } else {
+            // Scores that are no numbers, which were not offered: they come last, as everywhere.
+            let mask = |row: u32, masked: &mut Vec<u32>| masked.extend((!include_self).then_some(row));
+            let one = search(what, &[row], k, mask);
+            items.copy_from_slice(&one.items);
+            scores.copy_from_slice(&one.scores);
+        }
+    }
+    top
+}
+
+const UNBROKEN: &str = "no task panics while it holds a panel";
+
+fn held(panel: &Mutex<Panel>) -> MutexGuard<'_, Panel> {
+    panel.lock().expect(UNBROKEN)
+}
+
+/// Places of the bits of `mask`, ascending.
+fn bits(mask: u64) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(mask), |m| Some(m & m.wrapping_sub(1)))
+        .take_while(|&m| m != 0)
+        .map(|m| m.trailing_zeros() as usize)
 }

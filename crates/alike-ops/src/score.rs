@@ -4,6 +4,8 @@
 //! `[depth, 8]`, items in panels of [`COLS`] as `[depth, 48]`. A score is summed over the depth in order, whatever the
 //! block it falls in: it has the same bits for one user as for all of them.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::simd::{Level, level};
@@ -92,22 +94,23 @@ impl<'a> Sweep<'a> {
         Self { formula, dim, depth, panels, level: level() }
     }
 
-    /// Scores every packed user for every item. `take(group, panel, tile, hits)` gets each tile `[8, 48]` once, panels
+    /// Scores every packed user for every item of the panels `among`. `take(group, panel, tile, hits)` gets each tile `[8, 48]` once, panels
     /// in ascending order within a group; bit `c` of `hits[r]` says that score `(r, c)` is above `limits[group][r]`,
     /// which `take` may raise.
     pub(crate) fn run(
         &self,
         users: &Packed,
         items: &Packed,
+        among: Range<usize>,
         limits: &mut [[f32; ROWS]],
         mut take: impl FnMut(usize, usize, &[f32], [u64; ROWS], &mut [f32; ROWS]),
     ) {
-        let (groups, all) = (users.groups(), items.groups());
+        let groups = users.groups();
         assert!(limits.len() == groups && users.group == ROWS && items.group == COLS);
         let tile = ROWS * COLS;
-        let mut scores = vec![0f32; self.panels.min(all) * groups * tile];
-        for first in (0..all).step_by(self.panels) {
-            let last = (first + self.panels).min(all);
+        let mut scores = vec![0f32; self.panels.min(among.len()) * groups * tile];
+        for first in among.clone().step_by(self.panels) {
+            let last = (first + self.panels).min(among.end);
             for from in (0..self.dim).step_by(self.depth) {
                 let to = (from + self.depth).min(self.dim);
                 for panel in first..last {
@@ -135,7 +138,7 @@ impl<'a> Sweep<'a> {
     pub(crate) fn row(&self, a: &[f32], items: &Packed, count: usize) -> Vec<f32> {
         let users = Packed::new(a, self.dim, 1, ROWS, None, |_| 0);
         let mut scores = vec![0f32; count];
-        self.run(&users, items, &mut [[f32::INFINITY; ROWS]], |_, panel, tile, _, _| {
+        self.run(&users, items, 0..items.groups(), &mut [[f32::INFINITY; ROWS]], |_, panel, tile, _, _| {
             let from = panel * COLS;
             let n = COLS.min(count - from);
             scores[from..from + n].copy_from_slice(&tile[..n]);
@@ -428,7 +431,7 @@ mod tests {
                 let mut found = vec![f32::NAN; users * items];
                 let mut limits = vec![[0.1f32; ROWS]; pa.groups()];
                 let sweep = Sweep { level, ..Sweep::new(formula, dim) };
-                sweep.run(&pa, &pb, &mut limits, |group, panel, tile, hits, _| {
+                sweep.run(&pa, &pb, 0..pb.groups(), &mut limits, |group, panel, tile, hits, _| {
                     for (r, c) in (0..ROWS).flat_map(|r| (0..COLS).map(move |c| (r, c))) {
                         let (u, i) = (group * ROWS + r, panel * COLS + c);
                         assert_eq!(hits[r] >> c & 1 == 1, tile[r * COLS + c] > 0.1);

@@ -42,7 +42,7 @@ pub struct TopK {
 }
 
 impl TopK {
-    fn empty(rows: usize, k: usize) -> Self {
+    pub(crate) fn empty(rows: usize, k: usize) -> Self {
         Self { k, items: vec![u32::MAX; rows * k], scores: vec![f32::NEG_INFINITY; rows * k] }
     }
 
@@ -194,7 +194,7 @@ pub(crate) fn search(
         let mut limits = vec![[f32::INFINITY; ROWS]; users.groups()];
         limits.as_flattened_mut()[..rows.len()].fill(f32::NEG_INFINITY);
         let sweep = Sweep::new(formula, dim);
-        sweep.run(&users, &packed, &mut limits, |group, panel, tile, hits, limits| {
+        sweep.run(&users, &packed, 0..packed.groups(), &mut limits, |group, panel, tile, hits, limits| {
             let first = panel * COLS;
             let valid = u64::MAX >> (64 - COLS.min(item_count - first));
             for r in 0..ROWS {
@@ -224,10 +224,10 @@ pub(crate) fn search(
 }
 
 /// The best items of one user so far.
-struct Best {
-    k: usize,
+pub(crate) struct Best {
+    pub(crate) k: usize,
     /// At least the `k` best of what was offered, in no order.
-    keys: Vec<u64>,
+    pub(crate) keys: Vec<u64>,
     /// Items to leave out, ascending.
     masked: Vec<u32>,
     /// The first of `masked` that is not below the items offered so far.
@@ -235,7 +235,7 @@ struct Best {
 }
 
 impl Best {
-    fn new(user: u32, k: usize, masked: &impl Fn(u32, &mut Vec<u32>)) -> Self {
+    pub(crate) fn new(user: u32, k: usize, masked: &impl Fn(u32, &mut Vec<u32>)) -> Self {
         let mut list = Vec::new();
         masked(user, &mut list);
         Self { k, keys: Vec::new(), masked: list, next: 0 }
@@ -263,11 +263,19 @@ impl Best {
     fn offer(&mut self, item: u32, score: f32, limit: &mut f32) {
         if score > *limit {
             self.keep(item, score);
-            if self.keys.len() >= self.k + self.k.clamp(32, 256) {
-                self.cut();
-                *limit = score_of(self.keys[self.k - 1]);
+            if let Some(worst) = self.full() {
+                *limit = worst;
             }
         }
+    }
+
+    /// When many more than `k` have come, throws away all but the best and gives the worst score of these.
+    #[inline]
+    pub(crate) fn full(&mut self) -> Option<f32> {
+        (self.keys.len() >= self.k + self.k.clamp(32, 256)).then(|| {
+            self.cut();
+            score_of(self.keys[self.k - 1])
+        })
     }
 
     /// Throws away all but the `k` best; the worst of them is then the last.
@@ -279,7 +287,7 @@ impl Best {
     }
 
     /// Writes the best, in order, into one row of a [`TopK`].
-    fn write(mut self, items: &mut [u32], scores: &mut [f32]) {
+    pub(crate) fn write(mut self, items: &mut [u32], scores: &mut [f32]) {
         self.cut();
         self.keys.sort_unstable_by(|a, b| b.cmp(a));
         for ((item, score), key) in items.iter_mut().zip(scores).zip(self.keys) {
@@ -290,7 +298,7 @@ impl Best {
 
 /// One number that is larger for a better place: score, then lower item. NaN is below everything, -0 equals 0.
 #[inline]
-fn key(score: f32, item: u32) -> u64 {
+pub(crate) fn key(score: f32, item: u32) -> u64 {
     let bits = (score + 0.0).to_bits();
     let order = match score {
         s if s.is_nan() => 0,

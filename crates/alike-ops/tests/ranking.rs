@@ -99,8 +99,25 @@ proptest! {
     }
 
     #[test]
+    fn few_neighbours_are_the_first_of_many(rows in 2..700usize, dim in 1..5usize, k in 1..12usize, seed in any::<u64>()) {
+        let x = whole(rows * dim, seed);
+        let (few, all) = (knn_cosine(&x, rows, dim, k, false), knn_cosine(&x, rows, dim, rows - 1, false));
+        let k = k.min(rows - 1);
+        for r in 0..rows {
+            let all_of = |p: usize| (all.cos[r * (rows - 1) + p], all.idx[r * (rows - 1) + p]);
+            for p in 0..k {
+                prop_assert_eq!((few.cos[r * few.k + p], few.idx[r * few.k + p]), all_of(p));
+            }
+            for p in 1..rows - 1 {
+                let ((before, i), (after, j)) = (all_of(p - 1), all_of(p));
+                prop_assert!(before > after || (before >= 1.0 && after >= 1.0) || i < j, "row {r}: {before} {i}, {after} {j}");
+            }
+        }
+    }
+
+    #[test]
     fn neighbours_are_those_of_all_pairs(
-        rows in 1..120usize, dim in 1..40usize, k in 1..20usize, seed in any::<u64>(), own in any::<bool>(),
+        rows in 1..330usize, dim in 1..40usize, k in 1..20usize, seed in any::<u64>(), own in any::<bool>(),
     ) {
         let mut x = random(rows * dim, seed);
         x[..dim].fill(0.0);
@@ -163,14 +180,14 @@ fn any_number_of_threads_gives_the_same_bits() {
     let (a, b, w) = (random(users * dim, 1), random(items * dim, 2), random(dim, 3));
     let seen = patterns(users, items, 4);
     let rows: Vec<u32> = (0..users as u32).rev().collect();
-    let features = random(200 * 700, 5);
+    let features = random(500 * 700, 5);
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let mask = Masks { seen: Some(&seen), also: None };
             let (dot, mlp) =
                 (top_k_dot(&a, &b, dim, &rows, &mask, 50), top_k_pair_mlp(&a, &b, &w, &rows, &mask, 50));
-            let knn = knn_cosine(&features, 200, 700, 10, false);
+            let knn = knn_cosine(&features, 500, 700, 10, false);
             let bits = |v: &[f32]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             (bits(&dot.scores), bits(&mlp.scores), bits(&knn.cos), dot.items, mlp.items, knn.idx)
         })
