@@ -20,8 +20,19 @@ pub struct ColumnNames {
 }
 
 /// Usual names, in order of preference, written without case, `_`, `-` and blanks.
-const USER: &[&str] =
-    &["userid", "user", "uid", "reviewerid", "customerid", "visitorid", "memberid", "accountid"];
+const USER: &[&str] = &[
+    "userid",
+    "user",
+    "uid",
+    "reviewerid",
+    "customerid",
+    "visitorid",
+    "memberid",
+    "accountid",
+    "customer",
+    "visitor",
+    "member",
+];
 const ITEM: &[&str] = &[
     "itemid",
     "item",
@@ -42,6 +53,7 @@ const ITEM: &[&str] = &[
     "gameid",
     "sku",
     "product",
+    "article",
     "movie",
 ];
 const RATING: &[&str] = &["rating", "stars", "score", "overall", "preference"];
@@ -102,8 +114,10 @@ impl Columns {
         };
         let needed = |what: &str, at: Option<usize>| {
             at.ok_or_else(|| {
-                let message =
-                    format!("no column looks like {what} ids; name it; the columns are {}", listed(found));
+                let message = format!(
+                    "no column looks like {what} ids; name one (`--column {what}=NAME`); the columns are {}",
+                    listed(found)
+                );
                 Error::format(path, message)
             })
         };
@@ -152,6 +166,6 @@ mod tests {
         let text = Columns::find(Path::new("x"), &found, &names).unwrap_err().to_string();
         assert!(text.contains("`who`") && text.contains("`a`, `b`"), "{text}");
         let text = Columns::find(Path::new("x"), &found, &ColumnNames::default()).unwrap_err().to_string();
-        assert!(text.contains("user ids") && text.contains("`a`, `b`"), "{text}");
+        assert!(text.contains("`--column user=NAME`") && text.contains("`a`, `b`"), "{text}");
     }
 }

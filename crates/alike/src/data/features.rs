@@ -45,14 +45,14 @@ impl Items<'_> {
             }
             (false, Some(largest)) => format!(
                 "has {rows} rows without ids, but the item ids of the interactions go up to {largest}, so that \
-                 row = id would take {} rows; give a file of ids, one a line",
+                 row = id would take {} rows; give a file of ids, one a line (`--feature-ids NAME=FILE`)",
                 largest + 1
             ),
             (false, None) => {
                 let strange = self.all.names().find(|n| plain_integer(n.as_bytes()).is_none());
                 format!(
                     "has no item ids, and those of the interactions are not all integers (one is `{}`): give a \
-                     file of ids, one a line",
+                     file of ids, one a line (`--feature-ids NAME=FILE`)",
                     strange.unwrap_or_default()
                 )
             }
