@@ -49,22 +49,27 @@ pub fn knn_cosine(x: &[f32], rows: usize, dim: usize, k: usize, include_self: bo
 /// The rows of a panel: their nearest so far, and the scores that a row needs to be among them.
 struct Panel {
     best: Vec<Best>,
-    /// One step below the worst of `k`: another row of the same score is taken, for its number may be lower.
+    /// One step below the worst of `k`: another row of the same score may be taken, if its number is lower.
     limits: [f32; COLS],
+    /// The worst of `k`, as a key.
+    worst: [u64; COLS],
 }
 
 impl Panel {
     fn new(rows: usize, k: usize) -> Self {
         let best = (0..rows).map(|_| Best::new(0, k, &|_, _: &mut Vec<u32>| {})).collect();
-        Self { best, limits: [f32::NEG_INFINITY; COLS] }
+        Self { best, limits: [f32::NEG_INFINITY; COLS], worst: [0; COLS] }
     }
 
     #[inline]
     fn offer(&mut self, at: usize, other: usize, score: f32) {
-        if score > self.limits[at] {
-            self.best[at].keys.push(key(score, other as u32));
-            if let Some(worst) = self.best[at].full() {
+        let key = key(score, other as u32);
+        if score > self.limits[at] && key > self.worst[at] {
+            let best = &mut self.best[at];
+            best.keys.push(key);
+            if let Some(worst) = best.full() {
                 self.limits[at] = worst.next_down();
+                self.worst[at] = best.keys[best.k - 1];
             }
         }
     }
