@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use rayon::prelude::*;
 
 use crate::score::{COLS, Formula, Packed, ROWS, Sweep};
-use crate::topk::{Best, Search, TopK, key, search};
+use crate::topk::{Kept, Search, TopK, bits, key, score_of, search, valid};
 
 /// Panels of rows that a task compares with all rows from its first on.
 const PANELS: usize = 3;
@@ -48,7 +48,7 @@ pub fn knn_cosine(x: &[f32], rows: usize, dim: usize, k: usize, include_self: bo
 
 /// The rows of a panel: their nearest so far, and the scores that a row needs to be among them.
 struct Panel {
-    best: Vec<Best>,
+    best: Vec<Kept>,
     /// One step below the worst of `k`: another row of the same score may be taken, if its number is lower.
     limits: [f32; COLS],
     /// The worst of `k`, as a key.
@@ -57,20 +57,19 @@ struct Panel {
 
 impl Panel {
     fn new(rows: usize, k: usize) -> Self {
-        let best = (0..rows).map(|_| Best::new(0, k, &|_, _: &mut Vec<u32>| {})).collect();
+        let best = (0..rows).map(|_| Kept::new(k)).collect();
         Self { best, limits: [f32::NEG_INFINITY; COLS], worst: [0; COLS] }
     }
 
     #[inline]
     fn offer(&mut self, at: usize, other: usize, score: f32) {
         let key = key(score, other as u32);
-        if score > self.limits[at] && key > self.worst[at] {
-            let best = &mut self.best[at];
-            best.keys.push(key);
-            if let Some(worst) = best.full() {
-                self.limits[at] = worst.next_down();
-                self.worst[at] = best.keys[best.k - 1];
-            }
+        if score > self.limits[at]
+            && key > self.worst[at]
+            && let Some(worst) = self.best[at].push(key)
+        {
+            self.limits[at] = score_of(worst).next_down();
+            self.worst[at] = worst;
         }
     }
 }
@@ -84,9 +83,8 @@ fn nearest(what: &Search<'_>, rows: usize, k: usize, include_self: bool) -> TopK
     }
     let (x, dim) = (what.users, what.dim);
     let packed = Packed::new(x, dim, rows, COLS, what.scale, |i| i);
-    let width = |panel: usize| COLS.min(rows - panel * COLS);
-    let panels: Vec<Mutex<Panel>> =
-        (0..packed.groups()).map(|p| Mutex::new(Panel::new(width(p), k))).collect();
+    let widths = (0..packed.groups()).map(|panel| COLS.min(rows - panel * COLS));
+    let panels: Vec<Mutex<Panel>> = widths.map(|width| Mutex::new(Panel::new(width, k))).collect();
     let sweep = Sweep::new(what.formula, dim);
     (0..packed.groups().div_ceil(PANELS)).into_par_iter().for_each(|task| {
         let start = task * PANELS * COLS;
@@ -96,14 +94,14 @@ fn nearest(what: &Search<'_>, rows: usize, k: usize, include_self: bool) -> TopK
         sweep.run(&own, &packed, among, &mut limits, |group, panel, tile, hits, limits| {
             let (row, column) = (start + group * ROWS, panel * COLS);
             let (here, first) = (row / COLS, row % COLS);
-            let count = ROWS.min(rows - row);
+            let (count, valid) = (ROWS.min(rows - row), valid(panel, rows));
             // Only pairs of a row and one that follows it (or itself).
             let follows =
                 |r: usize, c: usize| column + c > row + r || (include_self && column + c == row + r);
             if hits[..count].iter().any(|&h| h != 0) {
                 let mut own = held(&panels[here]);
                 for r in 0..count {
-                    for c in bits(hits[r]).take_while(|&c| c < width(panel)).filter(|&c| follows(r, c)) {
+                    for c in bits(hits[r] & valid).filter(|&c| follows(r, c)) {
                         own.offer(first + r, column + c, tile[r * COLS + c]);
                     }
                     limits[r] = own.limits[first + r];
@@ -113,7 +111,7 @@ fn nearest(what: &Search<'_>, rows: usize, k: usize, include_self: bool) -> TopK
             for (r, scores) in tile.chunks_exact(COLS).take(count).enumerate() {
                 let above = scores.iter().zip(&other.limits).fold(0, |n, (s, l)| n | u32::from(s > l));
                 if above != 0 {
-                    for c in (0..width(panel)).filter(|&c| column + c > row + r) {
+                    for c in bits(valid).filter(|&c| column + c > row + r) {
                         other.offer(c, row + r, scores[c]);
                     }
                 }
@@ -122,17 +120,24 @@ fn nearest(what: &Search<'_>, rows: usize, k: usize, include_self: bool) -> TopK
     });
     let wanted = k.min(rows - usize::from(!include_self));
     let lists = panels.into_iter().flat_map(|panel| panel.into_inner().expect(UNBROKEN).best);
-    let spans = top.items.chunks_exact_mut(k).zip(top.scores.chunks_exact_mut(k));
-    for ((row, best), (items, scores)) in (0u32..).zip(lists).zip(spans) {
-        if best.keys.len() >= wanted {
-            best.write(items, scores);
+    let mut short = Vec::new();
+    for ((row, best), (items, scores)) in (0u32..).zip(lists).zip(top.rows_mut()) {
+        if best.len() < wanted {
+            short.push(row);
         } else {
-            // Scores that are no numbers, which were not offered: they come last, as everywhere.
-            let mask = |row: u32, masked: &mut Vec<u32>| masked.extend((!include_self).then_some(row));
-            let one = search(what, &[row], k, mask);
-            items.copy_from_slice(&one.items);
-            scores.copy_from_slice(&one.scores);
+            best.write(items, scores);
         }
+    }
+    if short.is_empty() {
+        return top;
+    }
+    // Scores that are no numbers were not offered: they come last, as everywhere.
+    let mask = |row: u32, masked: &mut Vec<u32>| masked.extend((!include_self).then_some(row));
+    let mut late = search(what, &short, k, mask);
+    for (&row, (items, scores)) in short.iter().zip(late.rows_mut()) {
+        let span = row as usize * k..(row as usize + 1) * k;
+        top.items[span.clone()].copy_from_slice(items);
+        top.scores[span].copy_from_slice(scores);
     }
     top
 }
@@ -141,11 +146,4 @@ const UNBROKEN: &str = "no task panics while it holds a panel";
 
 fn held(panel: &Mutex<Panel>) -> MutexGuard<'_, Panel> {
     panel.lock().expect(UNBROKEN)
-}
-
-/// Places of the bits of `mask`, ascending.
-fn bits(mask: u64) -> impl Iterator<Item = usize> {
-    std::iter::successors(Some(mask), |m| Some(m & m.wrapping_sub(1)))
-        .take_while(|&m| m != 0)
-        .map(|m| m.trailing_zeros() as usize)
 }

@@ -94,9 +94,9 @@ impl<'a> Sweep<'a> {
         Self { formula, dim, depth, panels, level: level() }
     }
 
-    /// Scores every packed user for every item of the panels `among`. `take(group, panel, tile, hits)` gets each tile `[8, 48]` once, panels
-    /// in ascending order within a group; bit `c` of `hits[r]` says that score `(r, c)` is above `limits[group][r]`,
-    /// which `take` may raise.
+    /// Scores every packed user for every item of the panels `among`. `take(group, panel, tile, hits)` gets each tile
+    /// `[8, 48]` once, panels in ascending order within a group; bit `c` of `hits[r]` says that score `(r, c)` is above
+    /// `limits[group][r]`, which `take` may raise.
     pub(crate) fn run(
         &self,
         users: &Packed,

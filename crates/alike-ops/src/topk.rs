@@ -46,6 +46,11 @@ impl TopK {
         Self { k, items: vec![u32::MAX; rows * k], scores: vec![f32::NEG_INFINITY; rows * k] }
     }
 
+    /// The places of every row; `k` is not 0.
+    pub(crate) fn rows_mut(&mut self) -> impl Iterator<Item = (&mut [u32], &mut [f32])> {
+        self.items.chunks_exact_mut(self.k).zip(self.scores.chunks_exact_mut(self.k))
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.items.len().checked_div(self.k).unwrap_or(0)
@@ -131,7 +136,7 @@ pub fn top_k_item_item(
             let mut best = Best::new(u, k, &|u, list: &mut Vec<u32>| mask.list(u, list));
             let mut limit = f32::NEG_INFINITY;
             (0u32..).zip(&*sums).for_each(|(i, &score)| best.offer(i, score, &mut limit));
-            best.write(items, scores);
+            best.kept.write(items, scores);
         },
     );
     top
@@ -196,19 +201,16 @@ pub(crate) fn search(
         let sweep = Sweep::new(formula, dim);
         sweep.run(&users, &packed, 0..packed.groups(), &mut limits, |group, panel, tile, hits, limits| {
             let first = panel * COLS;
-            let valid = u64::MAX >> (64 - COLS.min(item_count - first));
+            let valid = valid(panel, item_count);
             for r in 0..ROWS {
-                let mut left = hits[r] & valid;
-                while left != 0 {
-                    let c = left.trailing_zeros() as usize;
-                    left &= left - 1;
+                for c in bits(hits[r] & valid) {
                     let best = &mut best[group * ROWS + r];
                     best.offer((first + c) as u32, tile[r * COLS + c], &mut limits[r]);
                 }
             }
         });
         for (at, mut best) in best.into_iter().enumerate() {
-            if best.keys.len() < k {
+            if best.kept.len() < k {
                 // Fewer than k finite scores: -∞, NaN and the end of the catalogue need a look at every item.
                 best.start_again();
                 let row = users.row(at);
@@ -217,17 +219,15 @@ pub(crate) fn search(
                 }
             }
             let span = at * k..(at + 1) * k;
-            best.write(&mut items[span.clone()], &mut scores[span]);
+            best.kept.write(&mut items[span.clone()], &mut scores[span]);
         }
     });
     top
 }
 
-/// The best items of one user so far.
-pub(crate) struct Best {
-    pub(crate) k: usize,
-    /// At least the `k` best of what was offered, in no order.
-    pub(crate) keys: Vec<u64>,
+/// The best items of one user so far, of those that are not masked.
+struct Best {
+    kept: Kept,
     /// Items to leave out, ascending.
     masked: Vec<u32>,
     /// The first of `masked` that is not below the items offered so far.
@@ -235,46 +235,65 @@ pub(crate) struct Best {
 }
 
 impl Best {
-    pub(crate) fn new(user: u32, k: usize, masked: &impl Fn(u32, &mut Vec<u32>)) -> Self {
+    fn new(user: u32, k: usize, masked: &impl Fn(u32, &mut Vec<u32>)) -> Self {
         let mut list = Vec::new();
         masked(user, &mut list);
-        Self { k, keys: Vec::new(), masked: list, next: 0 }
+        Self { kept: Kept::new(k), masked: list, next: 0 }
     }
 
     fn start_again(&mut self) {
-        self.keys.clear();
+        self.kept.keys.clear();
         self.next = 0;
     }
 
-    /// Takes an item unless it is masked. Items come in ascending order.
+    /// Takes an item unless it is masked; as [`Kept::push`]. Items come in ascending order.
     #[inline]
-    fn keep(&mut self, item: u32, score: f32) {
+    fn keep(&mut self, item: u32, score: f32) -> Option<u64> {
         while self.masked.get(self.next).is_some_and(|&m| m < item) {
             self.next += 1;
         }
-        if self.masked.get(self.next) != Some(&item) {
-            self.keys.push(key(score, item));
+        if self.masked.get(self.next) == Some(&item) {
+            return None;
         }
+        self.kept.push(key(score, item))
     }
 
     /// Takes an item of a score above `limit`, and raises the limit when enough have come. An item that equals the
     /// limit comes after those that made it, so it has no place.
     #[inline]
     fn offer(&mut self, item: u32, score: f32, limit: &mut f32) {
-        if score > *limit {
-            self.keep(item, score);
-            if let Some(worst) = self.full() {
-                *limit = worst;
-            }
+        if score > *limit
+            && let Some(worst) = self.keep(item, score)
+        {
+            *limit = score_of(worst);
         }
     }
+}
 
-    /// When many more than `k` have come, throws away all but the best and gives the worst score of these.
+/// The `k` best keys of those that came, and some more.
+pub(crate) struct Kept {
+    k: usize,
+    /// At least the `k` best, in no order.
+    keys: Vec<u64>,
+}
+
+impl Kept {
+    pub(crate) fn new(k: usize) -> Self {
+        Self { k, keys: Vec::new() }
+    }
+
+    /// How many there are; `k` of them stay.
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Takes one. When many more than `k` have come, throws away all but the best and gives the worst of these.
     #[inline]
-    pub(crate) fn full(&mut self) -> Option<f32> {
+    pub(crate) fn push(&mut self, key: u64) -> Option<u64> {
+        self.keys.push(key);
         (self.keys.len() >= self.k + self.k.clamp(32, 256)).then(|| {
             self.cut();
-            score_of(self.keys[self.k - 1])
+            self.keys[self.k - 1]
         })
     }
 
@@ -296,6 +315,21 @@ impl Best {
     }
 }
 
+/// Places of the bits of `mask`, ascending.
+#[inline]
+pub(crate) fn bits(mut mask: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let at = mask.trailing_zeros() as usize;
+        mask &= mask.wrapping_sub(1);
+        (at < 64).then_some(at)
+    })
+}
+
+/// The columns of panel `panel` that are items, of `count` in all.
+pub(crate) fn valid(panel: usize, count: usize) -> u64 {
+    u64::MAX >> (64 - COLS.min(count - panel * COLS))
+}
+
 /// One number that is larger for a better place: score, then lower item. NaN is below everything, -0 equals 0.
 #[inline]
 pub(crate) fn key(score: f32, item: u32) -> u64 {
@@ -312,7 +346,7 @@ fn item_of(key: u64) -> u32 {
     !(key as u32)
 }
 
-fn score_of(key: u64) -> f32 {
+pub(crate) fn score_of(key: u64) -> f32 {
     match (key >> 32) as u32 {
         0 => f32::NAN,
         order if order >> 31 == 1 => f32::from_bits(order & !(1 << 31)),

@@ -164,6 +164,25 @@ fn scores_that_are_no_numbers_come_last_and_infinities_in_their_order() {
 }
 
 #[test]
+fn a_row_that_is_no_number_is_nobodys_neighbour_before_the_others() {
+    let (rows, dim) = (150, 3);
+    let mut x = random(rows * dim, 7);
+    for row in [4, 149] {
+        x[row * dim] = f32::NAN;
+    }
+    let near = knn_cosine(&x, rows, dim, 5, false);
+    assert_eq!(near.idx[4 * 5..5 * 5], [0, 1, 2, 3, 5]);
+    assert_eq!(near.idx[149 * 5..], [0, 1, 2, 3, 4]);
+    assert!(
+        (0..149)
+            .filter(|&r| r != 4)
+            .all(|r| !near.idx[r * 5..(r + 1) * 5].iter().any(|j| [4, 149].contains(j)))
+    );
+    let all = knn_cosine(&x, rows, dim, rows - 1, false);
+    assert_eq!(all.idx[rows - 3..rows - 1], [4, 149]);
+}
+
+#[test]
 fn a_mask_need_not_be_sorted_and_may_hide_everything() {
     let items = [5.0, 4.0, 3.0, 2.0, 1.0];
     let seen = Csr::from_rows(5, &[vec![2u32, 0, 2], vec![4, 3, 2, 1, 0]]).unwrap();

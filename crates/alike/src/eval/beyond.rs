@@ -163,8 +163,8 @@ pub struct Group {
 }
 
 /// Accuracy for cold and for warm users, and on cold and on warm held-out items; for the latter a user's other held-out
-/// items do not count, and users without any are left out. Groups without users are left out. `all` is the accuracy of every
-/// user.
+/// items do not count, and users without any are left out. Groups without users are left out. `all` is the accuracy of
+/// every user.
 pub fn groups(ranked: &Ranked<'_>, all: &PerUser) -> Vec<Group> {
     let (train, items) = (&ranked.data.train, degrees_of_items(ranked));
     let degree = |u: u32| train.degree(u as usize) as u32;

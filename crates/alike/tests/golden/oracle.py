@@ -333,8 +333,8 @@ class Featured:
     def width(self, m):
         return self.g["features"][m].shape[1]
 
-    def missing_shapes(self, d):
-        return {f"missing.{m}": (d,) for m in self.names if any(self.g["missing"][m])}
+    def missing_shapes(self, d, names=None):
+        return {f"missing.{m}": (d,) for m in names or self.names if any(self.g["missing"][m])}
 
     def map_shapes(self, name, rows, cols):
         return {f"{name}.weight": (rows, cols), f"{name}.bias": (cols,)}
@@ -536,8 +536,8 @@ class Mmgcn(Featured):
         out = {"embedding": (self.u + self.i, d)}
         for m in self.names:
             latent = min(self.s["latent"], self.width(m))
-            out |= {k: v for k, v in self.missing_shapes(latent).items() if k == f"missing.{m}"}
-            out |= {f"preference.{m}": (self.u, latent)} | self.map_shapes(f"input.{m}", self.width(m), latent)
+            out |= self.missing_shapes(latent, [m]) | {f"preference.{m}": (self.u, latent)}
+            out |= self.map_shapes(f"input.{m}", self.width(m), latent)
             for l in range(1, self.s["layers"] + 1):
                 width = latent if l == 1 else d
                 out |= {f"heard.{m}.{l}": (width, width)} | self.map_shapes(f"own.{m}.{l}", width, d)
