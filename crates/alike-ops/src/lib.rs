@@ -19,6 +19,7 @@ mod nsim;
 mod pair_mlp;
 mod pointwise;
 mod project;
+mod ranker;
 mod score;
 mod scratch;
 mod simd;
@@ -43,6 +44,7 @@ pub use nsim::neighbor_similarity;
 pub use pair_mlp::bpr_pair_mlp;
 pub use pointwise::{add, add_row, leaky, multiply, scale_rows, sigmoid, tanh, unit_rows};
 pub use project::{FrozenFeatures, project};
+pub use ranker::Ranker;
 pub use softmax::segment_softmax;
 pub use spmm::spmm;
 pub use topk::{

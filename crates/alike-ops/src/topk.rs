@@ -3,6 +3,8 @@
 //! Users go in blocks, items in panels; a user's scores are looked at only where they are above the worst score that
 //! is still wanted, and those few are kept until there are enough to throw the worse ones away again.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::Csr;
@@ -196,38 +198,42 @@ pub(crate) fn search(
     parts.zip(rows.par_chunks(block)).for_each(|((items, scores), rows)| {
         let users = Packed::new(users, dim, rows.len(), ROWS, scale, |i| rows[i] as usize);
         let mut best: Vec<Best> = rows.iter().map(|&u| Best::new(u, k, &masked)).collect();
-        let mut limits = vec![[f32::INFINITY; ROWS]; users.groups()];
-        limits.as_flattened_mut()[..rows.len()].fill(f32::NEG_INFINITY);
         let sweep = Sweep::new(formula, dim);
-        sweep.run(&users, &packed, 0..packed.groups(), &mut limits, |group, panel, tile, hits, limits| {
-            let first = panel * COLS;
-            let valid = valid(panel, item_count);
-            for r in 0..ROWS {
-                for c in bits(hits[r] & valid) {
-                    let best = &mut best[group * ROWS + r];
-                    best.offer((first + c) as u32, tile[r * COLS + c], &mut limits[r]);
-                }
-            }
-        });
-        for (at, mut best) in best.into_iter().enumerate() {
-            if best.kept.len() < k {
-                // Fewer than k finite scores: -∞, NaN and the end of the catalogue need a look at every item.
-                best.start_again();
-                let row = users.row(at);
-                for (i, score) in (0u32..).zip(sweep.row(&row, &packed, item_count)) {
-                    best.keep(i, score);
-                }
-            }
+        offer_all(&sweep, &users, &packed, 0..packed.groups(), item_count, &mut best);
+        for (at, best) in best.into_iter().enumerate() {
             let span = at * k..(at + 1) * k;
-            best.kept.write(&mut items[span.clone()], &mut scores[span]);
+            let row = || sweep.row(&users.row(at), &packed, item_count);
+            best.filled(k, row).write(&mut items[span.clone()], &mut scores[span]);
         }
     });
     top
 }
 
+/// Offers every packed user the items of the panels `among`, `item_count` items being in all panels.
+pub(crate) fn offer_all(
+    sweep: &Sweep<'_>,
+    users: &Packed,
+    packed: &Packed,
+    among: Range<usize>,
+    item_count: usize,
+    best: &mut [Best],
+) {
+    let mut limits = vec![[f32::INFINITY; ROWS]; users.groups()];
+    limits.as_flattened_mut()[..best.len()].fill(f32::NEG_INFINITY);
+    sweep.run(users, packed, among, &mut limits, |group, panel, tile, hits, limits| {
+        let first = panel * COLS;
+        let valid = valid(panel, item_count);
+        for r in 0..ROWS {
+            for c in bits(hits[r] & valid) {
+                best[group * ROWS + r].offer((first + c) as u32, tile[r * COLS + c], &mut limits[r]);
+            }
+        }
+    });
+}
+
 /// The best items of one user so far, of those that are not masked.
-struct Best {
-    kept: Kept,
+pub(crate) struct Best {
+    pub(crate) kept: Kept,
     /// Items to leave out, ascending.
     masked: Vec<u32>,
     /// The first of `masked` that is not below the items offered so far.
@@ -235,15 +241,35 @@ struct Best {
 }
 
 impl Best {
+    /// Nothing yet; `masked` are ascending.
+    pub(crate) fn without(masked: Vec<u32>, k: usize) -> Self {
+        Self { kept: Kept::new(k), masked, next: 0 }
+    }
+
     fn new(user: u32, k: usize, masked: &impl Fn(u32, &mut Vec<u32>)) -> Self {
         let mut list = Vec::new();
         masked(user, &mut list);
-        Self { kept: Kept::new(k), masked: list, next: 0 }
+        Self::without(list, k)
     }
 
-    fn start_again(&mut self) {
-        self.kept.keys.clear();
-        self.next = 0;
+    /// The best of all items, `scores` giving that of each: asked where there are fewer than `k` finite scores, since -∞,
+    /// NaN and the end of the catalogue need a look at every item.
+    pub(crate) fn filled(mut self, k: usize, scores: impl FnOnce() -> Vec<f32>) -> Kept {
+        if self.kept.len() < k {
+            self.kept.keys.clear();
+            self.next = 0;
+            for (i, score) in (0u32..).zip(scores()) {
+                self.keep(i, score);
+            }
+        }
+        self.kept
+    }
+
+    /// Takes over what another found among items that this one was not offered.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for key in other.kept.keys {
+            self.kept.push(key);
+        }
     }
 
     /// Takes an item unless it is masked; as [`Kept::push`]. Items come in ascending order.

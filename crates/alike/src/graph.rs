@@ -5,7 +5,7 @@ mod sample;
 
 use std::sync::Arc;
 
-use alike_ops::{Csr, FixedSparse, knn_cosine};
+use alike_ops::{Csr, FixedSparse, Transposed, knn_cosine};
 use rayon::prelude::*;
 
 use crate::config::Weights;
@@ -50,6 +50,11 @@ impl Neighbors {
     /// Rows without neighbours.
     pub fn none(rows: usize) -> Self {
         Self { k: 1, idx: vec![u32::MAX; rows], weight: vec![0.0; rows] }
+    }
+
+    /// One row.
+    pub(crate) fn single(idx: Vec<u32>, weight: Vec<f32>) -> Self {
+        Self { k: idx.len(), idx, weight }
     }
 
     /// Every row its own only neighbour.
@@ -168,46 +173,75 @@ pub fn text_first() -> Weights {
 /// Counting walks the items' user lists, one user at a time: memory is `O(U)` a thread.
 pub fn co_interaction(train: &Csr, k: usize, weight: UserWeight) -> Neighbors {
     let users = train.rows();
-    let t = train.transposed();
+    let takers = train.transposed();
     let mut idx = vec![u32::MAX; users * k];
     let mut weights = vec![0f32; users * k];
-    let scratch = || (vec![0u32; users], Vec::<u32>::new(), Vec::<(f32, u32)>::new());
+    let scratch = || (Shared::new(train, &takers), Vec::<(f32, u32)>::new());
     idx.par_chunks_mut(k).zip(weights.par_chunks_mut(k)).enumerate().for_each_init(
         scratch,
-        |(count, touched, best), (u, (idx, weights))| {
-            for &i in train.row(u) {
-                for &o in &t.rows[t.ptr[i as usize] as usize..t.ptr[i as usize + 1] as usize] {
-                    if o as usize != u {
-                        if count[o as usize] == 0 {
-                            touched.push(o);
-                        }
-                        count[o as usize] += 1;
-                    }
-                }
-            }
-            let own = train.degree(u) as f32;
-            best.extend(touched.drain(..).map(|o| {
-                let shared = std::mem::take(&mut count[o as usize]) as f32;
-                let other = train.degree(o as usize) as f32;
-                let w = match weight {
-                    UserWeight::Count => shared,
-                    UserWeight::Jaccard => shared / (own + other - shared),
-                    UserWeight::Cosine => shared / (own * other).sqrt(),
-                };
-                (w, o)
-            }));
-            let order = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-            if best.len() > k {
-                best.select_nth_unstable_by(k - 1, order);
-                best.truncate(k);
-            }
-            best.sort_unstable_by(order);
+        |(shared, best), (u, (idx, weights))| {
+            shared.nearest(train.row(u), Some(u as u32), k, weight, best);
             for (at, (w, o)) in best.drain(..).enumerate() {
                 (idx[at], weights[at]) = (o, w);
             }
         },
     );
     Neighbors { k, idx, weight: weights }
+}
+
+/// Counts the items that one person shares with each user.
+pub(crate) struct Shared<'a> {
+    train: &'a Csr,
+    takers: &'a Transposed,
+    count: Vec<u32>,
+    touched: Vec<u32>,
+}
+
+impl<'a> Shared<'a> {
+    /// For the users of `train`, whose transposed matrix is `takers`.
+    pub(crate) fn new(train: &'a Csr, takers: &'a Transposed) -> Self {
+        Self { train, takers, count: vec![0; train.rows()], touched: Vec::new() }
+    }
+
+    /// The `k` users who share most with somebody who took `items`, by falling weight, ties by the smaller user; `himself`
+    /// is left out. They go into `best`, which is empty.
+    pub(crate) fn nearest(
+        &mut self,
+        items: &[u32],
+        himself: Option<u32>,
+        k: usize,
+        weight: UserWeight,
+        best: &mut Vec<(f32, u32)>,
+    ) {
+        let Self { train, takers, count, touched } = self;
+        for &i in items {
+            for &o in &takers.rows[takers.ptr[i as usize] as usize..takers.ptr[i as usize + 1] as usize] {
+                if Some(o) != himself {
+                    if count[o as usize] == 0 {
+                        touched.push(o);
+                    }
+                    count[o as usize] += 1;
+                }
+            }
+        }
+        let own = items.len() as f32;
+        best.extend(touched.drain(..).map(|o| {
+            let shared = std::mem::take(&mut count[o as usize]) as f32;
+            let other = train.degree(o as usize) as f32;
+            let w = match weight {
+                UserWeight::Count => shared,
+                UserWeight::Jaccard => shared / (own + other - shared),
+                UserWeight::Cosine => shared / (own * other).sqrt(),
+            };
+            (w, o)
+        }));
+        let order = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        if best.len() > k {
+            best.select_nth_unstable_by(k - 1, order);
+            best.truncate(k);
+        }
+        best.sort_unstable_by(order);
+    }
 }
 
 /// [`co_interaction`], kept in the prepared folder.

@@ -28,6 +28,8 @@ pub mod train;
 
 pub mod recommend;
 
+pub mod serving;
+
 pub mod experiment;
 
 pub use error::{Error, Result};

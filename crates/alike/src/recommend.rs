@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use alike_ops::TopK;
 use serde::Serialize;
 
-use crate::checkpoint::{RunDir, State};
+use crate::checkpoint::{FileRef, RunDir, State};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::eval::{Group, Metrics, Protocol, Ranked, Split, all_metrics, groups, rank};
 use crate::ids::ItemId;
+use crate::layers::Saved;
 use crate::scorer::Scorer;
 use crate::train::{EpochRecord, Summary};
 
@@ -41,6 +42,7 @@ pub struct Run {
     /// What ranks.
     pub scorer: Scorer,
     run: RunDir,
+    best: FileRef,
 }
 
 impl Run {
@@ -60,7 +62,7 @@ impl Run {
             return Err(Error::checkpoint(dir, "its scorer does not fit the data"));
         }
         let (model, settings, seed) = (info.model, info.settings, info.seed);
-        Ok(Self { dir: dir.into(), model, settings, seed, data, scorer, run })
+        Ok(Self { dir: dir.into(), model, settings, seed, data, scorer, run, best })
     }
 
     fn user(&self, user: &str) -> Result<u32> {
@@ -115,6 +117,11 @@ impl Run {
         let ranked = self.rank(split, protocol)?;
         let each = ranked.per_user();
         Ok((all_metrics(&ranked, &each), groups(&ranked, &each)))
+    }
+
+    /// The parameters of the best epoch.
+    pub fn best_params(&self) -> Result<Vec<Saved>> {
+        self.run.read_state(&self.best)
     }
 
     /// The learning curve.

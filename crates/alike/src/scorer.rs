@@ -35,6 +35,15 @@ impl Matrix {
     }
 }
 
+/// Somebody to rank items for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Person {
+    /// His number, if the model was trained on him.
+    pub user: Option<u32>,
+    /// Every item that he took and that counts, those of training included: ascending, without repeats.
+    pub history: Vec<u32>,
+}
+
 /// Weights between items.
 #[derive(Debug, Clone)]
 pub struct ItemItem {
@@ -127,14 +136,30 @@ impl Scorer {
 
     /// Score of one user for one item.
     pub fn score(&self, user: u32, item: u32) -> f32 {
-        let (u, i) = (user as usize, item as usize);
         match self {
-            Self::Dot { users, items } => dot(users.row(u), items.row(i)),
-            Self::PairMlp { users, items, out, .. } => {
-                let hidden = users.row(u).iter().zip(items.row(i)).map(|(a, b)| (a + b).max(0.0));
+            Self::ItemItem(w) => w.history.row(user as usize).iter().map(|&j| w.weight(j, item)).sum(),
+            _ => self.score_of(self.user_row(user).unwrap_or_default(), item),
+        }
+    }
+
+    /// The row of a user, `[D]` or `[h]`, where scores come from rows.
+    pub fn user_row(&self, user: u32) -> Option<&[f32]> {
+        match self {
+            Self::Dot { users, .. } | Self::PairMlp { users, .. } => Some(users.row(user as usize)),
+            Self::ItemItem(_) | Self::Static { .. } => None,
+        }
+    }
+
+    /// Score of somebody with the row `user` for one item; weights between items need a history instead, and give 0.
+    pub fn score_of(&self, user: &[f32], item: u32) -> f32 {
+        let i = item as usize;
+        match self {
+            Self::Dot { items, .. } => dot(user, items.row(i)),
+            Self::PairMlp { items, out, .. } => {
+                let hidden = user.iter().zip(items.row(i)).map(|(a, b)| (a + b).max(0.0));
                 hidden.zip(out).map(|(h, w)| h * w).sum()
             }
-            Self::ItemItem(w) => w.history.row(u).iter().map(|&j| w.weight(j, item)).sum(),
+            Self::ItemItem(_) => 0.0,
             Self::Static { scores, .. } => scores[i],
         }
     }

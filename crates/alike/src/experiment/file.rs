@@ -61,13 +61,15 @@ pub struct Search {
     pub epochs: usize,
     /// Halving: one in so many goes on to the next round, with as many times the epochs.
     pub keep: usize,
+    /// Halving: how many are trained to the end before one is chosen. What learns slowly may end best.
+    pub finalists: usize,
     /// Seed of the draw and of the trial runs; the first of `seeds` when not given.
     pub seed: Option<u64>,
 }
 
 impl Default for Search {
     fn default() -> Self {
-        Self { kind: Kind::Grid, trials: 16, epochs: 10, keep: 3, seed: None }
+        Self { kind: Kind::Grid, trials: 16, epochs: 10, keep: 3, finalists: 1, seed: None }
     }
 }
 
@@ -185,8 +187,11 @@ impl Experiment {
         if self.data.is_empty() || self.models.is_empty() {
             return Err("an experiment needs at least one `[[data]]` and one `[[models]]`".into());
         }
-        if self.search.keep < 2 || self.search.trials == 0 || self.search.epochs == 0 {
-            return Err("`search` needs keep of at least 2, and trials and epochs of at least 1".into());
+        let Search { keep, trials, epochs, finalists, .. } = self.search;
+        if keep < 2 || trials == 0 || epochs == 0 || finalists == 0 {
+            return Err(
+                "`search` needs keep of at least 2; trials, epochs and finalists of at least 1".into()
+            );
         }
         for source in &self.data {
             if source.dir.is_some() == source.interactions.is_some() {

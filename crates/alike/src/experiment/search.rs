@@ -118,9 +118,9 @@ pub(super) fn rounds(search: &Search, n: usize, epochs: usize) -> Vec<(usize, us
         return vec![(n, epochs)];
     }
     let (mut rounds, mut left, mut until) = (Vec::new(), n, search.epochs);
-    while left > 1 && until < epochs {
+    while left > search.finalists && until < epochs {
         rounds.push((left, until));
-        left = left.div_ceil(search.keep);
+        left = left.div_ceil(search.keep).max(search.finalists);
         until = until.saturating_mul(search.keep);
     }
     rounds.push((left, epochs));
@@ -171,6 +171,10 @@ mod tests {
         assert_eq!(rounds(&search, 9, 100), [(9, 5), (3, 15), (1, 100)]);
         assert_eq!(rounds(&search, 9, 12), [(9, 5), (3, 12)]);
         assert_eq!(rounds(&search, 1, 100), [(1, 100)]);
+        let three = Search { finalists: 3, ..search };
+        assert_eq!(rounds(&three, 9, 100), [(9, 5), (3, 100)]);
+        assert_eq!(rounds(&three, 20, 100), [(20, 5), (7, 15), (3, 100)]);
+        assert_eq!(rounds(&three, 2, 100), [(2, 100)]);
         assert_eq!(rounds(&Search::default(), 9, 100), [(9, 100)]);
     }
 

@@ -11,20 +11,21 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, Triples, bpr_dot_l2, propagate_mean};
+use alike_ops::{FixedSparse, Triples, bpr_dot_l2, propagate_mean, spmm_fixed};
 use burn::tensor::Tensor;
 
-use super::{Define, GradientModel, ModelInfo, graph_values, held, info, nodes};
+use super::{Define, FoldIn, GradientModel, ModelInfo, graph_values, held, info, nodes};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{Normalization, bipartite};
-use crate::layers::{Init, ParamId, Params, Tracked};
+use crate::layers::{Init, ParamId, Params, Tracked, matrix};
 
 pub(super) const INFO: ModelInfo = info::<LightGcn>(
     "lightgcn",
     "Collaborative filtering by linear propagation on the bipartite graph.",
     "He et al., LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation, SIGIR 2020",
-);
+)
+.folding();
 
 crate::settings! {
     /// Settings of LightGCN.
@@ -80,5 +81,28 @@ impl GradientModel for LightGcn {
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
         Ok(propagate_mean(&self.graph, p.matrix(self.embedding), self.config.layers))
+    }
+
+    /// A user's row but for what he started from, with items where they are: `1/√n_u Σ_j m_j`,
+    /// `m_j = 1/√n_j · 1/(L+1) Σ_{l<L} e_j^(l)`. With other weights of edges than these the equations differ.
+    fn fold_in(self: Box<Self>) -> Result<Option<FoldIn>> {
+        let Config { normalization, self_loops, layers, dim, .. } = self.config;
+        if normalization != Normalization::Symmetric || self_loops {
+            return Ok(None);
+        }
+        let nodes = self.graph.pattern().rows();
+        let mut layer = self.params.plain().matrix(self.embedding);
+        let mut sum = Tensor::zeros([nodes - self.users, dim], &layer.device());
+        for _ in 0..layers {
+            sum = sum + layer.clone().narrow(0, self.users, nodes - self.users);
+            layer = spmm_fixed(&self.graph, layer);
+        }
+        let mut messages = matrix(sum);
+        for (j, row) in messages.data.chunks_exact_mut(dim).enumerate() {
+            let taken = self.graph.pattern().degree(self.users + j).max(1) as f32;
+            let scale = 1.0 / (taken.sqrt() * (layers + 1) as f32);
+            row.iter_mut().for_each(|v| *v *= scale);
+        }
+        Ok(Some(FoldIn::Sum { start: vec![0.0; dim], messages }))
     }
 }

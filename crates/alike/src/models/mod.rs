@@ -24,7 +24,7 @@ use crate::config::{SettingInfo, Settings, apply};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::layers::{Params, Tracked, matrix};
-use crate::scorer::Scorer;
+use crate::scorer::{Matrix, Person, Scorer};
 
 /// All models by name.
 static REGISTRY: &[ModelInfo] = &[
@@ -78,6 +78,8 @@ pub struct ModelInfo {
     pub settings: fn() -> Vec<SettingInfo>,
     /// Resolves settings and estimates memory, before anything is built.
     pub(crate) plan: fn(&Dataset, &toml::Table) -> Result<Plan>,
+    /// Whether the model has a fold-in of its own.
+    pub folds: bool,
     /// Builds the model.
     pub(crate) build: fn(&Dataset, &toml::Table, u64, &Device) -> Result<Learner>,
 }
@@ -103,6 +105,22 @@ pub enum Learner {
     Gradient(Box<dyn GradientModel>),
 }
 
+/// Places people by what they took, with items where training has left them.
+pub enum FoldIn {
+    /// `start + 1/√n Σ_j messages_j` over the `n` items taken: `start [w]`, `messages [I, w]`.
+    Sum {
+        /// What everybody starts from.
+        start: Vec<f32>,
+        /// What each item adds.
+        messages: Matrix,
+    },
+    /// The model's forward pass over people: rows `[B, w]`.
+    Forward(Forward),
+}
+
+/// A forward pass over people, who are given by what they took.
+pub type Forward = Box<dyn Fn(&[Person]) -> Result<Matrix> + Send + Sync>;
+
 /// A model with a loss.
 pub trait GradientModel {
     /// The parameters.
@@ -119,6 +137,14 @@ pub trait GradientModel {
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>>;
     /// Number of users.
     fn users(&self) -> usize;
+    /// How the model itself places people it was not trained on; `None` where its equations say nothing of them.
+    fn fold_in(self: Box<Self>) -> Result<Option<FoldIn>> {
+        Ok(None)
+    }
+    /// Names and widths of the parts of which final vectors are put together, one a modality; empty where they are not.
+    fn parts(&self) -> Vec<(String, usize)> {
+        Vec::new()
+    }
     /// One forward pass, kept for ranking; by default the inner product of [`Self::vectors`].
     fn scorer(&self) -> Result<Scorer> {
         Ok(Scorer::dot(&matrix(self.vectors(&self.params().plain())?), self.users()))
@@ -191,7 +217,16 @@ const fn info<M: Define>(name: &'static str, summary: &'static str, reference: &
         reference,
         settings: || infos(&M::Config::default(), &M::train_defaults()),
         plan: plan::<M>,
+        folds: false,
         build: build_as::<M>,
+    }
+}
+
+impl ModelInfo {
+    /// The same, of a model that says [`GradientModel::fold_in`].
+    const fn folding(mut self) -> Self {
+        self.folds = true;
+        self
     }
 }
 

@@ -26,6 +26,7 @@
 //! neighbours), and leaves open inputs, transforms, ties and the scorer.
 
 mod config;
+mod fold_in;
 mod variants;
 
 use std::sync::Arc;
@@ -36,7 +37,7 @@ use alike_ops::{
 };
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{GradientModel, Learner, batch_rows, held, resolve};
+use super::{FoldIn, GradientModel, Learner, batch_rows, held, resolve};
 use crate::config::Stream;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -85,6 +86,10 @@ struct Parts {
 struct Nsmar {
     config: Config,
     seed: u64,
+    /// The modalities in use.
+    names: Vec<String>,
+    /// What everybody took, `[U, I]`.
+    train: Arc<Csr>,
     users: usize,
     params: Params,
     parts: Parts,
@@ -144,6 +149,8 @@ fn build_variant(
         Tensor::from_data(TensorData::new(column, [pattern.rows(), 1]), device)
     });
     let model = Nsmar {
+        names: names.into_iter().map(String::from).collect(),
+        train: data.train.clone(),
         damping,
         config,
         seed,
@@ -250,15 +257,35 @@ fn graphs(data: &Dataset, names: &[&str], config: &Config) -> Result<FixedSparse
     graph::block_diagonal(&users, &items)
 }
 
+/// The modalities' rows side by side.
+fn fuse(outputs: Vec<Tensor<2>>) -> Tensor<2> {
+    match outputs.len() {
+        1 => outputs.into_iter().next().expect("one output"),
+        _ => Tensor::cat(outputs, 1),
+    }
+}
+
+/// One layer: each row of `pattern` from the rows of `x` that it names, with the weights `plain` where given.
+fn aggregate(
+    p: &Tracked,
+    pattern: &Arc<Csr>,
+    plain: Option<&Arc<FixedSparse>>,
+    x: Tensor<2>,
+    transform: Option<&Affine>,
+) -> Tensor<2> {
+    match (plain, transform) {
+        (Some(plain), None) => spmm_fixed(plain, x),
+        (Some(plain), Some(f)) => f.forward_leaky(p, spmm_fixed(plain, x)),
+        (None, None) => neighbor_similarity(pattern, x, true),
+        (None, Some(f)) => f.forward_leaky_scaled(p, neighbor_similarity(pattern, x, false), pattern),
+    }
+}
+
 impl Nsmar {
     /// `Z [N, D]` over the neighbour lists of `pattern`, or the rows `rows` of it.
     fn forward(&self, p: &Tracked, pattern: &Arc<Csr>, rows: Option<&[u32]>) -> Tensor<2> {
-        let outputs: Vec<Tensor<2>> =
-            self.parts.modalities.iter().map(|m| self.align(p, m, self.convolve(p, m, pattern))).collect();
-        let fused = match outputs.len() {
-            1 => outputs.into_iter().next().expect("one output"),
-            _ => Tensor::cat(outputs, 1),
-        };
+        let output = |m| self.align(p, m, self.convolve(p, m, pattern, |_| {}));
+        let fused = fuse(self.parts.modalities.iter().map(output).collect());
         match (&self.graphs, rows) {
             (Some(graphs), _) => {
                 let z = (1..self.config.hops).fold(fused, |z, _| add_propagated(graphs, z));
@@ -289,22 +316,23 @@ impl Nsmar {
         if self.config.normalize_start { unit_rows(start) } else { start }
     }
 
-    /// `Σ_l x^(l)` of one modality.
-    fn convolve(&self, p: &Tracked, m: &Modality, pattern: &Arc<Csr>) -> Tensor<2> {
+    /// `Σ_l x^(l)` of one modality; `each` sees what every layer aggregates, `[N, d]`.
+    fn convolve(
+        &self,
+        p: &Tracked,
+        m: &Modality,
+        pattern: &Arc<Csr>,
+        mut each: impl FnMut(&Tensor<2>),
+    ) -> Tensor<2> {
         let mut x = self.start(p, m);
         let mut sum = x.clone();
         for l in 0..self.config.layers {
-            let transform = m.transforms.get(l);
             if let Some(damping) = &self.damping {
                 let damping = on_device_of(damping, &x);
                 x = scale_rows(x, damping);
             }
-            x = match (&self.plain, transform) {
-                (Some(plain), None) => spmm_fixed(plain, x),
-                (Some(plain), Some(f)) => f.forward_leaky(p, spmm_fixed(plain, x)),
-                (None, None) => neighbor_similarity(pattern, x, true),
-                (None, Some(f)) => f.forward_leaky_scaled(p, neighbor_similarity(pattern, x, false), pattern),
-            };
+            each(&x);
+            x = aggregate(p, pattern, self.plain.as_ref(), x, m.transforms.get(l));
             sum = add(sum, x.clone());
         }
         sum
@@ -379,6 +407,14 @@ impl GradientModel for Nsmar {
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
         Ok(self.forward(p, &self.fixed, None))
+    }
+
+    fn parts(&self) -> Vec<(String, usize)> {
+        self.names.iter().map(|n| (n.clone(), self.config.dim)).collect()
+    }
+
+    fn fold_in(self: Box<Self>) -> Result<Option<FoldIn>> {
+        fold_in::of(*self).map(|forward| Some(FoldIn::Forward(forward)))
     }
 
     fn scorer(&self) -> Result<Scorer> {

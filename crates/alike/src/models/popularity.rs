@@ -16,6 +16,7 @@ pub(super) const INFO: ModelInfo = ModelInfo {
     reference: "none",
     settings: Vec::new,
     plan,
+    folds: false,
     build,
 };
 

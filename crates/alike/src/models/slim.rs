@@ -29,6 +29,7 @@ pub(super) const INFO: ModelInfo = ModelInfo {
     reference: "Ning and Karypis, SLIM: Sparse Linear Methods for Top-N Recommender Systems, ICDM 2011",
     settings: || Config::default().infos(),
     plan,
+    folds: false,
     build,
 };
 

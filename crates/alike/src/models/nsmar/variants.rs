@@ -32,6 +32,7 @@ macro_rules! variants {
                 let memory_bytes = memory_bytes(data, &config, &names);
                 Ok(Plan { settings: table(&config, &train), train, parameters, memory_bytes })
             },
+            folds: true,
             build: |data, overrides, seed, device| build_variant($preset, data, overrides, seed, device),
         };
     )*};

@@ -1,0 +1,147 @@
+//! Items laid out once for ranking: what a service keeps, which ranks few users at a time but all the time.
+//!
+//! [`crate::top_k_dot`] packs the items anew in each call and gives each thread users of its own. Here the items stay
+//! packed, and threads share one user's items: panels go in chunks, and the best of the chunks are merged. The order of
+//! items is total, so the result is the same for any number of threads, and the same as that of the other functions.
+
+use rayon::prelude::*;
+
+use crate::score::{COLS, Formula, Packed, ROWS, Sweep};
+use crate::topk::{Best, TopK, offer_all};
+
+/// Panels that one thread goes through at a time: 48 items each.
+const CHUNK: usize = 128;
+
+/// Items `[I, d]`, packed, and how they are scored.
+#[derive(Debug)]
+pub struct Ranker {
+    packed: Packed,
+    items: usize,
+    dim: usize,
+    out: Option<Vec<f32>>,
+}
+
+impl Ranker {
+    /// Scores are `user · items[i]`.
+    ///
+    /// Panics when a length is not a multiple of `dim`.
+    pub fn dot(items: &[f32], dim: usize) -> Self {
+        Self::new(items, dim, None)
+    }
+
+    /// Scores are `out · ReLU(user + items[i])`: `items [I, h]`, `out [h]`.
+    ///
+    /// Panics when a length is not a multiple of `h`.
+    pub fn pair_mlp(items: &[f32], out: &[f32]) -> Self {
+        Self::new(items, out.len(), Some(out.to_vec()))
+    }
+
+    fn new(items: &[f32], dim: usize, out: Option<Vec<f32>>) -> Self {
+        assert!(
+            dim > 0 && items.len().is_multiple_of(dim),
+            "rows of {dim} values, not {} values",
+            items.len()
+        );
+        let count = items.len() / dim;
+        Self { packed: Packed::new(items, dim, count, COLS, None, |i| i), items: count, dim, out }
+    }
+
+    /// Number of items.
+    pub fn items(&self) -> usize {
+        self.items
+    }
+
+    /// Width of a user's vector.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn sweep(&self) -> Sweep<'_> {
+        Sweep::new(self.out.as_deref().map_or(Formula::Dot, Formula::PairMlp), self.dim)
+    }
+
+    /// The `k` best items of each of `users [B, d]`, without those that `masked` lists for the row, ascending.
+    ///
+    /// Panics when there is not one list a row.
+    pub fn top_k(&self, users: &[f32], masked: &[&[u32]], k: usize) -> TopK {
+        assert_eq!(
+            users.len(),
+            masked.len() * self.dim,
+            "one list of masked items for each user of dim values"
+        );
+        let mut top = TopK::empty(masked.len(), k);
+        if k == 0 || self.items == 0 {
+            return top;
+        }
+        let packed = Packed::new(users, self.dim, masked.len(), ROWS, None, |i| i);
+        let (sweep, panels) = (self.sweep(), self.packed.groups());
+        let parts: Vec<Vec<Best>> = (0..panels.div_ceil(CHUNK))
+            .into_par_iter()
+            .map(|chunk| {
+                let among = chunk * CHUNK..((chunk + 1) * CHUNK).min(panels);
+                let mut best: Vec<Best> = masked.iter().map(|m| Best::without(m.to_vec(), k)).collect();
+                offer_all(&sweep, &packed, &self.packed, among, self.items, &mut best);
+                best
+            })
+            .collect();
+        let merged = parts.into_iter().reduce(|mut all, part| {
+            all.iter_mut().zip(part).for_each(|(best, other)| best.merge(other));
+            all
+        });
+        let rows = top.rows_mut().zip(merged.into_iter().flatten()).enumerate();
+        for (at, ((items, scores), best)) in rows {
+            let row = || sweep.row(&packed.row(at), &self.packed, self.items);
+            best.filled(k, row).write(items, scores);
+        }
+        top
+    }
+
+    /// The scores of one user `[d]` for all items, the same bits as [`Self::top_k`] ranks by.
+    pub fn scores(&self, user: &[f32]) -> Vec<f32> {
+        assert_eq!(user.len(), self.dim, "the user's vector has dim values");
+        self.sweep().row(user, &self.packed, self.items)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::{Csr, Masks, top_k_dot, top_k_pair_mlp};
+
+    fn numbers(n: usize, seed: u64) -> Vec<f32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        (0..n).map(|_| rng.random_range(-4i32..5) as f32 / 4.0).collect()
+    }
+
+    #[test]
+    fn ranks_as_the_functions_that_rank_everybody() {
+        // More items than a chunk has, many equal scores, a masked item in each chunk.
+        let (items, users, dim) = (CHUNK * COLS * 2 + 77, 11, 5);
+        let (x, y) = (numbers(users * dim, 1), numbers(items * dim, 2));
+        let masked: Vec<Vec<u32>> =
+            (0..users as u32).map(|u| (u..items as u32).step_by(701 + u as usize).collect()).collect();
+        let seen = Csr::from_rows(items, &masked).unwrap();
+        let masks = Masks { seen: Some(&seen), also: None };
+        let rows: Vec<u32> = (0..users as u32).collect();
+        let lists: Vec<&[u32]> = masked.iter().map(Vec::as_slice).collect();
+        for k in [1, 20, 300] {
+            let all = top_k_dot(&x, &y, dim, &rows, &masks, k);
+            assert_eq!(Ranker::dot(&y, dim).top_k(&x, &lists, k), all);
+            let out = numbers(dim, 3);
+            let all = top_k_pair_mlp(&x, &y, &out, &rows, &masks, k);
+            assert_eq!(Ranker::pair_mlp(&y, &out).top_k(&x, &lists, k), all);
+        }
+    }
+
+    #[test]
+    fn few_items_and_no_numbers() {
+        let ranker = Ranker::dot(&[1.0, f32::NAN, 3.0], 1);
+        let top = ranker.top_k(&[1.0], &[&[2]], 4);
+        assert_eq!(top.items, [0, 1, u32::MAX, u32::MAX]);
+        assert_eq!(ranker.scores(&[2.0])[2], 6.0);
+        assert_eq!(Ranker::dot(&[], 2).top_k(&[1.0, 1.0], &[&[]], 1).items, [u32::MAX]);
+    }
+}

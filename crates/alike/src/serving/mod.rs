@@ -1,0 +1,187 @@
+//! Answers for people as they are now: new ones, and those who took something since the model was trained.
+//!
+//! A person's row is what training found, if it knew him, moved by what he took since: `z_u + f(H) - f(H_train)` with `f`
+//! the model's fold-in and `H` all that he took; `f(H)` for a new one. Items stand where training left them.
+
+mod fold_in;
+mod nearest;
+mod reasons;
+
+use std::path::Path;
+
+use alike_ops::{Csr, Masks, Ranker, top_k_item_item, top_k_static};
+use burn::tensor::Device;
+
+pub use fold_in::fit;
+pub use nearest::Placed;
+pub use reasons::Reason;
+
+use crate::error::{Error, Result};
+use crate::models::{FoldIn, Learner, find};
+use crate::recommend::Run;
+pub use crate::scorer::Person;
+use crate::scorer::{Matrix, Scorer};
+
+/// A person as the scorer takes him.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taste {
+    /// A row of the scorer's users; empty for scorers that go by the history alone.
+    row: Vec<f32>,
+    history: Vec<u32>,
+}
+
+/// A trained run, opened to answer for anybody at any time. It can be shared between threads.
+pub struct Serving {
+    run: Run,
+    fold: Option<FoldIn>,
+    /// What final vectors are put together from, one part a modality; empty where they are not.
+    parts: Vec<(String, usize)>,
+    ranker: Option<Ranker>,
+    /// Rows of the users that training knew, as the fold-in alone would place them.
+    places: Option<Matrix>,
+    nearest: nearest::Nearest,
+}
+
+impl Serving {
+    /// Opens a run folder: the scorer of its best epoch, its data, and the model's fold-in.
+    ///
+    /// # Errors
+    /// The folder holds no evaluated run, is damaged, or its data have changed.
+    pub fn open(dir: &Path) -> Result<Self> {
+        Self::new(Run::open(dir)?)
+    }
+
+    /// From an opened run.
+    pub fn new(run: Run) -> Result<Self> {
+        let (own, parts) = own_fold_in(&run)?;
+        let fold = match own {
+            Some(own) => Some(own),
+            None => fit(&run.scorer, &run.data.train)?,
+        };
+        let places = match &fold {
+            Some(fold) => {
+                let known =
+                    |u: u32| Person { user: Some(u), history: run.data.train.row(u as usize).to_vec() };
+                Some(fold.place(&(0..run.data.users.len() as u32).map(known).collect::<Vec<_>>())?)
+            }
+            None => None,
+        };
+        let ranker = match &run.scorer {
+            Scorer::Dot { items, .. } => Some(Ranker::dot(&items.data, items.cols)),
+            Scorer::PairMlp { items, out, .. } => Some(Ranker::pair_mlp(&items.data, out)),
+            Scorer::ItemItem(_) | Scorer::Static { .. } => None,
+        };
+        let nearest = nearest::Nearest::new(&run.data);
+        Ok(Self { run, fold, parts, ranker, places, nearest })
+    }
+
+    /// The run.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// A user whom training knew, with all that he took in training and validation.
+    pub fn person(&self, user: u32) -> Person {
+        let data = &self.run.data;
+        let mut history = [data.train.row(user as usize), data.valid.row(user as usize)].concat();
+        history.sort_unstable();
+        history.dedup();
+        Person { user: Some(user), history }
+    }
+
+    /// Where each of `people` stands.
+    pub fn tastes(&self, people: &[Person]) -> Result<Vec<Taste>> {
+        let items = self.run.data.items.len();
+        if let Some(&wrong) = people.iter().flat_map(|p| &p.history).find(|&&i| i as usize >= items) {
+            return Err(Error::Data(format!("item number {wrong} of a history; there are {items} items")));
+        }
+        let rows = match &self.fold {
+            Some(fold) => Some(fold.place(people)?),
+            None => None,
+        };
+        let taste = |(at, person): (usize, &Person)| {
+            let mut row = rows.as_ref().map(|m| m.row(at).to_vec()).unwrap_or_default();
+            if let (Some(user), Some(places)) = (person.user, &self.places) {
+                let trained = self.run.scorer.user_row(user).expect("scorers with a fold-in have rows");
+                for ((r, t), p) in row.iter_mut().zip(trained).zip(places.row(user as usize)) {
+                    *r += t - p;
+                }
+            }
+            Taste { row, history: person.history.clone() }
+        };
+        Ok(people.iter().enumerate().map(taste).collect())
+    }
+
+    /// The `top` best items for each of `tastes`, best first, without those that `hidden` lists for it, ascending. Fewer
+    /// where there are fewer.
+    pub fn rank(&self, tastes: &[Taste], hidden: &[&[u32]], top: usize) -> Vec<Vec<(u32, f32)>> {
+        assert_eq!(tastes.len(), hidden.len(), "one list of hidden items a person");
+        let items = self.run.data.items.len();
+        let csr = |rows: Vec<Vec<u32>>| Csr::from_rows(items, &rows).expect("items are below their number");
+        let rows: Vec<u32> = (0..tastes.len() as u32).collect();
+        let list = match (&self.ranker, &self.run.scorer) {
+            (Some(ranker), _) => {
+                let users: Vec<f32> = tastes.iter().flat_map(|t| t.row.iter().copied()).collect();
+                ranker.top_k(&users, hidden, top)
+            }
+            (None, scorer) => {
+                let mask = csr(hidden.iter().map(|h| h.to_vec()).collect());
+                let masks = Masks { seen: Some(&mask), also: None };
+                match scorer {
+                    Scorer::ItemItem(w) => {
+                        let history = csr(tastes.iter().map(|t| t.history.clone()).collect());
+                        top_k_item_item(&history, &w.pattern, &w.values, &rows, &masks, top)
+                    }
+                    Scorer::Static { scores, .. } => top_k_static(scores, &rows, &masks, top),
+                    _ => unreachable!("scorers with vectors have a ranker"),
+                }
+            }
+        };
+        let one = |r: u32| {
+            let (items, scores) = list.row(r as usize);
+            items.iter().copied().zip(scores.iter().copied()).collect()
+        };
+        rows.into_iter().map(one).collect()
+    }
+
+    /// The score of `item` for `taste`.
+    pub fn score(&self, taste: &Taste, item: u32) -> f32 {
+        match &self.run.scorer {
+            Scorer::ItemItem(w) => taste.history.iter().map(|&j| w.weight(j, item)).sum(),
+            scorer => scorer.score_of(&taste.row, item),
+        }
+    }
+
+    /// The scores of all items for `taste`, `[I]`.
+    pub fn scores(&self, taste: &Taste) -> Vec<f32> {
+        match &self.ranker {
+            Some(ranker) => ranker.scores(&taste.row),
+            None => (0..self.run.data.items.len() as u32).map(|i| self.score(taste, i)).collect(),
+        }
+    }
+
+    /// The `k` users whose rows point most nearly where `taste` does, with cosines; `user` himself left out.
+    ///
+    /// # Errors
+    /// The model has no vectors of users.
+    pub fn similar_users(&self, taste: &Taste, user: Option<u32>, k: usize) -> Result<Vec<(u32, f32)>> {
+        if taste.row.is_empty() || self.run.scorer.user_row(0).is_none() {
+            return Err(Error::Data("this model has no user vectors to compare people by".into()));
+        }
+        let rows = (0..self.run.scorer.users() as u32).filter(|&u| Some(u) != user);
+        let row = |u| self.run.scorer.user_row(u).expect("the scorer has rows of users");
+        Ok(nearest::best(rows.map(|u| (u, nearest::cosine(&taste.row, row(u)))).collect(), k))
+    }
+}
+
+/// The model's own fold-in at the best epoch, and the parts of its vectors.
+fn own_fold_in(run: &Run) -> Result<(Option<FoldIn>, Vec<(String, usize)>)> {
+    if !find(&run.model)?.folds {
+        return Ok((None, Vec::new()));
+    }
+    let learner = (find(&run.model)?.build)(&run.data, &run.settings, run.seed, &Device::flex())?;
+    let Learner::Gradient(mut model) = learner else { return Ok((None, Vec::new())) };
+    model.params_mut().load(&run.best_params()?, 0)?;
+    let parts = model.parts();
+    Ok((model.fold_in()?, parts))
+}

@@ -1,0 +1,69 @@
+//! Why an item stands where it stands: by what its score would lose without each item of the history.
+
+use super::Serving;
+use crate::error::Result;
+use crate::scorer::{Person, Scorer};
+
+/// Items of a history that are looked at; of longer ones, those with the highest numbers are left out.
+const LOOKED_AT: usize = 200;
+
+/// One item of the history that carries a recommendation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reason {
+    /// The item of the history.
+    pub item: u32,
+    /// What the score would lose if the person had not taken it.
+    pub loss: f32,
+    /// The modality in which most of that would be lost, where the model's vectors have parts by modality.
+    pub modality: Option<String>,
+}
+
+impl Serving {
+    /// For each of `items`, the at most `most` items of the person's history that its score would lose most without, most
+    /// important first. Those that the score would not lose by are not named.
+    pub fn reasons(&self, person: &Person, items: &[u32], most: usize) -> Result<Vec<Vec<Reason>>> {
+        let history = &person.history[..person.history.len().min(LOOKED_AT)];
+        let without = |&left_out: &u32| Person {
+            user: person.user,
+            history: person.history.iter().copied().filter(|&j| j != left_out).collect(),
+        };
+        let people: Vec<Person> =
+            std::iter::once(person.clone()).chain(history.iter().map(without)).collect();
+        let tastes = self.tastes(&people)?;
+        let (whole, less) = tastes.split_first().expect("the person himself comes first");
+        let one = |&item: &u32| {
+            let mut found: Vec<Reason> = history
+                .iter()
+                .zip(less)
+                .map(|(&j, taste)| Reason {
+                    item: j,
+                    loss: self.score(whole, item) - self.score(taste, item),
+                    modality: self.modality(&whole.row, &taste.row, item),
+                })
+                .filter(|r| r.loss > 0.0)
+                .collect();
+            found.sort_by(|a, b| b.loss.total_cmp(&a.loss).then(a.item.cmp(&b.item)));
+            found.truncate(most);
+            found
+        };
+        Ok(items.iter().map(one).collect())
+    }
+
+    /// The part of the vectors in which a score loses most from `whole` to `less`.
+    fn modality(&self, whole: &[f32], less: &[f32], item: u32) -> Option<String> {
+        let Scorer::Dot { items, .. } = &self.run.scorer else { return None };
+        let item = items.row(item as usize);
+        let mut at = 0;
+        let mut best: Option<(&str, f32)> = None;
+        for (name, width) in &self.parts {
+            let part = at..at + width;
+            at += width;
+            let change = whole[part.clone()].iter().zip(&less[part.clone()]).map(|(a, b)| a - b);
+            let loss: f32 = change.zip(&item[part]).map(|(c, v)| c * v).sum();
+            if best.is_none_or(|(_, most)| loss > most) {
+                best = Some((name, loss));
+            }
+        }
+        best.map(|(name, _)| name.to_string())
+    }
+}
