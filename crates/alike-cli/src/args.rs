@@ -145,6 +145,9 @@ pub(crate) struct Train {
     /// Continue the run in RUN where it stopped, bit for bit; `epochs` may be more than before
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Start from the best parameters of another run of the model: rows of users and items by id, new ones fresh
+    #[arg(long, value_name = "RUN")]
+    pub(crate) warm_start: Option<PathBuf>,
     /// Do not score the test split: for searches, which choose on validation
     #[arg(long)]
     pub(crate) no_test: bool,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use alike_ops::TopK;
 use serde::Serialize;
 
-use crate::checkpoint::{FileRef, RunDir, State};
+use crate::checkpoint::{FileRef, RunDir};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::eval::{Group, Metrics, Protocol, Ranked, Split, all_metrics, groups, rank};
@@ -49,15 +49,9 @@ impl Run {
     /// Opens a run folder and the prepared data it names.
     pub fn open(dir: &Path) -> Result<Self> {
         let (run, info) = RunDir::open(dir)?;
-        let state: Option<State> = run.read_json("state.json")?;
-        let best = state.and_then(|s| s.best_file);
-        let best = best.ok_or_else(|| Error::checkpoint(dir, "nothing evaluated yet: train it first"))?;
+        let best = run.best()?;
         let scorer = run.read_scorer(&best)?;
-        let data = Dataset::open(&info.data)?;
-        if data.hash != info.data_hash {
-            let text = format!("was trained on other data than {} holds now", info.data.display());
-            return Err(Error::checkpoint(dir, text));
-        }
+        let data = run.data(&info)?;
         if (scorer.users(), scorer.items()) != (data.users.len(), data.items.len()) {
             return Err(Error::checkpoint(dir, "its scorer does not fit the data"));
         }

@@ -152,15 +152,24 @@ impl Scorer {
 
     /// Score of somebody with the row `user` for one item; weights between items need a history instead, and give 0.
     pub fn score_of(&self, user: &[f32], item: u32) -> f32 {
-        let i = item as usize;
         match self {
-            Self::Dot { items, .. } => dot(user, items.row(i)),
-            Self::PairMlp { items, out, .. } => {
-                let hidden = user.iter().zip(items.row(i)).map(|(a, b)| (a + b).max(0.0));
-                hidden.zip(out).map(|(h, w)| h * w).sum()
+            Self::Dot { items, .. } | Self::PairMlp { items, .. } => {
+                self.score_rows(user, items.row(item as usize))
             }
             Self::ItemItem(_) => 0.0,
-            Self::Static { scores, .. } => scores[i],
+            Self::Static { scores, .. } => scores[item as usize],
+        }
+    }
+
+    /// Score of somebody with the row `user` for an item with the row `item`; 0 where scores do not come from rows.
+    pub fn score_rows(&self, user: &[f32], item: &[f32]) -> f32 {
+        match self {
+            Self::Dot { .. } => dot(user, item),
+            Self::PairMlp { out, .. } => {
+                let hidden = user.iter().zip(item).map(|(a, b)| (a + b).max(0.0));
+                hidden.zip(out).map(|(h, w)| h * w).sum()
+            }
+            Self::ItemItem(_) | Self::Static { .. } => 0.0,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::checkpoint::{FORMAT, RunDir, RunInfo, State};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::eval::{Metrics, Protocol, Split, evaluate};
-use crate::layers::Sampler;
+use crate::layers::{Sampler, Saved};
 use crate::models::{GradientModel, Learner, Plan, find};
 use crate::scorer::Scorer;
 
@@ -32,6 +32,8 @@ pub struct Request<'a> {
     pub run: Option<&'a Path>,
     /// Whether to go on from the run folder's newest state; `epochs` may have grown since.
     pub resume: bool,
+    /// A run of the same model whose best parameters training starts from: rows by id, on the same or other data.
+    pub warm_start: Option<&'a Path>,
     /// Whether to score the test split at the end. Searches do not: they choose on validation.
     pub test: bool,
     /// Set by others to stop; checked every batch.
@@ -117,9 +119,10 @@ pub struct Summary {
 pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>)) -> Result<Summary> {
     let info = find(request.model)?;
     let plan = (info.plan)(data, &request.settings)?;
+    let warm = request.warm_start.map(|dir| Warm::open(dir, request.model)).transpose()?;
     let run = match request.run {
         Some(dir) => {
-            let info = run_info(data, request, &plan)?;
+            let info = run_info(data, request, &plan, warm.as_ref())?;
             Some(if request.resume { reopen(dir, &info)? } else { RunDir::create(dir, &info)? })
         }
         None => None,
@@ -142,6 +145,9 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
     let summary = match learner {
         Learner::Direct(scorer) => solve(data, request, &scorer, run.as_ref(), started)?,
         Learner::Gradient(mut model) => {
+            if let Some(warm) = &warm {
+                model.params_mut().warm(&warm.params, &warm.data, data)?;
+            }
             let mut training = Training {
                 data,
                 request,
@@ -160,7 +166,31 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
     Ok(summary)
 }
 
-fn run_info(data: &Dataset, request: &Request<'_>, plan: &Plan) -> Result<RunInfo> {
+/// What an earlier run ended with.
+struct Warm {
+    params: Vec<Saved>,
+    data: Dataset,
+    hash: String,
+}
+
+impl Warm {
+    fn open(dir: &Path, model: &str) -> Result<Self> {
+        let (run, info) = RunDir::open(dir)?;
+        if info.model != model {
+            let text = format!("cannot start from it: its model is {}, not {model}", info.model);
+            return Err(Error::checkpoint(dir, text));
+        }
+        let best = run.best()?;
+        let data = run.data(&info)?;
+        let params = run.read_state(&best)?;
+        if params.is_empty() {
+            return Err(Error::checkpoint(dir, "cannot start from it: the model is solved at once"));
+        }
+        Ok(Self { params, data, hash: best.hash })
+    }
+}
+
+fn run_info(data: &Dataset, request: &Request<'_>, plan: &Plan, warm: Option<&Warm>) -> Result<RunInfo> {
     Ok(RunInfo {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -169,6 +199,7 @@ fn run_info(data: &Dataset, request: &Request<'_>, plan: &Plan) -> Result<RunInf
         seed: request.seed,
         data: std::path::absolute(&data.dir).map_err(|e| Error::io(&data.dir, e))?,
         data_hash: data.hash.clone(),
+        warm_start: warm.map(|w| w.hash.clone()),
     })
 }
 
@@ -203,6 +234,10 @@ fn reopen(dir: &Path, wanted: &RunInfo) -> Result<RunDir> {
     }
     if found.data_hash != wanted.data_hash {
         return differs("data hash", &found.data_hash, &wanted.data_hash);
+    }
+    if found.warm_start != wanted.warm_start {
+        let name = |hash: &Option<String>| hash.clone().unwrap_or_else(|| "none".into());
+        return differs("warm start", &name(&found.warm_start), &name(&wanted.warm_start));
     }
     for (name, value) in &wanted.settings {
         let before = found.settings.get(name);

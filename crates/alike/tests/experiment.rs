@@ -55,6 +55,7 @@ fn train(job: &Job) -> Result<(), String> {
         seed: job.seed,
         run: Some(&job.run),
         resume,
+        warm_start: None,
         test: false,
         stop: None,
     };

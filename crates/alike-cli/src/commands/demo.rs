@@ -67,6 +67,7 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
             seed: args.seed,
             run: Some(&run),
             resume: false,
+            warm_start: None,
             test: true,
             stop: Some(stop),
         };

@@ -27,6 +27,7 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
         seed: args.seed,
         run: Some(&args.out),
         resume: args.resume,
+        warm_start: args.warm_start.as_deref(),
         test: !args.no_test,
         stop: Some(stop),
     };

@@ -14,6 +14,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::layers::Saved;
 use crate::models::TrainConfig;
@@ -39,6 +40,9 @@ pub struct RunInfo {
     pub data: PathBuf,
     /// Content hash of the data.
     pub data_hash: String,
+    /// Hash of the parameters that training started from, where those of another run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_start: Option<String>,
 }
 
 /// Where training stands; written after each evaluation.
@@ -356,6 +360,28 @@ impl RunDir {
             Some(Scorer::Static { users: matrix("static.users")?.data.first()?.to_bits() as usize, scores })
         };
         scorer().ok_or_else(|| Error::checkpoint(self.path.join(&file.name), "holds no scorer"))
+    }
+
+    /// The file of the best epoch.
+    ///
+    /// # Errors
+    /// There is none yet.
+    pub fn best(&self) -> Result<FileRef> {
+        let best = self.read_json::<State>("state.json")?.and_then(|s| s.best_file);
+        best.ok_or_else(|| Error::checkpoint(&self.path, "nothing evaluated yet: train it first"))
+    }
+
+    /// The data that the run was trained on.
+    ///
+    /// # Errors
+    /// They are gone or have changed.
+    pub fn data(&self, info: &RunInfo) -> Result<Dataset> {
+        let data = Dataset::open(&info.data)?;
+        if data.hash != info.data_hash {
+            let text = format!("was trained on other data than {} holds now", info.data.display());
+            return Err(Error::checkpoint(&self.path, text));
+        }
+        Ok(data)
     }
 
     /// Makes `state` the newest one and removes tensor files that it does not name.

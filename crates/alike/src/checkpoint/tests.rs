@@ -15,6 +15,7 @@ fn info() -> RunInfo {
         seed: 1,
         data: "data".into(),
         data_hash: "00".into(),
+        warm_start: None,
     }
 }
 

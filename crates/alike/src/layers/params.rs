@@ -5,6 +5,7 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use rand::RngExt;
 
 use crate::config::Stream;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::scorer::Matrix;
 
@@ -27,6 +28,17 @@ pub enum Init {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParamId(usize);
 
+/// Whose rows a table holds, one each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// Users.
+    Users,
+    /// Items.
+    Items,
+    /// Users, then items.
+    Nodes,
+}
+
 /// One parameter: a matrix, or a vector kept as a matrix of one row.
 #[derive(Debug)]
 struct Param {
@@ -37,6 +49,8 @@ struct Param {
     moments: AdamState,
     /// Learning rate, as a share of the optimiser's.
     rate: f32,
+    /// Whose rows they are; `None` where they are nobody's.
+    rows: Option<Rows>,
 }
 
 /// All parameters of a model, in order of registration, with their optimiser state.
@@ -98,8 +112,22 @@ impl Params {
             value,
             moments: AdamState::default(),
             rate: 1.0,
+            rows: None,
         });
         ParamId(self.list.len() - 1)
+    }
+
+    /// Registers a table with a row of `cols` values for each user, item or node of `data`.
+    pub fn table(&mut self, name: &str, rows: Rows, data: &Dataset, cols: usize, init: Init) -> ParamId {
+        let (users, items) = (data.users.len(), data.items.len());
+        let count = match rows {
+            Rows::Users => users,
+            Rows::Items => items,
+            Rows::Nodes => users + items,
+        };
+        let id = self.add(name, &[count, cols], init);
+        self.list[id.0].rows = Some(rows);
+        id
     }
 
     /// Initial values of the next parameter.
@@ -218,6 +246,65 @@ impl Params {
         }
         self.step = step;
         Ok(())
+    }
+
+    /// Starts from what a run on other data ended with: rows of tables go to the users and items of the same id, other
+    /// parameters to those of the same name. What is new keeps its start. Returns how many values were taken over.
+    ///
+    /// # Errors
+    /// A parameter has another width or shape there.
+    pub fn warm(&mut self, saved: &[Saved], from: &Dataset, data: &Dataset) -> Result<usize> {
+        let mut taken = 0;
+        for at in 0..self.list.len() {
+            let name = &self.list[at].name;
+            let Some(old) = saved.iter().find(|s| s.name == *name) else { continue };
+            let param = &self.list[at];
+            let cols = param.shape[param.shape.len() - 1];
+            let same = match param.rows {
+                Some(_) => old.shape.len() == 2 && old.shape[1] == cols,
+                None => old.shape == param.shape,
+            };
+            if !same || old.value.len() != old.shape.iter().product::<usize>() {
+                return Err(Error::Data(format!(
+                    "cannot start from that run: its parameter `{name}` has shape {:?}, not {:?}",
+                    old.shape, param.shape
+                )));
+            }
+            let value = match param.rows {
+                None => {
+                    taken += old.value.len();
+                    old.value.clone()
+                }
+                Some(rows) => {
+                    let mut value = matrix(self.value(at)).data;
+                    let places = (0u32..).zip(value.chunks_exact_mut(cols));
+                    for (place, row) in places {
+                        if let Some(other) = rows.place(place, data, from) {
+                            let other = other as usize * cols;
+                            row.copy_from_slice(&old.value[other..other + cols]);
+                            taken += cols;
+                        }
+                    }
+                    value
+                }
+            };
+            let rows = value.len().checked_div(cols).unwrap_or(0);
+            self.list[at].value = Some(Tensor::from_data(TensorData::new(value, [rows, cols]), &self.device));
+        }
+        Ok(taken)
+    }
+}
+
+impl Rows {
+    /// The row in a table of `from` of whoever has row `at` in one of `data`.
+    fn place(self, at: u32, data: &Dataset, from: &Dataset) -> Option<u32> {
+        let users = data.users.len() as u32;
+        match self {
+            Self::Users => from.users.get(data.users.name(at)),
+            Self::Items => from.items.get(data.items.name(at)),
+            Self::Nodes if at < users => Self::Users.place(at, data, from),
+            Self::Nodes => Self::Items.place(at - users, data, from).map(|i| i + from.users.len() as u32),
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use alike_ops::{FixedSparse, Triples, bpr_dot, l2_rows, leaky, propagate_sum, scale_rows, unit_rows};
 use burn::tensor::Tensor;
 
-use super::{Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Tracked, featured};
+use super::{
+    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Rows, Tracked, featured,
+};
 use crate::data::{Dataset, Features};
 use crate::error::Result;
 
@@ -27,7 +29,7 @@ impl Tower {
         dim: usize,
     ) -> Result<Self> {
         let m = &features.name;
-        let preference = params.add(&format!("preference.{m}"), &[data.users.len(), dim], Init::Xavier);
+        let preference = params.table(&format!("preference.{m}"), Rows::Users, data, dim, Init::Xavier);
         let name = &format!("input.{m}.0");
         let map = FeatureMap { name, normalize: false, width: hidden, bias: true, filled: dim };
         let input = FeatureInput::new(params, features, map)?;
@@ -61,7 +63,7 @@ impl Towers {
         let towers = featured(data)?.iter().map(|f| Tower::new(params, data, f, hidden, dim));
         let towers = towers.collect::<Result<Vec<_>>>()?;
         let share = Init::Constant(1.0 / towers.len() as f32);
-        let mix = params.add("mix", &[data.users.len(), towers.len()], share);
+        let mix = params.table("mix", Rows::Users, data, towers.len(), share);
         Ok(Self { towers, mix })
     }
 

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use alike_ops::{Triples, bpr_dot_l2};
 use burn::tensor::Tensor;
 
-use super::{Define, GradientModel, ModelInfo, held, info, nodes};
+use super::{Define, GradientModel, ModelInfo, held, info};
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::layers::{Init, ParamId, Params, Tracked};
+use crate::layers::{Init, ParamId, Params, Rows, Tracked};
 
 pub(super) const INFO: ModelInfo = info::<Bpr>(
     "bpr",
@@ -44,7 +44,7 @@ impl Define for Bpr {
     type Parts = ParamId;
 
     fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<ParamId> {
-        Ok(params.add("embedding", &[nodes(data), config.dim], Init::XavierSides(data.users.len())))
+        Ok(params.table("embedding", Rows::Nodes, data, config.dim, Init::XavierSides(data.users.len())))
     }
 
     fn working_values(_: &Dataset, _: &Config) -> usize {

@@ -17,7 +17,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::{Define, GradientModel, ModelInfo, graph_values, held, info};
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::layers::{Init, ParamId, Params, Tracked, gather, on_device_of};
+use crate::layers::{Init, ParamId, Params, Rows, Tracked, gather, on_device_of};
 
 pub(super) const INFO: ModelInfo = info::<Fism>(
     "fism",
@@ -74,12 +74,12 @@ impl Define for Fism {
     type Parts = Parts;
 
     fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
-        let (items, d) = (data.items.len(), config.dim);
-        let history = params.add("history", &[items, d], Init::Xavier);
-        let target = params.add("target", &[items, d], Init::Xavier);
-        let item_bias = params.add("item_bias", &[items, 1], Init::Zeros);
+        let d = config.dim;
+        let history = params.table("history", Rows::Items, data, d, Init::Xavier);
+        let target = params.table("target", Rows::Items, data, d, Init::Xavier);
+        let item_bias = params.table("item_bias", Rows::Items, data, 1, Init::Zeros);
         let user_bias =
-            (config.loss == Loss::Rmse).then(|| params.add("user_bias", &[data.users.len(), 1], Init::Zeros));
+            (config.loss == Loss::Rmse).then(|| params.table("user_bias", Rows::Users, data, 1, Init::Zeros));
         Ok(Parts { history, target, item_bias, user_bias })
     }
 

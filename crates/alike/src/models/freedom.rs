@@ -21,7 +21,7 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization};
 use crate::layers::{
-    FeatureInput, FeatureMap, Init, Local, ParamId, Params, Tracked, featured, gather, selection,
+    FeatureInput, FeatureMap, Init, Local, ParamId, Params, Rows, Tracked, featured, gather, selection,
 };
 
 pub(super) const INFO: ModelInfo = info::<Freedom>(
@@ -75,7 +75,7 @@ impl Define for Freedom {
 
     fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
         let embedding =
-            params.add("embedding", &[nodes(data), config.dim], Init::XavierSides(data.users.len()));
+            params.table("embedding", Rows::Nodes, data, config.dim, Init::XavierSides(data.users.len()));
         let inputs = featured(data)?.iter().map(|f| {
             let name = &format!("input.{}", f.name);
             let map =

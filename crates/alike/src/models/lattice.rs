@@ -26,7 +26,9 @@ use super::{Define, GradientModel, ModelInfo, batch_rows, feature_values, graph_
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization};
-use crate::layers::{FeatureInput, FeatureMap, Init, ParamId, Params, Tracked, featured, matrix, selection};
+use crate::layers::{
+    FeatureInput, FeatureMap, Init, ParamId, Params, Rows, Tracked, featured, matrix, selection,
+};
 
 pub(super) const INFO: ModelInfo = info::<Lattice>(
     "lattice",
@@ -85,7 +87,7 @@ impl Define for Lattice {
 
     fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
         let embedding =
-            params.add("embedding", &[nodes(data), config.dim], Init::XavierSides(data.users.len()));
+            params.table("embedding", Rows::Nodes, data, config.dim, Init::XavierSides(data.users.len()));
         let features = featured(data)?;
         let weights = params.add("weights", &[1, features.len()], Init::Constant(0.5));
         let inputs = features.iter().map(|f| {

@@ -18,7 +18,7 @@ use super::{Define, FoldIn, GradientModel, ModelInfo, graph_values, held, info, 
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{Normalization, bipartite};
-use crate::layers::{Init, ParamId, Params, Tracked, matrix};
+use crate::layers::{Init, ParamId, Params, Rows, Tracked, matrix};
 
 pub(super) const INFO: ModelInfo = info::<LightGcn>(
     "lightgcn",
@@ -56,7 +56,7 @@ impl Define for LightGcn {
     type Parts = ParamId;
 
     fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<ParamId> {
-        Ok(params.add("embedding", &[nodes(data), config.dim], Init::XavierSides(data.users.len())))
+        Ok(params.table("embedding", Rows::Nodes, data, config.dim, Init::XavierSides(data.users.len())))
     }
 
     fn working_values(data: &Dataset, config: &Config) -> usize {
@@ -103,6 +103,6 @@ impl GradientModel for LightGcn {
             let scale = 1.0 / (taken.sqrt() * (layers + 1) as f32);
             row.iter_mut().for_each(|v| *v *= scale);
         }
-        Ok(Some(FoldIn::Sum { start: vec![0.0; dim], messages }))
+        Ok(Some(FoldIn::Sum { power: 0.5, start: vec![0.0; dim], messages }))
     }
 }

@@ -25,7 +25,8 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization};
 use crate::layers::{
-    Affine, FeatureInput, FeatureMap, Init, Local, ParamId, Params, Tracked, featured, gather, selection,
+    Affine, FeatureInput, FeatureMap, Init, Local, ParamId, Params, Rows, Tracked, featured, gather,
+    selection,
 };
 
 pub(super) const INFO: ModelInfo = info::<Mgcn>(
@@ -84,7 +85,7 @@ impl Define for Mgcn {
 
     fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
         let d = config.dim;
-        let embedding = params.add("embedding", &[nodes(data), d], Init::XavierSides(data.users.len()));
+        let embedding = params.table("embedding", Rows::Nodes, data, d, Init::XavierSides(data.users.len()));
         let views = featured(data)?.iter().map(|f| {
             let m = &f.name;
             let map =

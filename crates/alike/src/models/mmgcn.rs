@@ -22,7 +22,8 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization};
 use crate::layers::{
-    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Tracked, featured, gather,
+    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Rows, Tracked, featured,
+    gather,
 };
 
 pub(super) const INFO: ModelInfo = info::<Mmgcn>(
@@ -78,12 +79,12 @@ impl Define for Mmgcn {
 
     fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
         let d = config.dim;
-        let ids = params.add("embedding", &[nodes(data), d], Init::Xavier);
+        let ids = params.table("embedding", Rows::Nodes, data, d, Init::Xavier);
         let views = featured(data)?.iter().map(|f| {
             let m = &f.name;
             let latent = config.latent.min(f.dim);
             let preference =
-                params.add(&format!("preference.{m}"), &[data.users.len(), latent], Init::Xavier);
+                params.table(&format!("preference.{m}"), Rows::Users, data, latent, Init::Xavier);
             let name = &format!("input.{m}");
             let map = FeatureMap { name, normalize: false, width: latent, bias: true, filled: latent };
             let input = FeatureInput::new(params, f, map)?;

@@ -107,8 +107,10 @@ pub enum Learner {
 
 /// Places people by what they took, with items where training has left them.
 pub enum FoldIn {
-    /// `start + 1/√n Σ_j messages_j` over the `n` items taken: `start [w]`, `messages [I, w]`.
+    /// `start + n^-power Σ_j messages_j` over the `n` items taken: `start [w]`, `messages [I, w]`.
     Sum {
+        /// 1 for a mean, 1/2 for a sum damped as symmetric edge weights do.
+        power: f32,
         /// What everybody starts from.
         start: Vec<f32>,
         /// What each item adds.

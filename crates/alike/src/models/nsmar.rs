@@ -43,8 +43,8 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::graph::{self, Normalization};
 use crate::layers::{
-    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Tracked, gather, matrix,
-    on_device_of, propagated,
+    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Rows, Tracked, gather,
+    matrix, on_device_of, propagated,
 };
 use crate::scorer::{Matrix, Scorer};
 use config::{Aggregation, Alignment, Config, Input, ScorerKind, Transform};
@@ -169,7 +169,7 @@ fn build_variant(
 impl Parts {
     fn register(params: &mut Params, data: &Dataset, config: &Config, names: &[&str]) -> Result<Self> {
         let d = config.dim;
-        let items = config.item_ids.then(|| params.add("item", &[data.items.len(), d], Init::Xavier));
+        let items = config.item_ids.then(|| params.table("item", Rows::Items, data, d, Init::Xavier));
         let modalities =
             names.iter().map(|n| modality(data, n, config, params)).collect::<Result<Vec<_>>>()?;
         let start = if config.align_skip { Init::Identity } else { Init::Xavier };
@@ -194,7 +194,7 @@ impl Parts {
 
 fn modality(data: &Dataset, name: &str, config: &Config, params: &mut Params) -> Result<Modality> {
     let d = config.dim;
-    let users = params.add(&format!("user.{name}"), &[data.users.len(), d], Init::Xavier);
+    let users = params.table(&format!("user.{name}"), Rows::Users, data, d, Init::Xavier);
     let features = data.features.iter().find(|f| f.name == name);
     if features.is_none() && !config.item_ids {
         return Err(Error::Data(format!(

@@ -17,7 +17,7 @@ use super::{Define, GradientModel, ModelInfo, feature_values, held, info, nodes}
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::layers::{
-    FeatureInput, FeatureMap, Init, Local, ParamId, Params, Tracked, featured, gather, selection,
+    FeatureInput, FeatureMap, Init, Local, ParamId, Params, Rows, Tracked, featured, gather, selection,
 };
 
 pub(super) const INFO: ModelInfo = info::<Vbpr>(
@@ -57,8 +57,8 @@ impl Define for Vbpr {
 
     fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
         let d = config.dim;
-        let user = params.add("user", &[data.users.len(), 2 * d], Init::Xavier);
-        let item = params.add("item", &[data.items.len(), d], Init::Xavier);
+        let user = params.table("user", Rows::Users, data, 2 * d, Init::Xavier);
+        let item = params.table("item", Rows::Items, data, d, Init::Xavier);
         let inputs = featured(data)?.iter().map(|f| {
             let name = &format!("input.{}", f.name);
             let map = FeatureMap { name, normalize: config.normalize_input, width: d, bias: true, filled: d };

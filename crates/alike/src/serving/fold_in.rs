@@ -10,16 +10,16 @@ use crate::scorer::{Matrix, Person, Scorer};
 /// Users from whom the map of [`fit`] is learned at most.
 const SAMPLE: usize = 100_000;
 /// Weight of the squared norm of that map, as a share of the mean squared value of its inputs.
-const RIDGE: f64 = 1e-2;
+const RIDGE: f64 = 1e-3;
 
 impl FoldIn {
     /// The rows of `people`, `[B, w]`.
     pub fn place(&self, people: &[Person]) -> Result<Matrix> {
         match self {
-            Self::Sum { start, messages } => {
+            Self::Sum { power, start, messages } => {
                 let mut data = Vec::with_capacity(people.len() * start.len());
                 for Person { history, .. } in people {
-                    let scale = (history.len().max(1) as f32).sqrt().recip();
+                    let scale = (history.len().max(1) as f32).powf(-power);
                     let mut row = vec![0f32; start.len()];
                     history.iter().for_each(|&j| add(&mut row, messages.row(j as usize), 1.0));
                     data.extend(row.iter().zip(start).map(|(r, s)| r * scale + s));
@@ -31,8 +31,8 @@ impl FoldIn {
     }
 }
 
-/// A fold-in for any model that leaves vectors behind: what items add is the linear map of their vectors, damped by the
-/// square root of how many took them, that comes nearest to the vectors which training gave to its users (ridge
+/// A fold-in for any model that leaves vectors behind: what items add is the linear map of the mean of their vectors, each damped by
+/// the square root of how many took it, that comes nearest to the vectors which training gave to its users (ridge
 /// regression). `None` for scorers without vectors.
 pub fn fit(scorer: &Scorer, train: &Csr) -> Result<Option<FoldIn>> {
     let (users, items) = match scorer {
@@ -47,7 +47,7 @@ pub fn fit(scorer: &Scorer, train: &Csr) -> Result<Option<FoldIn>> {
         let scale = (n.max(1) as f32).sqrt().recip();
         row.iter_mut().for_each(|v| *v *= scale);
     });
-    let plain = FoldIn::Sum { start: vec![0.0; damped.cols], messages: damped };
+    let plain = FoldIn::Sum { power: 1.0, start: vec![0.0; damped.cols], messages: damped };
     let step = users.rows.div_ceil(SAMPLE).max(1);
     let sample: Vec<usize> = (0..users.rows).step_by(step).filter(|&u| train.degree(u) > 0).collect();
     let person = |&u: &usize| Person { user: None, history: train.row(u).to_vec() };
@@ -64,7 +64,7 @@ pub fn fit(scorer: &Scorer, train: &Csr) -> Result<Option<FoldIn>> {
         }
     });
     let messages = Matrix::new(messages.rows, users.cols, mapped);
-    Ok(Some(FoldIn::Sum { start: constant.to_vec(), messages }))
+    Ok(Some(FoldIn::Sum { power: 1.0, start: constant.to_vec(), messages }))
 }
 
 /// `W [d + 1, w]` that minimises `Σ_r ‖[x_r ; 1] W - y_r‖² + λ ‖W‖²`, the constant not penalised.
@@ -160,12 +160,12 @@ mod tests {
 
     #[test]
     fn people_stand_where_training_put_those_with_the_same_history() {
-        // Users are exactly the damped sums of their items' vectors.
+        // Users are exactly the damped means of their items' vectors.
         let items = Matrix::new(4, 2, vec![1.0, 0.0, 0.0, 1.0, 1.0, 1.0, -1.0, 0.5]);
         let rows: Vec<Vec<u32>> =
             (0..40u32).map(|u| [[0, 1], [1, 2], [2, 3], [0, 3]][u as usize % 4].to_vec()).collect();
         let train = Csr::from_rows(4, &rows).unwrap();
-        let root = 20f32.sqrt() * 2f32.sqrt();
+        let root = 20f32.sqrt() * 2.0;
         let user = |h: &Vec<u32>| {
             (0..2)
                 .map(|c| h.iter().map(|&j| items.row(j as usize)[c]).sum::<f32>() / root)

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::Serving;
+use super::{Serving, Taste};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::scorer::{Matrix, Scorer};
@@ -85,6 +85,11 @@ impl Serving {
             row.iter_mut().zip(rows.row(*item as usize)).for_each(|(r, v)| *r += v * *share);
         }
         Ok(Placed { row, between })
+    }
+
+    /// The score of a new item for `taste`.
+    pub fn score_placed(&self, taste: &Taste, item: &Placed) -> f32 {
+        self.run.scorer.score_rows(&taste.row, &item.row)
     }
 }
 

@@ -6,7 +6,7 @@ use alike::models;
 use alike::recommend::Run;
 use alike::train::{Event, Request, Summary, fit};
 
-fn request(model: &'static str) -> Request<'static> {
+pub(crate) fn request(model: &'static str) -> Request<'static> {
     let mut settings = toml::Table::new();
     let known: Vec<&str> = (models::find(model).unwrap().settings)().iter().map(|s| s.name).collect();
     for (name, value) in [
@@ -20,7 +20,7 @@ fn request(model: &'static str) -> Request<'static> {
             settings.insert(name.into(), value);
         }
     }
-    Request { model, settings, seed: 7, run: None, resume: false, test: true, stop: None }
+    Request { model, settings, seed: 7, run: None, resume: false, warm_start: None, test: true, stop: None }
 }
 
 /// Everything of a summary that the seed decides.

@@ -5,4 +5,5 @@ mod conformance;
 mod golden;
 mod metrics;
 mod npy;
+mod serving;
 mod support;

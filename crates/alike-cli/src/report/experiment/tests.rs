@@ -57,6 +57,7 @@ fn pages() -> [String; 2] {
             seed: job.seed,
             run: Some(&job.run),
             resume: false,
+            warm_start: None,
             test: false,
             stop: None,
         };
