@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 
-use alike_ops::{Csr, Masks, knn_cosine, top_k_dot, top_k_pair_mlp, top_k_static};
+use alike_ops::{Csr, Masks, Ranker, knn_cosine, top_k_dot, top_k_pair_mlp, top_k_static};
 use divan::{Bencher, counter::ItemsCount};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -164,4 +164,25 @@ fn naive_neighbors_384(bencher: Bencher<'_, '_>, set: &str) {
             a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>() / (norm(a) * norm(b))
         })
     });
+}
+
+/// A service's case: few users at a time, 100,000 items of width 64 that stay packed.
+#[divan::bench(args = [1, 4, 16])]
+fn served_dot(bencher: Bencher<'_, '_>, together: usize) {
+    let ranker = Ranker::dot(&random(100_000 * 64, 1), 64);
+    served(bencher, together, &ranker);
+}
+
+#[divan::bench(args = [1, 4, 16])]
+fn served_pair_mlp(bencher: Bencher<'_, '_>, together: usize) {
+    let ranker = Ranker::pair_mlp(&random(100_000 * 64, 1), &random(64, 3));
+    served(bencher, together, &ranker);
+}
+
+fn served(bencher: Bencher<'_, '_>, together: usize, ranker: &Ranker) {
+    let users = random(together * 64, 2);
+    let masked: Vec<&[u32]> = vec![&[5, 700, 60_000]; together];
+    bencher
+        .counter(ItemsCount::new(together))
+        .bench_local(|| black_box(ranker.top_k(black_box(&users), &masked, 20)));
 }
