@@ -71,7 +71,7 @@ impl Serving {
             Scorer::PairMlp { items, out, .. } => Some(Ranker::pair_mlp(&items.data, out)),
             Scorer::ItemItem(_) | Scorer::Static { .. } => None,
         };
-        let nearest = nearest::Nearest::new(&run.data);
+        let nearest = nearest::Nearest::new(&run.data, &run.scorer);
         Ok(Self { run, fold, parts, ranker, places, nearest })
     }
 

@@ -1,18 +1,25 @@
 //! What is nearest by features: for a text or a picture that somebody brings, and for items that are new.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
 use super::{Serving, Taste};
-use crate::data::Dataset;
+use crate::data::{Dataset, Features};
 use crate::error::{Error, Result};
 use crate::scorer::{Matrix, Scorer};
 
-/// Known items from which a new one takes its place.
-const NEIGHBORS: usize = 20;
+/// Known items a modality from which a new one takes its place.
+const NEIGHBORS: usize = 50;
+/// How much nearer ones count for more: shares are the softmax of the cosines over this.
+const TEMPERATURE: f32 = 0.1;
 
-/// Lengths of the feature rows, one list a modality.
+/// Lengths of rows.
 pub(super) struct Nearest {
+    /// Those of the feature rows, one list a modality.
     norms: Vec<Vec<f32>>,
+    /// Mean length of the scorer's item rows.
+    length: f32,
 }
 
 /// A new item as the scorer takes it.
@@ -25,9 +32,15 @@ pub struct Placed {
 }
 
 impl Nearest {
-    pub(super) fn new(data: &Dataset) -> Self {
-        let norms = |f: &crate::data::Features| f.values().par_chunks(f.dim).map(norm).collect();
-        Self { norms: data.features.iter().map(norms).collect() }
+    pub(super) fn new(data: &Dataset, scorer: &Scorer) -> Self {
+        let norms = |f: &Features| f.values().par_chunks(f.dim).map(norm).collect();
+        let length = match scorer {
+            Scorer::Dot { items, .. } => {
+                (0..items.rows).map(|i| norm(items.row(i))).sum::<f32>() / items.rows.max(1) as f32
+            }
+            _ => 1.0,
+        };
+        Self { norms: data.features.iter().map(norms).collect(), length }
     }
 }
 
@@ -58,8 +71,9 @@ impl Serving {
         Ok(best(rows.map(score).collect(), k))
     }
 
-    /// Where an item stands that has features but that nobody took yet: between the items nearest to it, by the mean of
-    /// the cosines over the modalities given.
+    /// Where an item stands that has features but that nobody took yet: between the items nearest to it, with shares that
+    /// are the softmax of the cosines in each modality given, then their mean. The row of an inner product is made as long
+    /// as those of known items are on average, since a mean of rows is shorter.
     ///
     /// # Errors
     /// As [`Self::nearest`]; no modality given; the scorer has no item vectors.
@@ -71,18 +85,25 @@ impl Serving {
         if features.is_empty() {
             return Err(Error::Data("a new item needs features of at least one modality".into()));
         }
-        let mut sum = std::collections::BTreeMap::<u32, f32>::new();
+        let mut sum = BTreeMap::<u32, f32>::new();
         for (modality, values) in features {
-            for (item, cosine) in self.nearest(modality, values, NEIGHBORS)? {
-                *sum.entry(item).or_default() += cosine.max(0.0) / features.len() as f32;
+            let near = self.nearest(modality, values, NEIGHBORS)?;
+            let first = near.first().map_or(0.0, |n| n.1);
+            let weights: Vec<f32> = near.iter().map(|n| ((n.1 - first) / TEMPERATURE).exp()).collect();
+            let total = weights.iter().sum::<f32>() * features.len() as f32;
+            for ((item, _), weight) in near.into_iter().zip(weights) {
+                *sum.entry(item).or_default() += weight / total;
             }
         }
-        let mut between = best(sum.into_iter().filter(|s| s.1 > 0.0).collect(), NEIGHBORS);
-        let total: f32 = between.iter().map(|b| b.1).sum();
+        let count = sum.len();
+        let between = best(sum.into_iter().collect(), count);
         let mut row = vec![0f32; rows.cols];
-        for (item, share) in &mut between {
-            *share /= total;
-            row.iter_mut().zip(rows.row(*item as usize)).for_each(|(r, v)| *r += v * *share);
+        for &(item, share) in &between {
+            row.iter_mut().zip(rows.row(item as usize)).for_each(|(r, v)| *r += v * share);
+        }
+        if matches!(self.run.scorer, Scorer::Dot { .. }) {
+            let scale = self.nearest.length / norm(&row).max(f32::MIN_POSITIVE);
+            row.iter_mut().for_each(|r| *r *= scale);
         }
         Ok(Placed { row, between })
     }
