@@ -118,6 +118,8 @@ pub enum FoldIn {
     },
     /// The model's forward pass over people: rows `[B, w]`.
     Forward(Forward),
+    /// Both rows added: what the model's equations give, and what training gave its users besides.
+    Both(Box<FoldIn>, Box<FoldIn>),
 }
 
 /// A forward pass over people, who are given by what they took.

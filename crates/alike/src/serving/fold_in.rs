@@ -27,14 +27,20 @@ impl FoldIn {
                 Ok(Matrix::new(people.len(), start.len(), data))
             }
             Self::Forward(forward) => forward(people),
+            Self::Both(first, second) => {
+                let (mut sum, more) = (first.place(people)?, second.place(people)?);
+                add(&mut sum.data, &more.data, 1.0);
+                Ok(sum)
+            }
         }
     }
 }
 
-/// A fold-in for any model that leaves vectors behind: what items add is the linear map of the mean of their vectors, each damped by
-/// the square root of how many took it, that comes nearest to the vectors which training gave to its users (ridge
-/// regression). `None` for scorers without vectors.
-pub fn fit(scorer: &Scorer, train: &Csr) -> Result<Option<FoldIn>> {
+/// A fold-in for any model that leaves vectors behind: what items add is the linear map of the mean of their vectors, each
+/// damped by the square root of how many took it, that comes nearest to the vectors which training gave to its users (ridge
+/// regression). With the model's `own` fold-in, nearest to what that leaves of them: a trained start of their own that new
+/// people do not have. `None` for scorers without vectors.
+pub fn fit(scorer: &Scorer, train: &Csr, own: Option<&FoldIn>) -> Result<Option<FoldIn>> {
     let (users, items) = match scorer {
         Scorer::Dot { users, items } => (users, items),
         Scorer::PairMlp { users, vectors, .. } => (users, vectors),
@@ -50,10 +56,15 @@ pub fn fit(scorer: &Scorer, train: &Csr) -> Result<Option<FoldIn>> {
     let plain = FoldIn::Sum { power: 1.0, start: vec![0.0; damped.cols], messages: damped };
     let step = users.rows.div_ceil(SAMPLE).max(1);
     let sample: Vec<usize> = (0..users.rows).step_by(step).filter(|&u| train.degree(u) > 0).collect();
-    let person = |&u: &usize| Person { user: None, history: train.row(u).to_vec() };
-    let inputs = plain.place(&sample.iter().map(person).collect::<Vec<_>>())?;
+    let person = |&u: &usize| Person { user: Some(u as u32), history: train.row(u).to_vec() };
+    let people: Vec<Person> = sample.iter().map(person).collect();
+    let inputs = plain.place(&people)?;
+    let mut targets: Vec<f32> = sample.iter().flat_map(|&u| users.row(u).iter().copied()).collect();
+    if let Some(own) = own {
+        add(&mut targets, &own.place(&people)?.data, -1.0);
+    }
     let FoldIn::Sum { messages, .. } = plain else { unreachable!("it was made as a sum") };
-    let map = ridge(&inputs, &|row| users.row(sample[row]), users.cols)
+    let map = ridge(&inputs, &|row| &targets[row * users.cols..(row + 1) * users.cols], users.cols)
         .ok_or_else(|| Error::Data("no user has a history to learn from how users follow from it".into()))?;
     // The last row of the map is the constant.
     let (inner, constant) = map.data.split_at(inputs.cols * users.cols);
@@ -172,13 +183,13 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let users = Matrix::new(40, 2, rows.iter().flat_map(user).collect());
-        let fold = fit(&Scorer::Dot { users: users.clone(), items }, &train).unwrap().unwrap();
+        let fold = fit(&Scorer::Dot { users: users.clone(), items }, &train, None).unwrap().unwrap();
         let people: Vec<Person> =
             rows[..4].iter().map(|h| Person { user: None, history: h.clone() }).collect();
         let placed = fold.place(&people).unwrap();
         for (found, right) in placed.data.iter().zip(&users.data) {
             assert!((found - right).abs() < 0.01, "{placed:?}");
         }
-        assert!(fit(&Scorer::Static { users: 1, scores: vec![1.0] }, &train).unwrap().is_none());
+        assert!(fit(&Scorer::Static { users: 1, scores: vec![1.0] }, &train, None).unwrap().is_none());
     }
 }

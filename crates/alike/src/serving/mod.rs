@@ -54,9 +54,12 @@ impl Serving {
     /// From an opened run.
     pub fn new(run: Run) -> Result<Self> {
         let (own, parts) = own_fold_in(&run)?;
+        let fit = |own| fit(&run.scorer, &run.data.train, own);
         let fold = match own {
-            Some(own) => Some(own),
-            None => fit(&run.scorer, &run.data.train)?,
+            // All but a small start of a user's row comes from his items.
+            Some(own @ FoldIn::Sum { .. }) => Some(own),
+            Some(own) => fit(Some(&own))?.map(|rest| FoldIn::Both(Box::new(own), Box::new(rest))),
+            None => fit(None)?,
         };
         let places = match &fold {
             Some(fold) => {
