@@ -16,7 +16,7 @@ use super::metrics::Metrics;
 /// Connections at a time; others wait in the system's queue.
 const CONNECTIONS: usize = 1024;
 /// How long a client may take to send the head of a request, and how long a connection may idle.
-const HEAD: Duration = Duration::from_secs(20);
+const HEAD: Duration = Duration::from_secs(10);
 /// How long requests may go on after the server was told to stop.
 const GRACE: Duration = Duration::from_secs(15);
 
