@@ -1,5 +1,6 @@
 //! Every command, flag and default; help texts, completions and `docs/cli.md` are made from this file.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Recommend(Recommend),
     /// Items most like a given one
     Similar(Similar),
+    /// Answer over HTTP: recommendations, events, search
+    Serve(Serve),
     /// The models and their settings
     Models(Models),
     /// Print a completion script for a shell
@@ -237,6 +240,47 @@ pub(crate) struct Similar {
     pub(crate) json: bool,
 }
 
+/// `alike serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Run folder
+    pub(crate) run: PathBuf,
+    /// Address to listen on; port 0 takes any that is free. What was taken is printed on stdout
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
+    pub(crate) address: SocketAddr,
+    /// Where events are kept: sqlite:PATH or postgres://… (or the variable ALIKE_STORE) [default: serve/events.sqlite in
+    /// RUN]
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<String>,
+    /// File with the API key that clients must send (or the variable ALIKE_API_KEY holds it)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) api_key_file: Option<PathBuf>,
+    /// Listen without an API key on an address that others can reach
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Form of the log on stderr
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = LogForm::Json)]
+    pub(crate) log: LogForm,
+    /// Largest body of a request, such as 64KiB or 8MiB
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = parse_size)]
+    pub(crate) max_body: usize,
+    /// A second run, to compare with
+    #[arg(long, value_name = "RUN")]
+    pub(crate) compare: Option<PathBuf>,
+    /// Look for a newer checkpoint of the run so often; a hang-up signal looks at once
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) watch: Option<u64>,
+}
+
+/// Forms of the server's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogForm {
+    /// One JSON object a line
+    Json,
+    /// Lines for people
+    Text,
+}
+
 /// `alike models`.
 #[derive(Debug, Args)]
 pub(crate) struct Models {
@@ -254,6 +298,8 @@ pub(crate) enum Page {
     Cli,
     /// `docs/models.md`
     Models,
+    /// `docs/api.md`
+    Api,
 }
 
 /// Ways to hold out interactions.
@@ -282,6 +328,19 @@ pub(crate) enum Role {
     Time,
     /// Split label
     Label,
+}
+
+/// A number of bytes, in binary units.
+fn parse_size(text: &str) -> Result<usize, String> {
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let scale = match text[at..].trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        _ => 0,
+    };
+    let bytes = text[..at].parse::<usize>().ok().and_then(|n| n.checked_mul(scale)).unwrap_or(0);
+    if (1 << 10..=1 << 28).contains(&bytes) { Ok(bytes) } else { Err("allowed: 1KiB to 256MiB".into()) }
 }
 
 fn words<T>(allowed: &'static [&'static str]) -> impl TypedValueParser<Value = T>
@@ -325,6 +384,8 @@ mod tests {
         assert_eq!(parse_named("text.npy").unwrap_err(), "expected NAME=FILE");
         assert!(parse_named("=x").is_err() && parse_named("x=").is_err());
         assert_eq!(parse_column("time=ts").unwrap(), (Role::Time, "ts".into()));
+        assert_eq!((parse_size("1MiB"), parse_size("2048")), (Ok(1 << 20), Ok(2048)));
+        assert!(["", "MiB", "1", "1GB", "99999999999MiB", "-4KiB"].iter().all(|t| parse_size(t).is_err()));
         assert!(parse_column("when=ts").unwrap_err().contains("allowed: user"));
     }
 }

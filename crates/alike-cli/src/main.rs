@@ -11,6 +11,7 @@ mod parquet_file;
 mod progress;
 mod report;
 mod results_file;
+mod serve;
 mod stop;
 
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use tracing_subscriber::filter::LevelFilter;
 
-use args::{Cli, Global};
+use args::{Cli, Command, Global, LogForm};
 use failure::{Failure, Outcome};
 
 #[global_allocator]
@@ -30,7 +31,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    match prepare(&cli.global).and_then(|()| commands::run(cli)) {
+    let log = if let Command::Serve(serve) = &cli.command { Some(serve.log) } else { None };
+    match prepare(&cli.global, log).and_then(|()| commands::run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(line) = failure.line() {
@@ -41,15 +43,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Threads and notes, before any work.
-fn prepare(global: &Global) -> Outcome {
+/// Threads and notes, before any work. A server's log says more than the notes of other commands.
+fn prepare(global: &Global, server: Option<LogForm>) -> Outcome {
     let level = match (global.quiet, global.verbose) {
         (true, _) => LevelFilter::ERROR,
-        (_, 0) => LevelFilter::WARN,
-        (_, 1) => LevelFilter::INFO,
+        (_, 0) if server.is_none() => LevelFilter::WARN,
+        (_, 0 | 1) => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     };
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false).init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
+    match server {
+        Some(LogForm::Json) => log.json().flatten_event(true).init(),
+        _ => log.init(),
+    }
     if let Some(threads) = global.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(usize::from(threads))

@@ -59,6 +59,11 @@ impl Run {
         Ok(Self { dir: dir.into(), model, settings, seed, data, scorer, run, best })
     }
 
+    /// The file that ranks and the hash of its content, which tells one checkpoint of a run from another.
+    pub fn best_file(&self) -> &FileRef {
+        &self.best
+    }
+
     fn user(&self, user: &str) -> Result<u32> {
         self.data.users.get(user).ok_or_else(|| Error::UnknownUser(user.into()))
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The library's modules: each may import only those before it.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "error",
     "config",
     "ids",
@@ -18,6 +18,7 @@ const ORDER: [&str; 13] = [
     "checkpoint",
     "train",
     "recommend",
+    "serving",
     "experiment",
 ];
 

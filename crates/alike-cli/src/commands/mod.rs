@@ -15,7 +15,7 @@ use clap::CommandFactory;
 
 use crate::args::{Cli, Command, Page};
 use crate::failure::Outcome;
-use crate::{output, pages};
+use crate::{output, pages, serve};
 
 /// Runs the command.
 pub(crate) fn run(cli: Cli) -> Outcome {
@@ -28,6 +28,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Experiment(args) => experiment::run(&args, cli.global.threads, quiet),
         Command::Recommend(args) => recommend::run(&args, quiet),
         Command::Similar(args) => similar::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -36,5 +37,6 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         }
         Command::Docs { page: Page::Cli } => output::write(&pages::cli()),
         Command::Docs { page: Page::Models } => output::write(&pages::models()),
+        Command::Docs { page: Page::Api } => output::write(&serve::documentation()),
     }
 }

@@ -44,8 +44,7 @@ impl World {
             }
         }
         fs::write(world.path("log.inter"), inter).unwrap();
-        let items: Vec<String> =
-            (0..ITEMS).map(|i| format!("{{\"itemID\": {i}, \"title\": \"Thing {i}\"}}\n")).collect();
+        let items: Vec<String> = (0..ITEMS).map(item).collect();
         fs::write(world.path("items.jsonl"), items.concat()).unwrap();
         let vectors: Vec<f32> = (0..ITEMS)
             .flat_map(|i| (0..6).map(move |d| ((i % 2 * 3 + d) as f32 + 0.1 * i as f32).sin()))
@@ -88,6 +87,15 @@ impl World {
         args.extend(more.iter().map(|a| (*a).to_string()));
         args
     }
+}
+
+/// A line of the catalogue.
+fn item(i: usize) -> String {
+    let kind = if i % 2 == 0 { "Even" } else { "Odd" };
+    let item = serde_json::json!({
+        "itemID": i, "title": format!("Thing {i}"), "genres": ["All", kind], "image": format!("pictures/{i}.png"),
+    });
+    format!("{item}\n")
 }
 
 /// A matrix as a `.npy` file, version 1.

@@ -3,14 +3,17 @@
 //! A person's row is what training found, if it knew him, moved by what he took since: `z_u + f(H) - f(H_train)` with `f`
 //! the model's fold-in and `H` all that he took; `f(H)` for a new one. Items stand where training left them.
 
+mod diverse;
 mod fold_in;
 mod nearest;
 mod reasons;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use alike_ops::{Csr, Masks, Ranker, top_k_item_item, top_k_static};
 use burn::tensor::Device;
+use rayon::prelude::*;
 
 pub use fold_in::fit;
 pub use nearest::Placed;
@@ -37,8 +40,6 @@ pub struct Serving {
     /// What final vectors are put together from, one part a modality; empty where they are not.
     parts: Vec<(String, usize)>,
     ranker: Option<Ranker>,
-    /// Rows of the users that training knew, as the fold-in alone would place them.
-    places: Option<Matrix>,
     nearest: nearest::Nearest,
 }
 
@@ -61,21 +62,13 @@ impl Serving {
             Some(own) => fit(Some(&own))?.map(|rest| FoldIn::Both(Box::new(own), Box::new(rest))),
             None => fit(None)?,
         };
-        let places = match &fold {
-            Some(fold) => {
-                let known =
-                    |u: u32| Person { user: Some(u), history: run.data.train.row(u as usize).to_vec() };
-                Some(fold.place(&(0..run.data.users.len() as u32).map(known).collect::<Vec<_>>())?)
-            }
-            None => None,
-        };
         let ranker = match &run.scorer {
             Scorer::Dot { items, .. } => Some(Ranker::dot(&items.data, items.cols)),
             Scorer::PairMlp { items, out, .. } => Some(Ranker::pair_mlp(&items.data, out)),
             Scorer::ItemItem(_) | Scorer::Static { .. } => None,
         };
         let nearest = nearest::Nearest::new(&run.data, &run.scorer);
-        Ok(Self { run, fold, parts, ranker, places, nearest })
+        Ok(Self { run, fold, parts, ranker, nearest })
     }
 
     /// The run.
@@ -99,20 +92,38 @@ impl Serving {
             return Err(Error::Data(format!("item number {wrong} of a history; there are {items} items")));
         }
         let rows = match &self.fold {
-            Some(fold) => Some(fold.place(people)?),
+            Some(fold) => Some(self.rows(fold, people)?),
             None => None,
         };
-        let taste = |(at, person): (usize, &Person)| {
-            let mut row = rows.as_ref().map(|m| m.row(at).to_vec()).unwrap_or_default();
-            if let (Some(user), Some(places)) = (person.user, &self.places) {
-                let trained = self.run.scorer.user_row(user).expect("scorers with a fold-in have rows");
-                for ((r, t), p) in row.iter_mut().zip(trained).zip(places.row(user as usize)) {
-                    *r += t - p;
-                }
-            }
-            Taste { row, history: person.history.clone() }
+        let taste = |(at, person): (usize, &Person)| Taste {
+            row: rows.as_ref().map(|m| m.row(at).to_vec()).unwrap_or_default(),
+            history: person.history.clone(),
         };
         Ok(people.iter().enumerate().map(taste).collect())
+    }
+
+    /// `f(H)` for new people, `z_u + f(H) - f(H_train)` for those whom training knew, `[B, w]`. The last term is worked
+    /// out when it is asked for: it costs as much as the first, and kept for a million users it would be as large as
+    /// their vectors.
+    fn rows(&self, fold: &FoldIn, people: &[Person]) -> Result<Matrix> {
+        let mut rows = fold.place(people)?;
+        let users = people.iter().filter_map(|p| p.user);
+        let mut trained: BTreeMap<u32, usize> = users.map(|u| (u, 0)).collect();
+        if trained.is_empty() {
+            return Ok(rows);
+        }
+        trained.values_mut().enumerate().for_each(|(at, place)| *place = at);
+        let before =
+            |&u: &u32| Person { user: Some(u), history: self.run.data.train.row(u as usize).to_vec() };
+        let before = fold.place(&trained.keys().map(before).collect::<Vec<_>>())?;
+        for (person, row) in people.iter().zip(rows.data.chunks_exact_mut(rows.cols.max(1))) {
+            let Some(user) = person.user else { continue };
+            let found = self.run.scorer.user_row(user).expect("scorers with a fold-in have rows");
+            for ((r, t), p) in row.iter_mut().zip(found).zip(before.row(trained[&user])) {
+                *r += t - p;
+            }
+        }
+        Ok(rows)
     }
 
     /// The `top` best items for each of `tastes`, best first, without those that `hidden` lists for it, ascending. Fewer
@@ -147,6 +158,14 @@ impl Serving {
         rows.into_iter().map(one).collect()
     }
 
+    /// The `top` best of `items` for `taste`, best first.
+    pub fn rank_among(&self, taste: &Taste, items: &[u32], top: usize) -> Vec<(u32, f32)> {
+        // One sweep over packed items costs less than many single scores.
+        let scores = (items.len() * 8 > self.run.data.items.len()).then(|| self.scores(taste));
+        let score = |&i: &u32| (i, scores.as_ref().map_or_else(|| self.score(taste, i), |s| s[i as usize]));
+        nearest::best(items.iter().map(score).collect(), top)
+    }
+
     /// The score of `item` for `taste`.
     pub fn score(&self, taste: &Taste, item: u32) -> f32 {
         match &self.run.scorer {
@@ -171,7 +190,7 @@ impl Serving {
         if taste.row.is_empty() || self.run.scorer.user_row(0).is_none() {
             return Err(Error::Data("this model has no user vectors to compare people by".into()));
         }
-        let rows = (0..self.run.scorer.users() as u32).filter(|&u| Some(u) != user);
+        let rows = (0..self.run.scorer.users() as u32).into_par_iter().filter(|&u| Some(u) != user);
         let row = |u| self.run.scorer.user_row(u).expect("the scorer has rows of users");
         Ok(nearest::best(rows.map(|u| (u, nearest::cosine(&taste.row, row(u)))).collect(), k))
     }

@@ -46,7 +46,11 @@ async function ask(path, { method = "GET", body, type = "application/json" } = {
   }
   const text = await answer.text();
   const content = text ? JSON.parse(text) : {};
-  if (!answer.ok) throw new Error(content.error?.message ?? `${answer.status} ${answer.statusText}`);
+  if (!answer.ok) {
+    const error = new Error(content.error?.message ?? `${answer.status} ${answer.statusText}`);
+    error.code = content.error?.code;
+    throw error;
+  }
   return content;
 }
 
@@ -64,19 +68,28 @@ const guarded = (action) => async (event) => {
 const at = encodeURIComponent;
 const title = (item) => item.title ?? `item ${item.item}`;
 
+const pictures = new Map();
+
+/** Where an image element finds a picture; with a key it has to be fetched, since elements send none. */
+async function picture(path) {
+  if (!key || !path.startsWith("/")) return path;
+  if (!pictures.has(path)) {
+    const answer = await fetch(path, { headers: { authorization: `Bearer ${key}` } });
+    if (!answer.ok) throw new Error(answer.statusText);
+    pictures.set(path, URL.createObjectURL(await answer.blob()));
+  }
+  return pictures.get(path);
+}
+
 /** An item's picture, or its first letter where there is none. */
 function face(item, onclick) {
   const letter = make("span", { "aria-hidden": "true" }, title(item).slice(0, 1).toUpperCase());
   const box = make("button", { class: "face", type: "button", onclick, "aria-label": `Items like ${title(item)}` });
   box.append(letter);
   if (item.image) {
-    const image = make("img", { src: item.image, alt: "", loading: "lazy" });
+    const image = make("img", { alt: "" });
     image.addEventListener("load", () => box.replaceChildren(image));
-    // Lazy loading needs the element in the page.
-    image.hidden = true;
-    image.addEventListener("load", () => (image.hidden = false));
-    image.loading = "eager";
-    box.append(image);
+    picture(item.image).then((source) => (image.src = source), () => {});
   }
   return box;
 }
@@ -154,7 +167,17 @@ function wishes(user, more = {}) {
   };
 }
 
-const recommended = (body) => ask("/v1/recommendations", { method: "POST", body });
+/** A list for somebody; for one whom nobody knows, what is recommended without any history. */
+async function recommended(body) {
+  try {
+    return await ask("/v1/recommendations", { method: "POST", body });
+  } catch (error) {
+    if (error.code !== "unknown_user") throw error;
+    const { user, ...rest } = body;
+    const list = await ask("/v1/recommendations", { method: "POST", body: { ...rest, items: [] } });
+    return { ...list, stranger: true };
+  }
+}
 
 async function tell(item, kind, words) {
   await ask("/v1/events", { method: "POST", body: { user: person, item: item.item, kind } });
@@ -178,11 +201,13 @@ async function showPerson(user) {
   person = user;
   const [list, history] = await Promise.all([
     recommended(wishes(user)),
-    ask(`/v1/users/${at(user)}/history`).catch(() => ({ items: [] })),
+    ask(`/v1/users/${at(user)}/history?top=1000`).catch(() => ({ items: [], count: 0 })),
   ]);
-  $("for").textContent = `Recommended for ${user}`;
+  $("for").textContent = list.stranger
+    ? `${user} is new: like something, and the list becomes theirs`
+    : `Recommended for ${user}`;
   fill($("list"), list.items, { acts });
-  const items = history.items;
+  const { items } = history;
   $("count").textContent = `${items.length} ${items.length === 1 ? "item" : "items"}`;
   fill($("history"), whole ? items : items.slice(0, SHOWN));
   $("more").hidden = whole || items.length <= SHOWN;
@@ -214,13 +239,13 @@ function suggest(event) {
   const typed = event.target.value.trim();
   waiting = setTimeout(guarded(async () => {
     const { users } = await ask(`/v1/users?query=${at(typed)}&top=12`);
-    $("users").replaceChildren(...users.map((u) => make("option", { value: u.user })));
+    $("users").replaceChildren(...users.map((user) => make("option", { value: user })));
   }), 150);
 }
 
 $("anybody").addEventListener("click", guarded(async () => {
-  const { users } = await ask("/v1/users?query=&top=200");
-  const { user } = users[Math.floor(Math.random() * users.length)];
+  const { users } = await ask("/v1/users?query=&top=1000");
+  const user = users[Math.floor(Math.random() * users.length)];
   $("user").value = user;
   whole = false;
   await showPerson(user);
@@ -319,10 +344,11 @@ function table(into, head, rows) {
 }
 
 async function showTraining(model) {
-  const { epochs } = await ask("/v1/model/log");
+  const epochs = await ask("/v1/model/log");
+  const summary = model.summary ?? {};
   const line = (name, value) => {
     const points = epochs.map((e) => [e.epoch, value(e)]).filter((p) => Number.isFinite(p[1]));
-    return points.length > 1 ? [curve(name, points, model.best_epoch)] : [];
+    return points.length > 1 ? [curve(name, points, summary.best_epoch)] : [];
   };
   $("curves").replaceChildren(
     ...line("Loss", (e) => e.loss),
@@ -331,10 +357,10 @@ async function showTraining(model) {
   );
   if (!$("curves").children.length) $("curves").textContent = "This model is solved at once.";
   const splits = [["validation", "valid"], ["test", "test_public"], ["test, validation masked", "test_clean"]];
-  const there = splits.filter(([, name]) => Object.keys(model.metrics?.[name] ?? {}).length);
+  const there = splits.filter(([, name]) => Object.keys(summary[name] ?? {}).length);
   const rows = ["recall@10", "recall@20", "ndcg@10", "ndcg@20", "hitrate@20", "mrr@20"].map((metric) => [
     metric,
-    ...there.map(([, name]) => (model.metrics[name][metric] ?? NaN).toFixed(4)),
+    ...there.map(([, name]) => (summary[name][metric] ?? NaN).toFixed(4)),
   ]);
   table($("metrics"), ["", ...there.map(([words]) => words)], rows);
   table($("settings"), ["setting", "value"], Object.entries(model.settings).map(([k, v]) => [k, String(v)]));
@@ -346,14 +372,13 @@ await guarded(async () => {
   const model = await ask("/v1/model");
   const count = (n) => n.toLocaleString("en");
   $("model").textContent =
-    `${model.model} on ${model.data}: ${count(model.users)} people, ${count(model.items)} items`;
-  document.title = `alike: ${model.model} on ${model.data}`;
-  $("left-name").textContent = model.model;
-  if (model.compare) $("right-name").textContent = model.compare;
+    `${model.name} on ${model.data}: ${count(model.users)} people, ${count(model.items)} items`;
+  document.title = `alike: ${model.name} on ${model.data}`;
+  $("left-name").textContent = model.name;
+  if (model.compare) $("right-name").textContent = (await ask("/v1/model?model=compare")).name;
   else $("tab-compare").hidden = true;
-  const encoders = model.encoders ?? [];
-  $("meaning").hidden = !encoders.some((e) => e.kind === "text");
-  $("picture").parentElement.hidden = !encoders.some((e) => e.kind === "image");
+  $("meaning").hidden = !model.encoders.includes("text");
+  $("picture").parentElement.hidden = !model.encoders.includes("image");
   await showTraining(model);
   $("anybody").click();
 })();

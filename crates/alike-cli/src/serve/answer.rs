@@ -1,0 +1,210 @@
+//! What is answered when a request cannot be served, and how requests are read so that nothing else is.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::{StatusCode, request::Parts};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use utoipa::openapi::{RefOr, ResponseBuilder, content::ContentBuilder, schema::Ref};
+use utoipa::{IntoResponses, ToSchema};
+
+use super::store::StoreError;
+
+/// An error as clients see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErrorBody {
+    /// What went wrong.
+    pub(crate) error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErrorDetail {
+    /// A word for programs, which stays the same.
+    #[schema(example = "unknown_user")]
+    pub(crate) code: &'static str,
+    /// A sentence for people: what was found, what is allowed.
+    pub(crate) message: String,
+}
+
+/// A request that is not served.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+/// Result of a route.
+pub(crate) type Answer<T> = Result<T, Refusal>;
+
+impl Refusal {
+    /// With this status, code and text.
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    /// 404: nobody knows this user.
+    pub(crate) fn unknown_user(user: &str) -> Self {
+        let text =
+            format!("unknown user `{user}`: the model was not trained on him and there are no events of him");
+        Self::new(StatusCode::NOT_FOUND, "unknown_user", text)
+    }
+
+    /// 404: the catalogue has no such item.
+    pub(crate) fn unknown_item(item: &str) -> Self {
+        let text = format!("unknown item `{item}`: not in the data of this model");
+        Self::new(StatusCode::NOT_FOUND, "unknown_item", text)
+    }
+
+    /// 422: understood, but not allowed.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message)
+    }
+
+    /// 503: too much waits already.
+    pub(crate) fn busy() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many requests wait; try again later")
+    }
+
+    /// 500: our fault; the log knows more.
+    pub(crate) fn internal(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why")
+    }
+
+    pub(crate) fn rejected(status: StatusCode, message: String) -> Self {
+        let code = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "media_type",
+            StatusCode::UNPROCESSABLE_ENTITY => "invalid",
+            _ => "malformed",
+        };
+        Self::new(status, code, message)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self { status, code, message } = self;
+        (status, Json(ErrorBody { error: ErrorDetail { code, message } })).into_response()
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::busy(),
+            StoreError::Failed(cause) => {
+                tracing::error!(%cause, "the store failed");
+                let text =
+                    "the store of events cannot be reached; nothing was changed that was not acknowledged";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store", text)
+            }
+        }
+    }
+}
+
+/// Errors of the library: what a client can mend is 422.
+impl From<alike::Error> for Refusal {
+    fn from(error: alike::Error) -> Self {
+        match error {
+            alike::Error::UnknownItem(item) => Self::unknown_item(&item),
+            alike::Error::UnknownUser(user) => Self::unknown_user(&user),
+            alike::Error::Data(text) => Self::invalid(text),
+            other => Self::internal(other),
+        }
+    }
+}
+
+/// `value`, if it lies within `from..=to`.
+pub(crate) fn within<T: PartialOrd + std::fmt::Display>(name: &str, value: T, from: T, to: T) -> Answer<T> {
+    if value >= from && value <= to {
+        return Ok(value);
+    }
+    Err(Refusal::invalid(format!("`{name}` is {value}; allowed: {from}..={to}")))
+}
+
+/// The most characters of an id.
+pub(crate) const ID_LENGTH: usize = 256;
+
+/// An id, if it can be one: not empty, not long, no control characters (which no store takes).
+pub(crate) fn id<'a>(name: &str, text: &'a str) -> Answer<&'a str> {
+    let length = text.chars().count();
+    if length == 0 || length > ID_LENGTH || text.contains(char::is_control) {
+        let found = format!("`{name}` has {length} characters or holds control characters");
+        return Err(Refusal::invalid(format!("{found}; allowed: 1..={ID_LENGTH} printable characters")));
+    }
+    Ok(text)
+}
+
+/// A JSON body.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Answer<Self> {
+        match Json::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(rejection) => Err(Refusal::rejected(rejection.status(), rejection.body_text())),
+        }
+    }
+}
+
+/// The part of the address after `?`.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        match axum::extract::Query::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(Refusal::invalid(rejection.body_text())),
+        }
+    }
+}
+
+/// A part of the path, percent-decoded.
+pub(crate) struct Path(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Path {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(text)) => Ok(Self(text)),
+            Err(rejection) => Err(Refusal::rejected(rejection.status(), rejection.body_text())),
+        }
+    }
+}
+
+/// What any route under `/v1` may answer besides what it says itself.
+pub(crate) struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let texts = [
+            ("400", "The request is malformed"),
+            ("401", "The API key is missing or wrong"),
+            ("404", "No such user, item or page; the text names it"),
+            ("408", "The body came too slowly"),
+            ("413", "The body is too large"),
+            ("415", "The body is of a kind that is not understood here"),
+            ("422", "A value is not allowed; the text says what is"),
+            ("500", "The server failed"),
+            ("503", "Too many requests wait, or the store cannot be reached; try again later"),
+        ];
+        let one = |(status, text): (&str, &str)| {
+            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
+            let response =
+                ResponseBuilder::new().description(text).content("application/json", content).build();
+            (status.to_string(), RefOr::T(response))
+        };
+        texts.into_iter().map(one).collect()
+    }
+}

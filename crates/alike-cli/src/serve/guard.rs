@@ -1,0 +1,77 @@
+//! What every request passes on its way: a number, the API key, limits, the log and the counts.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::answer::Refusal;
+use super::app::App;
+use super::page;
+
+/// Name of the header that numbers a request; clients may choose the number.
+const REQUEST_ID: &str = "x-request-id";
+
+/// Passes `request` on, if it may.
+pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let id = given_id(request.headers()).unwrap_or_else(|| app.next_request());
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_string();
+    let method = known_method(request.method().as_str());
+    app.metrics.in_flight.inc();
+    let mut response = match app.admitted.try_acquire() {
+        Err(_) => Refusal::busy().into_response(),
+        Ok(_place) if !(open(&route) || authorised(&app, request.headers())) => {
+            let text = "this server wants its API key: `Authorization: Bearer KEY` or `X-Api-Key: KEY`";
+            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", text);
+            ([(header::WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
+        }
+        Ok(_place) => match tokio::time::timeout(app.patience, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => {
+                let text = format!("not done after {} s", app.patience.as_secs());
+                Refusal::new(StatusCode::REQUEST_TIMEOUT, "timeout", text).into_response()
+            }
+        },
+    };
+    app.metrics.in_flight.dec();
+    let (status, took) = (response.status().as_u16(), start.elapsed());
+    app.metrics.answered(&route, method, status, took);
+    // The pattern, not the address: logs name no people.
+    let milliseconds = (took.as_secs_f64() * 1e5).round() / 1e2;
+    tracing::info!(request = %id, method, route, status, milliseconds, "answered");
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Whether a route answers without a key: what load balancers ask, what there is to ask, and the empty page.
+fn open(route: &str) -> bool {
+    matches!(route, "/health/live" | "/health/ready" | "/openapi.json") || page::PATHS.contains(&route)
+}
+
+fn authorised(app: &App, headers: &HeaderMap) -> bool {
+    let Some(key) = &app.key else { return true };
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|v| v.as_bytes().strip_prefix(b"Bearer "));
+    let given = bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes));
+    // Hashes of this kind are compared in the same time wherever they differ.
+    given.is_some_and(|given| blake3::hash(given) == *key)
+}
+
+fn given_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    ((1..=64).contains(&id.len()) && id.chars().all(plain)).then(|| id.to_string())
+}
+
+/// Clients may invent methods; the counts have only those that the routes know.
+fn known_method(method: &str) -> &'static str {
+    let known = ["GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"];
+    known.into_iter().find(|&m| m == method).unwrap_or("other")
+}

@@ -1,0 +1,47 @@
+//! Who somebody is now: what training knew of him, and what he did since.
+
+use alike::serving::{Person, Serving};
+
+use super::store::{Kind, Stored};
+
+/// Somebody to recommend to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Now {
+    /// As the model takes him.
+    pub(crate) person: Person,
+    /// Items that he does not want to see, ascending.
+    pub(crate) disliked: Vec<u32>,
+}
+
+/// The user as training and his `events` (newest first) have him; `None` when neither knows him. Of several events about
+/// one item the newest counts.
+pub(crate) fn now(serving: &Serving, user: &str, events: &[Stored]) -> Option<Now> {
+    let data = &serving.run().data;
+    let known = data.users.get(user);
+    if known.is_none() && events.is_empty() {
+        return None;
+    }
+    let person = known.map_or_else(Person::default, |u| serving.person(u));
+    // Items whose newest event was seen; those that this model does not know say nothing.
+    let (mut taken, mut others, mut disliked) = (Vec::new(), Vec::new(), Vec::new());
+    let mut seen = std::collections::BTreeSet::new();
+    for event in events {
+        let Some(item) = data.items.get(&event.item).filter(|&i| seen.insert(i)) else { continue };
+        match event.kind {
+            Kind::Take | Kind::Like => taken.push(item),
+            Kind::Dislike => {
+                disliked.push(item);
+                others.push(item);
+            }
+            Kind::Remove => others.push(item),
+        }
+    }
+    others.sort_unstable();
+    disliked.sort_unstable();
+    let mut history = person.history;
+    history.retain(|i| others.binary_search(i).is_err());
+    history.extend(taken);
+    history.sort_unstable();
+    history.dedup();
+    Some(Now { person: Person { user: person.user, history }, disliked })
+}

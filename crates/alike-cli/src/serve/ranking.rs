@@ -1,0 +1,146 @@
+//! One thread that ranks. Requests that wait are ranked together: a sweep over the items serves several people at little
+//! more than the price of one.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use alike::serving::{Person, Taste};
+use tokio::sync::{mpsc, oneshot};
+
+use super::answer::{Answer, Refusal};
+use super::metrics::Metrics;
+use super::model::Loaded;
+
+/// Requests that may wait.
+const WAITING: usize = 1024;
+/// Requests that are ranked together at most.
+const BATCH: usize = 64;
+
+/// Somebody to rank for.
+pub(crate) struct Order {
+    /// By which checkpoint.
+    pub(crate) model: Arc<Loaded>,
+    /// For whom.
+    pub(crate) person: Person,
+    /// Items to leave out, ascending.
+    pub(crate) hidden: Vec<u32>,
+    /// The only items to rank, if not all.
+    pub(crate) among: Option<Vec<u32>>,
+    /// How many.
+    pub(crate) top: usize,
+}
+
+type Ranked = alike::Result<Vec<(u32, f32)>>;
+
+struct Job {
+    order: Order,
+    reply: oneshot::Sender<Ranked>,
+}
+
+/// Where orders are handed in.
+pub(crate) struct Ranking {
+    queue: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Ranking {
+    /// Starts the thread.
+    pub(crate) fn start(metrics: Arc<Metrics>) -> std::io::Result<Self> {
+        let (queue, mut jobs) = mpsc::channel::<Job>(WAITING);
+        let counts = metrics.clone();
+        let thread = std::thread::Builder::new().name("ranking".into()).spawn(move || {
+            while let Some(first) = jobs.blocking_recv() {
+                let mut batch = vec![first];
+                while batch.len() < BATCH {
+                    let Ok(job) = jobs.try_recv() else { break };
+                    batch.push(job);
+                }
+                counts.rank_queue.dec_by(batch.len() as i64);
+                // Nobody waits for the answer any more when the client has gone.
+                batch.retain(|job| !job.reply.is_closed());
+                counts.rank_batch.observe(batch.len() as f64);
+                // A bug in one answer must not end all later ones; those who wait are told by the closed channel.
+                let work = std::panic::AssertUnwindSafe(|| rank(batch));
+                if std::panic::catch_unwind(work).is_err() {
+                    counts.panics.inc();
+                }
+            }
+        })?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), metrics })
+    }
+
+    /// The best items, best first.
+    pub(crate) async fn rank(&self, order: Order) -> Answer<Vec<(u32, f32)>> {
+        let (reply, answer) = oneshot::channel();
+        let queue = self.queue.as_ref().expect("the queue is there until the server ends");
+        self.metrics.rank_queue.inc();
+        if queue.try_send(Job { order, reply }).is_err() {
+            self.metrics.rank_queue.dec();
+            return Err(Refusal::busy());
+        }
+        let ranked = answer.await.map_err(|_| Refusal::internal("the ranking thread gave no answer"))?;
+        Ok(ranked?)
+    }
+}
+
+impl Drop for Ranking {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Ranks a batch; orders of one checkpoint and one number of items go together.
+fn rank(mut batch: Vec<Job>) {
+    while let Some(first) = batch.first() {
+        let model = first.order.model.clone();
+        let (same, rest) = batch.into_iter().partition(|job| Arc::ptr_eq(&job.order.model, &model));
+        batch = rest;
+        rank_by(&model, same);
+    }
+}
+
+fn rank_by(model: &Loaded, jobs: Vec<Job>) {
+    let people: Vec<Person> = jobs.iter().map(|job| job.order.person.clone()).collect();
+    let tastes = match model.serving.tastes(&people) {
+        Ok(tastes) => tastes,
+        Err(error) => {
+            // What is wrong with one of them is not the others' fault.
+            if jobs.len() > 1 {
+                jobs.into_iter().for_each(|job| rank_by(model, vec![job]));
+            } else {
+                jobs.into_iter().for_each(|job| drop(job.reply.send(Err(copy(&error)))));
+            }
+            return;
+        }
+    };
+    let mut whole: Vec<(Job, Taste)> = Vec::new();
+    for (job, taste) in jobs.into_iter().zip(tastes) {
+        let Order { among, hidden, top, .. } = &job.order;
+        match among {
+            Some(items) => {
+                let items: Vec<u32> =
+                    items.iter().copied().filter(|i| hidden.binary_search(i).is_err()).collect();
+                let ranked = model.serving.rank_among(&taste, &items, *top);
+                drop(job.reply.send(Ok(ranked)));
+            }
+            None => whole.push((job, taste)),
+        }
+    }
+    let Some(most) = whole.iter().map(|(job, _)| job.order.top).max() else { return };
+    let tastes: Vec<Taste> = whole.iter().map(|(_, taste)| taste.clone()).collect();
+    let hidden: Vec<&[u32]> = whole.iter().map(|(job, _)| &job.order.hidden[..]).collect();
+    let lists = model.serving.rank(&tastes, &hidden, most);
+    for ((job, _), mut list) in whole.into_iter().zip(lists) {
+        list.truncate(job.order.top);
+        list.retain(|(_, score)| !score.is_nan());
+        drop(job.reply.send(Ok(list)));
+    }
+}
+
+fn copy(error: &alike::Error) -> alike::Error {
+    alike::Error::Data(error.to_string())
+}

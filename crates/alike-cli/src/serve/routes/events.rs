@@ -1,0 +1,115 @@
+//! Events in: on disk before the answer, and counting from the next request on.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::serve::answer::{Answer, Body, Refusal, Refusals, id, within};
+use crate::serve::app::{App, Which};
+use crate::serve::store::{Event, Kind};
+
+/// Most events of a request.
+const BATCH: usize = 1000;
+/// The end of the year 9999, in milliseconds since 1970.
+const LAST: i64 = 253_402_300_799_999;
+
+/// One event, or many.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged, expecting = "expected an event {user, item, kind}, or {events: [...]}")]
+pub(crate) enum NewEvents {
+    /// Many.
+    Many(Batch),
+    /// One.
+    One(NewEvent),
+}
+
+/// Many events.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Batch {
+    /// The events, 1 to 1000.
+    #[schema(min_items = 1, max_items = 1000)]
+    events: Vec<NewEvent>,
+}
+
+/// Something that somebody did.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewEvent {
+    /// Id of the user; one that nobody knows becomes a new user.
+    #[schema(min_length = 1, max_length = 256)]
+    user: String,
+    /// Id of the item.
+    #[schema(min_length = 1, max_length = 256)]
+    item: String,
+    /// What he did.
+    kind: Kind,
+    /// When, in milliseconds since 1970; now, if not given. Of several events about one item the newest counts.
+    #[schema(minimum = 0, maximum = 253_402_300_799_999_i64)]
+    time: Option<i64>,
+    /// Of events with the same key only the first counts: send one to be able to repeat a request safely.
+    #[schema(min_length = 1, max_length = 256)]
+    key: Option<String>,
+}
+
+/// What became of the events.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Written {
+    /// Events that were written; they are on disk.
+    written: usize,
+    /// Events whose key came before; they change nothing.
+    repeated: usize,
+    /// Events about items that the model does not know; they are not written.
+    unknown: Vec<Unknown>,
+}
+
+/// An event about an item that the model does not know.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Unknown {
+    /// Place of the event in the request, from 0.
+    index: usize,
+    /// The item.
+    item: String,
+}
+
+/// Say what people did
+///
+/// The answer comes when the events are on disk. They count from the next request on. Of a batch, events about unknown items
+/// are reported and not written; a single one is an error.
+#[utoipa::path(post, path = "/v1/events", tag = "events", security(("key" = [])), request_body = NewEvents,
+    responses((status = 200, description = "What became of the events", body = Written), Refusals))]
+pub(crate) async fn append(
+    State(app): State<Arc<App>>,
+    Body(events): Body<NewEvents>,
+) -> Answer<Json<Written>> {
+    let (events, single) = match events {
+        NewEvents::One(event) => (vec![event], true),
+        NewEvents::Many(batch) => (batch.events, false),
+    };
+    within("number of `events`", events.len(), 1, BATCH)?;
+    let model = app.model(Which::Main)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+    let (mut known, mut unknown) = (Vec::with_capacity(events.len()), Vec::new());
+    for (index, event) in events.into_iter().enumerate() {
+        let NewEvent { user, item, kind, time, key } = event;
+        id("user", &user)?;
+        id("item", &item)?;
+        key.as_ref().map(|key| id("key", key)).transpose()?;
+        let time = within("time", time.unwrap_or(now), 0, LAST)?;
+        if model.serving.run().data.items.get(&item).is_some() {
+            known.push(Event { user, item, kind, time, key });
+        } else if single {
+            return Err(Refusal::unknown_item(&item));
+        } else {
+            unknown.push(Unknown { index, item });
+        }
+    }
+    let new = if known.is_empty() { Vec::new() } else { app.store.append(known).await? };
+    let written = new.iter().filter(|&&new| new).count();
+    app.metrics.events.inc_by(written as u64);
+    Ok(Json(Written { written, repeated: new.len() - written, unknown }))
+}

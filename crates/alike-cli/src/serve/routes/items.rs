@@ -1,0 +1,134 @@
+//! Items: one, those like it, its picture, and search by title.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::shown::{Item, MOST, RankedItems};
+use super::users::{Find, Top};
+use crate::serve::answer::{Answer, Path, Query, Refusal, Refusals, within};
+use crate::serve::app::{App, Which};
+use crate::serve::model::Loaded;
+
+/// Largest picture that is served.
+const PICTURE_BYTES: u64 = 32 << 20;
+
+/// The number of an item by its id.
+fn number(model: &Loaded, item: &str) -> Answer<u32> {
+    model.serving.run().data.items.get(item).ok_or_else(|| Refusal::unknown_item(item))
+}
+
+/// One item
+#[utoipa::path(get, path = "/v1/items/{item}", tag = "items", security(("key" = [])),
+    params(("item" = String, Path, description = "Id of the item")),
+    responses((status = 200, description = "The item", body = Item), Refusals))]
+pub(crate) async fn one(State(app): State<Arc<App>>, Path(item): Path) -> Answer<Json<Item>> {
+    let model = app.model(Which::Main)?;
+    Ok(Json(model.shown(number(&model, &item)?)))
+}
+
+/// Items most like one
+#[utoipa::path(get, path = "/v1/items/{item}/similar", tag = "items", security(("key" = [])),
+    params(("item" = String, Path, description = "Id of the item"), Top),
+    responses((status = 200, description = "The list", body = RankedItems), Refusals))]
+pub(crate) async fn similar(
+    State(app): State<Arc<App>>,
+    Path(item): Path,
+    Query(Top { top, model }): Query<Top>,
+) -> Answer<Json<RankedItems>> {
+    within("top", top, 1, MOST)?;
+    let model = app.model(model)?;
+    let item = number(&model, &item)?;
+    let work = move || -> alike::Result<RankedItems> {
+        let list = model.serving.run().scorer.similar(item, top)?;
+        Ok(RankedItems { model: model.reference(), items: model.ranked(&list) })
+    };
+    Ok(Json(app.work(work).await??))
+}
+
+/// Items that were found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Items {
+    /// Number of items of the catalogue.
+    catalogue: usize,
+    /// Those found, best first.
+    items: Vec<Item>,
+}
+
+/// Items by a part of the title or id
+///
+/// Those that start with the text come first, then those with a word that does, then the rest.
+#[utoipa::path(get, path = "/v1/items", tag = "items", security(("key" = [])), params(Find),
+    responses((status = 200, description = "The items", body = Items), Refusals))]
+pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) -> Answer<Json<Items>> {
+    let Find { query, top, model } = find;
+    within("top", top, 1, MOST)?;
+    within("length of `query`", query.len(), 0, 256)?;
+    let model = app.model(model)?;
+    let work = move || {
+        let data = &model.serving.run().data;
+        let query = query.trim().to_lowercase();
+        let place = |item: u32| {
+            let name = data.items.name(item);
+            if name == query {
+                return Some((0, item));
+            }
+            let title = data.title(item).unwrap_or(name).to_lowercase();
+            let at = title.find(&query)?;
+            let within_word = title[..at].ends_with(char::is_alphanumeric);
+            Some((if at == 0 { 1 } else { 2 + u8::from(within_word) }, item))
+        };
+        let mut found: Vec<(u8, u32)> = (0..data.items.len() as u32).filter_map(place).collect();
+        found.sort_unstable();
+        found.truncate(top);
+        Items {
+            catalogue: data.items.len(),
+            items: found.into_iter().map(|(_, item)| model.shown(item)).collect(),
+        }
+    };
+    Ok(Json(app.work(work).await?))
+}
+
+/// The picture of an item
+///
+/// Only files in the folder of the items file are served, wherever links and dots point.
+#[utoipa::path(get, path = "/v1/items/{item}/image", tag = "items", security(("key" = [])),
+    params(("item" = String, Path, description = "Id of the item")),
+    responses((status = 200, description = "The picture", body = Vec<u8>, content_type = "image/*"), Refusals))]
+pub(crate) async fn image(State(app): State<Arc<App>>, Path(item): Path) -> Answer<Response> {
+    let model = app.model(Which::Main)?;
+    let number = number(&model, &item)?;
+    let work = move || -> Option<(&'static str, Vec<u8>)> {
+        let path = model.picture(number)?;
+        let kind = kind(path.extension()?.to_str()?)?;
+        let small = path.metadata().ok()?.len() <= PICTURE_BYTES;
+        small.then(|| std::fs::read(path).ok()).flatten().map(|bytes| (kind, bytes))
+    };
+    match app.work(work).await? {
+        Some((kind, bytes)) => {
+            let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "private, max-age=3600")];
+            Ok((headers, bytes).into_response())
+        }
+        None => {
+            let text = format!("item `{item}` has no picture in the catalogue's folder");
+            Err(Refusal::new(StatusCode::NOT_FOUND, "no_image", text))
+        }
+    }
+}
+
+/// The content type of a picture by its file's extension. Drawings (SVG) may hold scripts and are not served.
+fn kind(extension: &str) -> Option<&'static str> {
+    Some(match extension.to_ascii_lowercase().as_str() {
+        "jpg" | "jpeg" => "image/jpeg",
+        "png" => "image/png",
+        "webp" => "image/webp",
+        "gif" => "image/gif",
+        "avif" => "image/avif",
+        _ => return None,
+    })
+}

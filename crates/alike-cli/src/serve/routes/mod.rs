@@ -1,0 +1,10 @@
+//! One file a family of routes.
+
+pub(crate) mod events;
+pub(crate) mod items;
+pub(crate) mod model;
+pub(crate) mod recommend;
+pub(crate) mod search;
+mod shown;
+pub(crate) mod status;
+pub(crate) mod users;

@@ -1,0 +1,137 @@
+//! The model: what it is, how it was trained, and a newer one in its place.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::serve::answer::{Answer, Query, Refusals};
+use crate::serve::app::{App, Which};
+use crate::serve::model::Loaded;
+
+/// Which model.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ModelParams {
+    /// Which model.
+    #[param(inline)]
+    model: Which,
+}
+
+/// What answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ModelInfo {
+    /// Name of the model.
+    name: String,
+    /// Counts the checkpoints that this server has loaded, from 1.
+    version: u64,
+    /// Hash of the checkpoint's content.
+    checkpoint: String,
+    /// Settings it was trained with.
+    #[schema(value_type = Object)]
+    settings: serde_json::Value,
+    /// Seed it was trained with.
+    seed: u64,
+    /// Name of the data.
+    data: String,
+    /// Number of users that it was trained on.
+    users: usize,
+    /// Number of items.
+    items: usize,
+    /// Number of training interactions.
+    interactions: usize,
+    /// Modalities of the data, with the width of their features.
+    modalities: Vec<Modality>,
+    /// Categories of the catalogue, in lower case.
+    categories: Vec<String>,
+    /// What the training came to, when it is finished: metrics on validation and test.
+    #[schema(value_type = Option<Object>)]
+    summary: Option<serde_json::Value>,
+    /// Whether a second model can be compared with.
+    compare: bool,
+    /// Whether texts and pictures can be searched by.
+    encoder: bool,
+    /// Kind of the store of events.
+    store: &'static str,
+}
+
+/// A modality.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Modality {
+    /// Its name.
+    name: String,
+    /// Values an item.
+    dim: usize,
+}
+
+/// What answers
+#[utoipa::path(get, path = "/v1/model", tag = "model", security(("key" = [])), params(ModelParams),
+    responses((status = 200, description = "The model", body = ModelInfo), Refusals))]
+pub(crate) async fn info(
+    State(app): State<Arc<App>>,
+    Query(params): Query<ModelParams>,
+) -> Answer<Json<ModelInfo>> {
+    let model = app.model(params.model)?;
+    let (compare, encoder, store) = (app.compare.is_some(), app.encoder.is_some(), app.store.kind());
+    let work = move || -> alike::Result<ModelInfo> {
+        let run = model.serving.run();
+        let data = &run.data;
+        let json = |e: serde_json::Error| alike::Error::Data(format!("JSON: {e}"));
+        let modalities =
+            data.features.iter().map(|f| Modality { name: f.name.clone(), dim: f.dim }).collect();
+        Ok(ModelInfo {
+            name: run.model.clone(),
+            version: model.version,
+            checkpoint: model.checkpoint().to_string(),
+            settings: serde_json::to_value(&run.settings).map_err(json)?,
+            seed: run.seed,
+            data: data.name.clone(),
+            users: data.users.len(),
+            items: data.items.len(),
+            interactions: data.train.nnz(),
+            modalities,
+            categories: model.categories().map(String::from).collect(),
+            summary: run.summary()?.map(serde_json::to_value).transpose().map_err(json)?,
+            compare,
+            encoder,
+            store,
+        })
+    };
+    Ok(Json(app.work(work).await??))
+}
+
+/// The learning curve
+///
+/// One entry an epoch, as `log.jsonl` of the run folder has them; none for models that are solved at once.
+#[utoipa::path(get, path = "/v1/model/log", tag = "model", security(("key" = [])), params(ModelParams),
+    responses((status = 200, description = "The epochs", body = Vec<Object>), Refusals))]
+pub(crate) async fn log(
+    State(app): State<Arc<App>>,
+    Query(params): Query<ModelParams>,
+) -> Answer<Json<Vec<alike::train::EpochRecord>>> {
+    let model: Arc<Loaded> = app.model(params.model)?;
+    Ok(Json(app.work(move || model.serving.run().log()).await??))
+}
+
+/// What a reload did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Reloaded {
+    /// Whether there was a newer checkpoint.
+    changed: bool,
+    /// The checkpoint that answers now.
+    version: u64,
+}
+
+/// Look for a newer checkpoint now
+///
+/// It is loaded beside the one that answers and then takes its place; requests in flight keep theirs. If it cannot be
+/// loaded, the old one stays.
+#[utoipa::path(post, path = "/v1/model/reload", tag = "model", security(("key" = [])),
+    responses((status = 200, description = "The newest checkpoint answers", body = Reloaded), Refusals))]
+pub(crate) async fn reload(State(app): State<Arc<App>>) -> Answer<Json<Reloaded>> {
+    let changed = app.refresh().await.map_err(crate::serve::answer::Refusal::internal)?;
+    Ok(Json(Reloaded { changed, version: app.main.current().version }))
+}

@@ -1,0 +1,261 @@
+//! Recommendations: for a user, for a list of items, for a session.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::shown::{MOST, ModelRef, Ranked};
+use crate::serve::answer::{Answer, Body, Path, Query, Refusal, Refusals, id, within};
+use crate::serve::app::{App, Which};
+use crate::serve::model::Loaded;
+use crate::serve::people::Now;
+use crate::serve::ranking::Order;
+
+/// Most items that a list in a request may name.
+const LISTED: usize = 10_000;
+/// Most items of a history that the request brings along.
+const SESSION: usize = 1000;
+/// Most reasons an item.
+const REASONS: usize = 10;
+
+/// How the list is to be.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Params {
+    /// Number of items.
+    #[param(minimum = 1, maximum = 1000, default = 10)]
+    top: usize,
+    /// Recommend also what the user has already.
+    #[param(default = false)]
+    seen: bool,
+    /// Only items of this category, in any case of letters.
+    category: Option<String>,
+    /// How different the items are to be from one another: 0 goes by score alone, 1 by difference alone. Next is always the
+    /// item with the largest `(1 - diversity) · score - diversity · (largest cosine with what is listed)`, scores scaled to
+    /// 0..1.
+    #[param(minimum = 0, maximum = 1, default = 0)]
+    diversity: f32,
+    /// Reasons an item at most.
+    #[param(minimum = 0, maximum = 10, default = 0)]
+    reasons: usize,
+    /// Which model.
+    #[param(inline)]
+    model: Which,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        let Ask { top, category, diversity, reasons, model, .. } = Ask::default();
+        Self { top, seen: false, category, diversity, reasons, model }
+    }
+}
+
+/// For whom, and how the list is to be. Either `user` or `items` is needed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Ask {
+    /// A user's id.
+    user: Option<String>,
+    /// Items that somebody took whom the model need not know: a basket, a session. At most 1000.
+    #[schema(max_items = 1000)]
+    items: Option<Vec<String>>,
+    /// Number of items.
+    #[schema(minimum = 1, maximum = 1000, default = 10)]
+    top: usize,
+    /// Leave out what he has already.
+    #[schema(default = true)]
+    exclude_seen: bool,
+    /// Only items of this category, in any case of letters.
+    category: Option<String>,
+    /// Rank only these items. At most 10 000.
+    #[schema(max_items = 10_000)]
+    allow: Option<Vec<String>>,
+    /// Leave these items out. At most 10 000.
+    #[schema(max_items = 10_000)]
+    deny: Vec<String>,
+    /// How different the items are to be from one another, 0 to 1.
+    #[schema(minimum = 0, maximum = 1, default = 0)]
+    diversity: f32,
+    /// Reasons an item at most.
+    #[schema(minimum = 0, maximum = 10, default = 0)]
+    reasons: usize,
+    /// Which model.
+    #[schema(inline)]
+    model: Which,
+}
+
+impl Default for Ask {
+    fn default() -> Self {
+        Self {
+            user: None,
+            items: None,
+            top: 10,
+            exclude_seen: true,
+            category: None,
+            allow: None,
+            deny: Vec::new(),
+            diversity: 0.0,
+            reasons: 0,
+            model: Which::Main,
+        }
+    }
+}
+
+/// Recommendations.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Recommendations {
+    /// The user, if the request named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    /// Which checkpoint answered.
+    model: ModelRef,
+    /// Best first; fewer than `top` where no more are left.
+    items: Vec<Ranked>,
+    /// Items of the request that this model does not know; they counted for nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown_items: Vec<String>,
+}
+
+/// Recommend items to a user
+///
+/// A user whom training did not know is placed by his events. What he took, and what he disliked, is left out.
+#[utoipa::path(get, path = "/v1/users/{user}/recommendations", tag = "recommend", security(("key" = [])),
+    params(("user" = String, Path, description = "Id of the user"), Params),
+    responses((status = 200, description = "The list", body = Recommendations), Refusals))]
+pub(crate) async fn of_user(
+    State(app): State<Arc<App>>,
+    Path(user): Path,
+    Query(params): Query<Params>,
+) -> Answer<Json<Recommendations>> {
+    let Params { top, seen, category, diversity, reasons, model } = params;
+    let ask = Ask {
+        user: Some(user),
+        top,
+        exclude_seen: !seen,
+        category,
+        diversity,
+        reasons,
+        model,
+        ..Ask::default()
+    };
+    answer(&app, ask).await
+}
+
+/// Recommend items to anybody
+///
+/// To a user, or to somebody of whom only a few items are known (he need not have been there when the model was trained).
+#[utoipa::path(post, path = "/v1/recommendations", tag = "recommend", security(("key" = [])), request_body = Ask,
+    responses((status = 200, description = "The list", body = Recommendations), Refusals))]
+pub(crate) async fn of_anybody(
+    State(app): State<Arc<App>>,
+    Body(ask): Body<Ask>,
+) -> Answer<Json<Recommendations>> {
+    answer(&app, ask).await
+}
+
+async fn answer(app: &App, ask: Ask) -> Answer<Json<Recommendations>> {
+    within("top", ask.top, 1, MOST)?;
+    within("diversity", ask.diversity, 0.0, 1.0)?;
+    within("reasons", ask.reasons, 0, REASONS)?;
+    within("number of `allow`", ask.allow.as_ref().map_or(0, Vec::len), 0, LISTED)?;
+    within("number of `deny`", ask.deny.len(), 0, LISTED)?;
+    let model = app.model(ask.model)?;
+    let mut unknown = Vec::new();
+    let now = match (&ask.user, &ask.items) {
+        (Some(user), None) => app.user(&model, id("user", user)?).await?,
+        (None, Some(items)) => {
+            within("number of `items`", items.len(), 1, SESSION)?;
+            let history = numbers(&model, items, &mut unknown);
+            if history.is_empty() {
+                return Err(Refusal::unknown_item(&items[0]));
+            }
+            let mut now = Now::default();
+            now.person.history = history;
+            now
+        }
+        _ => return Err(Refusal::invalid("either `user` or `items` is needed, and not both")),
+    };
+    let mut hidden = numbers(&model, &ask.deny, &mut unknown);
+    hidden.extend(&now.disliked);
+    if ask.exclude_seen {
+        hidden.extend(&now.person.history);
+    }
+    hidden.sort_unstable();
+    hidden.dedup();
+    let among = among(&model, &ask, &mut unknown)?;
+    // More than are asked for, so that there is something to choose from.
+    let pool = if ask.diversity > 0.0 { (ask.top * 4).clamp(100, ask.top + 1000) } else { ask.top };
+    let order = Order { model: model.clone(), person: now.person.clone(), hidden, among, top: pool };
+    let list = app.ranking.rank(order).await?;
+    let (top, diversity, reasons) = (ask.top, ask.diversity, ask.reasons);
+    let items = if diversity > 0.0 || reasons > 0 {
+        let model = model.clone();
+        app.work(move || explained(&model, &now, list, top, diversity, reasons)).await??
+    } else {
+        model.ranked(&list)
+    };
+    unknown.sort_unstable();
+    unknown.dedup();
+    Ok(Json(Recommendations { user: ask.user, model: model.reference(), items, unknown_items: unknown }))
+}
+
+/// The list with other items between, and with reasons.
+fn explained(
+    model: &Loaded,
+    now: &Now,
+    list: Vec<(u32, f32)>,
+    top: usize,
+    diversity: f32,
+    most: usize,
+) -> Answer<Vec<Ranked>> {
+    let list = if diversity > 0.0 { model.serving.diversified(&list, diversity, top) } else { list };
+    let mut shown = model.ranked(&list);
+    if most > 0 {
+        let items: Vec<u32> = list.iter().map(|l| l.0).collect();
+        let reasons = model.serving.reasons(&now.person, &items, most)?;
+        shown.iter_mut().zip(reasons).for_each(|(item, why)| item.reasons = model.why(why));
+    }
+    Ok(shown)
+}
+
+/// The only items to rank, ascending; `None` for all.
+fn among(model: &Loaded, ask: &Ask, unknown: &mut Vec<String>) -> Answer<Option<Vec<u32>>> {
+    let category = match &ask.category {
+        None => None,
+        Some(name) => Some(model.category(name).ok_or_else(|| unknown_category(model, name))?),
+    };
+    let Some(allow) = &ask.allow else { return Ok(category.map(<[u32]>::to_vec)) };
+    let mut allowed = numbers(model, allow, unknown);
+    if let Some(category) = category {
+        allowed.retain(|i| category.binary_search(i).is_ok());
+    }
+    Ok(Some(allowed))
+}
+
+fn unknown_category(model: &Loaded, name: &str) -> Refusal {
+    let mut allowed: Vec<&str> = model.categories().take(30).collect();
+    if model.categories().nth(30).is_some() {
+        allowed.push("and others");
+    }
+    let allowed =
+        if allowed.is_empty() { "none, the catalogue has no categories".into() } else { allowed.join(", ") };
+    Refusal::invalid(format!("`category` is {name}; allowed: {allowed}"))
+}
+
+/// Numbers of items, ascending without repeats; ids that the model does not know are put to `unknown`.
+fn numbers(model: &Loaded, ids: &[String], unknown: &mut Vec<String>) -> Vec<u32> {
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        match model.serving.run().data.items.get(id) {
+            Some(item) => found.push(item),
+            None => unknown.push(id.clone()),
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}

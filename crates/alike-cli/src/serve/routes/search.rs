@@ -1,0 +1,117 @@
+//! Items by what they look like or what is said of them: for something that the catalogue does not have yet.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{StatusCode, header};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::shown::{MOST, RankedItems};
+use crate::serve::answer::{Answer, Body, Query, Refusal, Refusals, within};
+use crate::serve::app::{App, Which};
+use crate::serve::encoder::Encoded;
+
+/// Longest text, in bytes.
+const TEXT: usize = 10_000;
+
+/// What to look for: `text`, or `features` of a `modality`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Search {
+    /// A text, for the encoder.
+    text: Option<String>,
+    /// A feature vector, as wide as those of the data.
+    features: Option<Vec<f32>>,
+    /// The modality of `features`.
+    modality: Option<String>,
+    /// Number of items.
+    #[schema(minimum = 1, maximum = 1000, default = 10)]
+    top: usize,
+    /// Which model's data.
+    #[schema(inline)]
+    model: Which,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self { text: None, features: None, modality: None, top: 10, model: Which::Main }
+    }
+}
+
+/// For pictures, whose body has no room for it.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PictureParams {
+    /// Number of items when the body is a picture.
+    #[param(minimum = 1, maximum = 1000, default = 10)]
+    top: usize,
+}
+
+impl Default for PictureParams {
+    fn default() -> Self {
+        Self { top: 10 }
+    }
+}
+
+/// What somebody brought.
+enum Brought {
+    Text(String),
+    Picture(Bytes),
+}
+
+/// Items nearest to a text, a picture or a feature vector
+///
+/// A picture is the whole body, with its content type. Texts and pictures need an encoder (error `no_encoder`).
+#[utoipa::path(post, path = "/v1/items/search", tag = "items", security(("key" = [])), params(PictureParams),
+    request_body(content((Search = "application/json"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"))),
+    responses((status = 200, description = "The list, with cosines of features", body = RankedItems), Refusals))]
+pub(crate) async fn search(
+    State(app): State<Arc<App>>,
+    Query(PictureParams { top }): Query<PictureParams>,
+    request: Request,
+) -> Answer<Json<RankedItems>> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    if kind.is_some_and(|kind| kind.starts_with("image/")) {
+        let bytes = Bytes::from_request(request, &app).await;
+        let bytes = bytes.map_err(|r| Refusal::rejected(r.status(), r.body_text()))?;
+        let found = encode(&app, Brought::Picture(bytes)).await?;
+        return nearest(&app, Which::Main, found, top).await;
+    }
+    let Body(search) = Body::<Search>::from_request(request, &app).await?;
+    let found = match (search.text, search.features, search.modality) {
+        (Some(text), None, None) => {
+            within("length of `text`", text.len(), 1, TEXT)?;
+            encode(&app, Brought::Text(text)).await?
+        }
+        (None, Some(features), Some(modality)) => Encoded { modality, features },
+        _ => return Err(Refusal::invalid("either `text`, or `features` with their `modality`, is needed")),
+    };
+    nearest(&app, search.model, found, search.top).await
+}
+
+async fn encode(app: &App, brought: Brought) -> Answer<Encoded> {
+    let Some(encoder) = app.encoder.clone() else {
+        let text =
+            "this server has no encoder of texts and pictures; `features` with their `modality` are allowed";
+        return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "no_encoder", text));
+    };
+    let work = move || match brought {
+        Brought::Text(text) => encoder.text(&text),
+        Brought::Picture(bytes) => encoder.image(&bytes),
+    };
+    app.work(work).await?.map_err(Refusal::invalid)
+}
+
+async fn nearest(app: &App, which: Which, found: Encoded, top: usize) -> Answer<Json<RankedItems>> {
+    within("top", top, 1, MOST)?;
+    let model = app.model(which)?;
+    let work = move || -> alike::Result<RankedItems> {
+        let list = model.serving.nearest(&found.modality, &found.features, top)?;
+        Ok(RankedItems { model: model.reference(), items: model.ranked(&list) })
+    };
+    Ok(Json(app.work(work).await??))
+}

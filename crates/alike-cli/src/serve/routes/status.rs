@@ -1,0 +1,48 @@
+//! What machines ask about the server itself.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::serve::answer::{Answer, ErrorBody, Refusal, Refusals};
+use crate::serve::app::App;
+
+/// All is well.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// Always `ok`.
+    status: &'static str,
+}
+
+/// Whether the process answers at all
+#[utoipa::path(get, path = "/health/live", tag = "status",
+    responses((status = 200, description = "It does", body = Health)))]
+pub(crate) async fn live() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// Whether requests are welcome: the model is loaded, the store answers, and the server is not stopping
+#[utoipa::path(get, path = "/health/ready", tag = "status",
+    responses((status = 200, description = "They are", body = Health),
+        (status = 503, description = "They are not", body = ErrorBody)))]
+pub(crate) async fn ready(State(app): State<Arc<App>>) -> Answer<Json<Health>> {
+    if !app.is_ready() {
+        let text = "the server is stopping";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", text));
+    }
+    app.store.users("", 1).await?;
+    Ok(Json(Health { status: "ok" }))
+}
+
+/// Counts, as Prometheus reads them
+#[utoipa::path(get, path = "/metrics", tag = "status", security(("key" = [])),
+    responses((status = 200, description = "The counts", body = String, content_type = "application/openmetrics-text"), Refusals))]
+pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Answer<impl IntoResponse> {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], app.metrics.page().map_err(Refusal::internal)?))
+}

@@ -1,0 +1,212 @@
+//! Users: who they are like, what they took, and how they are forgotten.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::shown::{Item, MOST, ModelRef};
+use crate::serve::answer::{Answer, Path, Query, Refusals, id, within};
+use crate::serve::app::{App, Which};
+use crate::serve::store::Kind;
+
+/// How many.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Top {
+    /// Number of entries.
+    #[param(minimum = 1, maximum = 1000, default = 10)]
+    pub(super) top: usize,
+    /// Which model.
+    #[param(inline)]
+    pub(super) model: Which,
+}
+
+impl Default for Top {
+    fn default() -> Self {
+        Self { top: 10, model: Which::Main }
+    }
+}
+
+/// A search.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Find {
+    /// What to look for; empty finds anything.
+    pub(super) query: String,
+    /// Number of entries.
+    #[param(minimum = 1, maximum = 1000, default = 10)]
+    pub(super) top: usize,
+    /// Which model.
+    #[param(inline)]
+    pub(super) model: Which,
+}
+
+impl Default for Find {
+    fn default() -> Self {
+        Self { query: String::new(), top: 10, model: Which::Main }
+    }
+}
+
+/// Users, most alike first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SimilarUsers {
+    /// Which checkpoint answered.
+    model: ModelRef,
+    /// The users.
+    users: Vec<SimilarUser>,
+}
+
+/// A user and how alike he is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SimilarUser {
+    /// His id.
+    user: String,
+    /// Cosine of the two users' vectors.
+    score: f32,
+}
+
+/// Users most like one
+#[utoipa::path(get, path = "/v1/users/{user}/similar", tag = "users", security(("key" = [])),
+    params(("user" = String, Path, description = "Id of the user"), Top),
+    responses((status = 200, description = "The list", body = SimilarUsers), Refusals))]
+pub(crate) async fn similar(
+    State(app): State<Arc<App>>,
+    Path(user): Path,
+    Query(Top { top, model }): Query<Top>,
+) -> Answer<Json<SimilarUsers>> {
+    within("top", top, 1, MOST)?;
+    let model = app.model(model)?;
+    let person = app.user(&model, id("user", &user)?).await?.person;
+    let work = move || -> alike::Result<SimilarUsers> {
+        let tastes = model.serving.tastes(std::slice::from_ref(&person))?;
+        let found = model.serving.similar_users(&tastes[0], person.user, top)?;
+        let names = &model.serving.run().data.users;
+        let users =
+            found.into_iter().map(|(u, score)| SimilarUser { user: names.name(u).to_string(), score });
+        Ok(SimilarUsers { model: model.reference(), users: users.collect() })
+    };
+    Ok(Json(app.work(work).await??))
+}
+
+/// What somebody did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct History {
+    /// The user.
+    user: String,
+    /// Whether the model was trained on him.
+    trained: bool,
+    /// Number of items that count as his history.
+    count: usize,
+    /// His newest events first, then what training and validation had of him.
+    items: Vec<Past>,
+}
+
+/// Something that somebody did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Past {
+    /// The item.
+    #[serde(flatten)]
+    item: Item,
+    /// What he did.
+    kind: PastKind,
+}
+
+/// Where a part of a history comes from.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PastKind {
+    /// The model was trained on it, or chosen by it.
+    Trained,
+    /// An event.
+    Take,
+    /// An event.
+    Like,
+    /// An event.
+    Dislike,
+}
+
+/// What a user took, liked and disliked
+#[utoipa::path(get, path = "/v1/users/{user}/history", tag = "users", security(("key" = [])),
+    params(("user" = String, Path, description = "Id of the user"), Top),
+    responses((status = 200, description = "The history", body = History), Refusals))]
+pub(crate) async fn history(
+    State(app): State<Arc<App>>,
+    Path(user): Path,
+    Query(Top { top, model }): Query<Top>,
+) -> Answer<Json<History>> {
+    within("top", top, 1, MOST)?;
+    let model = app.model(model)?;
+    let events = app.store.of_user(id("user", &user)?).await?;
+    let now = crate::serve::people::now(&model.serving, &user, &events)
+        .ok_or_else(|| crate::serve::answer::Refusal::unknown_user(&user))?;
+    let mut seen = std::collections::BTreeSet::new();
+    let mut items = Vec::new();
+    for event in &events {
+        let number = model.serving.run().data.items.get(&event.item);
+        let Some(item) = number.filter(|&i| seen.insert(i)) else { continue };
+        let kind = match event.kind {
+            Kind::Take => PastKind::Take,
+            Kind::Like => PastKind::Like,
+            Kind::Dislike => PastKind::Dislike,
+            Kind::Remove => continue,
+        };
+        items.push((item, kind));
+    }
+    let trained = now.person.history.iter().filter(|i| !seen.contains(i));
+    items.extend(trained.map(|&i| (i, PastKind::Trained)));
+    items.truncate(top);
+    let items = items.into_iter().map(|(item, kind)| Past { item: model.shown(item), kind }).collect();
+    Ok(Json(History { user, trained: now.person.user.is_some(), count: now.person.history.len(), items }))
+}
+
+/// Ids of users.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Users {
+    /// Number of users that the model was trained on.
+    trained: usize,
+    /// Ids that start with what was looked for.
+    users: Vec<String>,
+}
+
+/// Users whose ids start with a text
+#[utoipa::path(get, path = "/v1/users", tag = "users", security(("key" = [])), params(Find),
+    responses((status = 200, description = "The users", body = Users), Refusals))]
+pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) -> Answer<Json<Users>> {
+    let Find { query, top, model } = find;
+    within("top", top, 1, MOST)?;
+    if !query.is_empty() {
+        id("query", &query)?;
+    }
+    let model = app.model(model)?;
+    let new = app.store.users(&query, top).await?;
+    let work = move || {
+        let names = &model.serving.run().data.users;
+        let exact = names.get(&query).map(|_| query.clone());
+        let others = names.names().filter(|n| n.starts_with(&query) && *n != query).map(String::from);
+        let new = new.into_iter().filter(|n| names.get(n).is_none());
+        Users { trained: names.len(), users: exact.into_iter().chain(new).chain(others).take(top).collect() }
+    };
+    Ok(Json(app.work(work).await?))
+}
+
+/// How much was forgotten.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Forgotten {
+    /// Number of events that were removed.
+    events: u64,
+}
+
+/// Forget a user
+///
+/// Removes every event of his from the store. What a model has learned in training stays in that model.
+#[utoipa::path(delete, path = "/v1/users/{user}", tag = "users", security(("key" = [])),
+    params(("user" = String, Path, description = "Id of the user")),
+    responses((status = 200, description = "His events are gone from the disk", body = Forgotten), Refusals))]
+pub(crate) async fn forget(State(app): State<Arc<App>>, Path(user): Path) -> Answer<Json<Forgotten>> {
+    Ok(Json(Forgotten { events: app.store.forget(id("user", &user)?).await? }))
+}

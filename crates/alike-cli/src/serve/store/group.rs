@@ -1,0 +1,71 @@
+//! Changes that are committed together.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Event, Result};
+
+/// Changes that may wait.
+pub(super) const WAITING: usize = 1024;
+/// Changes that are committed together at most.
+const GROUP: usize = 256;
+
+/// Something to be written, and who waits for it.
+pub(super) enum Change {
+    /// Events of one request.
+    Append {
+        /// The events.
+        events: Vec<Event>,
+        /// Whether each is new.
+        reply: oneshot::Sender<Result<Vec<bool>>>,
+    },
+    /// A user who is to be forgotten.
+    Forget {
+        /// His id.
+        user: String,
+        /// How many events there were.
+        reply: oneshot::Sender<Result<u64>>,
+    },
+}
+
+/// What became of a change.
+pub(super) enum Done {
+    /// Whether each event is new.
+    Appended(Vec<bool>),
+    /// How many events there were.
+    Forgot(u64),
+}
+
+/// `first` and what waits behind it.
+pub(super) fn gather(first: Change, queue: &mut mpsc::Receiver<Change>) -> Vec<Change> {
+    let mut group = vec![first];
+    while group.len() < GROUP {
+        let Ok(change) = queue.try_recv() else { break };
+        group.push(change);
+    }
+    group
+}
+
+/// Tells those who wait, after the commit or its failure.
+pub(super) fn answer(group: Vec<Change>, outcome: Result<Vec<Done>>) {
+    match outcome {
+        Ok(all) => {
+            for (change, done) in group.into_iter().zip(all) {
+                // Whoever has gone meanwhile need not hear it.
+                match (change, done) {
+                    (Change::Append { reply, .. }, Done::Appended(new)) => drop(reply.send(Ok(new))),
+                    (Change::Forget { reply, .. }, Done::Forgot(n)) => drop(reply.send(Ok(n))),
+                    _ => unreachable!("changes are answered in their order"),
+                }
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, changes = group.len(), "changes were not written");
+            for change in group {
+                match change {
+                    Change::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
+                    Change::Forget { reply, .. } => drop(reply.send(Err(error.clone()))),
+                }
+            }
+        }
+    }
+}

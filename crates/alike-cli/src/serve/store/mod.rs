@@ -1,0 +1,195 @@
+//! Events that people cause, kept for good: SQLite in a file, or PostgreSQL for several replicas.
+//!
+//! One writer takes the changes that wait and commits them together, so that one wait for the disk serves many
+//! requests. Whoever asked for a change hears of it only after the commit.
+
+mod group;
+mod postgres;
+mod sqlite;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use utoipa::ToSchema;
+
+use group::Change;
+use postgres::Postgres;
+use sqlite::Sqlite;
+
+/// Of one user at most so many events count, the newest.
+pub(crate) const EVENTS_OF_USER: usize = 5000;
+
+/// What somebody did with an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// Bought, watched, read: counts as history.
+    Take,
+    /// Said to like it: counts as history.
+    Like,
+    /// Said not to like it: no history, and never recommended.
+    Dislike,
+    /// Takes back whatever was said before, training included.
+    Remove,
+}
+
+impl Kind {
+    const ALL: [(Self, &'static str); 4] =
+        [(Self::Take, "take"), (Self::Like, "like"), (Self::Dislike, "dislike"), (Self::Remove, "remove")];
+
+    /// The word that is stored.
+    pub(crate) fn word(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|k| k.1 == word).map(|k| k.0)
+    }
+}
+
+/// An event to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Event {
+    /// Id of the user.
+    pub(crate) user: String,
+    /// Id of the item.
+    pub(crate) item: String,
+    /// What he did.
+    pub(crate) kind: Kind,
+    /// When, in milliseconds since 1970.
+    pub(crate) time: i64,
+    /// Of several events with the same key only the first counts.
+    pub(crate) key: Option<String>,
+}
+
+/// An event as it is read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Stored {
+    /// Id of the item.
+    pub(crate) item: String,
+    /// What the user did.
+    pub(crate) kind: Kind,
+}
+
+/// The store did not do what it was asked; the text is for the log.
+#[derive(Debug, Clone)]
+pub(crate) enum StoreError {
+    /// More changes wait than the queue holds.
+    Busy,
+    /// The database refused or is gone.
+    Failed(String),
+}
+
+impl std::fmt::Display for StoreError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Busy => f.write_str("too many changes wait to be written"),
+            Self::Failed(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Result of the store.
+pub(crate) type Result<T> = std::result::Result<T, StoreError>;
+
+/// Where events are kept.
+pub(crate) enum Place {
+    /// A file.
+    File(PathBuf),
+    /// `postgres://…`
+    Url(String),
+}
+
+impl std::str::FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Url(text.to_string()));
+        }
+        match text.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
+            Some(path) => Ok(Self::File(path.into())),
+            None => Err("expected sqlite:PATH or postgres://…".into()),
+        }
+    }
+}
+
+/// An open store.
+pub(crate) enum Store {
+    /// In a file.
+    Sqlite(Sqlite),
+    /// In a server.
+    Postgres(Postgres),
+}
+
+impl Store {
+    /// Opens the store and brings its tables up to date.
+    pub(crate) async fn open(place: &Place) -> Result<Self> {
+        match place {
+            Place::File(path) => Ok(Self::Sqlite(Sqlite::open(path)?)),
+            Place::Url(url) => Ok(Self::Postgres(Postgres::open(url).await?)),
+        }
+    }
+
+    /// Its kind.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Writes events, all or none; for each whether it is new (`false`: its key came before). They are on disk when this
+    /// returns.
+    pub(crate) async fn append(&self, events: Vec<Event>) -> Result<Vec<bool>> {
+        let (reply, answer) = oneshot::channel();
+        self.change(Change::Append { events, reply }, answer).await
+    }
+
+    /// Removes every event of `user`; how many there were.
+    pub(crate) async fn forget(&self, user: &str) -> Result<u64> {
+        let (reply, answer) = oneshot::channel();
+        self.change(Change::Forget { user: user.to_string(), reply }, answer).await
+    }
+
+    async fn change<T>(&self, change: Change, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
+        let queue = match self {
+            Self::Sqlite(store) => store.queue(),
+            Self::Postgres(store) => store.queue(),
+        };
+        queue.try_send(change).map_err(|_| StoreError::Busy)?;
+        answer.await.map_err(|_| StoreError::Failed("the writer has stopped".into()))?
+    }
+
+    /// The newest events of `user`, newest first, at most [`EVENTS_OF_USER`].
+    pub(crate) async fn of_user(&self, user: &str) -> Result<Vec<Stored>> {
+        match self {
+            Self::Sqlite(store) => store.of_user(user).await,
+            Self::Postgres(store) => store.of_user(user).await,
+        }
+    }
+
+    /// At most `most` users with events whose ids start with `prefix`, in the order of their bytes.
+    pub(crate) async fn users(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
+        match self {
+            Self::Sqlite(store) => store.users(prefix, most).await,
+            Self::Postgres(store) => store.users(prefix, most).await,
+        }
+    }
+}
+
+/// The first text after all that start with `prefix`, by bytes.
+fn after(prefix: &str) -> String {
+    format!("{prefix}{}", char::MAX)
+}
+
+fn stored(item: String, kind: &str) -> Result<Stored> {
+    let kind = Kind::from_word(kind).ok_or_else(|| {
+        StoreError::Failed(format!("the store holds an event of the unknown kind `{kind}`"))
+    })?;
+    Ok(Stored { item, kind })
+}
+
+#[cfg(test)]
+mod tests;

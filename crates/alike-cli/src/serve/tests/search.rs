@@ -1,0 +1,110 @@
+//! Items: found by title, by features, by an encoder; and what machines ask.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Request, header};
+use serde_json::json;
+
+use super::{Served, is_even, items};
+use crate::serve::encoder::{Encoded, Encoder};
+
+/// An encoder for tests: a text is the id of an item whose features it stands for, a picture says whether it is even.
+struct Known(Vec<Vec<f32>>);
+
+impl Encoder for Known {
+    fn text(&self, text: &str) -> Result<Encoded, String> {
+        let row = text.parse::<usize>().ok().and_then(|i| self.0.get(i));
+        let features = row.ok_or_else(|| format!("`{text}` is no item; allowed: 0..{}", self.0.len()))?;
+        Ok(Encoded { modality: "text".into(), features: features.clone() })
+    }
+
+    fn image(&self, bytes: &[u8]) -> Result<Encoded, String> {
+        assert!(bytes != b"a bug", "a picture that the encoder was not made for");
+        self.text(std::str::from_utf8(bytes).map_err(|e| e.to_string())?)
+    }
+}
+
+#[tokio::test]
+async fn titles_are_searched() {
+    let served = Served::new("popularity").await;
+    assert_eq!(items(&served.got("/v1/items?query=thing%2012").await), ["12"]);
+    assert_eq!(items(&served.got("/v1/items?query=hing&top=3").await), ["0", "1", "2"]);
+    assert!(items(&served.got("/v1/items?query=nothing").await).is_empty());
+    assert_eq!(served.got("/v1/users?query=1").await["users"].as_array().unwrap().len(), 10);
+    assert_eq!(served.got("/v1/users?query=39").await, json!({ "trained": 40, "users": ["39"] }));
+}
+
+#[tokio::test]
+async fn items_like_an_item() {
+    for model in ["bpr", "slim", "nsmar+"] {
+        let served = Served::new(model).await;
+        let list = items(&served.got("/v1/items/6/similar?top=4").await);
+        assert!(!list.contains(&"6".into()) && list.iter().all(|i| is_even(i)), "{model}: {list:?}");
+    }
+}
+
+#[tokio::test]
+async fn things_that_are_brought_are_placed_by_features() {
+    let served = Served::new("bpr").await;
+    let data = &served.app.main.current().serving.run().data.features[0];
+    let row = |i: usize| data.values()[i * data.dim..(i + 1) * data.dim].to_vec();
+    let by_features =
+        |i| served.posted("/v1/items/search", json!({ "features": row(i), "modality": "text", "top": 3 }));
+    assert_eq!(items(&by_features(11).await)[0], "11");
+    for (kind, body) in [("application/json", "{\"text\": \"red shoes\"}"), ("image/png", "bytes")] {
+        let request = Request::post("/v1/items/search").header(header::CONTENT_TYPE, kind);
+        let (status, answer) = served.send(request.body(Body::from(body)).unwrap()).await;
+        assert_eq!((status, &answer["error"]["code"]), (422, &json!("no_encoder")));
+    }
+}
+
+#[tokio::test]
+async fn an_encoder_is_used_where_there_is_one() {
+    let encoder = |app: &mut crate::serve::app::App| {
+        let model = app.main.current();
+        let data = &model.serving.run().data.features[0];
+        let rows = data.values().chunks(data.dim).map(<[f32]>::to_vec).collect();
+        app.encoder = Some(Arc::new(Known(rows)));
+    };
+    let served = Served::with("popularity", encoder).await;
+    let body = served.posted("/v1/items/search", json!({ "text": "7", "top": 1 })).await;
+    assert_eq!(items(&body), ["7"]);
+    let (status, body) = served.post("/v1/items/search", &json!({ "text": "red shoes" })).await;
+    assert_eq!((status, &body["error"]["message"]), (422, &json!("`red shoes` is no item; allowed: 0..30")));
+    let picture = |bytes: &'static str| {
+        let request = Request::post("/v1/items/search?top=1").header(header::CONTENT_TYPE, "image/jpeg");
+        request.body(Body::from(bytes)).unwrap()
+    };
+    let (status, body) = served.send(picture("9")).await;
+    assert_eq!((status, items(&body)), (200, vec!["9".to_string()]));
+    // A panic is an error of one request, counted, and the next one is served.
+    let (status, body) = served.send(picture("a bug")).await;
+    assert_eq!((status, &body["error"]["code"]), (500, &json!("internal")));
+    let page = served.get("/metrics").await.1;
+    assert!(page.as_str().unwrap().contains("alike_panics_total 1"), "{page}");
+    assert_eq!(served.send(picture("9")).await.0, 200);
+}
+
+#[tokio::test]
+async fn what_the_server_says_of_itself() {
+    let served = Served::new("bpr").await;
+    let model = served.got("/v1/model").await;
+    assert_eq!((&model["name"], &model["users"], &model["items"]), (&json!("bpr"), &json!(40), &json!(30)));
+    assert_eq!(model["modalities"], json!([{ "name": "text", "dim": 6 }]));
+    assert_eq!(model["categories"], json!(["all", "even", "odd"]));
+    assert_eq!(served.got("/v1/model/log").await.as_array().unwrap().len(), 6);
+    served.list("4", "").await;
+    let page = served.get("/metrics").await.1;
+    let page = page.as_str().unwrap();
+    let counted =
+        "alike_requests_total{route=\"/v1/users/{user}/recommendations\",method=\"GET\",status=\"200\"} 1";
+    for line in [counted, "alike_rank_batch_count 1", "alike_model_version 1", "alike_rank_queue 0", "# EOF"]
+    {
+        assert!(page.contains(line), "{line} is not in\n{page}");
+    }
+    assert!(!page.contains("users/4"), "addresses with ids of people are counted");
+    served.app.stopping();
+    assert_eq!(served.get("/health/ready").await.0, 503);
+    assert_eq!(served.get("/health/live").await.0, 200);
+}
