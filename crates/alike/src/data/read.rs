@@ -65,6 +65,12 @@ pub(crate) fn size(path: &Path) -> Result<u64> {
     Ok(fs::metadata(path).map_err(|e| Error::io(path, e))?.len())
 }
 
+/// What stands in a folder, in no order.
+pub(crate) fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
+    entries.map(|e| Ok(e.map_err(|e| Error::io(folder, e))?.path())).collect()
+}
+
 /// Writes a small file so that it is there whole or not at all. Its folder is made if it is missing.
 pub(crate) fn write_atomic(path: &Path, content: &[u8]) -> Result<()> {
     let folder = parent(path);
