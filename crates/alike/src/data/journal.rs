@@ -1,9 +1,10 @@
 //! Work that outlives the process: vectors appended batch by batch, and read again after a stop or a kill.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use crate::data::read;
 use crate::{Error, Result};
 
 /// What a vector is known by: the first half of the blake3 hash of the content it was made of.
@@ -31,11 +32,13 @@ impl Journal {
         visit: &mut dyn FnMut(ContentKey, &[f32]),
     ) -> Result<Self> {
         let failed = |e: std::io::Error| Error::io(path, e);
-        let mut options = OpenOptions::new();
-        let mut file =
-            options.read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
-        if file.try_lock().is_err() {
-            return Err(Error::format(path, "another process is writing these features"));
+        let folder = read::parent(path);
+        fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        let options = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let mut file = options.map_err(failed)?;
+        // Some network file systems know no locks.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(Error::format(path, "another process is writing these features; wait for it"));
         }
         let mut content = Vec::new();
         file.read_to_end(&mut content).map_err(failed)?;

@@ -85,7 +85,8 @@ pub(crate) fn write_atomic(path: &Path, content: &[u8]) -> Result<()> {
     run().map_err(|e| Error::io(path, e))
 }
 
-fn parent(path: &Path) -> &Path {
+/// The folder of a path.
+pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),

@@ -44,7 +44,7 @@ impl OnnxText {
         let pad_id = tokenizer.get_padding().map_or(0, |p| p.pad_id);
         tokenizer.with_padding(None);
         let model_path = model;
-        let model = Model::open(model, settings.output.as_deref(), TEXT_OUTPUTS)?;
+        let model = Model::open(model)?;
         let inputs = model.inputs();
         if !inputs.contains(&"input_ids") || !inputs.iter().all(|i| TEXT_INPUTS.contains(i)) {
             let message = format!(
@@ -53,6 +53,7 @@ impl OnnxText {
             );
             return Err(Error::format(model_path, message));
         }
+        let model = model.with_output(settings.output.as_deref(), TEXT_OUTPUTS)?;
         let encoder = Self { model, tokenizer, settings: settings.clone(), pad_id };
         encoder.encode("a")?;
         let tokens = encoder.tokenizer.get_vocab_size(true).max(1);
@@ -104,13 +105,14 @@ pub(crate) struct OnnxImage {
 impl OnnxImage {
     /// Loads the model and tries it on a grey picture.
     pub(crate) fn open(path: &Path, settings: &ImageSettings) -> Result<Self> {
-        let model = Model::open(path, settings.output.as_deref(), IMAGE_OUTPUTS)?;
+        let model = Model::open(path)?;
         if model.inputs().len() != 1 {
             let inputs = model.inputs().join(", ");
             let message =
                 format!("takes {inputs}; a picture model takes one input (export the picture side alone)");
             return Err(Error::format(path, message));
         }
+        let model = model.with_output(settings.output.as_deref(), IMAGE_OUTPUTS)?;
         let encoder = Self { model, settings: settings.clone() };
         encoder.encode(&RgbImage::from_pixel(8, 8, image::Rgb([127; 3])))?;
         Ok(encoder)

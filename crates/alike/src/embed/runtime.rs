@@ -67,7 +67,10 @@ pub(crate) enum Input {
 /// encoded; copies are made when they are needed.
 pub(crate) struct Model {
     path: PathBuf,
+    /// Name of the output that is read.
     output: String,
+    /// Names of all outputs.
+    outputs: Vec<String>,
     /// Names of the inputs, and whether each takes 32-bit integers.
     inputs: Vec<(String, bool)>,
     free: Mutex<Copies>,
@@ -80,32 +83,40 @@ struct Copies {
 }
 
 impl Model {
-    /// Loads `path`. `output` names the output; otherwise it is the first of `usual` that is there, or the only one.
-    pub(crate) fn open(path: &Path, output: Option<&str>, usual: &[&str]) -> Result<Self> {
+    /// Loads `path`.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         read::open(path)?;
         let session = session(path)?;
-        let names: Vec<&str> = session.outputs().iter().map(|o| o.name()).collect();
-        let found = match output {
-            Some(name) => names.iter().find(|n| **n == name),
-            None => usual.iter().find_map(|u| names.iter().find(|n| *n == u)).or(match names.as_slice() {
-                [only] => Some(only),
-                _ => None,
-            }),
-        };
-        let Some(found) = found else {
-            let what = output.map_or("no output with a usual name".into(), |o| format!("no output `{o}`"));
-            let message = format!("has {what}; name one (`output` in the TOML file): {}", names.join(", "));
-            return Err(Error::format(path, message));
-        };
         let narrow =
             |kind: &ValueType| matches!(kind, ValueType::Tensor { ty: TensorElementType::Int32, .. });
         Ok(Self {
             path: path.to_path_buf(),
-            output: found.to_string(),
+            output: String::new(),
+            outputs: session.outputs().iter().map(|o| o.name().to_string()).collect(),
             inputs: session.inputs().iter().map(|i| (i.name().to_string(), narrow(i.dtype()))).collect(),
             free: Mutex::new(Copies { idle: vec![session], made: 1 }),
             returned: Condvar::new(),
         })
+    }
+
+    /// Chooses the output: the one that `given` names; otherwise the first of `usual` that is there, or the only one.
+    pub(crate) fn with_output(mut self, given: Option<&str>, usual: &[&str]) -> Result<Self> {
+        let has = |name: &&str| self.outputs.iter().any(|o| o == name);
+        let found = match given {
+            Some(name) => Some(name).filter(has),
+            None => usual.iter().copied().find(has).or(match self.outputs.as_slice() {
+                [only] => Some(only.as_str()),
+                _ => None,
+            }),
+        };
+        let Some(found) = found else {
+            let what = given.map_or("no output with a usual name".into(), |o| format!("no output `{o}`"));
+            let all = self.outputs.join(", ");
+            let message = format!("has {what}; name one (`output` in the TOML file): {all}");
+            return Err(Error::format(&self.path, message));
+        };
+        self.output = found.to_string();
+        Ok(self)
     }
 
     /// Names of the inputs.
