@@ -16,8 +16,8 @@ fn many_items(world: &World) {
     fs::write(world.path("many.jsonl"), (0..4000).map(item).collect::<String>()).unwrap();
 }
 
-fn args(world: &World, out: &str) -> Vec<String> {
-    ["embed", "--items", &world.at("many.jsonl"), "--dim", "32", "--batch", "1", "--out", &world.at(out)]
+fn args(world: &World, out: &str, batch: &str) -> Vec<String> {
+    ["embed", "--items", &world.at("many.jsonl"), "--dim", "32", "--batch", batch, "--out", &world.at(out)]
         .map(String::from)
         .to_vec()
 }
@@ -25,7 +25,7 @@ fn args(world: &World, out: &str) -> Vec<String> {
 /// Starts the work and waits until some of it is saved.
 fn started(world: &World, out: &str) -> Child {
     let child = Command::new(assert_cmd::cargo::cargo_bin("alike"))
-        .args(args(world, out))
+        .args(args(world, out, "1"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -41,8 +41,8 @@ fn started(world: &World, out: &str) -> Child {
 
 fn goes_on(world: &World, out: &str) {
     assert!(!world.path(out).exists(), "the work was over before it was interrupted");
-    alike().args(args(world, "whole.safetensors")).args(["--batch", "500"]).assert().success();
-    let output = alike().args(args(world, out)).args(["--batch", "500", "--json"]).output().unwrap();
+    alike().args(args(world, "whole.safetensors", "500")).assert().success();
+    let output = alike().args(args(world, out, "500")).arg("--json").output().unwrap();
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(report["reused"].as_u64().unwrap() > 5, "{report}");
     let read = |path: &Path| fs::read(path).unwrap();
@@ -108,7 +108,7 @@ fn what_is_left_out_is_named() {
     };
     let err = String::from_utf8(run(&[]).stderr).unwrap();
     assert!(err.contains("6 of 8 items are left out:\n  2: has no text\n"), "{err}");
-    assert!(err.contains("  6: has no text\n  and 1 more (--json lists all)\n"), "{err}");
+    assert!(err.contains("  7: has no text\n  and 1 more (--json lists all)\n"), "{err}");
     let output = run(&["--json", "--quiet"]);
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((report["rows"].as_u64(), report["left_out"].as_array().unwrap().len()), (Some(2), 6));
