@@ -90,7 +90,7 @@ pub(crate) fn read_item_texts(path: &Path, id: Option<&str>, wanted: Wanted<'_>)
                 columns = chosen.texts.iter().map(|&at| found[at].clone()).collect();
                 Ok([vec![chosen.id], chosen.texts].concat())
             },
-            &mut |line, id, fields| rows.add(line, id, fields),
+            |line, id, fields| rows.add(line, id, fields),
         )?;
         rows.items.columns = columns;
     } else if has_extension(path, &["jsonl", "ndjson", "json"]) {

@@ -101,7 +101,9 @@ fn record_len(dim: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn read(path: &Path, encoder: u8, dim: usize) -> Result<(Journal, Vec<(u8, Vec<f32>)>)> {
+    type Found = Vec<(u8, Vec<f32>)>;
+
+    fn read(path: &Path, encoder: u8, dim: usize) -> Result<(Journal, Found)> {
         let mut all = Vec::new();
         let journal = Journal::open(path, &[encoder; 32], dim, &mut |key, v| all.push((key[0], v.to_vec())))?;
         Ok((journal, all))

@@ -170,7 +170,7 @@ pub(crate) fn read_rows(
 pub(crate) fn read_texts(
     path: &Path,
     choose: impl FnOnce(&[String]) -> Result<Vec<usize>>,
-    visit: &mut dyn FnMut(u64, &str, &[&str]) -> Result<()>,
+    mut visit: impl FnMut(u64, &str, &[&str]) -> Result<()>,
 ) -> Result<()> {
     let (names, mut batches) = reader(path, |schema| {
         let found = names_of(schema);

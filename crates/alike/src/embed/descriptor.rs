@@ -104,9 +104,10 @@ mod tests {
 
     #[test]
     fn pictures_that_look_alike_are_near() {
-        let stripes =
-            |red: u8, wide: u32| drawn(move |x, _| if x / wide % 2 == 0 { [red, 10, 10] } else { [255; 3] });
-        let lying = drawn(|_, y| if y / 10 % 2 == 0 { [10, 10, 220] } else { [0; 3] });
+        let stripes = |red: u8, wide: u32| {
+            drawn(move |x, _| if (x / wide).is_multiple_of(2) { [red, 10, 10] } else { [255; 3] })
+        };
+        let lying = drawn(|_, y| if (y / 10).is_multiple_of(2) { [10, 10, 220] } else { [0; 3] });
         let (a, b) = (stripes(220, 10), stripes(200, 12));
         assert!((dot(&a, &a) - 1.0).abs() < 1e-5 && a.len() == DIM);
         assert!(dot(&a, &b) > 0.9, "{}", dot(&a, &b));

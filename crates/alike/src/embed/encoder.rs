@@ -57,8 +57,8 @@ struct Description {
 enum Engine {
     Words(Words),
     Descriptor,
-    OnnxText(OnnxText),
-    OnnxImage(OnnxImage),
+    OnnxText(Box<OnnxText>),
+    OnnxImage(Box<OnnxImage>),
 }
 
 /// Makes vectors of texts or of pictures. The vector of an item does not depend on what else is encoded.
@@ -130,11 +130,11 @@ impl Encoder {
             Kind::OnnxText { model, tokenizer, settings } => {
                 content(model, folder)?;
                 let bytes = content(tokenizer, folder)?;
-                Engine::OnnxText(OnnxText::open(&model.path, (&tokenizer.path, &bytes), settings)?)
+                Engine::OnnxText(OnnxText::open(&model.path, (&tokenizer.path, &bytes), settings)?.into())
             }
             Kind::OnnxImage { model, settings } => {
                 content(model, folder)?;
-                Engine::OnnxImage(OnnxImage::open(&model.path, settings)?)
+                Engine::OnnxImage(OnnxImage::open(&model.path, settings)?.into())
             }
         };
         Self::new(kind, engine)

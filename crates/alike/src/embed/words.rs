@@ -123,7 +123,11 @@ impl Words {
             projection: read::array(path, data("projection")?.data())?,
         };
         let m = words.buckets.len();
-        if m == 0 || words.idf.len() != m || words.projection.is_empty() || words.projection.len() % m != 0 {
+        if m == 0
+            || words.idf.len() != m
+            || words.projection.is_empty()
+            || !words.projection.len().is_multiple_of(m)
+        {
             return Err(Error::format(path, "the sizes of its tensors do not fit together"));
         }
         Ok(words)
