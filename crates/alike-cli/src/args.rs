@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Read interactions and item features, split them, and write a prepared folder
     Prepare(Prepare),
+    /// Make item features of texts or pictures, for `alike prepare --feature`
+    Embed(Embed),
     /// Train a model on a prepared folder
     Train(Train),
     /// Score a trained run by full ranking of the held-out interactions
@@ -121,6 +123,48 @@ pub(crate) struct Prepare {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Print the data report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `alike embed`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("from").required(true).multiple(true).args(["items", "image_folder"]))]
+pub(crate) struct Embed {
+    /// Items with their texts or the paths of their pictures: .jsonl, .csv, .tsv or .parquet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) items: Option<PathBuf>,
+    /// Column of texts; repeat to join more [default: title, category and description, those that are there]
+    #[arg(long = "text", value_name = "COLUMN", requires = "items", conflicts_with_all = ["images", "image_folder"])]
+    pub(crate) texts: Vec<String>,
+    /// Column of pictures' paths, which start at --image-folder or at the items file's folder; alone: guessed
+    #[arg(long, value_name = "COLUMN", requires = "items", num_args = 0..=1)]
+    pub(crate) images: Option<Option<String>>,
+    /// Folder of pictures; without --images they are named as the items: ID.jpg, ID.png, ID.webp
+    #[arg(long, value_name = "DIR")]
+    pub(crate) image_folder: Option<PathBuf>,
+    /// Column of item ids [default: guessed]
+    #[arg(long, value_name = "COLUMN", requires = "items")]
+    pub(crate) id: Option<String>,
+    /// `builtin`, modest but at hand, or an ONNX model
+    #[arg(long, value_name = "MODEL.onnx", default_value = "builtin")]
+    pub(crate) encoder: PathBuf,
+    /// Tokenizer of an ONNX text model
+    #[arg(long, value_name = "tokenizer.json", conflicts_with_all = ["images", "image_folder"])]
+    pub(crate) tokenizer: Option<PathBuf>,
+    /// What an ONNX model expects: a TOML file, or for pictures clip, resnet, siglip or squeezenet
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) preprocess: Option<PathBuf>,
+    /// Most values of a vector of the built-in text encoder [default: 128]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub(crate) dim: Option<u16>,
+    /// Items between two savings; after a stop the same command goes on from there
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) batch: u32,
+    /// File to write; its encoder is saved beside it
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub(crate) out: PathBuf,
+    /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -1,10 +1,11 @@
-//! Progress bars: of a training one over all epochs and one over the batches of the epoch at hand, of an experiment one
+//! Progress bars: of encoding one over all items, of a training one over all epochs and one over the batches of the epoch at hand, of an experiment one
 //! over all runs and one for each at work.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use alike::checkpoint::RunDir;
+use alike::embed;
 use alike::experiment::{Job, Progress};
 use alike::train::{EpochRecord, Event, Summary};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -109,6 +110,47 @@ fn ended(summary: &Summary) -> String {
     match summary.epochs {
         0 => "solved at once".to_string(),
         n => format!("best epoch {} of {n}, {}", summary.best_epoch, duration(summary.seconds)),
+    }
+}
+
+/// A bar of encoding on standard error.
+pub(crate) struct Encoding {
+    bar: ProgressBar,
+    known: usize,
+}
+
+impl Encoding {
+    /// A bar that starts when the work is known.
+    pub(crate) fn new(quiet: bool) -> Self {
+        let bar = bar("{prefix:<12.bold} {bar:24.cyan/238} {pos:>4}/{len} {elapsed:>5}  {msg:.dim}");
+        bar.set_draw_target(if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() });
+        bar.set_prefix("embed");
+        bar.set_message("reading");
+        Self { bar, known: 0 }
+    }
+
+    /// Shows what happened.
+    pub(crate) fn on(&mut self, event: &embed::Event<'_>) {
+        match event {
+            embed::Event::Planned { encoder, total, known } => {
+                self.bar.set_length(*total as u64);
+                self.bar.set_position(*known as u64);
+                self.bar.reset_elapsed();
+                self.bar.set_message(encoder.to_string());
+                self.known = *known;
+            }
+            embed::Event::Batch { done } => {
+                self.bar.set_position(*done as u64);
+                let speed = (*done - self.known) as f64 / self.bar.elapsed().as_secs_f64().max(1e-3);
+                self.bar.set_message(format!("{speed:.0} items/s"));
+            }
+        }
+    }
+}
+
+impl Drop for Encoding {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Ctrl-C: the first asks the training loop to stop after the batch at hand, the second ends at once.
+//! Ctrl-C: the first asks the loop at work to stop after the batch at hand, the second ends at once.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -12,6 +12,8 @@ pub mod ids;
 
 pub mod data;
 
+pub mod embed;
+
 pub mod graph;
 
 pub mod scorer;

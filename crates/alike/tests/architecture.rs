@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The library's modules: each may import only those before it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "error",
     "config",
     "ids",
     "data",
+    "embed",
     "graph",
     "scorer",
     "eval",

@@ -1,6 +1,7 @@
 //! One file a command; each takes its arguments and returns what to tell the shell.
 
 mod demo;
+mod embed;
 mod evaluate;
 mod experiment;
 mod models;
@@ -23,6 +24,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Demo(args) => demo::run(&args, quiet),
         Command::Prepare(args) => prepare::run(&args, quiet),
+        Command::Embed(args) => embed::run(&args, quiet),
         Command::Train(args) => train::run(&args, quiet),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Experiment(args) => experiment::run(&args, cli.global.threads, quiet),

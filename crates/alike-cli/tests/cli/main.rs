@@ -5,6 +5,7 @@
 mod damage;
 mod demo;
 mod documentation;
+mod embed;
 mod experiment;
 mod pipeline;
 mod resume;

@@ -17,10 +17,14 @@ pub struct Catalogue {
     image_root: Option<PathBuf>,
 }
 
-const ID: &[&str] = &["itemID", "item_id", "itemid", "id", "item"];
-const TITLE: &[&str] = &["title", "name", "keywords"];
-const IMAGE: &[&str] = &["image", "image_url", "imUrl", "imageURL", "img"];
-const CATEGORY: &[&str] = &["genres", "genre", "categories", "category"];
+/// Usual keys of an item's id.
+pub(crate) const ID: &[&str] = &["itemID", "item_id", "itemid", "id", "item"];
+/// Usual keys of its title.
+pub(crate) const TITLE: &[&str] = &["title", "name", "keywords"];
+/// Usual keys of its picture.
+pub(crate) const IMAGE: &[&str] = &["image", "image_url", "imUrl", "imageURL", "img"];
+/// Usual keys of its category.
+pub(crate) const CATEGORY: &[&str] = &["genres", "genre", "categories", "category"];
 
 impl Catalogue {
     /// True when nothing is known of any item.
@@ -141,7 +145,7 @@ pub(crate) fn read_items(path: &Path, items: &Vocab) -> Result<Read> {
 }
 
 /// A value as text: lists joined, objects left out.
-fn plain(value: &Value) -> String {
+pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::String(s) => s.trim().to_string(),
         Value::Number(n) => n.to_string(),

@@ -88,26 +88,28 @@ pub(crate) fn plain_name(name: &str) -> &str {
     }
 }
 
-/// Position of the first of `usual` among `found`.
+/// Position of the first of `usual` among `found`, without regard to case, `_`, `-` and blanks.
 pub(crate) fn guess(found: &[String], usual: &[&str]) -> Option<usize> {
-    let simple = |name: &String| -> String {
+    let simple = |name: &str| -> String {
         name.chars().filter(|c| !"_- ".contains(*c)).flat_map(char::to_lowercase).collect()
     };
-    let found: Vec<String> = found.iter().map(simple).collect();
-    usual.iter().find_map(|u| found.iter().position(|f| f == u))
+    let found: Vec<String> = found.iter().map(|f| simple(f)).collect();
+    usual.iter().map(|u| simple(u)).find_map(|u| found.iter().position(|f| *f == u))
+}
+
+/// Position of the column `name`; an error lists the columns.
+pub(crate) fn named(path: &Path, found: &[String], name: &str) -> Result<usize> {
+    found
+        .iter()
+        .position(|f| f == plain_name(name))
+        .ok_or_else(|| Error::format(path, format!("no column `{name}`; the columns are {}", listed(found))))
 }
 
 impl Columns {
     /// Finds the columns among the header names `found`; an error lists them.
     pub(crate) fn find(path: &Path, found: &[String], names: &ColumnNames) -> Result<Self> {
         let one = |what: &str, given: &Option<String>, usual: &[&str]| match given {
-            Some(name) => match found.iter().position(|f| f == plain_name(name)) {
-                Some(at) => Ok(Some(at)),
-                None => {
-                    let message = format!("no column `{name}`; the columns are {}", listed(found));
-                    Err(Error::format(path, message))
-                }
-            },
+            Some(name) => named(path, found, name).map(Some),
             None => Ok(guess(found, usual)).inspect(|at: &Option<usize>| {
                 tracing::debug!(column = what, found = ?at.map(|i| &found[i]), "guessed");
             }),

@@ -7,9 +7,12 @@
 mod catalogue;
 mod columns;
 mod dataset;
+pub(crate) mod feature_file;
 mod features;
 mod filter;
 mod interactions;
+pub(crate) mod item_texts;
+pub(crate) mod journal;
 mod manifest;
 mod matrix;
 mod npy;

@@ -165,6 +165,55 @@ pub(crate) fn read_rows(
     Ok(columns)
 }
 
+/// Reads the columns that `choose` picks by position, the first of them ids, as text, and calls `visit` for every
+/// row: its number from 1, the id, and the other columns; null is empty, the entries of a list are joined.
+pub(crate) fn read_texts(
+    path: &Path,
+    choose: impl FnOnce(&[String]) -> Result<Vec<usize>>,
+    mut visit: impl FnMut(u64, &str, &[&str]) -> Result<()>,
+) -> Result<()> {
+    let (names, mut batches) = reader(path, |schema| {
+        let found = names_of(schema);
+        let roots = choose(&found)?;
+        Ok((roots.iter().map(|&at| found[at].clone()).collect::<Vec<_>>(), roots))
+    })?;
+    let mut line = 0;
+    while let Some(batch) = next(path, &mut batches)? {
+        let ids = as_ids(path, &names[0], column_of(path, &batch, &names[0])?)?;
+        let texts = names[1..].iter().map(|n| as_texts(path, n, column_of(path, &batch, n)?));
+        let texts = texts.collect::<Result<Vec<_>>>()?;
+        for r in 0..batch.num_rows() {
+            line += 1;
+            let id = if ids.is_null(r) { "" } else { ids.value(r) };
+            let row: Vec<&str> = texts.iter().map(|t| t[r].as_str()).collect();
+            visit(line, id, &row)?;
+        }
+    }
+    Ok(())
+}
+
+/// A column as text, row by row.
+fn as_texts(path: &Path, name: &str, column: &ArrayRef) -> Result<Vec<String>> {
+    let text = |column: &ArrayRef| {
+        let other = || format!("column `{name}` holds {}; text is expected", column.data_type());
+        cast(column, &DataType::Utf8).map_err(|_| Error::format(path, other()))
+    };
+    let joined = |column: &ArrayRef| -> Result<String> {
+        let column = text(column)?;
+        Ok(column.as_string::<i32>().iter().flatten().collect::<Vec<_>>().join(", "))
+    };
+    match column.data_type() {
+        DataType::List(of) | DataType::LargeList(of) | DataType::FixedSizeList(of, _) => {
+            let list = cast(column, &DataType::LargeList(Arc::clone(of))).map_err(|e| bad(path, e))?;
+            list.as_list::<i64>().iter().map(|row| row.map_or(Ok(String::new()), |r| joined(&r))).collect()
+        }
+        _ => {
+            let column = text(column)?;
+            Ok(column.as_string::<i32>().iter().map(|t| t.unwrap_or_default().to_string()).collect())
+        }
+    }
+}
+
 fn time_at(values: &ArrayRef, r: usize) -> Option<f64> {
     if values.is_null(r) {
         return None;

@@ -65,12 +65,22 @@ pub(crate) fn size(path: &Path) -> Result<u64> {
     Ok(fs::metadata(path).map_err(|e| Error::io(path, e))?.len())
 }
 
+/// What stands in a folder, in no order.
+pub(crate) fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
+    entries.map(|e| Ok(e.map_err(|e| Error::io(folder, e))?.path())).collect()
+}
+
 /// Writes a small file so that it is there whole or not at all. Its folder is made if it is missing.
 pub(crate) fn write_atomic(path: &Path, content: &[u8]) -> Result<()> {
     let folder = parent(path);
     let run = || -> io::Result<()> {
         fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        // As any new file: others may read it if the process's mask allows.
+        #[cfg(unix)]
+        let builder = builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.prefix(".writing-").tempfile_in(folder)?;
         file.write_all(content)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|e| e.error)?;
@@ -79,7 +89,8 @@ pub(crate) fn write_atomic(path: &Path, content: &[u8]) -> Result<()> {
     run().map_err(|e| Error::io(path, e))
 }
 
-fn parent(path: &Path) -> &Path {
+/// The folder of a path.
+pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),

@@ -56,49 +56,12 @@ pub(crate) fn read_text(
     wanted: Wanted,
     visit: &mut dyn FnMut(Row<'_>) -> Result<()>,
 ) -> Result<Columns> {
-    let mut first = Vec::new();
-    input.by_ref().take(1 << 20).read_until(b'\n', &mut first).map_err(|e| Error::io(path, e))?;
-    let header = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&first);
-    let header = std::str::from_utf8(header).map_err(|_| Error::format_at(path, 1, "is not UTF-8 text"))?;
-    let header = header.trim_end_matches(['\n', '\r']);
-    if header.is_empty() {
-        return Err(Error::format(path, "is empty or starts with an empty line; a header line is expected"));
-    }
-    let count = |d: &u8| header.bytes().filter(|c| c == d).count();
-    let delimiter = b"\t,;|".iter().copied().rev().max_by_key(count).expect("the list is not empty");
-    if count(&delimiter) == 0 {
-        let message = "the header has no tab, comma, semicolon or bar to separate columns";
-        return Err(Error::format_at(path, 1, message));
-    }
-    let unquoted = |name: &'_ str| plain_name(name.trim().trim_matches('"')).to_string();
-    let found: Vec<String> = header.split(delimiter as char).map(unquoted).collect();
+    let (delimiter, found) = read_header(path, &mut input)?;
     let columns = Columns::find(path, &found, names)?;
     let at = columns.positions;
 
-    let mut rows = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(delimiter)
-        .quoting(delimiter != b'\t')
-        .buffer_capacity(1 << 20)
-        .from_reader(input);
-    let mut record = csv::ByteRecord::new();
-    loop {
-        match rows.read_byte_record(&mut record) {
-            Ok(true) => {}
-            Ok(false) => return Ok(columns),
-            Err(e) => return Err(csv_error(path, e)),
-        }
-        // The header was taken off before, so the reader counts from the second line.
-        let line = record.position().map_or(0, csv::Position::line) + 1;
-        if record.len() != found.len() {
-            let message = format!("{} columns, the header has {}", record.len(), found.len());
-            return Err(Error::format_at(path, line, message));
-        }
-        let field = |i: usize| {
-            let text = std::str::from_utf8(&record[i]);
-            text.map_err(|_| Error::format_at(path, line, format!("column `{}` is not UTF-8", found[i])))
-        };
+    read_records(path, input, delimiter, &found, &mut |line, record| {
+        let field = |i: usize| utf8(path, line, &found, record, i);
         let bad = |i: usize, what: &str, text: &dyn Display| {
             Error::format_at(path, line, format!("column `{}` is `{text}`; {what} is expected", found[i]))
         };
@@ -133,8 +96,74 @@ pub(crate) fn read_text(
             },
             line,
         };
-        visit(row)?;
+        visit(row)
+    })?;
+    Ok(columns)
+}
+
+/// Reads the first line: the delimiter and the names of the columns.
+pub(crate) fn read_header(path: &Path, input: &mut impl BufRead) -> Result<(u8, Vec<String>)> {
+    let mut first = Vec::new();
+    input.by_ref().take(1 << 20).read_until(b'\n', &mut first).map_err(|e| Error::io(path, e))?;
+    let header = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&first);
+    let header = std::str::from_utf8(header).map_err(|_| Error::format_at(path, 1, "is not UTF-8 text"))?;
+    let header = header.trim_end_matches(['\n', '\r']);
+    if header.is_empty() {
+        return Err(Error::format(path, "is empty or starts with an empty line; a header line is expected"));
     }
+    let count = |d: &u8| header.bytes().filter(|c| c == d).count();
+    let delimiter = b"\t,;|".iter().copied().rev().max_by_key(count).expect("the list is not empty");
+    if count(&delimiter) == 0 {
+        let message = "the header has no tab, comma, semicolon or bar to separate columns";
+        return Err(Error::format_at(path, 1, message));
+    }
+    let unquoted = |name: &'_ str| plain_name(name.trim().trim_matches('"')).to_string();
+    let found: Vec<String> = header.split(delimiter as char).map(unquoted).collect();
+    Ok((delimiter, found))
+}
+
+/// Calls `visit` with line and fields of every row after the header; a row of another length is an error.
+pub(crate) fn read_records(
+    path: &Path,
+    input: impl Read,
+    delimiter: u8,
+    found: &[String],
+    visit: &mut dyn FnMut(u64, &csv::ByteRecord) -> Result<()>,
+) -> Result<()> {
+    let mut rows = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .quoting(delimiter != b'\t')
+        .buffer_capacity(1 << 20)
+        .from_reader(input);
+    let mut record = csv::ByteRecord::new();
+    loop {
+        match rows.read_byte_record(&mut record) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(e) => return Err(csv_error(path, e)),
+        }
+        // The header was taken off before, so the reader counts from the second line.
+        let line = record.position().map_or(0, csv::Position::line) + 1;
+        if record.len() != found.len() {
+            let message = format!("{} columns, the header has {}", record.len(), found.len());
+            return Err(Error::format_at(path, line, message));
+        }
+        visit(line, &record)?;
+    }
+}
+
+/// Field `i` of a row as text.
+pub(crate) fn utf8<'a>(
+    path: &Path,
+    line: u64,
+    found: &[String],
+    record: &'a csv::ByteRecord,
+    i: usize,
+) -> Result<&'a str> {
+    let text = std::str::from_utf8(&record[i]);
+    text.map_err(|_| Error::format_at(path, line, format!("column `{}` is not UTF-8", found[i])))
 }
 
 pub(crate) const LABELS: &str = "0 or train, 1 or valid, 2 or test";

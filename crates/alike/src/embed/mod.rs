@@ -1,0 +1,329 @@
+//! From texts and pictures to feature files: encoders, and the work of running one over a catalogue.
+//!
+//! [`embed()`] encodes what differs once, keeps what is finished through a stop or a kill, and writes a file that
+//! `alike prepare` joins by item id. The encoder is saved beside it; [`Encoder::open`] gives it back to encode one
+//! text or one picture more.
+
+mod descriptor;
+mod encoder;
+mod inputs;
+mod onnx;
+mod picture;
+mod runtime;
+mod settings;
+mod svd;
+mod words;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::data::feature_file;
+use crate::data::journal::{ContentKey, Journal};
+use crate::{Error, Result};
+
+pub use encoder::{Encoder, Modality};
+use inputs::{Content, Inputs};
+use words::Words;
+
+/// Where texts or pictures come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Columns of an items file, joined; none given: title, category and description, those that are there.
+    Texts {
+        /// `.jsonl`, `.csv`, `.tsv` or `.parquet`.
+        items: PathBuf,
+        /// Columns.
+        columns: Vec<String>,
+    },
+    /// Paths in a column of an items file.
+    PictureColumn {
+        /// `.jsonl`, `.csv`, `.tsv` or `.parquet`.
+        items: PathBuf,
+        /// The column; by default guessed.
+        column: Option<String>,
+        /// Where paths start; by default the items file's folder.
+        folder: Option<PathBuf>,
+    },
+    /// The pictures of a folder, named as the items.
+    PictureFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// The items that should have a picture; by default those that have one.
+        items: Option<PathBuf>,
+    },
+}
+
+/// Which encoder.
+#[derive(Debug, Clone)]
+pub enum Choice {
+    /// The built-in one of texts or pictures; the width of text vectors.
+    Builtin {
+        /// At most so many values.
+        dim: usize,
+    },
+    /// An ONNX model.
+    Onnx {
+        /// The model.
+        model: PathBuf,
+        /// Of a text model: `tokenizer.json`.
+        tokenizer: Option<PathBuf>,
+        /// A TOML file, or for pictures a preset's name.
+        preprocess: Option<PathBuf>,
+    },
+}
+
+/// What to encode, how, and where to.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// Texts or pictures.
+    pub source: Source,
+    /// Column of item ids; by default guessed.
+    pub id: Option<String>,
+    /// Encoder.
+    pub encoder: Choice,
+    /// Items between two savings.
+    pub batch: usize,
+    /// The file to write, `.safetensors`.
+    pub out: PathBuf,
+    /// Set by whoever wants to stop; looked at after every batch.
+    pub stop: Option<&'a AtomicBool>,
+}
+
+/// What happens meanwhile.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The items are read and the encoder is there.
+    Planned {
+        /// Name of the encoder.
+        encoder: &'a str,
+        /// Different texts or pictures.
+        total: usize,
+        /// Those that an earlier run encoded.
+        known: usize,
+    },
+    /// A batch is encoded and saved.
+    Batch {
+        /// Encoded or known.
+        done: usize,
+    },
+}
+
+/// An item without a row, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Its id.
+    pub item: String,
+    /// In a few words.
+    pub reason: String,
+}
+
+/// What came out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The file.
+    pub out: PathBuf,
+    /// Texts or pictures.
+    pub modality: Modality,
+    /// Name of the encoder.
+    pub encoder: String,
+    /// Columns that were read.
+    pub columns: Vec<String>,
+    /// Items of the source.
+    pub items: usize,
+    /// Rows of the file.
+    pub rows: usize,
+    /// Width of the rows.
+    pub dim: usize,
+    /// Texts or pictures encoded now.
+    pub encoded: usize,
+    /// Those that an earlier run encoded.
+    pub reused: usize,
+    /// Rows that repeat the content of another.
+    pub repeated: usize,
+    /// Items without a row.
+    pub left_out: Vec<LeftOut>,
+    /// All of it.
+    pub seconds: f64,
+}
+
+/// Vectors by the content they were made of.
+struct Vectors {
+    dim: usize,
+    place: HashMap<ContentKey, usize>,
+    values: Vec<f32>,
+}
+
+impl Vectors {
+    fn add(&mut self, key: ContentKey, vector: &[f32]) {
+        if let std::collections::hash_map::Entry::Vacant(place) = self.place.entry(key) {
+            place.insert(self.values.len());
+            self.values.extend_from_slice(vector);
+        }
+    }
+
+    fn get(&self, key: &ContentKey) -> Option<&[f32]> {
+        self.place.get(key).map(|&at| &self.values[at..at + self.dim])
+    }
+}
+
+/// Encodes and writes. What an interrupted run finished is taken over, and so is every row of an earlier file that the
+/// same encoder made of the same content.
+pub fn embed(request: &Request<'_>, watch: &mut dyn FnMut(Event<'_>)) -> Result<Report> {
+    let since = Instant::now();
+    let out = &request.out;
+    if out.extension().is_none_or(|e| e != "safetensors") {
+        return Err(Error::format(out, "the output is a .safetensors file"));
+    }
+    let inputs = inputs::gather(&request.source, request.id.as_deref())?;
+    let keys = inputs.keys();
+    let mut first: HashMap<ContentKey, usize> = HashMap::new();
+    let mut different = Vec::new();
+    for (item, key) in keys.iter().enumerate() {
+        if let Ok(key) = key {
+            first.entry(*key).or_insert_with(|| {
+                different.push((*key, item));
+                item
+            });
+        }
+    }
+    let encoder = encoder(request, &inputs, &different)?;
+    let mut vectors = Vectors { dim: encoder.dim(), place: HashMap::new(), values: Vec::new() };
+    feature_file::visit_rows(out, encoder.key(), encoder.dim(), &mut |key, row| vectors.add(key, row))?;
+    let mut journal = Journal::open(&part_of(out), encoder.key(), encoder.dim(), &mut |key, row| {
+        vectors.add(key, row);
+    })?;
+    let (known, todo): (Vec<_>, Vec<_>) =
+        different.into_iter().partition(|(key, _)| vectors.get(key).is_some());
+    let name = encoder.name();
+    watch(Event::Planned { encoder: &name, total: known.len() + todo.len(), known: known.len() });
+    let mut failed: HashMap<ContentKey, String> = HashMap::new();
+    let mut encoded = 0;
+    for (at, batch) in todo.chunks(request.batch.max(1)).enumerate() {
+        if request.stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
+            return Err(Error::Interrupted);
+        }
+        let made: Vec<Result<Vec<f32>, String>> =
+            batch.par_iter().map(|(key, item)| encode(&encoder, &inputs.contents[*item], key)).collect();
+        let pairs = || batch.iter().map(|(key, _)| key).zip(&made);
+        journal.append(pairs().filter_map(|(key, v)| Some((key, v.as_deref().ok()?))))?;
+        for (key, vector) in pairs() {
+            match vector {
+                Ok(vector) => {
+                    vectors.add(*key, vector);
+                    encoded += 1;
+                }
+                Err(why) => drop(failed.insert(*key, why.clone())),
+            }
+        }
+        watch(Event::Batch { done: known.len() + (at * request.batch.max(1)) + batch.len() });
+    }
+    let mut report = Report {
+        out: out.clone(),
+        modality: inputs.modality,
+        encoder: name,
+        columns: inputs.columns,
+        items: inputs.ids.len(),
+        rows: 0,
+        dim: encoder.dim(),
+        encoded,
+        reused: known.len(),
+        repeated: 0,
+        left_out: Vec::new(),
+        seconds: 0.0,
+    };
+    let (mut ids, mut contents, mut features) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, key) in inputs.ids.iter().zip(keys) {
+        let row = key.and_then(|key| {
+            let row = vectors.get(&key);
+            row.map(|row| (key, row)).ok_or_else(|| failed.get(&key).cloned().unwrap_or_default())
+        });
+        match row {
+            Ok((key, row)) => {
+                ids.push(id.as_str());
+                contents.push(key);
+                features.extend_from_slice(row);
+            }
+            Err(reason) => report.left_out.push(LeftOut { item: id.clone(), reason }),
+        }
+    }
+    if ids.is_empty() {
+        // Nothing is worth keeping of such a run.
+        journal.remove()?;
+        let why = report.left_out.first().map_or("", |l| &l.reason);
+        let count = report.left_out.len();
+        return Err(Error::Data(format!("none of {count} items can be encoded; the first: {why}")));
+    }
+    report.rows = ids.len();
+    report.repeated = ids.len() - encoded - known.len();
+    encoder.save(out)?;
+    feature_file::write(out, &ids, &contents, encoder.key(), &features)?;
+    journal.remove()?;
+    report.seconds = since.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// The work file of `out`.
+fn part_of(out: &Path) -> PathBuf {
+    let mut name = OsString::from(out);
+    name.push(".part");
+    name.into()
+}
+
+fn encoder(request: &Request<'_>, inputs: &Inputs, different: &[(ContentKey, usize)]) -> Result<Encoder> {
+    let usage = |text: &str| Err(Error::Data(text.into()));
+    match (&request.encoder, inputs.modality) {
+        (Choice::Builtin { .. }, Modality::Image) => Encoder::builtin_image(),
+        (Choice::Builtin { dim }, Modality::Text) => {
+            let text = |&(_, item): &(ContentKey, usize)| match &inputs.contents[item] {
+                Content::Text(text) => Some(text.as_str()),
+                _ => None,
+            };
+            let texts: Vec<&str> = different.iter().filter_map(text).collect();
+            Encoder::builtin_text(Words::fit(&texts, *dim, request.stop)?)
+        }
+        (Choice::Onnx { model, tokenizer: Some(tokenizer), preprocess }, Modality::Text) => {
+            Encoder::onnx_text(model, tokenizer, preprocess.as_deref())
+        }
+        (Choice::Onnx { tokenizer: None, .. }, Modality::Text) => {
+            usage("an ONNX text model needs its tokenizer (`--tokenizer tokenizer.json`)")
+        }
+        (Choice::Onnx { model, preprocess: Some(preprocess), .. }, Modality::Image) => {
+            Encoder::onnx_image(model, preprocess)
+        }
+        (Choice::Onnx { .. }, Modality::Image) => {
+            let presets = settings::presets();
+            usage(&format!("an ONNX picture model needs `--preprocess`: a TOML file or one of {presets}"))
+        }
+    }
+}
+
+/// The vector of one content, or in a few words why there is none.
+fn encode(encoder: &Encoder, content: &Content, key: &ContentKey) -> Result<Vec<f32>, String> {
+    match content {
+        Content::Text(text) => encoder.text(text).map_err(|e| e.to_string()),
+        Content::Picture(path) => {
+            let bytes = inputs::picture_bytes(path)?;
+            if inputs::key_of(&bytes) != *key {
+                return Err("its file changed while it was read".into());
+            }
+            encoder.picture(&bytes).map_err(|e| e.to_string())
+        }
+        Content::Nothing(why) => Err(why.clone()),
+    }
+}
+
+/// Divides by the length; false when there is none.
+fn to_unit_length(vector: &mut [f32]) -> bool {
+    let length = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
+    if !length.is_normal() {
+        return false;
+    }
+    vector.iter_mut().for_each(|v| *v /= length);
+    true
+}

@@ -1,0 +1,260 @@
+//! Truncated singular value decomposition of a large sparse matrix: a randomised range finder with power iterations
+//! (Halko, Martinsson, Tropp, SIAM Review 53, 2011, algorithms 4.4 and 5.1).
+//!
+//! Every sum is taken in a fixed order, so that the thread count changes no bit.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rand::RngExt;
+use rayon::prelude::*;
+
+use crate::config::Stream;
+use crate::{Error, Result};
+
+/// Directions more than are asked for, dropped at the end.
+const SPARE: usize = 16;
+/// Multiplications by `Xᵀ X`.
+const POWERS: usize = 4;
+/// Rows that one task sums over.
+const BLOCK: usize = 4096;
+
+/// A sparse matrix `X [n, m]` by rows, and by columns.
+pub(crate) struct Rows {
+    by_row: Compressed,
+    by_column: Compressed,
+}
+
+/// Compressed rows: `ptr [n + 1]`, and `idx`, `values` of the entries.
+struct Compressed {
+    ptr: Vec<usize>,
+    idx: Vec<u32>,
+    values: Vec<f32>,
+}
+
+impl Rows {
+    /// From rows of (column, value), columns ascending and below `m`.
+    pub(crate) fn new(rows: &[Vec<(u32, f32)>], m: usize) -> Self {
+        let mut by_row = Compressed { ptr: vec![0], idx: Vec::new(), values: Vec::new() };
+        let mut ptr = vec![0usize; m + 1];
+        for row in rows {
+            for &(column, value) in row {
+                by_row.idx.push(column);
+                by_row.values.push(value);
+                ptr[column as usize + 1] += 1;
+            }
+            by_row.ptr.push(by_row.idx.len());
+        }
+        (0..m).for_each(|c| ptr[c + 1] += ptr[c]);
+        let entries = by_row.idx.len();
+        let mut by_column =
+            Compressed { ptr: ptr.clone(), idx: vec![0; entries], values: vec![0.0; entries] };
+        for (r, row) in rows.iter().enumerate() {
+            for &(column, value) in row {
+                let at = ptr[column as usize];
+                by_column.idx[at] = r as u32;
+                by_column.values[at] = value;
+                ptr[column as usize] += 1;
+            }
+        }
+        Self { by_row, by_column }
+    }
+}
+
+impl Compressed {
+    /// This matrix `[n, m]` times a dense `[m, l]`, row after row.
+    fn times(&self, dense: &[f32], l: usize) -> Vec<f32> {
+        let mut out = vec![0f32; (self.ptr.len() - 1) * l];
+        out.par_chunks_mut(l).enumerate().for_each(|(r, out)| {
+            for at in self.ptr[r]..self.ptr[r + 1] {
+                let (row, value) = (&dense[self.idx[at] as usize * l..][..l], self.values[at]);
+                out.iter_mut().zip(row).for_each(|(o, v)| *o += value * v);
+            }
+        });
+        out
+    }
+}
+
+/// The first right singular vectors of `X`, `[m, k]` with `k ≤ dim` as the rank allows; column signs are fixed by
+/// their largest entry. `stop` ends the work with [`Error::Interrupted`].
+pub(crate) fn right_vectors(x: &Rows, dim: usize, stop: Option<&AtomicBool>) -> Result<Vec<f32>> {
+    let (n, m) = (x.by_row.ptr.len() - 1, x.by_column.ptr.len() - 1);
+    let l = (dim + SPARE).min(n).min(m);
+    let mut rng = Stream::Init.rng(0, 0);
+    let mut z: Vec<f32> = (0..m * l).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let mut width = l;
+    for _ in 0..POWERS {
+        if stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
+            return Err(Error::Interrupted);
+        }
+        (z, width) = orthonormal(&z, width);
+        z = x.by_column.times(&x.by_row.times(&z, width), width);
+    }
+    (z, width) = orthonormal(&z, width);
+    // X restricted to the subspace: the eigenvectors of (X Z)ᵀ (X Z) turn Z onto the singular vectors.
+    let restricted = x.by_row.times(&z, width);
+    let (values, vectors) = eigen(gram(&restricted, width), width);
+    let kept = values.iter().take(dim).take_while(|&&v| v > 1e-9 * values[0]).count().max(1);
+    let mut out = turn(&z, width, &vectors, &vec![1.0; kept]);
+    for c in 0..kept {
+        let column = out.iter().skip(c).step_by(kept);
+        let largest = column.copied().fold(0f32, |best, v| if v.abs() > best.abs() { v } else { best });
+        if largest < 0.0 {
+            out.iter_mut().skip(c).step_by(kept).for_each(|v| *v = -*v);
+        }
+    }
+    Ok(out)
+}
+
+/// An orthonormal basis of the columns of `a [r, l]`, and its width, less than `l` where columns depend on each
+/// other. The second round removes what rounding left in the first.
+fn orthonormal(a: &[f32], l: usize) -> (Vec<f32>, usize) {
+    let round = |a: &[f32], l: usize| {
+        let (values, vectors) = eigen(gram(a, l), l);
+        let kept = values.iter().take_while(|&&v| v > 1e-11 * values[0]).count().max(1);
+        let scale: Vec<f64> = values[..kept].iter().map(|v| 1.0 / v.max(f64::MIN_POSITIVE).sqrt()).collect();
+        (turn(a, l, &vectors, &scale), kept)
+    };
+    let (first, width) = round(a, l);
+    round(&first, width)
+}
+
+/// `aᵀ a` of `a [r, l]`, in f64.
+fn gram(a: &[f32], l: usize) -> Vec<f64> {
+    let blocks: Vec<Vec<f64>> = a
+        .par_chunks(BLOCK * l)
+        .map(|block| {
+            let mut sum = vec![0f64; l * l];
+            for row in block.chunks_exact(l) {
+                for (i, &v) in row.iter().enumerate() {
+                    let v = f64::from(v);
+                    sum[i * l..=i * l + i].iter_mut().zip(row).for_each(|(s, &w)| *s += v * f64::from(w));
+                }
+            }
+            sum
+        })
+        .collect();
+    let mut sum = vec![0f64; l * l];
+    for block in blocks {
+        sum.iter_mut().zip(block).for_each(|(s, v)| *s += v);
+    }
+    for i in 0..l {
+        for j in 0..i {
+            sum[j * l + i] = sum[i * l + j];
+        }
+    }
+    sum
+}
+
+/// `a [r, l]` times the first columns of `vectors [l, l]`, each scaled: `[r, scale.len()]`.
+fn turn(a: &[f32], l: usize, vectors: &[f64], scale: &[f64]) -> Vec<f32> {
+    let k = scale.len();
+    let mut out = vec![0f32; a.len() / l * k];
+    out.par_chunks_mut(k).zip(a.par_chunks(l)).for_each(|(out, row)| {
+        let mut sum = vec![0f64; k];
+        for (i, &v) in row.iter().enumerate() {
+            let v = f64::from(v);
+            sum.iter_mut().zip(&vectors[i * l..]).for_each(|(s, w)| *s += v * w);
+        }
+        for ((out, sum), scale) in out.iter_mut().zip(sum).zip(scale) {
+            *out = (sum * scale) as f32;
+        }
+    });
+    out
+}
+
+/// Eigenvalues of a symmetric matrix `[l, l]`, descending, and its eigenvectors as columns: Jacobi's rotations.
+fn eigen(mut a: Vec<f64>, l: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut v = vec![0f64; l * l];
+    (0..l).for_each(|i| v[i * l + i] = 1.0);
+    let size: f64 = a.iter().map(|x| x * x).sum();
+    for _ in 0..60 {
+        let off: f64 =
+            (0..l).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| a[i * l + j].powi(2)).sum();
+        if off <= 1e-26 * size {
+            break;
+        }
+        for p in 0..l {
+            for q in p + 1..l {
+                let apq = a[p * l + q];
+                if apq == 0.0 {
+                    continue;
+                }
+                let theta = (a[q * l + q] - a[p * l + p]) / (2.0 * apq);
+                let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
+                let c = 1.0 / (t * t + 1.0).sqrt();
+                let s = t * c;
+                for k in 0..l {
+                    let (x, y) = (a[k * l + p], a[k * l + q]);
+                    a[k * l + p] = c * x - s * y;
+                    a[k * l + q] = s * x + c * y;
+                    let (x, y) = (v[k * l + p], v[k * l + q]);
+                    v[k * l + p] = c * x - s * y;
+                    v[k * l + q] = s * x + c * y;
+                }
+                for k in 0..l {
+                    let (x, y) = (a[p * l + k], a[q * l + k]);
+                    a[p * l + k] = c * x - s * y;
+                    a[q * l + k] = s * x + c * y;
+                }
+            }
+        }
+    }
+    let mut order: Vec<usize> = (0..l).collect();
+    order.sort_by(|&i, &j| a[j * l + j].total_cmp(&a[i * l + i]));
+    let values = order.iter().map(|&i| a[i * l + i].max(0.0)).collect();
+    let vectors =
+        (0..l).flat_map(|r| order.iter().map(move |&c| (r, c))).map(|(r, c)| v[r * l + c]).collect();
+    (values, vectors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A 60 × 40 matrix `U S Vᵀ` with known singular values, all entries stored.
+    fn known() -> (Rows, Vec<f64>, Vec<f32>) {
+        let (n, m, k) = (60, 40, 5);
+        let mut rng = Stream::Init.rng(3, 1);
+        let mut draw = |len: usize| (0..len).map(|_| rng.random_range(-1.0f32..1.0)).collect::<Vec<_>>();
+        let (u, v) = (draw(n * k), draw(m * k));
+        let ((u, _), (v, _)) = (orthonormal(&u, k), orthonormal(&v, k));
+        let s = [9.0, 5.0, 3.0, 1.0, 0.5];
+        let entry = |i: usize, j: usize| -> f64 {
+            (0..k).map(|c| f64::from(u[i * k + c]) * s[c] * f64::from(v[j * k + c])).sum()
+        };
+        let rows: Vec<Vec<(u32, f32)>> =
+            (0..n).map(|i| (0..m).map(|j| (j as u32, entry(i, j) as f32)).collect()).collect();
+        (Rows::new(&rows, m), s.to_vec(), v)
+    }
+
+    #[test]
+    fn the_known_vectors_are_found() {
+        let (x, s, v) = known();
+        let found = right_vectors(&x, 4, None).unwrap();
+        assert_eq!(found.len(), 40 * 4);
+        for c in 0..4 {
+            let dot: f32 = (0..40).map(|j| found[j * 4 + c] * v[j * 5 + c]).sum();
+            assert!(dot.abs() > 0.9999, "vector {c} of value {}: {dot}", s[c]);
+        }
+        // No more directions than the matrix has.
+        let all = right_vectors(&x, 30, None).unwrap();
+        assert_eq!(all.len(), 40 * 5);
+    }
+
+    #[test]
+    fn one_thread_and_three_give_the_same_bits() {
+        let (x, ..) = known();
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| right_vectors(&x, 4, None).unwrap())
+        };
+        assert_eq!(with(1), with(3));
+    }
+
+    #[test]
+    fn a_stop_is_heard() {
+        let (x, ..) = known();
+        let stopped = right_vectors(&x, 4, Some(&AtomicBool::new(true)));
+        assert!(matches!(stopped, Err(Error::Interrupted)));
+    }
+}
