@@ -311,6 +311,10 @@ pub(crate) struct Serve {
     /// A second run, to compare with
     #[arg(long, value_name = "RUN")]
     pub(crate) compare: Option<PathBuf>,
+    /// Search by what people bring: an encoder that `alike embed` saved, given by its feature file, and the name that the
+    /// features have in the data; repeat for more
+    #[arg(long = "encoder", value_name = "NAME=FILE", value_parser = parse_named)]
+    pub(crate) encoders: Vec<(String, PathBuf)>,
     /// Look for a newer checkpoint of the run so often; a hang-up signal looks at once
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) watch: Option<u64>,

@@ -1,7 +1,15 @@
-//! The place of an encoder: what turns the texts and pictures that people bring into features like those of the catalogue.
+//! What turns the texts and pictures that people bring into features like those of the catalogue.
+
+use std::path::Path;
+
+use alike::data::Dataset;
+use alike::embed;
 
 /// Encodes texts or pictures. It runs on threads of its own and may take its time.
 pub(crate) trait Encoder: Send + Sync {
+    /// Whether texts can be brought, and pictures.
+    fn takes(&self) -> (bool, bool);
+
     /// The modality of the data in which a text's features lie, and those features.
     ///
     /// # Errors
@@ -22,4 +30,64 @@ pub(crate) struct Encoded {
     pub(crate) modality: String,
     /// As many values as the data's features of that modality have.
     pub(crate) features: Vec<f32>,
+}
+
+/// Encoders saved by `alike embed`, each with the modality of the data that it made.
+pub(crate) struct Saved(Vec<(String, embed::Encoder)>);
+
+impl Saved {
+    /// Opens encoders: `text.safetensors` with its encoder beside it, or `text.encoder.json`.
+    ///
+    /// # Errors
+    /// One cannot be opened; the data have no such modality, or features of another width.
+    pub(crate) fn open(named: &[(String, impl AsRef<Path>)], data: &Dataset) -> alike::Result<Self> {
+        let one = |(modality, path): &(String, _)| {
+            let path: &Path = AsRef::as_ref(path);
+            let encoder = embed::Encoder::open(path)?;
+            let features = data.features.iter().find(|f| f.name == *modality).ok_or_else(|| {
+                let have: Vec<&str> = data.features.iter().map(|f| &*f.name).collect();
+                let have = if have.is_empty() { "none".into() } else { have.join(", ") };
+                alike::Error::Data(format!(
+                    "--encoder names the modality `{modality}`; the data have: {have}"
+                ))
+            })?;
+            if features.dim != encoder.dim() {
+                let (found, wanted) = (encoder.dim(), features.dim);
+                let text = format!("makes {found} values, but features of `{modality}` have {wanted}");
+                return Err(alike::Error::format(path, text));
+            }
+            Ok((modality.clone(), encoder))
+        };
+        named.iter().map(one).collect::<alike::Result<_>>().map(Self)
+    }
+
+    fn encode(
+        &self,
+        wanted: embed::Modality,
+        what: &str,
+        encode: impl FnOnce(&embed::Encoder) -> alike::Result<Vec<f32>>,
+    ) -> Result<Encoded, String> {
+        let (modality, encoder) = self
+            .0
+            .iter()
+            .find(|(_, e)| e.modality() == wanted)
+            .ok_or_else(|| format!("this server has no encoder of {what}"))?;
+        let features = encode(encoder).map_err(|e| e.to_string())?;
+        Ok(Encoded { modality: modality.clone(), features })
+    }
+}
+
+impl Encoder for Saved {
+    fn takes(&self) -> (bool, bool) {
+        let any = |wanted| self.0.iter().any(|(_, e)| e.modality() == wanted);
+        (any(embed::Modality::Text), any(embed::Modality::Image))
+    }
+
+    fn text(&self, text: &str) -> Result<Encoded, String> {
+        self.encode(embed::Modality::Text, "texts", |e| e.text(text))
+    }
+
+    fn image(&self, bytes: &[u8]) -> Result<Encoded, String> {
+        self.encode(embed::Modality::Image, "pictures", |e| e.picture(bytes))
+    }
 }

@@ -52,6 +52,7 @@ pub(crate) fn run(args: &Serve) -> Outcome {
     let place = place(args)?;
     let main = Slot::open(&args.run)?;
     let compare = args.compare.as_deref().map(Slot::open).transpose()?;
+    let encoders = encoder::Saved::open(&args.encoders, &main.current().serving.run().data)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -62,6 +63,7 @@ pub(crate) fn run(args: &Serve) -> Outcome {
         let mut app =
             App::new(main, store).map_err(|e| Failure::Failed(format!("cannot start a thread: {e}")))?;
         (app.compare, app.key, app.max_body) = (compare, key, args.max_body);
+        app.encoder = (!args.encoders.is_empty()).then(|| Arc::new(encoders) as Arc<dyn encoder::Encoder>);
         listen(Arc::new(app), args.address, args.watch).await
     });
     // What still runs on threads of its own after the time for it is left to itself.

@@ -276,10 +276,21 @@ $("meaning").addEventListener("click", guarded(async () => {
   const { items } = await ask("/v1/items/search", { method: "POST", body: { text: words, top: 20 } });
   found(`Nearest to “${words}”`, items);
 }));
+/** A picture of at most 1024 pixels a side: encoders look at less, and servers limit what they take. */
+async function smaller(file) {
+  const bitmap = await createImageBitmap(file);
+  const scale = Math.min(1, 1024 / Math.max(bitmap.width, bitmap.height));
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [bitmap.width * scale, bitmap.height * scale];
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.92));
+}
+
 $("picture").addEventListener("change", guarded(async () => {
   const [file] = $("picture").files;
   if (!file) return;
-  const { items } = await ask("/v1/items/search?top=20", { method: "POST", body: file, type: file.type });
+  const body = await smaller(file);
+  const { items } = await ask("/v1/items/search?top=20", { method: "POST", body, type: body.type });
   found(`Looks like ${file.name}`, items);
 }));
 

@@ -52,8 +52,8 @@ pub(crate) struct ModelInfo {
     summary: Option<serde_json::Value>,
     /// Whether a second model can be compared with.
     compare: bool,
-    /// Whether texts and pictures can be searched by.
-    encoder: bool,
+    /// What can be searched by: `text`, `image`.
+    encoders: Vec<&'static str>,
     /// Kind of the store of events.
     store: &'static str,
 }
@@ -75,7 +75,9 @@ pub(crate) async fn info(
     Query(params): Query<ModelParams>,
 ) -> Answer<Json<ModelInfo>> {
     let model = app.model(params.model)?;
-    let (compare, encoder, store) = (app.compare.is_some(), app.encoder.is_some(), app.store.kind());
+    let (compare, store) = (app.compare.is_some(), app.store.kind());
+    let (texts, pictures) = app.encoder.as_ref().map_or((false, false), |e| e.takes());
+    let encoders = [("text", texts), ("image", pictures)].into_iter().filter(|e| e.1).map(|e| e.0).collect();
     let work = move || -> alike::Result<ModelInfo> {
         let run = model.serving.run();
         let data = &run.data;
@@ -96,7 +98,7 @@ pub(crate) async fn info(
             categories: model.categories().map(String::from).collect(),
             summary: run.summary()?.map(serde_json::to_value).transpose().map_err(json)?,
             compare,
-            encoder,
+            encoders,
             store,
         })
     };

@@ -13,6 +13,10 @@ use crate::serve::encoder::{Encoded, Encoder};
 struct Known(Vec<Vec<f32>>);
 
 impl Encoder for Known {
+    fn takes(&self) -> (bool, bool) {
+        (true, true)
+    }
+
     fn text(&self, text: &str) -> Result<Encoded, String> {
         let row = text.parse::<usize>().ok().and_then(|i| self.0.get(i));
         let features = row.ok_or_else(|| format!("`{text}` is no item; allowed: 0..{}", self.0.len()))?;
