@@ -126,7 +126,16 @@ fn train(data: &Path, run: &Path, model: &'static str, epochs: i64) {
     if known.iter().any(|s| s.name == "lr") {
         settings.insert("lr".into(), toml::Value::Float(0.02));
     }
-    let request = Training { model, settings, seed: 3, run: Some(run), resume, test: false, stop: None };
+    let request = Training {
+        model,
+        settings,
+        seed: 3,
+        run: Some(run),
+        resume,
+        warm_start: None,
+        test: false,
+        stop: None,
+    };
     fit(&data, &request, &mut |_| ()).unwrap();
 }
 

@@ -51,7 +51,8 @@ async fn items_like_an_item() {
 #[tokio::test]
 async fn things_that_are_brought_are_placed_by_features() {
     let served = Served::new("bpr").await;
-    let data = &served.app.main.current().serving.run().data.features[0];
+    let model = served.app.main.current();
+    let data = &model.serving.run().data.features[0];
     let row = |i: usize| data.values()[i * data.dim..(i + 1) * data.dim].to_vec();
     let by_features =
         |i| served.posted("/v1/items/search", json!({ "features": row(i), "modality": "text", "top": 3 }));
