@@ -107,7 +107,7 @@ pub(crate) struct Prepare {
     /// Item graph computed elsewhere: .npz with idx and cos, both items × k; repeat for more
     #[arg(long, value_name = "NAME=FILE", value_parser = parse_named)]
     pub(crate) knn: Vec<(String, PathBuf)>,
-    /// Catalogue, one JSON object a line with the item's id and title, picture, category
+    /// Catalogue with the item's id and title, picture, category: .jsonl, .csv, .tsv or .parquet
     #[arg(long, value_name = "FILE")]
     pub(crate) items: Option<PathBuf>,
     /// How to hold out interactions [default: label where a text file has a column x_label, else random]

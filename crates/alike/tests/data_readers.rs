@@ -251,3 +251,20 @@ fn titles_images_and_categories_are_joined_by_id() {
     assert_eq!(report.titles, Some(1));
     assert!(report.notes.iter().any(|n| n == "1 lines of items.jsonl describe other items"));
 }
+
+#[test]
+fn a_catalogue_may_be_a_table() {
+    let files = Files::new();
+    let mut options = files.options(LOG);
+    let table = "title,Item ID,price,image\n\"Ypsilon, or Y\",y,3,y.jpg\n,x,4,\nnone,q,5,\nagain,y,6,\n";
+    options.items = Some(files.write("items.csv", table));
+    let (report, data) = files.open(&options);
+    let (x, y) = (data.items.get("x").unwrap(), data.items.get("y").unwrap());
+    assert_eq!((data.title(x), data.title(y)), (None, Some("Ypsilon, or Y")));
+    assert_eq!((data.catalogue.image(y), data.catalogue.category(y)), (Some("y.jpg"), None));
+    assert_eq!(report.titles, Some(1));
+    assert!(report.notes.iter().any(|n| n == "1 lines of items.csv describe other items"), "{:?}", report.notes);
+    options.items = Some(files.write("items.tsv", "title\tprice\nYpsilon\t3\n"));
+    let error = files.error(&options);
+    assert!(error.contains("items.tsv: no column looks like item ids") && error.contains("price"), "{error}");
+}

@@ -1,10 +1,13 @@
 //! What items are called and how they look, for people.
 
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::data::read;
+use crate::data::columns::{ITEM_IDS, guess, listed};
+use crate::data::table::{has_extension, read_header, read_records, utf8};
+use crate::data::{parquet, read};
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
@@ -91,13 +94,93 @@ pub(crate) struct Read {
     pub(crate) repeated: usize,
 }
 
-/// Reads one JSON object a line; keys as above, other keys are ignored. Lines about items that are not in
-/// `items` are counted; of several lines about one item the first counts.
+/// What an items file says of the items, while it is read.
+struct Found<'a> {
+    items: &'a Vocab,
+    fields: Vec<Option<[String; 3]>>,
+    unknown_items: usize,
+    repeated: usize,
+}
+
+impl Found<'_> {
+    fn add(&mut self, id: &str, fields: impl FnOnce() -> [String; 3]) {
+        let Some(item) = self.items.get(id) else {
+            self.unknown_items += 1;
+            return;
+        };
+        match &mut self.fields[item as usize] {
+            Some(_) => self.repeated += 1,
+            place => *place = Some(fields()),
+        }
+    }
+}
+
+/// Reads an items file: `.jsonl` with an object a line, `.parquet`, otherwise delimited text with a header. Names of keys and
+/// columns as above, others are ignored. Lines about items that are not in `items` are counted; of several lines about
+/// one item the first counts.
 pub(crate) fn read_items(path: &Path, items: &Vocab) -> Result<Read> {
-    let content = read::text(path)?;
-    let mut found: Vec<Option<[String; 3]>> = vec![None; items.len()];
-    let (mut unknown_items, mut repeated) = (0, 0);
-    for (at, line) in content.lines().enumerate() {
+    let mut found = Found { items, fields: vec![None; items.len()], unknown_items: 0, repeated: 0 };
+    if has_extension(path, &["parquet", "pq"]) {
+        let mut places = [None; 3];
+        parquet::read_texts(
+            path,
+            |columns| {
+                let (id, three) = choose(path, columns)?;
+                let chosen: Vec<usize> = std::iter::once(id).chain(three.into_iter().flatten()).collect();
+                places = three.map(|c| c.and_then(|c| chosen[1..].iter().position(|&at| at == c)));
+                Ok(chosen)
+            },
+            |_, id, fields| {
+                found.add(id, || places.map(|at| at.map(|at| fields[at].trim().into()).unwrap_or_default()));
+                Ok(())
+            },
+        )?;
+    } else if has_extension(path, &["jsonl", "ndjson", "json"]) {
+        read_json_lines(path, &mut found)?;
+    } else {
+        let mut input = BufReader::with_capacity(1 << 20, read::open(path)?);
+        let (delimiter, columns) = read_header(path, &mut input)?;
+        let (id, three) = choose(path, &columns)?;
+        read_records(path, input, delimiter, &columns, &mut |line, record| {
+            let text = |at: Option<usize>| at.map_or(Ok(""), |at| utf8(path, line, &columns, record, at));
+            let [title, image, category] = three.map(text);
+            let fields = [title?, image?, category?];
+            found.add(text(Some(id))?, || fields.map(|f| f.trim().to_string()));
+            Ok(())
+        })?;
+    }
+    let Found { fields: found, unknown_items, repeated, .. } = found;
+    let mut catalogue = Catalogue {
+        offsets: vec![0],
+        image_root: path.parent().and_then(|p| std::path::absolute(p).ok()),
+        ..Default::default()
+    };
+    let mut with_title = 0;
+    for fields in found {
+        let fields = fields.unwrap_or_default();
+        with_title += usize::from(!fields[0].is_empty());
+        for field in fields {
+            catalogue.text.push_str(&field);
+            catalogue.offsets.push(catalogue.text.len() as u64);
+        }
+    }
+    Ok(Read { catalogue, with_title, unknown_items, repeated })
+}
+
+/// Columns of the ids, and of title, image and category where there are such.
+fn choose(path: &Path, columns: &[String]) -> Result<(usize, [Option<usize>; 3])> {
+    let id = guess(columns, ITEM_IDS).or_else(|| guess(columns, ID)).ok_or_else(|| {
+        let found = listed(columns);
+        Error::format(
+            path,
+            format!("no column looks like item ids ({} …); the columns are {found}", ID.join(", ")),
+        )
+    })?;
+    Ok((id, [TITLE, IMAGE, CATEGORY].map(|names| guess(columns, names).filter(|&at| at != id))))
+}
+
+fn read_json_lines(path: &Path, found: &mut Found<'_>) -> Result<()> {
+    for (at, line) in read::text(path)?.lines().enumerate() {
         let number = at as u64 + 1;
         let line = line.trim();
         if line.is_empty() {
@@ -114,34 +197,17 @@ pub(crate) fn read_items(path: &Path, items: &Vocab) -> Result<Read> {
                 return Err(Error::format_at(path, number, message));
             }
         };
-        let Some(item) = items.get(&id) else {
-            unknown_items += 1;
-            continue;
-        };
-        let fields = [TITLE, IMAGE, CATEGORY].map(|keys| {
-            keys.iter().filter_map(|k| value.get(k)).map(plain).find(|t| !t.is_empty()).unwrap_or_default()
+        found.add(&id, || {
+            [TITLE, IMAGE, CATEGORY].map(|keys| {
+                keys.iter()
+                    .filter_map(|k| value.get(k))
+                    .map(plain)
+                    .find(|t| !t.is_empty())
+                    .unwrap_or_default()
+            })
         });
-        let place = &mut found[item as usize];
-        match place {
-            Some(_) => repeated += 1,
-            None => *place = Some(fields),
-        }
     }
-    let mut catalogue = Catalogue {
-        offsets: vec![0],
-        image_root: path.parent().and_then(|p| std::path::absolute(p).ok()),
-        ..Default::default()
-    };
-    let mut with_title = 0;
-    for fields in found {
-        let fields = fields.unwrap_or_default();
-        with_title += usize::from(!fields[0].is_empty());
-        for field in fields {
-            catalogue.text.push_str(&field);
-            catalogue.offsets.push(catalogue.text.len() as u64);
-        }
-    }
-    Ok(Read { catalogue, with_title, unknown_items, repeated })
+    Ok(())
 }
 
 /// A value as text: lists joined, objects left out.
