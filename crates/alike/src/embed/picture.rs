@@ -43,7 +43,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage> {
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| bad(&e.to_string()))?;
     match reader.format() {
         // The decoder fills what is missing of a cut JPEG with grey.
-        Some(ImageFormat::Jpeg) if !bytes.windows(2).any(|two| two == [0xff, 0xd9]) => {
+        Some(ImageFormat::Jpeg) if !jpeg_ends(bytes) => {
             return Err(bad("the JPEG is cut off: it has no end mark"));
         }
         Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) => {}
@@ -62,6 +62,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage> {
         }),
         Err(e) => Err(bad(&format!("is damaged: {e}"))),
     }
+}
+
+/// Whether an end mark follows the last start of a scan. (A thumbnail in front has marks of its own.)
+fn jpeg_ends(bytes: &[u8]) -> bool {
+    let last = |mark: u8| bytes.windows(2).rposition(|two| two == [0xff, mark]);
+    last(0xd9).is_some_and(|end| last(0xda).is_none_or(|scan| scan < end))
 }
 
 /// Brings a picture to `width × height`; `shorter` is the length of the shorter side before the middle is cut out.
@@ -130,6 +136,11 @@ pub(crate) mod tests {
         says(&png[..png.len() / 2], "is damaged");
         let jpeg = file(ImageFormat::Jpeg, 40, 40, [10, 200, 30]);
         says(&jpeg[..jpeg.len() / 2], "cut off");
+        let thumbnail = file(ImageFormat::Jpeg, 8, 8, [10, 200, 30]);
+        let len = (thumbnail.len() as u16 + 2).to_be_bytes();
+        let with = |to: usize| [&jpeg[..2], &[0xff, 0xe1], &len, &thumbnail, &jpeg[2..to]].concat();
+        says(&with(jpeg.len() - 20), "cut off");
+        assert_eq!(decode(&with(jpeg.len())).unwrap().dimensions(), (40, 40));
         // A header that announces 60,000 × 60,000 pixels.
         let mut huge = png.clone();
         huge[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
