@@ -263,7 +263,11 @@ fn a_catalogue_may_be_a_table() {
     assert_eq!((data.title(x), data.title(y)), (None, Some("Ypsilon, or Y")));
     assert_eq!((data.catalogue.image(y), data.catalogue.category(y)), (Some("y.jpg"), None));
     assert_eq!(report.titles, Some(1));
-    assert!(report.notes.iter().any(|n| n == "1 lines of items.csv describe other items"), "{:?}", report.notes);
+    assert!(
+        report.notes.iter().any(|n| n == "1 lines of items.csv describe other items"),
+        "{:?}",
+        report.notes
+    );
     options.items = Some(files.write("items.tsv", "title\tprice\nYpsilon\t3\n"));
     let error = files.error(&options);
     assert!(error.contains("items.tsv: no column looks like item ids") && error.contains("price"), "{error}");

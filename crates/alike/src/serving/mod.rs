@@ -40,6 +40,8 @@ pub struct Serving {
     /// What final vectors are put together from, one part a modality; empty where they are not.
     parts: Vec<(String, usize)>,
     ranker: Option<Ranker>,
+    /// The mean of all users' rows: who took nothing is nobody in particular.
+    anybody: Vec<f32>,
     nearest: nearest::Nearest,
 }
 
@@ -68,7 +70,8 @@ impl Serving {
             Scorer::ItemItem(_) | Scorer::Static { .. } => None,
         };
         let nearest = nearest::Nearest::new(&run.data, &run.scorer);
-        Ok(Self { run, fold, parts, ranker, nearest })
+        let anybody = mean_row(&run.scorer);
+        Ok(Self { run, fold, parts, ranker, anybody, nearest })
     }
 
     /// The run.
@@ -85,7 +88,7 @@ impl Serving {
         Person { user: Some(user), history }
     }
 
-    /// Where each of `people` stands.
+    /// Where each of `people` stands. Somebody without a history whom training did not know stands where users do on average.
     pub fn tastes(&self, people: &[Person]) -> Result<Vec<Taste>> {
         let items = self.run.data.items.len();
         if let Some(&wrong) = people.iter().flat_map(|p| &p.history).find(|&&i| i as usize >= items) {
@@ -95,9 +98,13 @@ impl Serving {
             Some(fold) => Some(self.rows(fold, people)?),
             None => None,
         };
-        let taste = |(at, person): (usize, &Person)| Taste {
-            row: rows.as_ref().map(|m| m.row(at).to_vec()).unwrap_or_default(),
-            history: person.history.clone(),
+        let taste = |(at, person): (usize, &Person)| {
+            let row = match &rows {
+                Some(_) if person.user.is_none() && person.history.is_empty() => &self.anybody[..],
+                Some(rows) => rows.row(at),
+                None => &[],
+            };
+            Taste { row: row.to_vec(), history: person.history.clone() }
         };
         Ok(people.iter().enumerate().map(taste).collect())
     }
@@ -194,6 +201,16 @@ impl Serving {
         let row = |u| self.run.scorer.user_row(u).expect("the scorer has rows of users");
         Ok(nearest::best(rows.map(|u| (u, nearest::cosine(&taste.row, row(u)))).collect(), k))
     }
+}
+
+/// The mean of the users' rows; empty where scores do not come from rows.
+fn mean_row(scorer: &Scorer) -> Vec<f32> {
+    let (Scorer::Dot { users, .. } | Scorer::PairMlp { users, .. }) = scorer else { return Vec::new() };
+    let mut sums = vec![0f64; users.cols];
+    for row in users.data.chunks_exact(users.cols.max(1)) {
+        sums.iter_mut().zip(row).for_each(|(s, &v)| *s += f64::from(v));
+    }
+    sums.into_iter().map(|s| (s / users.rows.max(1) as f64) as f32).collect()
 }
 
 /// The model's own fold-in at the best epoch, and the parts of its vectors.

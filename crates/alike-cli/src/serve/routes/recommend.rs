@@ -60,7 +60,7 @@ impl Default for Params {
 pub(crate) struct Ask {
     /// A user's id.
     user: Option<String>,
-    /// Items that somebody took whom the model need not know: a basket, a session. At most 1000.
+    /// Items that somebody took whom the model need not know: a basket, a session. At most 1000; none: what suits most people.
     #[schema(max_items = 1000)]
     items: Option<Vec<String>>,
     /// Number of items.
@@ -168,10 +168,10 @@ async fn answer(app: &App, ask: Ask) -> Answer<Json<Recommendations>> {
     let now = match (&ask.user, &ask.items) {
         (Some(user), None) => app.user(&model, id("user", user)?).await?,
         (None, Some(items)) => {
-            within("number of `items`", items.len(), 1, SESSION)?;
+            within("number of `items`", items.len(), 0, SESSION)?;
             let history = numbers(&model, items, &mut unknown);
-            if history.is_empty() {
-                return Err(Refusal::unknown_item(&items[0]));
+            if let (true, Some(first)) = (history.is_empty(), items.first()) {
+                return Err(Refusal::unknown_item(first));
             }
             let mut now = Now::default();
             now.person.history = history;

@@ -153,3 +153,14 @@ async fn people_like_somebody() {
     let (status, body) = Served::new("popularity").await.get("/v1/users/4/similar").await;
     assert_eq!((status, &body["error"]["code"]), (422, &json!("invalid")));
 }
+
+#[tokio::test]
+async fn of_whom_nothing_is_known_gets_what_suits_most_people() {
+    let served = Served::new("bpr").await;
+    let body = served.posted("/v1/recommendations", json!({ "items": [], "top": 5 })).await;
+    let found = items(&body);
+    assert_eq!(found.len(), 5);
+    let scores: Vec<f64> =
+        body["items"].as_array().unwrap().iter().map(|i| i["score"].as_f64().unwrap()).collect();
+    assert!(scores[0] > scores[4], "{scores:?}");
+}

@@ -46,7 +46,6 @@ async fn wrong_values_say_what_is_allowed() {
     for (path, body, says) in [
         ("/v1/recommendations", "{}", "either `user` or `items`"),
         ("/v1/recommendations", r#"{"user": "4", "items": ["1"]}"#, "either `user` or `items`"),
-        ("/v1/recommendations", r#"{"items": []}"#, "allowed: 1..=1000"),
         ("/v1/recommendations", r#"{"user": 4}"#, "expected a string"),
         ("/v1/recommendations", r#"{"user": "4", "tops": 3}"#, "unknown field `tops`"),
         ("/v1/recommendations", r#"{"user": "4", "top": -1}"#, "top"),

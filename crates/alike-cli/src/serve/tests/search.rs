@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use alike::data::{Dataset, PrepareOptions, prepare};
 use axum::body::Body;
 use axum::http::{Request, header};
 use serde_json::json;
 
 use super::{Served, is_even, items};
-use crate::serve::encoder::{Encoded, Encoder};
+use crate::serve::encoder::{Encoded, Encoder, Saved};
 
 /// An encoder for tests: a text is the id of an item whose features it stands for, a picture says whether it is even.
 struct Known(Vec<Vec<f32>>);
@@ -112,4 +113,54 @@ async fn what_the_server_says_of_itself() {
     served.app.stopping();
     assert_eq!(served.get("/health/ready").await.0, 503);
     assert_eq!(served.get("/health/live").await.0, 200);
+}
+
+#[tokio::test]
+async fn the_page_needs_no_key_and_nothing_from_elsewhere() {
+    let served = Served::with("bpr", |app| app.key = Some(blake3::hash(b"0123456789abcdef"))).await;
+    assert_eq!(served.get("/v1/model").await.0, 401);
+    for (path, begins) in [("/", "<!doctype html>"), ("/page.css", ":root"), ("/page.js", "//")] {
+        let (status, body) = served.get(path).await;
+        let text = body.as_str().unwrap();
+        assert!(status == 200 && text.starts_with(begins), "{path}: {status}");
+        let addresses = text.matches("http").count() - text.matches("http://www.w3.org/2000/svg").count();
+        assert_eq!(addresses, 0, "{path} names an address");
+    }
+}
+
+#[tokio::test]
+async fn encoders_that_embed_saved_find_items_by_words() {
+    let served = Served::new("bpr").await;
+    let world = &served.files;
+    let table = "id,title\n0,red shoes\n1,blue shoes\n2,green tea\n3,black tea with milk\n";
+    std::fs::write(world.path("table.csv"), table).unwrap();
+    let request = alike::embed::Request {
+        source: alike::embed::Source::Texts { items: world.path("table.csv"), columns: Vec::new() },
+        id: None,
+        encoder: alike::embed::Choice::Builtin { dim: 3 },
+        batch: 16,
+        out: world.path("words.safetensors"),
+        stop: None,
+    };
+    alike::embed::embed(&request, &mut |_| ()).unwrap();
+    let log = "user,item\na,0\na,1\nb,2\nb,3\na,2\nb,0\na,3\nb,1\n";
+    std::fs::write(world.path("small.csv"), log).unwrap();
+    let options = PrepareOptions {
+        features: vec![("words".into(), world.path("words.safetensors"))],
+        ..PrepareOptions::new(world.path("small.csv"), world.path("small"))
+    };
+    prepare(&options).unwrap();
+    let data = Dataset::open(&world.path("small")).unwrap();
+    let named = |name: &str| vec![(name.to_string(), world.path("words.safetensors"))];
+    let saved = Saved::open(&named("words"), &data).unwrap();
+    assert_eq!(saved.takes(), (true, false));
+    let found = saved.text("black tea with milk").unwrap();
+    assert_eq!((found.modality.as_str(), found.features.len()), ("words", data.features[0].dim));
+    let row = data.items.get("3").unwrap() as usize * data.features[0].dim;
+    for (a, b) in found.features.iter().zip(&data.features[0].values()[row..]) {
+        assert!((a - b).abs() < 1e-5);
+    }
+    assert!(saved.image(b"no picture").unwrap_err().contains("no encoder of pictures"));
+    let error = Saved::open(&named("sound"), &data).err().unwrap().to_string();
+    assert!(error.contains("the data have: words"), "{error}");
 }
