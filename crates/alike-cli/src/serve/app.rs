@@ -25,7 +25,7 @@ use super::metrics::Metrics;
 use super::model::{Loaded, Slot};
 use super::people::{self, Now};
 use super::ranking::Ranking;
-use super::routes::{events, items, model, recommend, search, status, users};
+use super::routes::{events, items, model, page, recommend, search, status, users};
 use super::store::Store;
 
 /// Requests that are answered at a time; more are refused at once.
@@ -60,6 +60,8 @@ pub(crate) struct App {
     /// False once the server has begun to stop.
     ready: AtomicBool,
     requests: AtomicU64,
+    /// Tells the request numbers of this process from those of others.
+    process: String,
 }
 
 /// Which of the loaded models is meant.
@@ -93,6 +95,7 @@ impl App {
             workers: Arc::new(Semaphore::new(workers)),
             ready: AtomicBool::new(true),
             requests: AtomicU64::new(0),
+            process: process(),
         })
     }
 
@@ -153,7 +156,7 @@ impl App {
 
     /// A number for a request.
     pub(crate) fn next_request(&self) -> String {
-        format!("r{}", self.requests.fetch_add(1, Ordering::Relaxed))
+        format!("{}-{}", self.process, self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Whether requests are welcome.
@@ -165,6 +168,13 @@ impl App {
     pub(crate) fn stopping(&self) {
         self.ready.store(false, Ordering::Relaxed);
     }
+}
+
+/// Eight digits that differ from one process to the next.
+fn process() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let hash = blake3::hash(format!("{} {}", now.as_nanos(), std::process::id()).as_bytes());
+    hash.to_hex()[..8].to_string()
 }
 
 /// All routes and their description.
@@ -225,6 +235,8 @@ pub(crate) fn app(app: Arc<App>) -> Router {
         Refusal::internal("a route panicked").into_response()
     };
     router
+        .route("/", get(page::index))
+        .route("/page/{file}", get(page::part))
         .route("/openapi.json", get(async move || Json(document)))
         .fallback(async || {
             Refusal::new(StatusCode::NOT_FOUND, "unknown_path", "no such path; /openapi.json has them all")

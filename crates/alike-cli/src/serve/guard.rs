@@ -20,7 +20,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     let id = given_id(request.headers()).unwrap_or_else(|| app.next_request());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_string();
     let method = known_method(request.method().as_str());
-    app.metrics.in_flight.inc();
+    let in_flight = InFlight::begin(&app);
     let mut response = match app.admitted.try_acquire() {
         Err(_) => Refusal::busy().into_response(),
         Ok(_place) if !(open(&route) || authorised(&app, request.headers())) => {
@@ -36,7 +36,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
             }
         },
     };
-    app.metrics.in_flight.dec();
+    drop(in_flight);
     let (status, took) = (response.status().as_u16(), start.elapsed());
     app.metrics.answered(&route, method, status, took);
     // The pattern, not the address: logs name no people.
@@ -50,9 +50,25 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     response
 }
 
-/// Whether a route answers without a key: what load balancers ask, and what there is to ask.
+/// Counts a request while it is answered, also one that is given up because its client has gone.
+struct InFlight<'a>(&'a App);
+
+impl<'a> InFlight<'a> {
+    fn begin(app: &'a App) -> Self {
+        app.metrics.in_flight.inc();
+        Self(app)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.in_flight.dec();
+    }
+}
+
+/// Whether a route answers without a key: the page (which asks people for it), what load balancers ask, and what there is to ask.
 fn open(route: &str) -> bool {
-    matches!(route, "/health/live" | "/health/ready" | "/openapi.json")
+    matches!(route, "/" | "/page/{file}" | "/health/live" | "/health/ready" | "/openapi.json")
 }
 
 fn authorised(app: &App, headers: &HeaderMap) -> bool {

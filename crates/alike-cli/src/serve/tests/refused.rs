@@ -51,8 +51,14 @@ async fn wrong_values_say_what_is_allowed() {
         ("/v1/recommendations", r#"{"user": "4", "tops": 3}"#, "unknown field `tops`"),
         ("/v1/recommendations", r#"{"user": "4", "top": -1}"#, "top"),
         ("/v1/events", r#"{"events": []}"#, "allowed: 1..=1000"),
-        ("/v1/events", "[]", "expected an event"),
-        ("/v1/events", r#"{"user": "4", "item": "1", "kind": "buy"}"#, "expected an event"),
+        ("/v1/events", "[]", "invalid length 0, expected struct NewEvent"),
+        (
+            "/v1/events",
+            r#"{"user": "4", "item": "1", "kind": "buy"}"#,
+            "unknown variant `buy`, expected one of `take`, `like`",
+        ),
+        ("/v1/events", r#"["4", "1", "take", null, null]"#, "not an object"),
+        ("/v1/events", r#"{"user": "4", "item": "1"}"#, "missing field `kind`"),
         (
             "/v1/events",
             r#"{"user": "4", "item": "1", "kind": "take", "time": -1}"#,

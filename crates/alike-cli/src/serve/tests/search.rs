@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, header};
 use serde_json::json;
+use tower::ServiceExt;
 
 use super::{Served, is_even, items};
 use crate::serve::encoder::{Encoded, Encoder};
@@ -47,7 +48,8 @@ async fn items_like_an_item() {
 #[tokio::test]
 async fn things_that_are_brought_are_placed_by_features() {
     let served = Served::new("bpr").await;
-    let data = &served.app.main.current().serving.run().data.features[0];
+    let model = served.app.main.current();
+    let data = &model.serving.run().data.features[0];
     let row = |i: usize| data.values()[i * data.dim..(i + 1) * data.dim].to_vec();
     let by_features =
         |i| served.posted("/v1/items/search", json!({ "features": row(i), "modality": "text", "top": 3 }));
@@ -107,4 +109,43 @@ async fn what_the_server_says_of_itself() {
     served.app.stopping();
     assert_eq!(served.get("/health/ready").await.0, 503);
     assert_eq!(served.get("/health/live").await.0, 200);
+}
+
+#[tokio::test]
+async fn the_page_is_whole_and_loads_nothing_from_elsewhere() {
+    let served = Served::new("popularity").await;
+    let send = |path: &str| served.router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());
+    let index = send("/").await.unwrap();
+    let policy = index.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_string();
+    assert!(
+        policy.starts_with("default-src 'none'") && !policy.contains("unsafe") && !policy.contains("http")
+    );
+    let index = served.get("/").await.1.as_str().unwrap().to_string();
+    let mut parts = 0;
+    for (name, _) in index.match_indices("=\"/").map(|(at, _)| index[at + 2..].split_once('"').unwrap()) {
+        assert_eq!(served.get(name).await.0, 200, "{name}");
+        parts += 1;
+    }
+    assert_eq!(parts, 2);
+    let script = served.get("/page/page.js").await.1.as_str().unwrap().to_string();
+    let style = served.get("/page/page.css").await.1.as_str().unwrap().to_string();
+    for text in [&index, &script, &style] {
+        let elsewhere = text.replace("http://www.w3.org/2000/svg", "");
+        assert!(
+            !elsewhere.contains("http:") && !elsewhere.contains("https:") && !elsewhere.contains("//cdn")
+        );
+    }
+    // Nothing that the policy forbids, and no text that is read as marks.
+    assert!(!index.contains("style=") && !index.contains("onclick") && !index.contains("<script>"));
+    assert!(!script.contains("innerHTML") && !script.contains("eval("));
+    // Every element that the script looks for is there, and every field has a label.
+    for (at, _) in script.match_indices("at(\"") {
+        let id = script[at + 4..].split('"').next().unwrap();
+        assert!(index.contains(&format!("id=\"{id}\"")), "{id}");
+    }
+    assert_eq!(
+        index.matches("<label").count(),
+        index.matches("<input").count() + index.matches("<select").count()
+    );
+    assert_eq!(served.get("/page/..%2Fpage.rs").await.0, 404);
 }
