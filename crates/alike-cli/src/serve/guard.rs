@@ -28,6 +28,11 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
             let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", text);
             ([(header::WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
         }
+        // Said at once; a body that does not say its length is cut off when it is read.
+        Ok(_place) if announced(request.headers()).is_some_and(|length| length > app.max_body as u64) => {
+            let text = format!("the body is too large; allowed: {} bytes", app.max_body);
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text).into_response()
+        }
         Ok(_place) => match tokio::time::timeout(app.patience, next.run(request)).await {
             Ok(response) => response,
             Err(_) => {
@@ -77,6 +82,11 @@ fn authorised(app: &App, headers: &HeaderMap) -> bool {
     let given = bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes));
     // Hashes of this kind are compared in the same time wherever they differ.
     given.is_some_and(|given| blake3::hash(given) == *key)
+}
+
+/// The length of the body, where the client says it.
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn given_id(headers: &HeaderMap) -> Option<String> {

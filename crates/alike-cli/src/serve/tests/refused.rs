@@ -111,10 +111,11 @@ async fn what_is_not_there_is_named() {
 #[tokio::test]
 async fn bodies_that_are_no_json_or_too_large() {
     let served = Served::with("popularity", |app| app.max_body = 2000).await;
-    let deep = "[".repeat(1500);
-    for body in ["", "{", "{\"user\": ", "nul", "\u{0}", &deep] {
+    for body in ["", "{", "{\"user\": ", "nul", "\u{0}"] {
         refused(&served, "/v1/recommendations", Some(body), 400, "malformed", "").await;
     }
+    let deep = format!("{{\"events\": {}", "[".repeat(1500));
+    refused(&served, "/v1/events", Some(&deep), 400, "malformed", "recursion limit").await;
     let large = format!("{{\"user\": \"{}\"}}", "x".repeat(2000));
     refused(&served, "/v1/recommendations", Some(&large), 413, "too_large", "").await;
     let plain = Request::post("/v1/events").header(header::CONTENT_TYPE, "text/plain");

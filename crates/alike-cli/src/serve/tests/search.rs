@@ -95,7 +95,8 @@ async fn what_the_server_says_of_itself() {
     assert_eq!((&model["name"], &model["users"], &model["items"]), (&json!("bpr"), &json!(40), &json!(30)));
     assert_eq!(model["modalities"], json!([{ "name": "text", "dim": 6 }]));
     assert_eq!(model["categories"], json!(["all", "even", "odd"]));
-    assert_eq!(served.got("/v1/model/log").await.as_array().unwrap().len(), 6);
+    let log = served.got("/v1/model/log").await;
+    assert!(log.as_array().unwrap().len() > 10 && log[9]["epoch"] == 10);
     served.list("4", "").await;
     let page = served.get("/metrics").await.1;
     let page = page.as_str().unwrap();
