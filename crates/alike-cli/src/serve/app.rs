@@ -226,9 +226,20 @@ pub(crate) fn document() -> OpenApi {
     described().into_openapi()
 }
 
+/// The document of a server that asks for no key.
+fn without_key(mut document: OpenApi) -> OpenApi {
+    for path in document.paths.paths.values_mut() {
+        for operation in [&mut path.get, &mut path.post, &mut path.delete].into_iter().flatten() {
+            operation.security = None;
+        }
+    }
+    document
+}
+
 /// Every route over `app`. Needs no socket.
 pub(crate) fn app(app: Arc<App>) -> Router {
     let (router, document) = described().split_for_parts();
+    let document = if app.key.is_some() { document } else { without_key(document) };
     let counted = app.metrics.clone();
     let on_panic = move |_: Box<dyn std::any::Any + Send>| -> Response {
         counted.panics.inc();

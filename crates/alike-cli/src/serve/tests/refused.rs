@@ -180,7 +180,9 @@ fn never_coming() -> Body {
 async fn the_document_describes_what_there_is() {
     let served = Served::new("popularity").await;
     let document = served.got("/openapi.json").await;
-    assert_eq!(document, serde_json::to_value(app::document()).unwrap());
+    assert!(!document["paths"].to_string().contains("security"), "no key is asked for");
+    let keyed = Served::with("popularity", |app| app.key = Some(blake3::hash(b"key"))).await;
+    assert_eq!(keyed.got("/openapi.json").await, serde_json::to_value(app::document()).unwrap());
     let mut found = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
