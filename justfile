@@ -11,10 +11,11 @@ ci:
 demo:
     cargo run --release -- demo
 
-# regenerate docs/cli.md and docs/models.md
+# regenerate docs/cli.md, docs/models.md and docs/api.md
 docs:
     cargo run --release --quiet -- docs cli > docs/cli.md.tmp && mv docs/cli.md.tmp docs/cli.md
     cargo run --release --quiet -- docs models > docs/models.md.tmp && mv docs/models.md.tmp docs/models.md
+    cargo run --release --quiet -- docs api > docs/api.md.tmp && mv docs/api.md.tmp docs/api.md
 
 # speed of the operators, each against its naive version
 bench:

@@ -176,7 +176,7 @@ pub fn co_interaction(train: &Csr, k: usize, weight: UserWeight) -> Neighbors {
     let takers = train.transposed();
     let mut idx = vec![u32::MAX; users * k];
     let mut weights = vec![0f32; users * k];
-    let scratch = || (Shared::new(train, &takers), Vec::<(f32, u32)>::new());
+    let scratch = || (Shared::new(train, takers), Vec::<(f32, u32)>::new());
     idx.par_chunks_mut(k).zip(weights.par_chunks_mut(k)).enumerate().for_each_init(
         scratch,
         |(shared, best), (u, (idx, weights))| {

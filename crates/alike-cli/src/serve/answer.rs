@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::{StatusCode, request::Parts};
+use axum::http::{StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -148,10 +149,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Answer<Self> {
-        match Json::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(rejection) => Err(Refusal::rejected(rejection.status(), rejection.body_text())),
+        let kind =
+            request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        if !kind.split(';').next().is_some_and(|k| k.trim().eq_ignore_ascii_case("application/json")) {
+            let text = format!("the body is `{kind}`; allowed: application/json");
+            return Err(Refusal::rejected(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
         }
+        let rejected = |status, text| Refusal::rejected(status, text);
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|r| rejected(r.status(), r.body_text()))?;
+        let Json(body) = Json::from_bytes(&bytes).map_err(|r| rejected(r.status(), r.body_text()))?;
+        // Lists of values would be taken for objects without names.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Refusal::invalid("the body is not an object; allowed: {…}"));
+        }
+        Ok(Self(body))
     }
 }
 

@@ -23,10 +23,9 @@ use super::encoder::Encoder;
 use super::guard;
 use super::metrics::Metrics;
 use super::model::{Loaded, Slot};
-use super::page;
 use super::people::{self, Now};
 use super::ranking::Ranking;
-use super::routes::{events, items, model, recommend, search, status, users};
+use super::routes::{events, items, model, page, recommend, search, status, users};
 use super::store::Store;
 
 /// Requests that are answered at a time; more are refused at once.
@@ -61,6 +60,8 @@ pub(crate) struct App {
     /// False once the server has begun to stop.
     ready: AtomicBool,
     requests: AtomicU64,
+    /// Tells the request numbers of this process from those of others.
+    process: String,
 }
 
 /// Which of the loaded models is meant.
@@ -94,6 +95,7 @@ impl App {
             workers: Arc::new(Semaphore::new(workers)),
             ready: AtomicBool::new(true),
             requests: AtomicU64::new(0),
+            process: process(),
         })
     }
 
@@ -154,7 +156,7 @@ impl App {
 
     /// A number for a request.
     pub(crate) fn next_request(&self) -> String {
-        format!("r{}", self.requests.fetch_add(1, Ordering::Relaxed))
+        format!("{}-{}", self.process, self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Whether requests are welcome.
@@ -166,6 +168,13 @@ impl App {
     pub(crate) fn stopping(&self) {
         self.ready.store(false, Ordering::Relaxed);
     }
+}
+
+/// Eight digits that differ from one process to the next.
+fn process() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let hash = blake3::hash(format!("{} {}", now.as_nanos(), std::process::id()).as_bytes());
+    hash.to_hex()[..8].to_string()
 }
 
 /// All routes and their description.
@@ -217,19 +226,29 @@ pub(crate) fn document() -> OpenApi {
     described().into_openapi()
 }
 
+/// The document of a server that asks for no key.
+fn without_key(mut document: OpenApi) -> OpenApi {
+    for path in document.paths.paths.values_mut() {
+        for operation in [&mut path.get, &mut path.post, &mut path.delete].into_iter().flatten() {
+            operation.security = None;
+        }
+    }
+    document
+}
+
 /// Every route over `app`. Needs no socket.
 pub(crate) fn app(app: Arc<App>) -> Router {
     let (router, document) = described().split_for_parts();
+    let document = if app.key.is_some() { document } else { without_key(document) };
     let counted = app.metrics.clone();
     let on_panic = move |_: Box<dyn std::any::Any + Send>| -> Response {
         counted.panics.inc();
         Refusal::internal("a route panicked").into_response()
     };
     router
+        .route("/", get(page::index))
+        .route("/page/{file}", get(page::part))
         .route("/openapi.json", get(async move || Json(document)))
-        .route(page::PATHS[0], get(page::html))
-        .route(page::PATHS[1], get(page::css))
-        .route(page::PATHS[2], get(page::js))
         .fallback(async || {
             Refusal::new(StatusCode::NOT_FOUND, "unknown_path", "no such path; /openapi.json has them all")
         })

@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 
 use super::answer::Refusal;
 use super::app::App;
-use super::page;
 
 /// Name of the header that numbers a request; clients may choose the number.
 const REQUEST_ID: &str = "x-request-id";
@@ -21,13 +20,18 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     let id = given_id(request.headers()).unwrap_or_else(|| app.next_request());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_string();
     let method = known_method(request.method().as_str());
-    app.metrics.in_flight.inc();
+    let in_flight = InFlight::begin(&app);
     let mut response = match app.admitted.try_acquire() {
         Err(_) => Refusal::busy().into_response(),
         Ok(_place) if !(open(&route) || authorised(&app, request.headers())) => {
             let text = "this server wants its API key: `Authorization: Bearer KEY` or `X-Api-Key: KEY`";
             let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", text);
             ([(header::WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
+        }
+        // Said at once; a body that does not say its length is cut off when it is read.
+        Ok(_place) if announced(request.headers()).is_some_and(|length| length > app.max_body as u64) => {
+            let text = format!("the body is too large; allowed: {} bytes", app.max_body);
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text).into_response()
         }
         Ok(_place) => match tokio::time::timeout(app.patience, next.run(request)).await {
             Ok(response) => response,
@@ -37,7 +41,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
             }
         },
     };
-    app.metrics.in_flight.dec();
+    drop(in_flight);
     let (status, took) = (response.status().as_u16(), start.elapsed());
     app.metrics.answered(&route, method, status, took);
     // The pattern, not the address: logs name no people.
@@ -51,9 +55,25 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     response
 }
 
-/// Whether a route answers without a key: what load balancers ask, what there is to ask, and the empty page.
+/// Counts a request while it is answered, also one that is given up because its client has gone.
+struct InFlight<'a>(&'a App);
+
+impl<'a> InFlight<'a> {
+    fn begin(app: &'a App) -> Self {
+        app.metrics.in_flight.inc();
+        Self(app)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.in_flight.dec();
+    }
+}
+
+/// Whether a route answers without a key: the page (which asks people for it), what load balancers ask, and what there is to ask.
 fn open(route: &str) -> bool {
-    matches!(route, "/health/live" | "/health/ready" | "/openapi.json") || page::PATHS.contains(&route)
+    matches!(route, "/" | "/page/{file}" | "/health/live" | "/health/ready" | "/openapi.json")
 }
 
 fn authorised(app: &App, headers: &HeaderMap) -> bool {
@@ -62,6 +82,11 @@ fn authorised(app: &App, headers: &HeaderMap) -> bool {
     let given = bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes));
     // Hashes of this kind are compared in the same time wherever they differ.
     given.is_some_and(|given| blake3::hash(given) == *key)
+}
+
+/// The length of the body, where the client says it.
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn given_id(headers: &HeaderMap) -> Option<String> {

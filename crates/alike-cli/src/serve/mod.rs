@@ -10,7 +10,6 @@ mod guard;
 mod listen;
 mod metrics;
 mod model;
-mod page;
 mod page_of_api;
 mod people;
 mod ranking;

@@ -22,3 +22,8 @@ fn the_page_of_the_command_line_is_current() {
 fn the_page_of_the_models_is_current() {
     is_current("models");
 }
+
+#[test]
+fn the_page_of_the_servers_interface_is_current() {
+    is_current("api");
+}

@@ -91,7 +91,7 @@ impl World {
 
 /// A line of the catalogue.
 fn item(i: usize) -> String {
-    let kind = if i % 2 == 0 { "Even" } else { "Odd" };
+    let kind = if i.is_multiple_of(2) { "Even" } else { "Odd" };
     let item = serde_json::json!({
         "itemID": i, "title": format!("Thing {i}"), "genres": ["All", kind], "image": format!("pictures/{i}.png"),
     });

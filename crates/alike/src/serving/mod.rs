@@ -33,12 +33,15 @@ pub struct Taste {
     history: Vec<u32>,
 }
 
+/// Names and widths.
+type Parts = Vec<(String, usize)>;
+
 /// A trained run, opened to answer for anybody at any time. It can be shared between threads.
 pub struct Serving {
     run: Run,
     fold: Option<FoldIn>,
     /// What final vectors are put together from, one part a modality; empty where they are not.
-    parts: Vec<(String, usize)>,
+    parts: Parts,
     ranker: Option<Ranker>,
     /// The mean of all users' rows: who took nothing is nobody in particular.
     anybody: Vec<f32>,
@@ -214,7 +217,7 @@ fn mean_row(scorer: &Scorer) -> Vec<f32> {
 }
 
 /// The model's own fold-in at the best epoch, and the parts of its vectors.
-fn own_fold_in(run: &Run) -> Result<(Option<FoldIn>, Vec<(String, usize)>)> {
+fn own_fold_in(run: &Run) -> Result<(Option<FoldIn>, Parts)> {
     if !find(&run.model)?.folds {
         return Ok((None, Vec::new()));
     }

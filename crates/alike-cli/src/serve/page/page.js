@@ -72,7 +72,7 @@ const pictures = new Map();
 
 /** Where an image element finds a picture; with a key it has to be fetched, since elements send none. */
 async function picture(path) {
-  if (!key || !path.startsWith("/")) return path;
+  if (!key) return path;
   if (!pictures.has(path)) {
     const answer = await fetch(path, { headers: { authorization: `Bearer ${key}` } });
     if (!answer.ok) throw new Error(answer.statusText);
@@ -86,7 +86,8 @@ function face(item, onclick) {
   const letter = make("span", { "aria-hidden": "true" }, title(item).slice(0, 1).toUpperCase());
   const box = make("button", { class: "face", type: "button", onclick, "aria-label": `Items like ${title(item)}` });
   box.append(letter);
-  if (item.image) {
+  // Pictures that are elsewhere are not fetched: the page works offline, and nobody else hears of it.
+  if (item.image?.startsWith("/")) {
     const image = make("img", { alt: "" });
     image.addEventListener("load", () => box.replaceChildren(image));
     picture(item.image).then((source) => (image.src = source), () => {});
@@ -388,6 +389,7 @@ await guarded(async () => {
   $("left-name").textContent = model.name;
   if (model.compare) $("right-name").textContent = (await ask("/v1/model?model=compare")).name;
   else $("tab-compare").hidden = true;
+  $("categories").replaceChildren(...model.categories.map((value) => make("option", { value })));
   $("meaning").hidden = !model.encoders.includes("text");
   $("picture").parentElement.hidden = !model.encoders.includes("image");
   await showTraining(model);

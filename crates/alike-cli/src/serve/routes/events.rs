@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::serve::answer::{Answer, Body, Refusal, Refusals, id, within};
@@ -18,8 +19,8 @@ const BATCH: usize = 1000;
 const LAST: i64 = 253_402_300_799_999;
 
 /// One event, or many.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(untagged, expecting = "expected an event {user, item, kind}, or {events: [...]}")]
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
 pub(crate) enum NewEvents {
     /// Many.
     Many(Batch),
@@ -27,8 +28,20 @@ pub(crate) enum NewEvents {
     One(NewEvent),
 }
 
+impl<'de> Deserialize<'de> for NewEvents {
+    /// By the name of its only member, so that what is wrong can be said of the form that was meant.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let events = match value.get("events") {
+            Some(_) => serde_json::from_value(value).map(Self::Many),
+            None => serde_json::from_value(value).map(Self::One),
+        };
+        events.map_err(D::Error::custom)
+    }
+}
+
 /// Many events.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Batch {
     /// The events, 1 to 1000.
@@ -37,7 +50,7 @@ pub(crate) struct Batch {
 }
 
 /// Something that somebody did.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewEvent {
     /// Id of the user; one that nobody knows becomes a new user.

@@ -3,6 +3,7 @@
 pub(crate) mod events;
 pub(crate) mod items;
 pub(crate) mod model;
+pub(crate) mod page;
 pub(crate) mod recommend;
 pub(crate) mod search;
 mod shown;

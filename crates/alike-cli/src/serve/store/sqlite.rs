@@ -23,6 +23,8 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT;
     CREATE INDEX events_of_user ON events (user, time, seq);
 "];
+/// Reading connections that are kept open.
+const READERS: usize = 8;
 /// How long a connection waits for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -106,7 +108,10 @@ impl Sqlite {
         let work = move || {
             let connection = readers.take()?;
             let found = query(&connection);
-            readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            let mut idle = readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() < READERS {
+                idle.push(connection);
+            }
             found
         };
         tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Failed(e.to_string()))?

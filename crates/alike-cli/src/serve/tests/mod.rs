@@ -39,6 +39,11 @@ impl Served {
 
     /// A server of `model` with other parts or limits.
     async fn with(model: &'static str, change: impl FnOnce(&mut App)) -> Self {
+        Self::trained(model, 60, change).await
+    }
+
+    /// The same, trained for so many epochs.
+    async fn trained(model: &'static str, epochs: i64, change: impl FnOnce(&mut App)) -> Self {
         let files = files::World::new();
         std::fs::create_dir(files.path("pictures")).unwrap();
         std::fs::write(files.path("pictures/0.png"), b"a picture").unwrap();
@@ -49,7 +54,7 @@ impl Served {
             ..PrepareOptions::new(files.path("log.inter"), files.path("data"))
         })
         .unwrap();
-        train(&files.path("data"), &files.path("run"), model, 6);
+        train(&files.path("data"), &files.path("run"), model, epochs);
         let store = Store::open(&Place::File(files.path("store/events.sqlite"))).await.unwrap();
         let mut app = App::new(Slot::open(&files.path("run")).unwrap(), store).unwrap();
         change(&mut app);

@@ -10,7 +10,7 @@ use crate::serve::model::Slot;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newer_checkpoint_takes_over_and_no_request_fails() {
-    let served = Arc::new(Served::new("bpr").await);
+    let served = Arc::new(Served::trained("bpr", 2, |_| ()).await);
     let before = served.got("/v1/model").await["checkpoint"].clone();
     let same = served.posted("/v1/model/reload", json!({})).await;
     assert_eq!(same, json!({ "changed": false, "version": 1 }));
@@ -35,7 +35,7 @@ async fn a_newer_checkpoint_takes_over_and_no_request_fails() {
     let (swapped, rounds) = (served.clone(), 3);
     for round in 1..=rounds {
         let (data, run) = (data.clone(), run.clone());
-        tokio::task::spawn_blocking(move || train(&data, &run, "bpr", 6 + 6 * round)).await.unwrap();
+        tokio::task::spawn_blocking(move || train(&data, &run, "bpr", 2 + 6 * round)).await.unwrap();
         swapped.posted("/v1/model/reload", json!({})).await;
     }
     done.store(true, Ordering::SeqCst);
