@@ -1,5 +1,6 @@
 //! What items are called and how they look, for people.
 
+use std::cell::Cell;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -121,17 +122,19 @@ impl Found<'_> {
 pub(crate) fn read_items(path: &Path, items: &Vocab) -> Result<Read> {
     let mut found = Found { items, fields: vec![None; items.len()], unknown_items: 0, repeated: 0 };
     if has_extension(path, &["parquet", "pq"]) {
-        let mut places = [None; 3];
+        let places = Cell::new([None; 3]);
         parquet::read_texts(
             path,
             |columns| {
                 let (id, three) = choose(path, columns)?;
                 let chosen: Vec<usize> = std::iter::once(id).chain(three.into_iter().flatten()).collect();
-                places = three.map(|c| c.and_then(|c| chosen[1..].iter().position(|&at| at == c)));
+                places.set(three.map(|c| c.and_then(|c| chosen[1..].iter().position(|&at| at == c))));
                 Ok(chosen)
             },
             |_, id, fields| {
-                found.add(id, || places.map(|at| at.map(|at| fields[at].trim().into()).unwrap_or_default()));
+                found.add(id, || {
+                    places.get().map(|at| at.map(|at| fields[at].trim().into()).unwrap_or_default())
+                });
                 Ok(())
             },
         )?;
