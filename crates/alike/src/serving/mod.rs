@@ -93,6 +93,17 @@ impl Serving {
 
     /// Where each of `people` stands. Somebody without a history whom training did not know stands where users do on average.
     pub fn tastes(&self, people: &[Person]) -> Result<Vec<Taste>> {
+        let mut tastes = self.placed(people)?;
+        for (taste, person) in tastes.iter_mut().zip(people) {
+            if person.user.is_none() && person.history.is_empty() {
+                taste.row.clone_from(&self.anybody);
+            }
+        }
+        Ok(tastes)
+    }
+
+    /// Where the fold-in alone puts `people`.
+    fn placed(&self, people: &[Person]) -> Result<Vec<Taste>> {
         let items = self.run.data.items.len();
         if let Some(&wrong) = people.iter().flat_map(|p| &p.history).find(|&&i| i as usize >= items) {
             return Err(Error::Data(format!("item number {wrong} of a history; there are {items} items")));
@@ -101,13 +112,9 @@ impl Serving {
             Some(fold) => Some(self.rows(fold, people)?),
             None => None,
         };
-        let taste = |(at, person): (usize, &Person)| {
-            let row = match &rows {
-                Some(_) if person.user.is_none() && person.history.is_empty() => &self.anybody[..],
-                Some(rows) => rows.row(at),
-                None => &[],
-            };
-            Taste { row: row.to_vec(), history: person.history.clone() }
+        let taste = |(at, person): (usize, &Person)| Taste {
+            row: rows.as_ref().map(|m| m.row(at).to_vec()).unwrap_or_default(),
+            history: person.history.clone(),
         };
         Ok(people.iter().enumerate().map(taste).collect())
     }

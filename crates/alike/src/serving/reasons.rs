@@ -29,7 +29,7 @@ impl Serving {
         };
         let people: Vec<Person> =
             std::iter::once(person.clone()).chain(history.iter().map(without)).collect();
-        let tastes = self.tastes(&people)?;
+        let tastes = self.placed(&people)?;
         let (whole, less) = tastes.split_first().expect("the person himself comes first");
         let one = |&item: &u32| {
             let mut found: Vec<Reason> = history

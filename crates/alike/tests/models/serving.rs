@@ -53,6 +53,11 @@ fn every_model_serves_people_it_has_not_seen() {
             let named = reasons.iter().filter(|r| !r.is_empty()).count();
             assert!(!personal || named >= 9, "{}: reasons for {named} of 10", model.name);
         }
+        // A history of one item carries all that there is.
+        let person = Person { user: None, history: vec![6] };
+        let reasons = serving.reasons(&person, &[8, 10, 12], 3).unwrap();
+        let only: Vec<u32> = reasons.iter().flatten().map(|r| r.item).collect();
+        assert!(!personal || (only.len() >= 2 && only.iter().all(|&i| i == 6)), "{}: {only:?}", model.name);
         // A known user who took nothing since stands where training left him.
         let known = Person { user: Some(3), history: data.train.row(3).to_vec() };
         let taste = serving.tastes(&[known]).unwrap().remove(0);
