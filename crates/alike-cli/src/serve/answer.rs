@@ -181,15 +181,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// A part of the path, percent-decoded.
-pub(crate) struct Path(pub(crate) String);
+/// The parts of the path that vary, percent-decoded.
+pub(crate) struct Path<T>(pub(crate) T);
 
-impl<S: Send + Sync> FromRequestParts<S> for Path {
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
         match axum::extract::Path::from_request_parts(parts, state).await {
-            Ok(axum::extract::Path(text)) => Ok(Self(text)),
+            Ok(axum::extract::Path(parts)) => Ok(Self(parts)),
             Err(rejection) => Err(Refusal::rejected(rejection.status(), rejection.body_text())),
         }
     }

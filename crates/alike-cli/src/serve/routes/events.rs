@@ -54,10 +54,10 @@ pub(crate) struct Batch {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewEvent {
     /// Id of the user; one that nobody knows becomes a new user.
-    #[schema(min_length = 1, max_length = 256)]
+    #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     user: String,
     /// Id of the item.
-    #[schema(min_length = 1, max_length = 256)]
+    #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     item: String,
     /// What he did.
     kind: Kind,
@@ -65,7 +65,7 @@ pub(crate) struct NewEvent {
     #[schema(minimum = 0, maximum = 253_402_300_799_999_i64)]
     time: Option<i64>,
     /// Of events with the same key only the first counts: send one to be able to repeat a request safely.
-    #[schema(min_length = 1, max_length = 256)]
+    #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     key: Option<String>,
 }
 

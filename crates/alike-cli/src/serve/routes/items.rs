@@ -6,14 +6,22 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::shown::{Item, MOST, RankedItems};
 use super::users::{Find, Top};
-use crate::serve::answer::{Answer, Path, Query, Refusal, Refusals, within};
+use crate::serve::answer::{Answer, ID_LENGTH, Path, Query, Refusal, Refusals, within};
 use crate::serve::app::{App, Which};
 use crate::serve::model::Loaded;
+
+/// Which item.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct OfItem {
+    /// Id of the item.
+    item: String,
+}
 
 /// Largest picture that is served.
 const PICTURE_BYTES: u64 = 32 << 20;
@@ -25,20 +33,23 @@ fn number(model: &Loaded, item: &str) -> Answer<u32> {
 
 /// One item
 #[utoipa::path(get, path = "/v1/items/{item}", tag = "items", security(("key" = [])),
-    params(("item" = String, Path, description = "Id of the item")),
+    params(OfItem),
     responses((status = 200, description = "The item", body = Item), Refusals))]
-pub(crate) async fn one(State(app): State<Arc<App>>, Path(item): Path) -> Answer<Json<Item>> {
+pub(crate) async fn one(
+    State(app): State<Arc<App>>,
+    Path(OfItem { item }): Path<OfItem>,
+) -> Answer<Json<Item>> {
     let model = app.model(Which::Main)?;
     Ok(Json(model.shown(number(&model, &item)?)))
 }
 
 /// Items most like one
 #[utoipa::path(get, path = "/v1/items/{item}/similar", tag = "items", security(("key" = [])),
-    params(("item" = String, Path, description = "Id of the item"), Top),
+    params(OfItem, Top),
     responses((status = 200, description = "The list", body = RankedItems), Refusals))]
 pub(crate) async fn similar(
     State(app): State<Arc<App>>,
-    Path(item): Path,
+    Path(OfItem { item }): Path<OfItem>,
     Query(Top { top, model }): Query<Top>,
 ) -> Answer<Json<RankedItems>> {
     within("top", top, 1, MOST)?;
@@ -68,7 +79,7 @@ pub(crate) struct Items {
 pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) -> Answer<Json<Items>> {
     let Find { query, top, model } = find;
     within("top", top, 1, MOST)?;
-    within("length of `query`", query.len(), 0, 256)?;
+    within("length of `query`", query.chars().count(), 0, ID_LENGTH)?;
     let model = app.model(model)?;
     let work = move || {
         let data = &model.serving.run().data;
@@ -98,9 +109,12 @@ pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) 
 ///
 /// Only files in the folder of the items file are served, wherever links and dots point.
 #[utoipa::path(get, path = "/v1/items/{item}/image", tag = "items", security(("key" = [])),
-    params(("item" = String, Path, description = "Id of the item")),
+    params(OfItem),
     responses((status = 200, description = "The picture", body = Vec<u8>, content_type = "image/*"), Refusals))]
-pub(crate) async fn image(State(app): State<Arc<App>>, Path(item): Path) -> Answer<Response> {
+pub(crate) async fn image(
+    State(app): State<Arc<App>>,
+    Path(OfItem { item }): Path<OfItem>,
+) -> Answer<Response> {
     let model = app.model(Which::Main)?;
     let number = number(&model, &item)?;
     let work = move || -> Option<(&'static str, Vec<u8>)> {

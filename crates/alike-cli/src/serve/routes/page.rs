@@ -15,7 +15,7 @@ pub(crate) async fn index() -> Response {
 }
 
 /// `/page/{file}`.
-pub(crate) async fn part(Path(name): Path) -> Answer<Response> {
+pub(crate) async fn part(Path(name): Path<String>) -> Answer<Response> {
     match name.as_str() {
         "page.css" => Ok(file("text/css; charset=utf-8", include_str!("../page/page.css"))),
         "page.js" => Ok(file("text/javascript; charset=utf-8", include_str!("../page/page.js"))),

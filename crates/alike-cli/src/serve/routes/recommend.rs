@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::shown::{MOST, ModelRef, Ranked};
+use super::users::OfUser;
 use crate::serve::answer::{Answer, Body, Path, Query, Refusal, Refusals, id, within};
 use crate::serve::app::{App, Which};
 use crate::serve::model::Loaded;
@@ -124,11 +125,11 @@ pub(crate) struct Recommendations {
 ///
 /// A user whom training did not know is placed by his events. What he took, and what he disliked, is left out.
 #[utoipa::path(get, path = "/v1/users/{user}/recommendations", tag = "recommend", security(("key" = [])),
-    params(("user" = String, Path, description = "Id of the user"), Params),
+    params(OfUser, Params),
     responses((status = 200, description = "The list", body = Recommendations), Refusals))]
 pub(crate) async fn of_user(
     State(app): State<Arc<App>>,
-    Path(user): Path,
+    Path(OfUser { user }): Path<OfUser>,
     Query(params): Query<Params>,
 ) -> Answer<Json<Recommendations>> {
     let Params { top, seen, category, diversity, reasons, model } = params;
@@ -224,7 +225,8 @@ fn explained(
 
 /// The only items to rank, ascending; `None` for all.
 fn among(model: &Loaded, ask: &Ask, unknown: &mut Vec<String>) -> Answer<Option<Vec<u32>>> {
-    let category = match &ask.category {
+    // An empty field of a form says nothing.
+    let category = match ask.category.as_ref().filter(|name| !name.is_empty()) {
         None => None,
         Some(name) => Some(model.category(name).ok_or_else(|| unknown_category(model, name))?),
     };

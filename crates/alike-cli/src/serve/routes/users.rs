@@ -12,6 +12,15 @@ use crate::serve::answer::{Answer, Path, Query, Refusals, id, within};
 use crate::serve::app::{App, Which};
 use crate::serve::store::Kind;
 
+/// Which user.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct OfUser {
+    /// Id of the user.
+    #[param(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
+    pub(super) user: String,
+}
+
 /// How many.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
@@ -37,6 +46,7 @@ impl Default for Top {
 #[into_params(parameter_in = Query)]
 pub(crate) struct Find {
     /// What to look for; empty finds anything.
+    #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     pub(super) query: String,
     /// Number of entries.
     #[param(minimum = 1, maximum = 1000, default = 10)]
@@ -72,11 +82,11 @@ pub(crate) struct SimilarUser {
 
 /// Users most like one
 #[utoipa::path(get, path = "/v1/users/{user}/similar", tag = "users", security(("key" = [])),
-    params(("user" = String, Path, description = "Id of the user"), Top),
+    params(OfUser, Top),
     responses((status = 200, description = "The list", body = SimilarUsers), Refusals))]
 pub(crate) async fn similar(
     State(app): State<Arc<App>>,
-    Path(user): Path,
+    Path(OfUser { user }): Path<OfUser>,
     Query(Top { top, model }): Query<Top>,
 ) -> Answer<Json<SimilarUsers>> {
     within("top", top, 1, MOST)?;
@@ -132,11 +142,11 @@ pub(crate) enum PastKind {
 
 /// What a user took, liked and disliked
 #[utoipa::path(get, path = "/v1/users/{user}/history", tag = "users", security(("key" = [])),
-    params(("user" = String, Path, description = "Id of the user"), Top),
+    params(OfUser, Top),
     responses((status = 200, description = "The history", body = History), Refusals))]
 pub(crate) async fn history(
     State(app): State<Arc<App>>,
-    Path(user): Path,
+    Path(OfUser { user }): Path<OfUser>,
     Query(Top { top, model }): Query<Top>,
 ) -> Answer<Json<History>> {
     within("top", top, 1, MOST)?;
@@ -205,8 +215,11 @@ pub(crate) struct Forgotten {
 ///
 /// Removes every event of his from the store. What a model has learned in training stays in that model.
 #[utoipa::path(delete, path = "/v1/users/{user}", tag = "users", security(("key" = [])),
-    params(("user" = String, Path, description = "Id of the user")),
+    params(OfUser),
     responses((status = 200, description = "His events are gone from the disk", body = Forgotten), Refusals))]
-pub(crate) async fn forget(State(app): State<Arc<App>>, Path(user): Path) -> Answer<Json<Forgotten>> {
+pub(crate) async fn forget(
+    State(app): State<Arc<App>>,
+    Path(OfUser { user }): Path<OfUser>,
+) -> Answer<Json<Forgotten>> {
     Ok(Json(Forgotten { events: app.store.forget(id("user", &user)?).await? }))
 }
