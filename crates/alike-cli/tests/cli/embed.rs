@@ -119,7 +119,8 @@ fn what_is_left_out_is_named() {
 #[test]
 fn wrong_commands_and_files_are_one_line() {
     let world = World::new();
-    let (items, out) = (world.at("items.jsonl"), world.at("o.safetensors"));
+    fs::write(world.path("plain.jsonl"), "{\"itemID\": 1, \"title\": \"a\"}\n").unwrap();
+    let (items, out) = (world.at("plain.jsonl"), world.at("o.safetensors"));
     let fails = |code: i32, args: &[&str], says: &str| {
         let mut all = vec!["embed", "--out", &out];
         all.extend(args);
