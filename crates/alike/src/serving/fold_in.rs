@@ -10,7 +10,7 @@ use crate::scorer::{Matrix, Person, Scorer};
 /// Users from whom the map of [`fit`] is learned at most.
 const SAMPLE: usize = 100_000;
 /// Weight of the squared norm of that map, as a share of the mean squared value of its inputs.
-const RIDGE: f64 = 1e-2;
+const RIDGE: f64 = 1e-3;
 
 impl FoldIn {
     /// The rows of `people`, `[B, w]`.
