@@ -130,7 +130,7 @@ pub(crate) fn within<T: PartialOrd + std::fmt::Display>(name: &str, value: T, fr
 }
 
 /// The most characters of an id.
-pub(crate) const ID_LENGTH: usize = 256;
+const ID_LENGTH: usize = 256;
 
 /// An id, if it can be one: not empty, not long, no control characters (which no store takes).
 pub(crate) fn id<'a>(name: &str, text: &'a str) -> Answer<&'a str> {

@@ -39,6 +39,7 @@ async fn wrong_values_say_what_is_allowed() {
         ("/v1/users/%00/history", "printable"),
         ("/v1/users?top=0", "1..=1000"),
         ("/v1/items?top=0", "1..=1000"),
+        ("/v1/items?query=%07", "printable"),
         ("/v1/items/3/similar", "no item vectors"),
     ] {
         refused(&served, path, None, 422, "invalid", says).await;
