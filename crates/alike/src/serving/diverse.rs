@@ -1,7 +1,7 @@
 //! Lists that are not all of a kind.
 
-use super::{Serving, nearest};
-use crate::scorer::Scorer;
+use super::Serving;
+use crate::scorer::{Scorer, cosine};
 
 impl Serving {
     /// `top` of `candidates` (items and scores, best first), chosen one after another by maximal marginal relevance: next is
@@ -32,8 +32,8 @@ impl Serving {
             chosen.push(candidates[at]);
             let own = vector(candidates[at].0);
             for (other, near) in &mut left {
-                let cosine = nearest::cosine(own, vector(candidates[*other].0));
-                *near = if chosen.len() == 1 { cosine } else { near.max(cosine) };
+                let likeness = cosine(own, vector(candidates[*other].0));
+                *near = if chosen.len() == 1 { likeness } else { near.max(likeness) };
             }
         }
         chosen

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::models::{FoldIn, Learner, find};
 use crate::recommend::Run;
 pub use crate::scorer::Person;
-use crate::scorer::{Matrix, Scorer};
+use crate::scorer::{Matrix, Scorer, best, cosine};
 
 /// A person as the scorer takes him.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,7 +180,7 @@ impl Serving {
         // One sweep over packed items costs less than many single scores.
         let scores = (items.len() * 8 > self.run.data.items.len()).then(|| self.scores(taste));
         let score = |&i: &u32| (i, scores.as_ref().map_or_else(|| self.score(taste, i), |s| s[i as usize]));
-        nearest::best(items.iter().map(score).collect(), top)
+        best(items.iter().map(score).collect(), top)
     }
 
     /// The score of `item` for `taste`.
@@ -209,7 +209,7 @@ impl Serving {
         }
         let rows = (0..self.run.scorer.users() as u32).into_par_iter().filter(|&u| Some(u) != user);
         let row = |u| self.run.scorer.user_row(u).expect("the scorer has rows of users");
-        Ok(nearest::best(rows.map(|u| (u, nearest::cosine(&taste.row, row(u)))).collect(), k))
+        Ok(best(rows.map(|u| (u, cosine(&taste.row, row(u)))).collect(), k))
     }
 }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{Serving, Taste};
 use crate::data::{Dataset, Features};
 use crate::error::{Error, Result};
-use crate::scorer::{Matrix, Scorer};
+use crate::scorer::{Matrix, Scorer, best, dot, norm};
 
 /// Known items a modality from which a new one takes its place.
 const NEIGHBORS: usize = 50;
@@ -112,35 +112,4 @@ impl Serving {
     pub fn score_placed(&self, taste: &Taste, item: &Placed) -> f32 {
         self.run.scorer.score_rows(&taste.row, &item.row)
     }
-}
-
-pub(super) fn best(mut all: Vec<(u32, f32)>, k: usize) -> Vec<(u32, f32)> {
-    let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-    if k < all.len() && k > 0 {
-        all.select_nth_unstable_by(k - 1, order);
-    }
-    all.truncate(k);
-    all.sort_unstable_by(order);
-    all
-}
-
-pub(super) fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    let scale = norm(a) * norm(b);
-    if scale > 0.0 { dot(a, b) / scale } else { 0.0 }
-}
-
-fn norm(v: &[f32]) -> f32 {
-    dot(v, v).sqrt()
-}
-
-/// Eight sums side by side, so that the compiler may use wide registers.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0f32; 8];
-    let (a8, b8) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    for (x, y) in a8.0.iter().zip(b8.0) {
-        for lane in 0..8 {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + a8.1.iter().zip(b8.1).map(|(x, y)| x * y).sum::<f32>()
 }
