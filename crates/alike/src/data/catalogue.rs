@@ -153,11 +153,7 @@ pub(crate) fn read_items(path: &Path, items: &Vocab) -> Result<Read> {
         })?;
     }
     let Found { fields: found, unknown_items, repeated, .. } = found;
-    let mut catalogue = Catalogue {
-        offsets: vec![0],
-        image_root: path.parent().and_then(|p| std::path::absolute(p).ok()),
-        ..Default::default()
-    };
+    let mut catalogue = Catalogue { offsets: vec![0], image_root: folder_of(path), ..Default::default() };
     let mut with_title = 0;
     for fields in found {
         let fields = fields.unwrap_or_default();
@@ -168,6 +164,11 @@ pub(crate) fn read_items(path: &Path, items: &Vocab) -> Result<Read> {
         }
     }
     Ok(Read { catalogue, with_title, unknown_items, repeated })
+}
+
+/// The folder of a file, also of one that is named without a folder.
+fn folder_of(path: &Path) -> Option<PathBuf> {
+    Some(std::path::absolute(path).ok()?.parent()?.to_path_buf())
 }
 
 /// Columns of the ids, and of title, image and category where there are such.
@@ -223,5 +224,16 @@ pub(crate) fn plain(value: &Value) -> String {
             parts.join(", ")
         }
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_a_folder_lies_in_the_current_one() {
+        assert_eq!(folder_of(Path::new("catalogue.csv")), std::env::current_dir().ok());
+        assert_eq!(folder_of(Path::new("/shop/catalogue.csv")), Some(PathBuf::from("/shop")));
     }
 }
