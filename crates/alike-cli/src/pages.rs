@@ -62,6 +62,6 @@ fn anchor(heading: &str) -> String {
 }
 
 /// A text within a table's cell.
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     text.replace('|', "\\|").split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -44,13 +44,7 @@ impl Saved {
         let one = |(modality, path): &(String, _)| {
             let path: &Path = AsRef::as_ref(path);
             let encoder = embed::Encoder::open(path)?;
-            let features = data.features.iter().find(|f| f.name == *modality).ok_or_else(|| {
-                let have: Vec<&str> = data.features.iter().map(|f| &*f.name).collect();
-                let have = if have.is_empty() { "none".into() } else { have.join(", ") };
-                alike::Error::Data(format!(
-                    "--encoder names the modality `{modality}`; the data have: {have}"
-                ))
-            })?;
+            let features = &data.features[data.modality(modality)?];
             if features.dim != encoder.dim() {
                 let (found, wanted) = (encoder.dim(), features.dim);
                 let text = format!("makes {found} values, but features of `{modality}` have {wanted}");

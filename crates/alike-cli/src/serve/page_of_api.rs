@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::app;
+use crate::pages::cell;
 
 /// The page.
 pub(crate) fn page() -> String {
@@ -181,5 +182,5 @@ fn plain(value: &Value) -> String {
 
 /// A text on one line, for a table's cell.
 fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().replace('|', "\\|").split_whitespace().collect::<Vec<_>>().join(" ")
+    cell(value.as_str().unwrap_or_default())
 }

@@ -131,10 +131,10 @@ fn rank_by(model: &Loaded, jobs: Vec<Job>) {
         }
     }
     let Some(most) = whole.iter().map(|(job, _)| job.order.top).max() else { return };
-    let tastes: Vec<Taste> = whole.iter().map(|(_, taste)| taste.clone()).collect();
-    let hidden: Vec<&[u32]> = whole.iter().map(|(job, _)| &job.order.hidden[..]).collect();
+    let (jobs, tastes): (Vec<Job>, Vec<Taste>) = whole.into_iter().unzip();
+    let hidden: Vec<&[u32]> = jobs.iter().map(|job| &job.order.hidden[..]).collect();
     let lists = model.serving.rank(&tastes, &hidden, most);
-    for ((job, _), mut list) in whole.into_iter().zip(lists) {
+    for (job, mut list) in jobs.into_iter().zip(lists) {
         list.truncate(job.order.top);
         list.retain(|(_, score)| !score.is_nan());
         drop(job.reply.send(Ok(list)));

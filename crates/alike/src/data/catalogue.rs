@@ -1,14 +1,13 @@
 //! What items are called and how they look, for people.
 
 use std::cell::Cell;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::data::columns::{ITEM_IDS, guess, listed};
-use crate::data::table::{has_extension, read_header, read_records, utf8};
-use crate::data::{parquet, read};
+use crate::data::read;
+use crate::data::table::{is_json_lines, read_texts};
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
@@ -121,9 +120,12 @@ impl Found<'_> {
 /// one item the first counts.
 pub(crate) fn read_items(path: &Path, items: &Vocab) -> Result<Read> {
     let mut found = Found { items, fields: vec![None; items.len()], unknown_items: 0, repeated: 0 };
-    if has_extension(path, &["parquet", "pq"]) {
+    if is_json_lines(path) {
+        read_json_lines(path, &mut found)?;
+    } else {
+        // Where title, image and category stand among the columns that are read.
         let places = Cell::new([None; 3]);
-        parquet::read_texts(
+        read_texts(
             path,
             |columns| {
                 let (id, three) = choose(path, columns)?;
@@ -138,19 +140,6 @@ pub(crate) fn read_items(path: &Path, items: &Vocab) -> Result<Read> {
                 Ok(())
             },
         )?;
-    } else if has_extension(path, &["jsonl", "ndjson", "json"]) {
-        read_json_lines(path, &mut found)?;
-    } else {
-        let mut input = BufReader::with_capacity(1 << 20, read::open(path)?);
-        let (delimiter, columns) = read_header(path, &mut input)?;
-        let (id, three) = choose(path, &columns)?;
-        read_records(path, input, delimiter, &columns, &mut |line, record| {
-            let text = |at: Option<usize>| at.map_or(Ok(""), |at| utf8(path, line, &columns, record, at));
-            let [title, image, category] = three.map(text);
-            let fields = [title?, image?, category?];
-            found.add(text(Some(id))?, || fields.map(|f| f.trim().to_string()));
-            Ok(())
-        })?;
     }
     let Found { fields: found, unknown_items, repeated, .. } = found;
     let mut catalogue = Catalogue { offsets: vec![0], image_root: folder_of(path), ..Default::default() };
@@ -168,7 +157,7 @@ pub(crate) fn read_items(path: &Path, items: &Vocab) -> Result<Read> {
 
 /// The folder of a file, also of one that is named without a folder.
 fn folder_of(path: &Path) -> Option<PathBuf> {
-    Some(std::path::absolute(path).ok()?.parent()?.to_path_buf())
+    std::path::absolute(read::parent(path)).ok()
 }
 
 /// Columns of the ids, and of title, image and category where there are such.

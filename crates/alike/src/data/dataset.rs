@@ -176,6 +176,18 @@ impl Dataset {
         Ok(())
     }
 
+    /// Place of a modality among [`Dataset::features`].
+    ///
+    /// # Errors
+    /// There is none of that name; the error says which there are.
+    pub fn modality(&self, name: &str) -> Result<usize> {
+        self.features.iter().position(|f| f.name == name).ok_or_else(|| {
+            let have: Vec<&str> = self.features.iter().map(|f| &*f.name).collect();
+            let have = if have.is_empty() { "none".into() } else { have.join(", ") };
+            Error::Data(format!("unknown modality `{name}`; the data have: {have}"))
+        })
+    }
+
     /// Title of `item`, if the items file had one.
     pub fn title(&self, item: u32) -> Option<&str> {
         self.catalogue.title(item)

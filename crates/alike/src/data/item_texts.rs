@@ -1,14 +1,13 @@
 //! Items files as text: an id and the wanted columns of every item, from JSON lines, delimited text or Parquet.
 
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::data::catalogue::{CATEGORY, ID, IMAGE, TITLE, plain};
 use crate::data::columns::{ITEM_IDS, guess, listed, named};
-use crate::data::table::{has_extension, read_header, read_records, utf8};
-use crate::data::{parquet, read};
+use crate::data::read;
+use crate::data::table::{has_extension, is_json_lines, read_texts};
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
@@ -37,10 +36,11 @@ pub(crate) struct ItemTexts {
     pub(crate) columns: Vec<String>,
 }
 
-/// Positions of the id and of the wanted columns.
+/// Positions of the id and of the wanted columns, and the names of these.
 struct Chosen {
     id: usize,
     texts: Vec<usize>,
+    names: Vec<String>,
 }
 
 /// Collects rows and refuses repeated ids.
@@ -68,42 +68,26 @@ impl Rows<'_> {
         self.items.texts.push(fields.collect::<Vec<_>>().join(" "));
         Ok(())
     }
-
-    /// Remembers the columns' names; returns their positions.
-    fn choose(&mut self, found: &[String], id: Option<&str>, wanted: Wanted<'_>) -> Result<Chosen> {
-        let chosen = choose(self.path, found, id, wanted)?;
-        self.items.columns = chosen.texts.iter().map(|&at| found[at].clone()).collect();
-        Ok(chosen)
-    }
 }
 
 /// Reads the items of `path`. The kind goes by the extension: `.jsonl`, `.parquet`, otherwise delimited text.
 /// `id` names the column of ids; otherwise it is guessed.
 pub(crate) fn read_item_texts(path: &Path, id: Option<&str>, wanted: Wanted<'_>) -> Result<ItemTexts> {
     let mut rows = Rows { path, seen: Vocab::default(), lines: Vec::new(), items: ItemTexts::default() };
-    if has_extension(path, &["parquet", "pq"]) {
+    if is_json_lines(path) {
+        read_json_lines(path, id, wanted, &mut rows)?;
+    } else {
         let mut columns = Vec::new();
-        parquet::read_texts(
+        read_texts(
             path,
             |found| {
                 let chosen = choose(path, found, id, wanted)?;
-                columns = chosen.texts.iter().map(|&at| found[at].clone()).collect();
+                columns = chosen.names;
                 Ok([vec![chosen.id], chosen.texts].concat())
             },
             |line, id, fields| rows.add(line, id, fields),
         )?;
         rows.items.columns = columns;
-    } else if has_extension(path, &["jsonl", "ndjson", "json"]) {
-        read_json_lines(path, id, wanted, &mut rows)?;
-    } else {
-        let mut input = BufReader::with_capacity(1 << 20, read::open(path)?);
-        let (delimiter, found) = read_header(path, &mut input)?;
-        let chosen = rows.choose(&found, id, wanted)?;
-        read_records(path, input, delimiter, &found, &mut |line, record| {
-            let field = |at: usize| utf8(path, line, &found, record, at);
-            let fields = chosen.texts.iter().map(|&at| field(at)).collect::<Result<Vec<_>>>()?;
-            rows.add(line, field(chosen.id)?, &fields)
-        })?;
     }
     if rows.items.ids.is_empty() {
         return Err(Error::format(path, "holds no items"));
@@ -128,7 +112,8 @@ fn read_json_lines(path: &Path, id: Option<&str>, wanted: Wanted<'_>, rows: &mut
         objects.push((number, object));
     }
     let found: Vec<String> = found.names().map(str::to_string).collect();
-    let chosen = rows.choose(&found, id, wanted)?;
+    let chosen = choose(rows.path, &found, id, wanted)?;
+    rows.items.columns = chosen.names;
     for (line, object) in objects {
         let text = |at: usize| object.get(&found[at]).map(plain).unwrap_or_default();
         let fields: Vec<String> = chosen.texts.iter().map(|&at| text(at)).collect();
@@ -168,7 +153,8 @@ fn choose(path: &Path, found: &[String], id: Option<&str>, wanted: Wanted<'_>) -
             names.iter().map(|name| named(path, found, name)).collect::<Result<Vec<_>>>()?
         }
     };
-    Ok(Chosen { id, texts })
+    let names = texts.iter().map(|&at| found[at].clone()).collect();
+    Ok(Chosen { id, texts, names })
 }
 
 /// The pictures of a folder by name: what stands before the extension is the item's id.

@@ -6,7 +6,7 @@ use safetensors::tensor::{Dtype, SafeTensors};
 
 use crate::data::columns::listed;
 use crate::data::npy::{self, Bytes, Npy, f16_to_f32};
-use crate::data::table::has_extension;
+use crate::data::table::{has_extension, is_parquet};
 use crate::data::{parquet, read};
 use crate::{Error, Result};
 
@@ -68,7 +68,7 @@ impl Matrix {
             Self::open_npz(path)
         } else if has_extension(path, &["safetensors"]) {
             Self::open_safetensors(path)
-        } else if has_extension(path, &["parquet", "pq"]) {
+        } else if is_parquet(path) {
             parquet::read_features(path)
         } else {
             read::open(path)?;

@@ -34,11 +34,41 @@ pub(crate) fn read_rows(
     wanted: Wanted,
     visit: &mut dyn FnMut(Row<'_>) -> Result<()>,
 ) -> Result<Columns> {
-    if has_extension(path, &["parquet", "pq"]) {
+    if is_parquet(path) {
         return parquet::read_rows(path, names, wanted, visit);
     }
     let file = read::open(path)?;
     read_text(path, BufReader::with_capacity(1 << 20, file), names, wanted, visit)
+}
+
+/// Reads the columns that `choose` picks by position, the first of them ids, as text, from Parquet or delimited text, and
+/// calls `visit` for every row: its line (its number in Parquet) from 1, the id, and the other columns; nothing is empty.
+pub(crate) fn read_texts(
+    path: &Path,
+    choose: impl FnOnce(&[String]) -> Result<Vec<usize>>,
+    mut visit: impl FnMut(u64, &str, &[&str]) -> Result<()>,
+) -> Result<()> {
+    if is_parquet(path) {
+        return parquet::read_texts(path, choose, visit);
+    }
+    let mut input = BufReader::with_capacity(1 << 20, read::open(path)?);
+    let (delimiter, found) = read_header(path, &mut input)?;
+    let chosen = choose(&found)?;
+    read_records(path, input, delimiter, &found, &mut |line, record| {
+        let fields = chosen.iter().map(|&at| utf8(path, line, &found, record, at));
+        let fields = fields.collect::<Result<Vec<_>>>()?;
+        visit(line, fields[0], &fields[1..])
+    })
+}
+
+/// True when `path` is a Parquet file by its extension.
+pub(crate) fn is_parquet(path: &Path) -> bool {
+    has_extension(path, &["parquet", "pq"])
+}
+
+/// True when `path` holds an object a line by its extension.
+pub(crate) fn is_json_lines(path: &Path) -> bool {
+    has_extension(path, &["jsonl", "ndjson", "json"])
 }
 
 /// True when the extension of `path` is one of `any`, in upper or lower case.
@@ -102,7 +132,7 @@ pub(crate) fn read_text(
 }
 
 /// Reads the first line: the delimiter and the names of the columns.
-pub(crate) fn read_header(path: &Path, input: &mut impl BufRead) -> Result<(u8, Vec<String>)> {
+fn read_header(path: &Path, input: &mut impl BufRead) -> Result<(u8, Vec<String>)> {
     let mut first = Vec::new();
     input.by_ref().take(1 << 20).read_until(b'\n', &mut first).map_err(|e| Error::io(path, e))?;
     let header = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&first);
@@ -123,7 +153,7 @@ pub(crate) fn read_header(path: &Path, input: &mut impl BufRead) -> Result<(u8, 
 }
 
 /// Calls `visit` with line and fields of every row after the header; a row of another length is an error.
-pub(crate) fn read_records(
+fn read_records(
     path: &Path,
     input: impl Read,
     delimiter: u8,
@@ -155,7 +185,7 @@ pub(crate) fn read_records(
 }
 
 /// Field `i` of a row as text.
-pub(crate) fn utf8<'a>(
+fn utf8<'a>(
     path: &Path,
     line: u64,
     found: &[String],

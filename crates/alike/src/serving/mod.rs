@@ -225,10 +225,11 @@ fn mean_row(scorer: &Scorer) -> Vec<f32> {
 
 /// The model's own fold-in at the best epoch, and the parts of its vectors.
 fn own_fold_in(run: &Run) -> Result<(Option<FoldIn>, Parts)> {
-    if !find(&run.model)?.folds {
+    let info = find(&run.model)?;
+    if !info.folds {
         return Ok((None, Vec::new()));
     }
-    let learner = (find(&run.model)?.build)(&run.data, &run.settings, run.seed, &Device::flex())?;
+    let learner = (info.build)(&run.data, &run.settings, run.seed, &Device::flex())?;
     let Learner::Gradient(mut model) = learner else { return Ok((None, Vec::new())) };
     model.params_mut().load(&run.best_params()?, 0)?;
     let parts = model.parts();

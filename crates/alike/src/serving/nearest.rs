@@ -51,11 +51,7 @@ impl Serving {
     /// The data have no such modality, or its features have another width.
     pub fn nearest(&self, modality: &str, features: &[f32], k: usize) -> Result<Vec<(u32, f32)>> {
         let data = &self.run.data;
-        let at = data.features.iter().position(|f| f.name == modality).ok_or_else(|| {
-            let have: Vec<&str> = data.features.iter().map(|f| &*f.name).collect();
-            let have = if have.is_empty() { "none".into() } else { have.join(", ") };
-            Error::Data(format!("unknown modality `{modality}`; the data have: {have}"))
-        })?;
+        let at = data.modality(modality)?;
         let own = &data.features[at];
         if features.len() != own.dim || features.iter().any(|v| !v.is_finite()) {
             let text =

@@ -2,7 +2,7 @@
 
 use super::Serving;
 use crate::error::Result;
-use crate::scorer::{Person, Scorer};
+use crate::scorer::{Person, Scorer, best};
 
 /// Items of a history that are looked at; of longer ones, those with the highest numbers are left out.
 const LOOKED_AT: usize = 200;
@@ -32,19 +32,16 @@ impl Serving {
         let tastes = self.placed(&people)?;
         let (whole, less) = tastes.split_first().expect("the person himself comes first");
         let one = |&item: &u32| {
-            let mut found: Vec<Reason> = history
-                .iter()
-                .zip(less)
-                .map(|(&j, taste)| Reason {
-                    item: j,
-                    loss: self.score(whole, item) - self.score(taste, item),
-                    modality: self.modality(&whole.row, &taste.row, item),
-                })
-                .filter(|r| r.loss > 0.0)
-                .collect();
-            found.sort_by(|a, b| b.loss.total_cmp(&a.loss).then(a.item.cmp(&b.item)));
-            found.truncate(most);
-            found
+            let score = self.score(whole, item);
+            let losses = (0u32..).zip(less).map(|(at, taste)| (at, score - self.score(taste, item)));
+            // Places in the history ascend as its items do, so equal losses go by the item.
+            let found = best(losses.filter(|l| l.1 > 0.0).collect(), most);
+            let reason = |(at, loss): (u32, f32)| Reason {
+                item: history[at as usize],
+                loss,
+                modality: self.modality(&whole.row, &less[at as usize].row, item),
+            };
+            found.into_iter().map(reason).collect()
         };
         Ok(items.iter().map(one).collect())
     }
@@ -54,16 +51,16 @@ impl Serving {
         let Scorer::Dot { items, .. } = &self.run.scorer else { return None };
         let item = items.row(item as usize);
         let mut at = 0;
-        let mut best: Option<(&str, f32)> = None;
+        let mut largest: Option<(&str, f32)> = None;
         for (name, width) in &self.parts {
             let part = at..at + width;
             at += width;
             let change = whole[part.clone()].iter().zip(&less[part.clone()]).map(|(a, b)| a - b);
             let loss: f32 = change.zip(&item[part]).map(|(c, v)| c * v).sum();
-            if best.is_none_or(|(_, most)| loss > most) {
-                best = Some((name, loss));
+            if largest.is_none_or(|(_, most)| loss > most) {
+                largest = Some((name, loss));
             }
         }
-        best.map(|(name, _)| name.to_string())
+        largest.map(|(name, _)| name.to_string())
     }
 }

@@ -92,14 +92,13 @@ impl Fold {
     /// Symmetric weights of the people's edges.
     fn plain(&self, pattern: &Arc<Csr>, items: &[u32]) -> Result<FixedSparse> {
         let users = self.model.users;
-        let taken: Vec<f32> =
-            items.iter().map(|&i| self.model.pattern.degree(users + i as usize).max(1) as f32).collect();
+        let degree = |&i: &u32| self.model.pattern.degree(users + i as usize).max(1) as f32;
+        let taken: &[f32] = &items.iter().map(degree).collect::<Vec<_>>();
         let row = |r: usize| {
             let own = pattern.degree(r) as f32;
-            pattern.row(r).iter().map(move |&j| (r, j, own))
+            pattern.row(r).iter().map(move |&j| own * taken[j as usize])
         };
-        let values =
-            (0..pattern.rows()).flat_map(row).map(|(_, j, own)| (own * taken[j as usize]).sqrt().recip());
+        let values = (0..pattern.rows()).flat_map(row).map(|product| product.sqrt().recip());
         Ok(FixedSparse::new(pattern.clone(), values.collect())?)
     }
 
