@@ -36,6 +36,21 @@ pub trait Operators: Backend {
     /// Two inputs.
     fn operator2<O: Operator<2>>(op: Arc<O>, a: FloatTensor<Self>, b: FloatTensor<Self>)
     -> FloatTensor<Self>;
+    /// Three inputs.
+    fn operator3<O: Operator<3>>(
+        op: Arc<O>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    /// Four inputs.
+    fn operator4<O: Operator<4>>(
+        op: Arc<O>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 }
 
 impl Operators for Flex {
@@ -44,6 +59,18 @@ impl Operators for Flex {
     }
     fn operator2<O: Operator<2>>(op: Arc<O>, a: FlexTensor, b: FlexTensor) -> FlexTensor {
         plain(&*op, [a, b])
+    }
+    fn operator3<O: Operator<3>>(op: Arc<O>, a: FlexTensor, b: FlexTensor, c: FlexTensor) -> FlexTensor {
+        plain(&*op, [a, b, c])
+    }
+    fn operator4<O: Operator<4>>(
+        op: Arc<O>,
+        a: FlexTensor,
+        b: FlexTensor,
+        c: FlexTensor,
+        d: FlexTensor,
+    ) -> FlexTensor {
+        plain(&*op, [a, b, c, d])
     }
 }
 
@@ -57,6 +84,23 @@ impl<C: CheckpointStrategy> Operators for Autodiff<Flex, C> {
         b: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         tracked::<O, C, 2>(op, [a, b])
+    }
+    fn operator3<O: Operator<3>>(
+        op: Arc<O>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        tracked::<O, C, 3>(op, [a, b, c])
+    }
+    fn operator4<O: Operator<4>>(
+        op: Arc<O>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        tracked::<O, C, 4>(op, [a, b, c, d])
     }
 }
 
@@ -120,4 +164,34 @@ pub(crate) fn apply2<O: Operator<2>, const A: usize, const B: usize, const R: us
         a.into_dispatch(),
         b.into_dispatch(),
     ))
+}
+
+/// Runs an operator of three tensors.
+pub(crate) fn apply3<O: Operator<3>, const A: usize, const B: usize, const C: usize, const R: usize>(
+    op: O,
+    a: Tensor<A>,
+    b: Tensor<B>,
+    c: Tensor<C>,
+) -> Tensor<R> {
+    let (a, b, c) = (a.into_dispatch(), b.into_dispatch(), c.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Operators>::operator3(Arc::new(op), a, b, c))
+}
+
+/// Runs an operator of four tensors.
+pub(crate) fn apply4<
+    O: Operator<4>,
+    const A: usize,
+    const B: usize,
+    const C: usize,
+    const D: usize,
+    const R: usize,
+>(
+    op: O,
+    a: Tensor<A>,
+    b: Tensor<B>,
+    c: Tensor<C>,
+    d: Tensor<D>,
+) -> Tensor<R> {
+    let (a, b, c, d) = (a.into_dispatch(), b.into_dispatch(), c.into_dispatch(), d.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Operators>::operator4(Arc::new(op), a, b, c, d))
 }

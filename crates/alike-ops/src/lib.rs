@@ -38,7 +38,7 @@ pub use error::OpsError;
 pub use extension::{Operator, Operators};
 pub use fixed::{FixedSparse, add_propagated, propagate_mean, propagate_sum, spmm_fixed};
 pub use knn::{Knn, knn_cosine};
-pub use linear::{Activation, linear, matmul};
+pub use linear::{Activation, linear, linear_pair, matmul};
 pub use memory::keep_freed_memory;
 pub use nsim::neighbor_similarity;
 pub use pair_mlp::bpr_pair_mlp;

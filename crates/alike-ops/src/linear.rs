@@ -3,26 +3,23 @@
 //! `x [n, p]`, `W [p, q]`, `b [q]`, `y [n, q]`; `φ` the identity or a leaky rectifier with a positive slope;
 //! `s_t = 1/√deg_t` of a pattern's row, 0 for an empty row, or 1. Backward, with `h = s ⊙ φ'(y) ⊙ g`:
 //! `∂x = h Wᵀ`, `∂W = xᵀ h`, `∂b = Σ_t h_t`. The sign of `y` is that of the argument of `φ`, so only `y` is kept.
+//!
+//! `x` may come in parts, `[x₁ x₂]`: `x W = x₁ W₁ + x₂ W₂` with the rows of `W` cut likewise, and they are never put side by
+//! side.
 
+use std::array::from_fn;
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::backend::autodiff::{
-    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-    grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
-};
-use burn::backend::{
-    Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor,
-};
 use burn::tensor::Tensor;
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-use crate::Csr;
 use crate::dense::{collect_rows, cut, uniform};
-use crate::flex::{matrix, slice};
+use crate::extension::{Operator, apply2, apply3, apply4};
+use crate::{Csr, Dense};
 
 /// What follows an affine map.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +31,8 @@ pub enum Activation {
 }
 
 /// `s ⊙ φ(x W + b)`, see the module's head.
+///
+/// Panics when the shapes do not fit.
 pub fn linear(
     x: Tensor<2>,
     weight: Tensor<2>,
@@ -41,63 +40,27 @@ pub fn linear(
     activation: Activation,
     row_scale: Option<&Arc<Csr>>,
 ) -> Tensor<2> {
-    let spec = Spec { activation, row_scale: row_scale.cloned() };
-    let out = <Dispatch as LinearOps>::affine(
-        x.into_dispatch(),
-        weight.into_dispatch(),
-        bias.into_dispatch(),
-        spec,
-    );
-    Tensor::from_dispatch(out)
+    apply3(Linear { activation, row_scale: row_scale.cloned() }, x, weight, bias)
+}
+
+/// `φ([x₁ x₂] W + b)`: `x₁ [n, p₁]`, `x₂ [n, p₂]`, `W [p₁ + p₂, q]`.
+///
+/// Panics when the shapes do not fit.
+pub fn linear_pair(
+    x: [Tensor<2>; 2],
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+    activation: Activation,
+) -> Tensor<2> {
+    let [first, second] = x;
+    apply4(Linear { activation, row_scale: None }, first, second, weight, bias)
 }
 
 /// `x W`.
+///
+/// Panics when the shapes do not fit.
 pub fn matmul(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
-    let device = x.device();
-    let width = weight.dims()[1];
-    let bias = if device.is_autodiff() {
-        Tensor::from_inner(Tensor::<1>::zeros([width], &device.inner()))
-    } else {
-        Tensor::zeros([width], &device)
-    };
-    linear(x, weight, bias, Activation::None, None)
-}
-
-/// Everything but the tensors.
-#[derive(Debug, Clone)]
-pub(crate) struct Spec {
-    activation: Activation,
-    row_scale: Option<Arc<Csr>>,
-}
-
-impl Spec {
-    fn scale(&self, row: usize) -> f32 {
-        match &self.row_scale {
-            None => 1.0,
-            Some(p) if p.degree(row) == 0 => 0.0,
-            Some(p) => 1.0 / (p.degree(row) as f32).sqrt(),
-        }
-    }
-}
-
-/// The operator on backend tensors.
-#[backend_extension(Flex, Autodiff)]
-pub(crate) trait LinearOps: Backend {
-    /// Forward.
-    fn affine(
-        x: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        spec: Spec,
-    ) -> FloatTensor<Self>;
-    /// Gradients of `x`, `w` and `b` from that of the output.
-    fn affine_backward(
-        g: FloatTensor<Self>,
-        x: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        y: FloatTensor<Self>,
-        spec: Spec,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    apply2(Linear { activation: Activation::None, row_scale: None }, x, weight)
 }
 
 /// Rows a block; fixed, so that sums do not depend on the number of threads.
@@ -165,222 +128,197 @@ unsafe fn product_to(
     }
 }
 
-impl LinearOps for Flex {
-    fn affine(
-        x: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        spec: Spec,
-    ) -> FloatTensor<Self> {
-        let (n, p, q) = (x.shape()[0], x.shape()[1], w.shape()[1]);
-        let (x, w, b) = (x.to_contiguous(), w.to_contiguous(), b.to_contiguous());
-        let (xs, ws, bs) = (slice(&x), slice(&w), slice(&b));
-        assert!(ws.len() == p * q && bs.len() == q, "weight is [{p}, {q}] and bias [{q}]");
+/// Everything but the tensors.
+#[derive(Debug)]
+struct Linear {
+    activation: Activation,
+    row_scale: Option<Arc<Csr>>,
+}
+
+/// The parts of `x`, `W`, and `y` where the activation needs its sign.
+#[derive(Debug, Clone)]
+struct Kept<const P: usize> {
+    x: [Dense; P],
+    w: Dense,
+    y: Option<Dense>,
+}
+
+impl Linear {
+    fn scale(&self, row: usize) -> f32 {
+        match &self.row_scale {
+            None => 1.0,
+            Some(p) if p.degree(row) == 0 => 0.0,
+            Some(p) => 1.0 / (p.degree(row) as f32).sqrt(),
+        }
+    }
+
+    fn affine<const P: usize>(&self, x: [Dense; P], w: Dense, b: Option<&Dense>) -> (Dense, Kept<P>) {
+        let (n, q) = (x[0].rows(), w.cols());
+        let width: usize = x.iter().map(Dense::cols).sum();
+        assert!(x.iter().all(|x| x.rows() == n), "parts of as many rows");
+        assert!(w.rows() == width, "weight is [{width}, {q}], not [{}, {q}]", w.rows());
+        assert!(b.is_none_or(|b| b.data().len() == q), "bias is [{q}]");
         let block = |rows: Range<usize>, out: &mut [MaybeUninit<f32>]| {
-            for row in out.chunks_exact_mut(q) {
-                row.write_copy_of_slice(bs);
+            if let Some(b) = b {
+                out.chunks_exact_mut(q).for_each(|row| {
+                    row.write_copy_of_slice(b.data());
+                });
             }
-            // SAFETY: the loop above wrote every row.
+            let (mut add, mut w) = (b.is_some(), w.data());
+            for x in &x {
+                let p = x.cols();
+                let part = &x.data()[rows.start * p..rows.end * p];
+                // SAFETY: what is added to was written, by the bias or by the part before.
+                unsafe {
+                    product_to(rows.len(), q, p, out, add, (part, [p as isize, 1]), (w, [q as isize, 1]))
+                };
+                (add, w) = (true, &w[p * q..]);
+            }
+            // SAFETY: the products wrote every value.
             let out = unsafe { out.assume_init_mut() };
-            let xs = &xs[rows.start * p..rows.end * p];
-            product(rows.len(), q, p, out, true, (xs, [p as isize, 1]), (ws, [q as isize, 1]));
-            if spec.row_scale.is_none() && spec.activation == Activation::None {
+            if self.row_scale.is_none() && self.activation == Activation::None {
                 return;
             }
             for (r, row) in rows.zip(out.chunks_exact_mut(q)) {
-                let s = spec.scale(r);
-                match spec.activation {
+                let s = self.scale(r);
+                match self.activation {
                     Activation::None => row.iter_mut().for_each(|v| *v *= s),
                     Activation::Leaky(slope) => row.iter_mut().for_each(|v| *v = s * v.max(slope * *v)),
                 }
             }
         };
-        // SAFETY: each block is written whole before anything else.
-        matrix(unsafe { collect_rows(q, &uniform(n, BLOCK), block) }, n, q)
+        // SAFETY: each block is written whole.
+        let y = Dense::new(unsafe { collect_rows(q, &uniform(n, BLOCK), block) }, [n, q]);
+        let kept = (self.activation != Activation::None).then(|| y.clone());
+        (y, Kept { x, w, y: kept })
     }
 
-    fn affine_backward(
-        g: FloatTensor<Self>,
-        x: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        y: FloatTensor<Self>,
-        spec: Spec,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let (n, p, q) = (x.shape()[0], x.shape()[1], w.shape()[1]);
-        let (g, x, w, y) = (g.to_contiguous(), x.to_contiguous(), w.to_contiguous(), y.to_contiguous());
-        let (gs, xs, ws, ys) = (slice(&g), slice(&x), slice(&w), slice(&y));
-        let mut dw = vec![0f32; p * q];
-        let mut db = vec![0f32; q];
-        let mut dx = Vec::with_capacity(n * p);
-        let parts: Vec<(Vec<f32>, Vec<f32>)> =
-            cut(&mut dx.spare_capacity_mut()[..n * p], p, &uniform(n, BLOCK))
-                .into_par_iter()
-                .map(|(block, dx)| {
-                    let rows = block.len();
-                    let span = block.start * q..block.end * q;
-                    let mut h = gs[span.clone()].to_vec();
-                    let mut db = vec![0f32; q];
-                    for ((r, h), y) in block.clone().zip(h.chunks_exact_mut(q)).zip(ys[span].chunks_exact(q))
-                    {
-                        let s = spec.scale(r);
-                        match spec.activation {
-                            Activation::None if spec.row_scale.is_none() => {}
-                            Activation::None => h.iter_mut().for_each(|h| *h *= s),
-                            Activation::Leaky(slope) => {
-                                let low = s * slope;
-                                h.iter_mut().zip(y).for_each(|(h, y)| *h *= if *y > 0.0 { s } else { low });
-                            }
-                        }
-                        db.iter_mut().zip(&*h).for_each(|(d, h)| *d += h);
-                    }
-                    // SAFETY: nothing is added to what stands there.
-                    unsafe {
-                        product_to(rows, p, q, dx, false, (&h, [q as isize, 1]), (ws, [1, q as isize]))
-                    };
-                    let mut dw = vec![0f32; p * q];
-                    let xs = &xs[block.start * p..block.end * p];
-                    product(p, q, rows, &mut dw, false, (xs, [1, p as isize]), (&h, [q as isize, 1]));
-                    (dw, db)
-                })
-                .collect();
-        // SAFETY: the blocks cover `n` rows, and each was written by its product.
-        unsafe { dx.set_len(n * p) };
-        for (part_w, part_b) in &parts {
-            dw.iter_mut().zip(part_w).for_each(|(d, v)| *d += v);
-            db.iter_mut().zip(part_b).for_each(|(d, v)| *d += v);
+    /// `h` of the rows `rows`.
+    fn inner<'a>(&self, rows: Range<usize>, y: Option<&Dense>, g: &'a Dense) -> Cow<'a, [f32]> {
+        let q = g.cols();
+        let span = rows.start * q..rows.end * q;
+        let g = &g.data()[span.clone()];
+        if self.row_scale.is_none() && self.activation == Activation::None {
+            return Cow::Borrowed(g);
         }
-        let db = crate::flex::vector(db);
-        (matrix(dx, n, p), matrix(dw, p, q), db)
+        let mut h = g.to_vec();
+        for (at, (r, h)) in rows.zip(h.chunks_exact_mut(q)).enumerate() {
+            let s = self.scale(r);
+            match (self.activation, y) {
+                (Activation::Leaky(slope), Some(y)) => {
+                    let y = &y.data()[span.start + at * q..][..q];
+                    let low = s * slope;
+                    h.iter_mut().zip(y).for_each(|(h, y)| *h *= if *y > 0.0 { s } else { low });
+                }
+                _ => h.iter_mut().for_each(|h| *h *= s),
+            }
+        }
+        Cow::Owned(h)
+    }
+
+    /// Gradients of the parts of `x`, of `W` and of `b`, those that are needed.
+    fn affine_backward<const P: usize>(
+        &self,
+        kept: Kept<P>,
+        g: &Dense,
+        needs: [bool; P],
+        [need_w, need_b]: [bool; 2],
+    ) -> ([Option<Dense>; P], Option<Dense>, Option<Dense>) {
+        let Kept { x, w, y } = kept;
+        let (n, q) = (g.rows(), g.cols());
+        let widths: [usize; P] = from_fn(|i| x[i].cols());
+        let first = |i: usize| widths[..i].iter().sum::<usize>() * q;
+        let bounds = uniform(n, BLOCK);
+        let mut dx: [Vec<f32>; P] = from_fn(|i| Vec::with_capacity(if needs[i] { n * widths[i] } else { 0 }));
+        let mut blocks: Vec<(Range<usize>, [Option<&mut [MaybeUninit<f32>]>; P])> =
+            bounds.windows(2).map(|b| (b[0]..b[1], from_fn(|_| None))).collect();
+        for (i, dx) in dx.iter_mut().enumerate().filter(|(i, _)| needs[*i]) {
+            let places = cut(&mut dx.spare_capacity_mut()[..n * widths[i]], widths[i], &bounds);
+            blocks.iter_mut().zip(places).for_each(|((_, parts), (_, place))| parts[i] = Some(place));
+        }
+        let sums: Vec<(Vec<f32>, Vec<f32>)> = blocks
+            .into_par_iter()
+            .map(|(rows, places)| {
+                let (m, h) = (rows.len(), self.inner(rows.clone(), y.as_ref(), g));
+                let mut dw = vec![0f32; if need_w { w.data().len() } else { 0 }];
+                let mut db = vec![0f32; if need_b { q } else { 0 }];
+                for (i, place) in places.into_iter().enumerate() {
+                    let p = widths[i];
+                    if let Some(place) = place {
+                        let w = &w.data()[first(i)..];
+                        // SAFETY: nothing is added to what stands there.
+                        unsafe { product_to(m, p, q, place, false, (&h, [q as isize, 1]), (w, [1, q as isize])) };
+                    }
+                    if need_w {
+                        let x = &x[i].data()[rows.start * p..rows.end * p];
+                        let dw = &mut dw[first(i)..];
+                        product(p, q, m, dw, false, (x, [1, p as isize]), (&h, [q as isize, 1]));
+                    }
+                }
+                if need_b {
+                    h.chunks_exact(q).for_each(|h| db.iter_mut().zip(h).for_each(|(d, h)| *d += h));
+                }
+                (dw, db)
+            })
+            .collect();
+        let total = |of: fn(&(Vec<f32>, Vec<f32>)) -> &Vec<f32>| {
+            let mut sum = vec![0f32; sums.first().map_or(0, |s| of(s).len())];
+            sums.iter().for_each(|s| sum.iter_mut().zip(of(s)).for_each(|(d, v)| *d += v));
+            sum
+        };
+        let dw = need_w.then(|| Dense::new(total(|s| &s.0), [w.rows(), q]));
+        let db = need_b.then(|| Dense::new(total(|s| &s.1), [q]));
+        let mut at = 0..;
+        let dx = dx.map(|mut dx| {
+            let i = at.next().expect("the range has no end");
+            needs[i].then(|| {
+                // SAFETY: the blocks cover `n` rows, and each was written by its product.
+                unsafe { dx.set_len(n * widths[i]) };
+                Dense::new(dx, [n, widths[i]])
+            })
+        });
+        (dx, dw, db)
     }
 }
 
-impl<B: LinearOps, C: CheckpointStrategy> LinearOps for Autodiff<B, C> {
-    fn affine(
-        x: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        spec: Spec,
-    ) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Linear;
-        impl<B: LinearOps> Backward<B, 3> for Linear {
-            type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, Spec);
-            fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-                let g = grads.consume::<B>(&ops.node);
-                let (x, w, y, spec) = ops.state;
-                let (dx, dw, db) = B::affine_backward(g, x, w, y, spec);
-                for (parent, d) in ops.parents.into_iter().zip([dx, dw, db]) {
-                    if let Some(node) = parent {
-                        grads.register::<B>(node.id, d);
-                    }
-                }
-            }
-        }
-        let nodes = [x.node(), w.node(), b.node()];
-        let (x, w, b) = (x.into_primitive(), w.into_primitive(), b.into_primitive());
-        match Linear.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let y = B::affine(x.clone(), w.clone(), b, spec.clone());
-                prep.finish((x, w, y.clone(), spec), y)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::affine(x, w, b, spec)),
-        }
+impl Operator<2> for Linear {
+    type Saved = Kept<1>;
+
+    fn forward(&self, [x, w]: [Dense; 2], _: bool) -> (Dense, Kept<1>) {
+        self.affine([x], w, None)
     }
 
-    fn affine_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: Spec,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        unreachable!("a gradient is not differentiated again")
+    fn backward(&self, kept: Kept<1>, grad: Dense, [x, w]: [bool; 2]) -> [Option<Dense>; 2] {
+        let ([dx], dw, _) = self.affine_backward(kept, &grad, [x], [w, false]);
+        [dx, dw]
+    }
+}
+
+impl Operator<3> for Linear {
+    type Saved = Kept<1>;
+
+    fn forward(&self, [x, w, b]: [Dense; 3], _: bool) -> (Dense, Kept<1>) {
+        self.affine([x], w, Some(&b))
+    }
+
+    fn backward(&self, kept: Kept<1>, grad: Dense, [x, w, b]: [bool; 3]) -> [Option<Dense>; 3] {
+        let ([dx], dw, db) = self.affine_backward(kept, &grad, [x], [w, b]);
+        [dx, dw, db]
+    }
+}
+
+impl Operator<4> for Linear {
+    type Saved = Kept<2>;
+
+    fn forward(&self, [x1, x2, w, b]: [Dense; 4], _: bool) -> (Dense, Kept<2>) {
+        self.affine([x1, x2], w, Some(&b))
+    }
+
+    fn backward(&self, kept: Kept<2>, grad: Dense, [x1, x2, w, b]: [bool; 4]) -> [Option<Dense>; 4] {
+        let ([dx1, dx2], dw, db) = self.affine_backward(kept, &grad, [x1, x2], [w, b]);
+        [dx1, dx2, dw, db]
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use burn::tensor::{Device, TensorData};
-    use rand::{RngExt, SeedableRng};
-
-    use super::*;
-
-    fn random(n: usize, seed: u64) -> Vec<f32> {
-        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-        (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()
-    }
-
-    /// The formula in f64, weighted sum of the outputs by `g`.
-    fn objective(x: &[f64], w: &[f64], b: &[f64], g: &[f32], slope: f64, scale: &[f64]) -> f64 {
-        let q = b.len();
-        let p = w.len() / q;
-        let mut sum = 0.0;
-        for t in 0..scale.len() {
-            for j in 0..q {
-                let v = b[j] + (0..p).map(|k| x[t * p + k] * w[k * q + j]).sum::<f64>();
-                sum += scale[t] * v.max(slope * v) * f64::from(g[t * q + j]);
-            }
-        }
-        sum
-    }
-
-    #[test]
-    fn gradients_match_finite_differences() {
-        let (n, p, q) = (1500, 3, 5);
-        let rows: Vec<Vec<u32>> = (0..n).map(|r| vec![0; r % 4]).collect();
-        let pattern = Arc::new(Csr::from_rows(1, &rows).unwrap());
-        let (x, w, b, g) = (random(n * p, 1), random(p * q, 2), random(q, 3), random(n * q, 4));
-        let device = Device::flex().autodiff();
-        for (activation, slope, scaled) in [
-            (Activation::None, 1.0, false),
-            (Activation::None, 1.0, true),
-            (Activation::Leaky(0.25), 0.25, true),
-            (Activation::Leaky(0.25), 0.25, false),
-        ] {
-            let tensor = |v: &[f32], s: [usize; 2]| {
-                Tensor::<2>::from_data(TensorData::new(v.to_vec(), s), &device).require_grad()
-            };
-            let (tx, tw) = (tensor(&x, [n, p]), tensor(&w, [p, q]));
-            let tb = Tensor::<1>::from_data(TensorData::new(b.clone(), [q]), &device).require_grad();
-            let y = linear(tx.clone(), tw.clone(), tb.clone(), activation, scaled.then_some(&pattern));
-            let weights = Tensor::<2>::from_data(TensorData::new(g.clone(), [n, q]), &device);
-            let loss = (y * weights).sum();
-            let scale: Vec<f64> = (0..n)
-                .map(|r| match (scaled, r % 4) {
-                    (false, _) => 1.0,
-                    (true, 0) => 0.0,
-                    (true, d) => 1.0 / (d as f64).sqrt(),
-                })
-                .collect();
-            let wide = |v: &[f32]| v.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
-            let mut at = [wide(&x), wide(&w), wide(&b)];
-            let expected = objective(&at[0], &at[1], &at[2], &g, slope, &scale);
-            let found = f64::from(loss.clone().into_scalar::<f32>());
-            assert!((expected - found).abs() < 1e-2, "{expected} {found}");
-            let grads = loss.backward();
-            let found = [
-                tx.grad(&grads).unwrap().into_data().try_into_vec::<f32>().unwrap(),
-                tw.grad(&grads).unwrap().into_data().try_into_vec::<f32>().unwrap(),
-                tb.grad(&grads).unwrap().into_data().try_into_vec::<f32>().unwrap(),
-            ];
-            for part in 0..3 {
-                let step = (at[part].len() / 20).max(1);
-                for k in (0..at[part].len()).step_by(step) {
-                    let h = 1e-6;
-                    let mut value = |delta: f64| {
-                        at[part][k] += delta;
-                        let v = objective(&at[0], &at[1], &at[2], &g, slope, &scale);
-                        at[part][k] -= delta;
-                        v
-                    };
-                    let expected = (value(h) - value(-h)) / (2.0 * h);
-                    let found = f64::from(found[part][k]);
-                    assert!(
-                        (expected - found).abs() < 2e-3 * (1.0 + expected.abs()),
-                        "{part} {k}: {expected} {found}"
-                    );
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -25,6 +25,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const AS_PEER: &str = "transform = 'mlp'\nalignment = 'mlp'\nscorer = 'mlp'\nalign_skip = false\n\
                        damp_neighbors = false\nl2_vectors = 0.0";
 
+/// Steps before those that are timed: until then the allocator still asks for memory.
+const WARM_UP: usize = 10;
+
 fn main() {
     alike_ops::keep_freed_memory();
     let mut args = std::env::args().skip(1).filter(|a| a != "--bench");
@@ -111,7 +114,7 @@ fn steps(model: &str, data: &Dataset, settings: &toml::Table, what: &str, count:
     };
     let started = Instant::now();
     learner.start_epoch(1).unwrap();
-    let list: Vec<_> = Sampler::new(data.train.clone(), 1).epoch(1, 2048).take(count + 3).collect();
+    let list: Vec<_> = Sampler::new(data.train.clone(), 1).epoch(1, 2048).take(count + WARM_UP).collect();
     report(&format!("{model} start of an epoch"), started.elapsed().as_secs_f64());
     let (mut forward, mut backward, mut optimiser, mut total) = (vec![], vec![], vec![], vec![]);
     for triples in &list {
@@ -132,7 +135,7 @@ fn steps(model: &str, data: &Dataset, settings: &toml::Table, what: &str, count:
     for (part, mut times) in
         [("forward", forward), ("backward", backward), ("optimiser", optimiser), ("all", total)]
     {
-        times.drain(..3.min(times.len() - 1));
+        times.drain(..WARM_UP.min(times.len() - 1));
         report(&format!("{model} {what} {part}"), median(times));
     }
 }

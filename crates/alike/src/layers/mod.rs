@@ -12,7 +12,7 @@ pub use tower::Towers;
 
 use std::sync::Arc;
 
-use alike_ops::{Activation, Csr, FixedSparse, add_propagated, linear, spmm_fixed};
+use alike_ops::{Activation, Csr, FixedSparse, add_propagated, linear, linear_pair, spmm_fixed};
 use burn::tensor::Tensor;
 
 /// Slope of every leaky rectifier on the negative side.
@@ -62,6 +62,11 @@ impl Affine {
     /// `[n, in]` → `[n, out]`, then a leaky rectifier.
     pub fn forward_leaky(&self, p: &Tracked, x: Tensor<2>) -> Tensor<2> {
         linear(x, p.matrix(self.weight), p.vector(self.bias), Activation::Leaky(LEAKY_SLOPE), None)
+    }
+
+    /// As [`Self::forward_leaky`] of two matrices side by side, which are not put together.
+    pub fn forward_pair_leaky(&self, p: &Tracked, x: [Tensor<2>; 2]) -> Tensor<2> {
+        linear_pair(x, p.matrix(self.weight), p.vector(self.bias), Activation::Leaky(LEAKY_SLOPE))
     }
 
     /// As [`Self::forward_leaky`], each row then divided by the square root of its degree in `pattern`.

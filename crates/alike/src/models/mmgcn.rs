@@ -130,7 +130,7 @@ impl Layer {
     ) -> Tensor<2> {
         let heard = leaky(spmm_fixed(graph, heard), LEAKY_SLOPE);
         let own = add(self.own.forward_leaky(p, x), ids);
-        self.joined.forward_leaky(p, Tensor::cat(vec![heard, own], 1))
+        self.joined.forward_pair_leaky(p, [heard, own])
     }
 }
 
