@@ -2,6 +2,7 @@
 
 mod adam;
 mod bpr;
+mod catalogue;
 #[cfg(test)]
 mod check;
 mod contrast;

@@ -247,7 +247,9 @@ impl Linear {
                     if let Some(place) = place {
                         let w = &w.data()[first(i)..];
                         // SAFETY: nothing is added to what stands there.
-                        unsafe { product_to(m, p, q, place, false, (&h, [q as isize, 1]), (w, [1, q as isize])) };
+                        unsafe {
+                            product_to(m, p, q, place, false, (&h, [q as isize, 1]), (w, [1, q as isize]))
+                        };
                     }
                     if need_w {
                         let x = &x[i].data()[rows.start * p..rows.end * p];

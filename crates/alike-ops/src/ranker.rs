@@ -6,17 +6,17 @@
 
 use rayon::prelude::*;
 
-use crate::score::{COLS, Formula, Packed, ROWS, Sweep};
-use crate::topk::{Best, TopK, offer_all};
+use crate::catalogue::{Catalogue, Crowd};
+use crate::score::{Formula, Sweep};
+use crate::topk::{Best, TopK};
 
 /// Panels that one thread goes through at a time: 48 items each.
-const CHUNK: usize = 128;
+const CHUNK: usize = 64;
 
 /// Items `[I, d]`, packed, and how they are scored.
 #[derive(Debug)]
 pub struct Ranker {
-    packed: Packed,
-    items: usize,
+    catalogue: Catalogue,
     dim: usize,
     out: Option<Vec<f32>>,
 }
@@ -42,13 +42,13 @@ impl Ranker {
             "rows of {dim} values, not {} values",
             items.len()
         );
-        let count = items.len() / dim;
-        Self { packed: Packed::new(items, dim, count, COLS, None, |i| i), items: count, dim, out }
+        let formula = out.as_deref().map_or(Formula::Dot, Formula::PairMlp);
+        Self { catalogue: Catalogue::new(items, dim, None, formula), dim, out }
     }
 
     /// Number of items.
     pub fn items(&self) -> usize {
-        self.items
+        self.catalogue.items()
     }
 
     /// Width of a user's vector.
@@ -70,27 +70,29 @@ impl Ranker {
             "one list of masked items for each user of dim values"
         );
         let mut top = TopK::empty(masked.len(), k);
-        if k == 0 || self.items == 0 {
+        let panels = self.catalogue.panels();
+        if k == 0 || panels == 0 {
             return top;
         }
-        let packed = Packed::new(users, self.dim, masked.len(), ROWS, None, |i| i);
-        let (sweep, panels) = (self.sweep(), self.packed.groups());
-        let parts: Vec<Vec<Best>> = (0..panels.div_ceil(CHUNK))
+        let crowd = Crowd::new(users, self.dim, masked.len(), None, |i| i);
+        let sweep = self.sweep();
+        // The first chunk has the longest items: what it finds leaves the others little to look at.
+        let mut best: Vec<Best> = masked.iter().map(|m| Best::without(m.to_vec(), k)).collect();
+        self.catalogue.offer(&sweep, &crowd, 0..CHUNK.min(panels), &mut best);
+        let parts: Vec<Vec<Best>> = (1..panels.div_ceil(CHUNK))
             .into_par_iter()
             .map(|chunk| {
                 let among = chunk * CHUNK..((chunk + 1) * CHUNK).min(panels);
-                let mut best: Vec<Best> = masked.iter().map(|m| Best::without(m.to_vec(), k)).collect();
-                offer_all(&sweep, &packed, &self.packed, among, self.items, &mut best);
-                best
+                let mut other: Vec<Best> = best.iter().map(Best::beside).collect();
+                self.catalogue.offer(&sweep, &crowd, among, &mut other);
+                other
             })
             .collect();
-        let merged = parts.into_iter().reduce(|mut all, part| {
-            all.iter_mut().zip(part).for_each(|(best, other)| best.merge(other));
-            all
-        });
-        let rows = top.rows_mut().zip(merged.into_iter().flatten()).enumerate();
-        for (at, ((items, scores), best)) in rows {
-            let row = || sweep.row(&packed.row(at), &self.packed, self.items);
+        for part in parts {
+            best.iter_mut().zip(part).for_each(|(best, other)| best.merge(other));
+        }
+        for (at, ((items, scores), best)) in top.rows_mut().zip(best).enumerate() {
+            let row = || self.catalogue.scores(&sweep, &crowd.row(at));
             best.filled(k, row).write(items, scores);
         }
         top
@@ -99,7 +101,7 @@ impl Ranker {
     /// The scores of one user `[d]` for all items, the same bits as [`Self::top_k`] ranks by.
     pub fn scores(&self, user: &[f32]) -> Vec<f32> {
         assert_eq!(user.len(), self.dim, "the user's vector has dim values");
-        self.sweep().row(user, &self.packed, self.items)
+        self.catalogue.scores(&self.sweep(), user)
     }
 }
 
@@ -109,6 +111,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
+    use crate::score::COLS;
     use crate::{Csr, Masks, top_k_dot, top_k_pair_mlp};
 
     fn numbers(n: usize, seed: u64) -> Vec<f32> {

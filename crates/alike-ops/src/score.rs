@@ -96,13 +96,15 @@ impl<'a> Sweep<'a> {
 
     /// Scores every packed user for every item of the panels `among`. `take(group, panel, tile, hits)` gets each tile
     /// `[8, 48]` once, panels in ascending order within a group; bit `c` of `hits[r]` says that score `(r, c)` is above
-    /// `limits[group][r]`, which `take` may raise.
+    /// `limits[group][r]`, which `take` may raise. Tiles for which `beyond(group, panel, limits)` holds are left out; it must
+    /// go on to hold when limits rise.
     pub(crate) fn run(
         &self,
         users: &Packed,
         items: &Packed,
         among: Range<usize>,
         limits: &mut [[f32; ROWS]],
+        beyond: impl Fn(usize, usize, &[f32; ROWS]) -> bool,
         mut take: impl FnMut(usize, usize, &[f32], [u64; ROWS], &mut [f32; ROWS]),
     ) {
         let groups = users.groups();
@@ -116,6 +118,9 @@ impl<'a> Sweep<'a> {
                 for panel in first..last {
                     let b = items.part(panel, from, to);
                     for (group, limits) in limits.iter_mut().enumerate() {
+                        if beyond(group, panel, limits) {
+                            continue;
+                        }
                         let a = users.part(group, from, to);
                         let at = ((panel - first) * groups + group) * tile;
                         let out = &mut scores[at..at + tile];
@@ -138,13 +143,19 @@ impl<'a> Sweep<'a> {
     pub(crate) fn row(&self, a: &[f32], items: &Packed, count: usize) -> Vec<f32> {
         let users = Packed::new(a, self.dim, 1, ROWS, None, |_| 0);
         let mut scores = vec![0f32; count];
-        self.run(&users, items, 0..items.groups(), &mut [[f32::INFINITY; ROWS]], |_, panel, tile, _, _| {
+        let mut limits = [[f32::INFINITY; ROWS]];
+        self.run(&users, items, 0..items.groups(), &mut limits, all, |_, panel, tile, _, _| {
             let from = panel * COLS;
             let n = COLS.min(count - from);
             scores[from..from + n].copy_from_slice(&tile[..n]);
         });
         scores
     }
+}
+
+/// For [`Sweep::run`] where no tile is left out.
+pub(crate) fn all(_: usize, _: usize, _: &[f32; ROWS]) -> bool {
+    false
 }
 
 /// A vector register.
@@ -431,7 +442,7 @@ mod tests {
                 let mut found = vec![f32::NAN; users * items];
                 let mut limits = vec![[0.1f32; ROWS]; pa.groups()];
                 let sweep = Sweep { level, ..Sweep::new(formula, dim) };
-                sweep.run(&pa, &pb, 0..pb.groups(), &mut limits, |group, panel, tile, hits, _| {
+                sweep.run(&pa, &pb, 0..pb.groups(), &mut limits, all, |group, panel, tile, hits, _| {
                     for (r, c) in (0..ROWS).flat_map(|r| (0..COLS).map(move |c| (r, c))) {
                         let (u, i) = (group * ROWS + r, panel * COLS + c);
                         assert_eq!(hits[r] >> c & 1 == 1, tile[r * COLS + c] > 0.1);

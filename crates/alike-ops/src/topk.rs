@@ -3,11 +3,10 @@
 //! Users go in blocks, items in panels; a user's scores are looked at only where they are above the worst score that
 //! is still wanted, and those few are kept until there are enough to throw the worse ones away again.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 
 use crate::Csr;
+use crate::catalogue::{Catalogue, Crowd};
 use crate::score::{COLS, Formula, Packed, ROWS, Sweep};
 
 /// Items that a user must not be given. Row `u` of a pattern lists the items of user `u`.
@@ -191,44 +190,22 @@ pub(crate) fn search(
     if k == 0 || item_count == 0 {
         return top;
     }
-    let packed = Packed::new(items, dim, item_count, COLS, scale, |i| i);
+    let catalogue = Catalogue::new(items, dim, scale, formula);
     // Enough blocks for many threads, and enough users in each to make reading the items worth it.
     let block = (rows.len() / 16).next_multiple_of(ROWS).clamp(ROWS, 16 * ROWS);
     let parts = top.items.par_chunks_mut(block * k).zip(top.scores.par_chunks_mut(block * k));
     parts.zip(rows.par_chunks(block)).for_each(|((items, scores), rows)| {
-        let users = Packed::new(users, dim, rows.len(), ROWS, scale, |i| rows[i] as usize);
+        let crowd = Crowd::new(users, dim, rows.len(), scale, |i| rows[i] as usize);
         let mut best: Vec<Best> = rows.iter().map(|&u| Best::new(u, k, &masked)).collect();
         let sweep = Sweep::new(formula, dim);
-        offer_all(&sweep, &users, &packed, 0..packed.groups(), item_count, &mut best);
+        catalogue.offer(&sweep, &crowd, 0..catalogue.panels(), &mut best);
         for (at, best) in best.into_iter().enumerate() {
             let span = at * k..(at + 1) * k;
-            let row = || sweep.row(&users.row(at), &packed, item_count);
+            let row = || catalogue.scores(&sweep, &crowd.row(at));
             best.filled(k, row).write(&mut items[span.clone()], &mut scores[span]);
         }
     });
     top
-}
-
-/// Offers every packed user the items of the panels `among`, `item_count` items being in all panels.
-pub(crate) fn offer_all(
-    sweep: &Sweep<'_>,
-    users: &Packed,
-    packed: &Packed,
-    among: Range<usize>,
-    item_count: usize,
-    best: &mut [Best],
-) {
-    let mut limits = vec![[f32::INFINITY; ROWS]; users.groups()];
-    limits.as_flattened_mut()[..best.len()].fill(f32::NEG_INFINITY);
-    sweep.run(users, packed, among, &mut limits, |group, panel, tile, hits, limits| {
-        let first = panel * COLS;
-        let valid = valid(panel, item_count);
-        for r in 0..ROWS {
-            for c in bits(hits[r] & valid) {
-                best[group * ROWS + r].offer((first + c) as u32, tile[r * COLS + c], &mut limits[r]);
-            }
-        }
-    });
 }
 
 /// The best items of one user so far, of those that are not masked.
@@ -236,14 +213,14 @@ pub(crate) struct Best {
     pub(crate) kept: Kept,
     /// Items to leave out, ascending.
     masked: Vec<u32>,
-    /// The first of `masked` that is not below the items offered so far.
-    next: usize,
+    /// The worst of `k`, as a key; 0 while there are not so many.
+    worst: u64,
 }
 
 impl Best {
     /// Nothing yet; `masked` are ascending.
     pub(crate) fn without(masked: Vec<u32>, k: usize) -> Self {
-        Self { kept: Kept::new(k), masked, next: 0 }
+        Self { kept: Kept::new(k), masked, worst: 0 }
     }
 
     fn new(user: u32, k: usize, masked: &impl Fn(u32, &mut Vec<u32>)) -> Self {
@@ -257,9 +234,8 @@ impl Best {
     pub(crate) fn filled(mut self, k: usize, scores: impl FnOnce() -> Vec<f32>) -> Kept {
         if self.kept.len() < k {
             self.kept.keys.clear();
-            self.next = 0;
             for (i, score) in (0u32..).zip(scores()) {
-                self.keep(i, score);
+                self.keep(key(score, i));
             }
         }
         self.kept
@@ -272,26 +248,33 @@ impl Best {
         }
     }
 
-    /// Takes an item unless it is masked; as [`Kept::push`]. Items come in ascending order.
-    #[inline]
-    fn keep(&mut self, item: u32, score: f32) -> Option<u64> {
-        while self.masked.get(self.next).is_some_and(|&m| m < item) {
-            self.next += 1;
-        }
-        if self.masked.get(self.next) == Some(&item) {
-            return None;
-        }
-        self.kept.push(key(score, item))
+    /// The same masks and nothing yet, to be offered other items: only those that have a place beside what is here.
+    pub(crate) fn beside(&self) -> Self {
+        Self { kept: Kept::new(self.kept.k), masked: self.masked.clone(), worst: self.worst }
     }
 
-    /// Takes an item of a score above `limit`, and raises the limit when enough have come. An item that equals the
-    /// limit comes after those that made it, so it has no place.
+    /// What a score must be above: one step below the worst of `k`, since an item of the same score and a lower number has a
+    /// place.
+    pub(crate) fn limit(&self) -> f32 {
+        if self.worst == 0 { f32::NEG_INFINITY } else { score_of(self.worst).next_down() }
+    }
+
+    /// Takes an item unless it is masked; as [`Kept::push`].
     #[inline]
-    fn offer(&mut self, item: u32, score: f32, limit: &mut f32) {
+    fn keep(&mut self, key: u64) -> Option<u64> {
+        if self.masked.binary_search(&item_of(key)).is_ok() { None } else { self.kept.push(key) }
+    }
+
+    /// Takes an item of a score above `limit`, and raises the limit when enough have come.
+    #[inline]
+    pub(crate) fn offer(&mut self, item: u32, score: f32, limit: &mut f32) {
+        let key = key(score, item);
         if score > *limit
-            && let Some(worst) = self.keep(item, score)
+            && key > self.worst
+            && let Some(worst) = self.keep(key)
         {
-            *limit = score_of(worst);
+            self.worst = worst;
+            *limit = self.limit();
         }
     }
 }

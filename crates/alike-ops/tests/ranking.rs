@@ -67,11 +67,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
     fn best_items_are_those_of_a_full_sort(
-        (users, items, dim, k) in (1..40usize, 1..160usize, 1..20usize, 0..90usize),
+        (users, items, dim, k) in (1..40usize, 1..700usize, 1..20usize, 0..90usize), lengths in 0..3,
         seed in any::<u64>(), ties in any::<bool>(), masked in 0..3,
     ) {
         let draw = if ties { whole } else { random };
-        let (a, b, w) = (draw(users * dim, seed), draw(items * dim, seed ^ 1), draw(dim, seed ^ 2));
+        let (a, mut b, w) = (draw(users * dim, seed), draw(items * dim, seed ^ 1), draw(dim, seed ^ 2));
+        // Lengths that differ, so that short items need no look.
+        let scale = |at: usize| 2f32.powi(lengths * (at as i32 * 7 % 12 - 6));
+        b.chunks_exact_mut(dim).enumerate().for_each(|(at, row)| row.iter_mut().for_each(|v| *v *= scale(at)));
         let (seen, also) = (patterns(users, items, seed ^ 3), patterns(users, items, seed ^ 4));
         let mask = Masks { seen: (masked > 0).then_some(&seen), also: (masked > 1).then_some(&also) };
         // Rows in any order, some twice.
