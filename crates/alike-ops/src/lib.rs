@@ -44,7 +44,7 @@ pub use memory::keep_freed_memory;
 pub use nsim::neighbor_similarity;
 pub use pair_mlp::bpr_pair_mlp;
 pub use pointwise::{add, add_row, leaky, multiply, scale_rows, sigmoid, tanh, unit_rows};
-pub use project::{FrozenFeatures, project};
+pub use project::{FrozenFeatures, project, project_rows};
 pub use ranker::Ranker;
 pub use softmax::segment_softmax;
 pub use spmm::spmm;

@@ -3,6 +3,8 @@
 //! Backward: `∂W = Xᵀ ∂Y`, read from a transposed copy of `X` that is made once: both products then walk their large
 //! operand along its rows.
 
+use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use burn::backend::autodiff::{
@@ -16,9 +18,11 @@ use burn::backend::{
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::OpsError;
+use crate::dense::{collect_rows, for_rows, uniform};
+use crate::extension::{Operator, apply1};
 use crate::flex::{dense, slice};
 use crate::linear::product;
+use crate::{Dense, OpsError};
 
 /// Constant features `[rows, cols]` with their transposed copy.
 #[derive(Debug)]
@@ -82,6 +86,56 @@ pub fn project(x: &Arc<FrozenFeatures>, weight: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(<Dispatch as ProjectOps>::project(weight.into_dispatch(), x.clone(), false))
 }
 
+/// The rows `rows` of `X W`, in that order: `weight [f, d]` → `[r, d]`; gradient to `weight` only.
+///
+/// Panics when a row is not one of `X` or the shapes do not fit.
+pub fn project_rows(x: &Arc<FrozenFeatures>, rows: &[u32], weight: Tensor<2>) -> Tensor<2> {
+    apply1(ProjectRows { x: x.clone(), rows: rows.to_vec() }, weight)
+}
+
+#[derive(Debug)]
+struct ProjectRows {
+    x: Arc<FrozenFeatures>,
+    rows: Vec<u32>,
+}
+
+impl Operator<1> for ProjectRows {
+    /// The rows of the features, `[r, f]`.
+    type Saved = Arc<Vec<f32>>;
+
+    fn forward(&self, [w]: [Dense; 1], _: bool) -> (Dense, Self::Saved) {
+        let (n, f, d) = (self.rows.len(), self.x.cols, w.cols());
+        assert_eq!(w.rows(), f, "a row of the weight for each column of the features");
+        let bounds = uniform(n, rows_a_task(n));
+        let copy = |rows: Range<usize>, out: &mut [MaybeUninit<f32>]| {
+            for (&row, out) in self.rows[rows].iter().zip(out.chunks_exact_mut(f.max(1))) {
+                out.write_copy_of_slice(&self.x.values[row as usize * f..][..f]);
+            }
+        };
+        // SAFETY: each row is written whole.
+        let own = unsafe { collect_rows(f, &bounds, copy) };
+        let mut out = vec![0f32; n * d];
+        for_rows(&mut out, d, &bounds, |rows, out| {
+            let from = &own[rows.start * f..rows.end * f];
+            product(rows.len(), d, f, out, false, (from, [f as isize, 1]), (w.data(), [d as isize, 1]));
+        });
+        (Dense::new(out, [n, d]), Arc::new(own))
+    }
+
+    fn backward(&self, own: Self::Saved, grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
+        let (n, f, d) = (self.rows.len(), self.x.cols, grad.cols());
+        let of = || {
+            let mut out = vec![0f32; f * d];
+            for_rows(&mut out, d, &uniform(f, rows_a_task(f)), |columns, out| {
+                let (here, from) = (columns.len(), own.get(columns.start..).unwrap_or_default());
+                product(here, d, n, out, false, (from, [1, f as isize]), (grad.data(), [d as isize, 1]));
+            });
+            Dense::new(out, [f, d])
+        };
+        [needed.then(of)]
+    }
+}
+
 /// The operator on backend tensors.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait ProjectOps: Backend {
@@ -140,6 +194,7 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     use super::*;
+    use crate::check::{close, read, tensor, values};
 
     #[test]
     fn the_product_is_linear_and_its_gradient_the_transposed_product() {
@@ -165,5 +220,33 @@ mod tests {
             assert!((f64::from(dw[k * d + c]) - expected).abs() < 1e-3);
         }
         assert!(FrozenFeatures::new(vec![0.0; 5], 2, 3).is_err());
+    }
+
+    #[test]
+    fn some_rows_are_as_in_the_whole_product_and_so_is_their_gradient() {
+        let (n, f, d) = (301, 37, 5);
+        let features = Arc::new(FrozenFeatures::new(values(n * f, 1), n, f).unwrap());
+        let (w, g) = (values(f * d, 2), values(n * d, 3));
+        // Any order, one row twice, and none at all.
+        let some: Vec<u32> = (0..90).map(|k| k * 77 % 301).chain([5, 5]).collect();
+        for rows in [&some[..], &[]] {
+            let mut whole = vec![0f32; n * d];
+            for (k, &r) in rows.iter().enumerate() {
+                for c in 0..d {
+                    whole[r as usize * d + c] += g[k * d + c];
+                }
+            }
+            let leaves = [(); 2].map(|()| tensor(&w, [f, d], true).require_grad());
+            let (y, all) =
+                (project_rows(&features, rows, leaves[0].clone()), project(&features, leaves[1].clone()));
+            let wanted: Vec<f32> = {
+                let all = read(all.clone());
+                rows.iter().flat_map(|&r| all[r as usize * d..][..d].to_vec()).collect()
+            };
+            close(&read(y.clone()), &wanted, 1e-5);
+            let own = (y * tensor(&g[..rows.len() * d], [rows.len(), d], true)).sum().backward();
+            let all = (all * tensor(&whole, [n, d], true)).sum().backward();
+            close(&read(leaves[0].grad(&own).unwrap()), &read(leaves[1].grad(&all).unwrap()), 1e-4);
+        }
     }
 }

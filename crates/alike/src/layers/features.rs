@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FrozenFeatures, add_row, project};
+use alike_ops::{FrozenFeatures, add_row, project, project_rows};
 use burn::tensor::{Tensor, TensorData};
 
-use super::{Init, ParamId, Params, Tracked, on_device_of};
+use super::{Init, ParamId, Params, Tracked, gather, on_device_of};
 use crate::data::{Dataset, Features};
 use crate::error::{Error, Result};
 
@@ -53,25 +53,48 @@ impl FeatureInput {
 
     /// `X W + b`, `[I, width]`; rows of missing items are not filled yet.
     pub fn project(&self, p: &Tracked) -> Tensor<2> {
-        let (features, _) = self.loaded.as_ref().expect("features are loaded outside dry registrations");
-        let rows = project(features, p.matrix(self.weight));
+        self.biased(p, project(&self.loaded().0, p.matrix(self.weight)))
+    }
+
+    /// `rows [I, filled]` with the learned row where features are missing.
+    pub fn fill(&self, p: &Tracked, rows: Tensor<2>) -> Tensor<2> {
+        match &self.loaded().1 {
+            Some(column) => self.filled(p, rows, column.clone()),
+            None => rows,
+        }
+    }
+
+    /// [`Self::project`], filled.
+    pub fn forward(&self, p: &Tracked) -> Tensor<2> {
+        self.fill(p, self.project(p))
+    }
+
+    /// The rows of the items `items` of [`Self::forward`], in that order; the others are not worked out.
+    pub fn forward_rows(&self, p: &Tracked, items: &[u32]) -> Tensor<2> {
+        let (features, column) = self.loaded();
+        let rows = self.biased(p, project_rows(features, items, p.matrix(self.weight)));
+        match column {
+            Some(column) => self.filled(p, rows, gather(column.clone(), items)),
+            None => rows,
+        }
+    }
+
+    fn loaded(&self) -> &(Arc<FrozenFeatures>, Option<Tensor<2>>) {
+        self.loaded.as_ref().expect("features are loaded outside dry registrations")
+    }
+
+    fn biased(&self, p: &Tracked, rows: Tensor<2>) -> Tensor<2> {
         match self.bias {
             Some(bias) => add_row(rows, p.matrix(bias)),
             None => rows,
         }
     }
 
-    /// `rows [I, filled]` with the learned row where features are missing.
-    pub fn fill(&self, p: &Tracked, rows: Tensor<2>) -> Tensor<2> {
-        let column = self.loaded.as_ref().and_then(|(_, column)| column.as_ref());
-        let (Some(column), Some(row)) = (column, self.missing) else { return rows };
-        let column = on_device_of(column, &rows);
+    /// `rows` with the learned row where `column` is 1.
+    fn filled(&self, p: &Tracked, rows: Tensor<2>, column: Tensor<2>) -> Tensor<2> {
+        let Some(row) = self.missing else { return rows };
+        let column = on_device_of(&column, &rows);
         rows * (column.clone().neg() + 1.0) + column.matmul(p.matrix(row))
-    }
-
-    /// [`Self::project`], filled.
-    pub fn forward(&self, p: &Tracked) -> Tensor<2> {
-        self.fill(p, self.project(p))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization};
 use crate::layers::{
-    FeatureInput, FeatureMap, Init, Local, ParamId, Params, Rows, Tracked, featured, gather, selection,
+    FeatureInput, FeatureMap, Init, Local, ParamId, Params, Rows, Tracked, featured, gather,
 };
 
 pub(super) const INFO: ModelInfo = info::<Freedom>(
@@ -148,9 +148,8 @@ impl GradientModel for Freedom {
         }
         let (users, items) = local.split(self.users);
         let users = z.narrow(0, 0, users.len());
-        let items = selection(&items, table - self.users);
         let of = |input: &FeatureInput| {
-            let seen = spmm_fixed(&items, input.forward(p));
+            let seen = input.forward_rows(p, &items);
             bpr_dot(Tensor::cat(vec![users.clone(), seen], 0), &local.batch)
         };
         let auxiliary = self.parts.inputs.iter().map(of).reduce(|a, b| a + b).expect("a modality at least");

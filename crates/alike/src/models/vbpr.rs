@@ -10,14 +10,14 @@
 
 use std::sync::Arc;
 
-use alike_ops::{Triples, add, bpr_dot_l2, spmm_fixed};
+use alike_ops::{Triples, add, bpr_dot_l2};
 use burn::tensor::Tensor;
 
 use super::{Define, GradientModel, ModelInfo, feature_values, held, info, nodes};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::layers::{
-    FeatureInput, FeatureMap, Init, Local, ParamId, Params, Rows, Tracked, featured, gather, selection,
+    FeatureInput, FeatureMap, Init, Local, ParamId, Params, Rows, Tracked, featured, gather,
 };
 
 pub(super) const INFO: ModelInfo = info::<Vbpr>(
@@ -80,14 +80,16 @@ impl Vbpr {
     /// `Z [N, 2d]`, or a batch's rows of it.
     fn forward(&self, p: &Tracked, local: Option<&Local>) -> Tensor<2> {
         let Parts { user, item, inputs } = &self.parts;
-        let seen = inputs.iter().map(|input| input.forward(p)).reduce(add).expect("a modality at least");
+        let seen = |of: &dyn Fn(&FeatureInput) -> Tensor<2>| {
+            inputs.iter().map(of).reduce(add).expect("a modality at least")
+        };
         let (user, item) = (p.matrix(*user), p.matrix(*item));
         let Some(local) = local else {
-            return Tensor::cat(vec![user, Tensor::cat(vec![item, seen], 1)], 0);
+            let items = vec![item, seen(&|input| input.forward(p))];
+            return Tensor::cat(vec![user, Tensor::cat(items, 1)], 0);
         };
         let (users, items) = local.split(self.users);
-        let items = selection(&items, item.dims()[0]);
-        let items = Tensor::cat(vec![spmm_fixed(&items, item), spmm_fixed(&items, seen)], 1);
+        let items = Tensor::cat(vec![gather(item, &items), seen(&|input| input.forward_rows(p, &items))], 1);
         Tensor::cat(vec![gather(user, users), items], 0)
     }
 }
