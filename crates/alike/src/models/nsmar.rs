@@ -143,7 +143,9 @@ fn build_variant(
         Aggregation::Plain => Some(Arc::new(graph::bipartite(&data.train, Normalization::Symmetric, false)?)),
         Aggregation::Similarity => None,
     };
-    let damping = config.damp_neighbors.then(|| {
+    // Symmetric weights divide by the neighbour's degree already.
+    let damped = config.damp_neighbors && config.aggregation == Aggregation::Similarity;
+    let damping = damped.then(|| {
         let inverse = |r| 1.0 / (pattern.degree(r).max(1) as f32).sqrt();
         let column: Vec<f32> = (0..pattern.rows()).map(inverse).collect();
         Tensor::from_data(TensorData::new(column, [pattern.rows(), 1]), device)

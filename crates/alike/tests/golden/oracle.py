@@ -209,7 +209,7 @@ class Nsmar:
         total = x
         for l in range(1, self.s["layers"] + 1):
             similar = self.s["aggregation"] == "similarity"
-            if self.s["damp_neighbors"]:
+            if self.s["damp_neighbors"] and similar:
                 x = x * self.damping.to(x.dtype)
             x = neighbour_similarity(x, self.lists, margins) if similar else self.plain.to(x.dtype) @ x
             if self.s["transform"] == "mlp":

@@ -7,3 +7,4 @@ mod metrics;
 mod npy;
 mod serving;
 mod support;
+mod variants;

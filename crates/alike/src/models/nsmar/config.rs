@@ -72,7 +72,7 @@ crate::settings! {
         item_ids: bool = true, ();
         /// How neighbours are weighted.
         aggregation: Aggregation = Aggregation::Similarity, ();
-        /// Whether a neighbour's row is divided by the square root of its own number of neighbours too.
+        /// Whether a neighbour's row is divided by the square root of its own number of neighbours too, as `plain` always does.
         damp_neighbors: bool = true, ();
         /// What follows the aggregation of a layer.
         transform: Transform = Transform::Identity, ();
