@@ -54,7 +54,7 @@ pub(crate) enum Index {
     /// A graph in memory.
     Hnsw(Box<alike::serving::Index>),
     /// A table in PostgreSQL.
-    Postgres(Table),
+    Postgres(Box<Table>),
 }
 
 impl Index {
@@ -78,7 +78,9 @@ impl Index {
             Choice::Postgres(url) => {
                 let items = alike::serving::dot_items(&run.scorer).map_err(refused)?;
                 let table = Handle::current().block_on(Table::open(url, &run.best_file().hash, items));
-                table.map(Self::Postgres).map_err(|e| alike::Error::Data(format!("the index: {e}")))
+                table
+                    .map(|table| Self::Postgres(Box::new(table)))
+                    .map_err(|e| alike::Error::Data(format!("the index: {e}")))
             }
         }
     }
