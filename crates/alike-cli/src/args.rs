@@ -152,7 +152,7 @@ pub(crate) struct Embed {
     /// Tokenizer of an ONNX text model
     #[arg(long, value_name = "tokenizer.json", conflicts_with_all = ["images", "image_folder"])]
     pub(crate) tokenizer: Option<PathBuf>,
-    /// What an ONNX model expects: a TOML file, or for pictures clip, resnet, siglip or squeezenet
+    /// What an ONNX model expects: a TOML file, or for pictures clip, resnet, siglip or squeezenet, for texts clip or siglip
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) preprocess: Option<PathBuf>,
     /// Most values of a vector of the built-in text encoder [default: 128]
@@ -296,6 +296,11 @@ pub(crate) struct Serve {
     /// RUN]
     #[arg(long, value_name = "STORE")]
     pub(crate) store: Option<String>,
+    /// Where the items nearest to somebody are looked up: exact (every item is scored), hnsw (a graph in memory, for models
+    /// that rank by inner product), or postgres://… (a table with pgvector that replicas share; or the variable
+    /// ALIKE_INDEX). What they find is scored exactly. The run of --compare is always exact [default: exact]
+    #[arg(long, value_name = "INDEX")]
+    pub(crate) index: Option<String>,
     /// File with the API key that clients must send (or the variable ALIKE_API_KEY holds it)
     #[arg(long, value_name = "FILE")]
     pub(crate) api_key_file: Option<PathBuf>,

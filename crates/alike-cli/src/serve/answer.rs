@@ -7,8 +7,8 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::openapi::{RefOr, ResponseBuilder, content::ContentBuilder, schema::Ref};
 use utoipa::{IntoResponses, ToSchema};
 
@@ -165,6 +165,28 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         }
         Ok(Self(body))
     }
+}
+
+/// A whole number, also one that is written as `5.0` or `5e0`: JSON tells these not from `5`.
+pub(crate) fn whole<'de, D: Deserializer<'de>, T: TryFrom<i64>>(from: D) -> Result<T, D::Error> {
+    let found = serde_json::Number::deserialize(from)?;
+    // Beyond this not every whole number is one of floating point.
+    let exact = |n: &f64| n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0;
+    let number = found.as_i64().or_else(|| found.as_f64().filter(exact).map(|n| n as i64));
+    let fits = number.and_then(|n| T::try_from(n).ok());
+    fits.ok_or_else(|| {
+        D::Error::custom(format!("{found} is not allowed here; allowed: whole numbers in their range"))
+    })
+}
+
+/// The same where it may be missing or null.
+pub(crate) fn whole_or_none<'de, D: Deserializer<'de>, T: TryFrom<i64>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(bound = "T: TryFrom<i64>")]
+    struct Whole<T>(#[serde(deserialize_with = "whole")] T);
+    Ok(Option::<Whole<T>>::deserialize(from)?.map(|w| w.0))
 }
 
 /// The part of the address after `?`.

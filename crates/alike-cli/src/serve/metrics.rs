@@ -15,6 +15,12 @@ struct Request {
     status: u16,
 }
 
+/// Where the items of a list came from: an index, or all items or those that the request allows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Source {
+    from: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Route {
     route: String,
@@ -25,6 +31,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Request, Counter>,
     seconds: Family<Route, Histogram, fn() -> Histogram>,
+    lists: Family<Source, Counter>,
     memory: Gauge,
     /// Requests being answered.
     pub(crate) in_flight: Gauge,
@@ -57,6 +64,7 @@ impl Metrics {
         let metrics = Self {
             requests: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            lists: Family::default(),
             memory: Gauge::default(),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
@@ -82,6 +90,7 @@ impl Metrics {
         registry.register("connections", "Open connections", metrics.connections.clone());
         registry.register("rank_queue", "Orders that wait to be ranked", metrics.rank_queue.clone());
         registry.register("rank_batch", "Orders that were ranked together", metrics.rank_batch.clone());
+        registry.register("lists", "Lists by where their items came from", metrics.lists.clone());
         registry.register("events", "Events that are on disk", metrics.events.clone());
         registry.register("panics", "Panics that were caught", metrics.panics.clone());
         registry.register(
@@ -110,6 +119,11 @@ impl Metrics {
         let (route, method) = (route.to_string(), method.to_string());
         self.seconds.get_or_create(&Route { route: route.clone() }).observe(took.as_secs_f64());
         self.requests.get_or_create(&Request { route, method, status }).inc();
+    }
+
+    /// Counts a ranked list.
+    pub(crate) fn ranked(&self, by_index: bool) {
+        self.lists.get_or_create(&Source { from: if by_index { "index" } else { "scan" } }).inc();
     }
 
     /// The page that Prometheus reads.

@@ -7,6 +7,7 @@ mod answer;
 mod app;
 mod encoder;
 mod guard;
+mod index;
 mod listen;
 mod metrics;
 mod model;
@@ -29,6 +30,7 @@ use crate::args::Serve;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use app::App;
+use index::Choice;
 use model::Slot;
 use store::{Place, Store};
 
@@ -38,6 +40,8 @@ pub(crate) use page_of_api::page as documentation;
 const KEY: &str = "ALIKE_API_KEY";
 /// Variable of the environment with the address of the store, which may hold a password.
 const STORE: &str = "ALIKE_STORE";
+/// The same with which index is used.
+const INDEX: &str = "ALIKE_INDEX";
 
 /// Serves until it is told to stop.
 pub(crate) fn run(args: &Serve) -> Outcome {
@@ -49,13 +53,16 @@ pub(crate) fn run(args: &Serve) -> Outcome {
         )));
     }
     let place = place(args)?;
-    let main = Slot::open(&args.run)?;
-    let compare = args.compare.as_deref().map(Slot::open).transpose()?;
-    let encoders = encoder::Saved::open(&args.encoders, &main.current().serving.run().data)?;
+    let index = index(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::Failed(format!("cannot start the server: {e}")))?;
+    let inside = runtime.enter();
+    let main = Slot::open(&args.run, index)?;
+    let compare = args.compare.as_deref().map(|run| Slot::open(run, Choice::Exact)).transpose()?;
+    drop(inside);
+    let encoders = encoder::Saved::open(&args.encoders, &main.current().serving.run().data)?;
     let served = runtime.block_on(async {
         let store =
             Store::open(&place).await.map_err(|e| Failure::Failed(format!("the store of events: {e}")))?;
@@ -144,6 +151,14 @@ fn api_key(file: Option<&Path>) -> Outcome<Option<blake3::Hash>> {
         return Err(Failure::Usage("the API key must have at least 16 characters, all visible ASCII".into()));
     }
     Ok(Some(blake3::hash(key.as_bytes())))
+}
+
+/// Where candidates come from.
+fn index(args: &Serve) -> Outcome<Choice> {
+    match args.index.clone().or_else(|| std::env::var(INDEX).ok()) {
+        Some(text) => text.parse().map_err(|e| Failure::Usage(format!("index: {e}"))),
+        None => Ok(Choice::Exact),
+    }
 }
 
 /// Where events are kept.

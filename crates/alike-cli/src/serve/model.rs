@@ -7,12 +7,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 use alike::checkpoint::{RunDir, State};
 use alike::serving::Serving;
 
+use super::index::{Choice, Index};
+
 /// A checkpoint with what the routes look up in it.
 pub(crate) struct Loaded {
     /// The library's side.
     pub(crate) serving: Serving,
     /// Counts from 1 with each checkpoint that was loaded.
     pub(crate) version: u64,
+    /// Where candidates come from.
+    pub(crate) index: Index,
     /// Items of each category, ascending; names in lower case.
     categories: BTreeMap<String, Vec<u32>>,
     /// Folder of pictures, without links and dots.
@@ -20,8 +24,9 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    fn open(dir: &Path, version: u64) -> alike::Result<Self> {
+    fn open(dir: &Path, index: &Choice, version: u64) -> alike::Result<Self> {
         let serving = Serving::open(dir)?;
+        let index = Index::new(index, &serving)?;
         let data = &serving.run().data;
         let mut categories = BTreeMap::<String, Vec<u32>>::new();
         for item in 0..data.items.len() as u32 {
@@ -33,7 +38,7 @@ impl Loaded {
             }
         }
         let pictures = data.catalogue.image_root().and_then(|p| p.canonicalize().ok());
-        Ok(Self { serving, version, categories, pictures })
+        Ok(Self { serving, version, index, categories, pictures })
     }
 
     /// Items of a category, ascending; `None` where no item has it.
@@ -68,16 +73,17 @@ fn names(text: &str) -> impl Iterator<Item = String> {
 /// A run folder and the checkpoint of it that answers now. Requests keep the one they began with.
 pub(crate) struct Slot {
     dir: PathBuf,
+    index: Choice,
     now: RwLock<Arc<Loaded>>,
     /// Held while a checkpoint is loaded: one at a time.
     loading: std::sync::Mutex<()>,
 }
 
 impl Slot {
-    /// Opens the newest checkpoint.
-    pub(crate) fn open(dir: &Path) -> alike::Result<Self> {
-        let now = RwLock::new(Arc::new(Loaded::open(dir, 1)?));
-        Ok(Self { dir: dir.to_path_buf(), now, loading: std::sync::Mutex::default() })
+    /// Opens the newest checkpoint and makes its index.
+    pub(crate) fn open(dir: &Path, index: Choice) -> alike::Result<Self> {
+        let now = RwLock::new(Arc::new(Loaded::open(dir, &index, 1)?));
+        Ok(Self { dir: dir.to_path_buf(), index, now, loading: std::sync::Mutex::default() })
     }
 
     /// What answers now.
@@ -95,7 +101,7 @@ impl Slot {
         if newest.is_none_or(|hash| hash == current.checkpoint()) {
             return Ok(false);
         }
-        let next = Arc::new(Loaded::open(&self.dir, current.version + 1)?);
+        let next = Arc::new(Loaded::open(&self.dir, &self.index, current.version + 1)?);
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(true)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use alike::serving::{Person, Taste};
+use rayon::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, Refusal};
@@ -28,6 +29,8 @@ pub(crate) struct Order {
     pub(crate) among: Option<Vec<u32>>,
     /// How many.
     pub(crate) top: usize,
+    /// Whether `among` are candidates of an index.
+    pub(crate) narrowed: bool,
 }
 
 type Ranked = alike::Result<Vec<(u32, f32)>>;
@@ -61,7 +64,7 @@ impl Ranking {
                 batch.retain(|job| !job.reply.is_closed());
                 counts.rank_batch.observe(batch.len() as f64);
                 // A bug in one answer must not end all later ones; those who wait are told by the closed channel.
-                let work = std::panic::AssertUnwindSafe(|| rank(batch));
+                let work = std::panic::AssertUnwindSafe(|| rank(batch, &counts));
                 if std::panic::catch_unwind(work).is_err() {
                     counts.panics.inc();
                 }
@@ -94,32 +97,38 @@ impl Drop for Ranking {
 }
 
 /// Ranks a batch; orders of one checkpoint and one number of items go together.
-fn rank(mut batch: Vec<Job>) {
+fn rank(mut batch: Vec<Job>, counts: &Metrics) {
     while let Some(first) = batch.first() {
         let model = first.order.model.clone();
         let (same, rest) = batch.into_iter().partition(|job| Arc::ptr_eq(&job.order.model, &model));
         batch = rest;
-        rank_by(&model, same);
+        rank_by(&model, same, counts);
     }
 }
 
-fn rank_by(model: &Loaded, jobs: Vec<Job>) {
+fn rank_by(model: &Loaded, mut jobs: Vec<Job>, counts: &Metrics) {
     let people: Vec<Person> = jobs.iter().map(|job| job.order.person.clone()).collect();
     let tastes = match model.serving.tastes(&people) {
         Ok(tastes) => tastes,
         Err(error) => {
             // What is wrong with one of them is not the others' fault.
             if jobs.len() > 1 {
-                jobs.into_iter().for_each(|job| rank_by(model, vec![job]));
+                jobs.into_iter().for_each(|job| rank_by(model, vec![job], counts));
             } else {
                 jobs.into_iter().for_each(|job| drop(job.reply.send(Err(copy(&error)))));
             }
             return;
         }
     };
+    jobs.par_iter_mut().zip(&tastes).for_each(|(job, taste)| {
+        if let Some(candidates) = model.index.candidates(&job.order, taste) {
+            (job.order.among, job.order.narrowed) = (Some(candidates), true);
+        }
+    });
     let mut whole: Vec<(Job, Taste)> = Vec::new();
     for (job, taste) in jobs.into_iter().zip(tastes) {
-        let Order { among, hidden, top, .. } = &job.order;
+        let Order { among, hidden, top, narrowed, .. } = &job.order;
+        counts.ranked(*narrowed);
         match among {
             Some(items) => {
                 let items: Vec<u32> =

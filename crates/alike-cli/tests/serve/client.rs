@@ -12,7 +12,11 @@ use crate::world::World;
 /// The program.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("alike"));
-    command.env_remove("ALIKE_API_KEY").env_remove("ALIKE_STORE").env_remove("RUST_LOG");
+    command
+        .env_remove("ALIKE_API_KEY")
+        .env_remove("ALIKE_STORE")
+        .env_remove("ALIKE_INDEX")
+        .env_remove("RUST_LOG");
     command
 }
 

@@ -26,6 +26,8 @@ fn wrong_settings_are_refused_before_anything_listens() {
     refused(&[&run, "--address", "localhost"], 2, "invalid value");
     refused(&[&run, "--store", "mysql://x"], 2, "expected sqlite:PATH or postgres://");
     refused(&[&run, "--max-body", "1GB"], 2, "allowed: 1KiB to 256MiB");
+    refused(&[&run, "--index", "faiss"], 2, "index: expected exact, hnsw or postgres://");
+    refused(&[&run, "--index", "hnsw"], 1, "popularity: an index needs a model that ranks by inner product");
     refused(&[&run, "--watch", "0"], 2, "1..=86400");
     refused(&[&world.at("nowhere")], 1, "no such run folder");
     refused(&[&run, "--compare", &world.at("nowhere")], 1, "no such run folder");

@@ -9,6 +9,7 @@ mod encoder;
 mod inputs;
 mod onnx;
 mod picture;
+mod resample;
 mod runtime;
 mod settings;
 mod svd;

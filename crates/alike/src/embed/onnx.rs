@@ -5,7 +5,6 @@ use std::path::Path;
 use image::RgbImage;
 use tokenizers::{Tokenizer, TruncationParams};
 
-use crate::embed::picture;
 use crate::embed::runtime::{Input, Model};
 use crate::embed::settings::{Channels, ImageSettings, Layout, Pooling, TextSettings};
 use crate::embed::to_unit_length;
@@ -41,7 +40,13 @@ impl OnnxText {
             .unwrap_or(TruncationParams { max_length: MAX_LENGTH, ..Default::default() });
         cut.max_length = settings.max_length.unwrap_or(cut.max_length);
         tokenizer.with_truncation(Some(cut)).map_err(no_tokenizer)?;
-        let pad_id = tokenizer.get_padding().map_or(0, |p| p.pad_id);
+        let usual = tokenizer.get_padding().map_or(0, |p| p.pad_id);
+        let pad_id = match &settings.pad_token {
+            Some(token) => tokenizer.token_to_id(token).ok_or_else(|| {
+                Error::format(path, format!("has no token `{token}` (`pad_token` in the TOML file)"))
+            })?,
+            None => usual,
+        };
         tokenizer.with_padding(None);
         let model_path = model;
         let model = Model::open(model)?;
@@ -121,9 +126,8 @@ impl OnnxImage {
     /// The vector of a picture.
     pub(crate) fn encode(&self, picture: &RgbImage) -> Result<Vec<f32>> {
         let s = &self.settings;
-        let [width, height] = s.size;
-        let small = picture::resize(picture, (width, height), s.resize, s.shorter(), s.filter);
-        let (w, h) = (width as usize, height as usize);
+        let small = s.fit().of(picture);
+        let (w, h) = (small.width() as usize, small.height() as usize);
         let mut values = vec![0f32; 3 * w * h];
         for (at, pixel) in small.pixels().enumerate() {
             for c in 0..3 {

@@ -3,9 +3,10 @@
 use std::io::Cursor;
 
 use image::error::{ImageError, LimitErrorKind};
-use image::imageops::{self, FilterType};
+use image::imageops;
 use image::{ImageFormat, ImageReader, Limits, RgbImage};
 
+use crate::embed::resample::{Filter, resample};
 use crate::{Error, Result};
 
 /// Longest side of a picture that is decoded, in pixels.
@@ -23,14 +24,15 @@ pub(crate) enum Resize {
     CentreCrop,
 }
 
-/// How pixels are averaged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// Where the middle of a picture begins when it falls between two pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Filter {
-    /// A triangle over the pixels that become one.
-    Bilinear,
-    /// Catmull and Rom's cubic over them.
-    Bicubic,
+pub(crate) enum Middle {
+    /// At the even one of the two, as torchvision has it.
+    #[default]
+    Even,
+    /// At the first of the two, as transformers has it.
+    First,
 }
 
 /// Decodes a picture to RGB; an alpha channel is dropped, the orientation that a camera noted is not applied.
@@ -70,31 +72,42 @@ fn jpeg_ends(bytes: &[u8]) -> bool {
     last(0xd9).is_some_and(|end| last(0xda).is_none_or(|scan| scan < end))
 }
 
-/// Brings a picture to `width × height`; `shorter` is the length of the shorter side before the middle is cut out.
-pub(crate) fn resize(
-    picture: &RgbImage,
-    (width, height): (u32, u32),
-    mode: Resize,
-    shorter: u32,
-    filter: Filter,
-) -> RgbImage {
-    let filter = match filter {
-        Filter::Bilinear => FilterType::Triangle,
-        Filter::Bicubic => FilterType::CatmullRom,
-    };
-    match mode {
-        Resize::Stretch => imageops::resize(picture, width, height, filter),
-        Resize::CentreCrop => {
-            let (w, h) = picture.dimensions();
-            // As torchvision does it: the longer side is rounded down, the crop's place to the nearest pixel.
-            let longer = |long: u32, short: u32| {
-                ((u64::from(shorter) * u64::from(long) / u64::from(short)).min(u64::from(SIDE)) as u32)
-                    .max(shorter)
-            };
-            let (w, h) = if w <= h { (shorter, longer(h, w)) } else { (longer(w, h), shorter) };
-            let whole = imageops::resize(picture, w, h, filter);
-            let middle = |outer: u32, inner: u32| (f64::from(outer - inner) / 2.0).round_ties_even() as u32;
-            imageops::crop_imm(&whole, middle(w, width), middle(h, height), width, height).to_image()
+/// How a picture is brought to the size that an encoder expects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fit {
+    /// Width and height.
+    pub(crate) size: (u32, u32),
+    /// What becomes of the shape.
+    pub(crate) resize: Resize,
+    /// Length of the shorter side before the middle is cut out.
+    pub(crate) shorter: u32,
+    /// Where the middle begins.
+    pub(crate) middle: Middle,
+    /// How pixels are averaged.
+    pub(crate) filter: Filter,
+}
+
+impl Fit {
+    /// The picture in that size.
+    pub(crate) fn of(&self, picture: &RgbImage) -> RgbImage {
+        let &Self { size: (width, height), shorter, filter, .. } = self;
+        match self.resize {
+            Resize::Stretch => resample(picture, width, height, filter),
+            Resize::CentreCrop => {
+                let (w, h) = picture.dimensions();
+                // As torchvision and transformers do it: the longer side is rounded down.
+                let longer = |long: u32, short: u32| {
+                    ((u64::from(shorter) * u64::from(long) / u64::from(short)).min(u64::from(SIDE)) as u32)
+                        .max(shorter)
+                };
+                let (w, h) = if w <= h { (shorter, longer(h, w)) } else { (longer(w, h), shorter) };
+                let whole = resample(picture, w, h, filter);
+                let begin = |outer: u32, inner: u32| match self.middle {
+                    Middle::Even => (f64::from(outer - inner) / 2.0).round_ties_even() as u32,
+                    Middle::First => (outer - inner) / 2,
+                };
+                imageops::crop_imm(&whole, begin(w, width), begin(h, height), width, height).to_image()
+            }
         }
     }
 }
@@ -157,11 +170,25 @@ pub(crate) mod tests {
     #[test]
     fn shapes_are_stretched_or_cut() {
         let wide = decode(&file(ImageFormat::Png, 90, 30, [0, 0, 0])).unwrap();
-        let cut = resize(&wide, (20, 20), Resize::CentreCrop, 24, Filter::Bilinear);
-        let stretched = resize(&wide, (20, 20), Resize::Stretch, 0, Filter::Bicubic);
+        let fit = |resize, filter, middle| Fit { size: (20, 20), resize, shorter: 24, middle, filter };
+        let cut = fit(Resize::CentreCrop, Filter::Bilinear, Middle::Even).of(&wide);
+        let stretched = fit(Resize::Stretch, Filter::Bicubic, Middle::Even).of(&wide);
         assert_eq!((cut.dimensions(), stretched.dimensions()), ((20, 20), (20, 20)));
         // The middle has less of the gradient than the whole.
         let range = |p: &RgbImage| p.get_pixel(19, 19)[0].abs_diff(p.get_pixel(0, 0)[0]);
         assert!(range(&cut) + 50 < range(&stretched), "{} {}", range(&cut), range(&stretched));
+        // A margin of 7 pixels: from the fourth on or from the third.
+        let narrow = RgbImage::from_fn(27, 20, |x, _| image::Rgb([x as u8; 3]));
+        let first = |middle| {
+            let fit = Fit {
+                size: (20, 20),
+                resize: Resize::CentreCrop,
+                shorter: 20,
+                middle,
+                filter: Filter::Bilinear,
+            };
+            fit.of(&narrow).get_pixel(0, 0)[0]
+        };
+        assert_eq!((first(Middle::Even), first(Middle::First)), (4, 3));
     }
 }

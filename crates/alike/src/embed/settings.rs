@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::data::read;
-use crate::embed::picture::{Filter, Resize};
+use crate::embed::picture::{Fit, Middle, Resize};
+use crate::embed::resample::Filter;
 use crate::{Error, Result};
 
 /// How a model's output becomes one vector.
@@ -35,6 +36,9 @@ pub(crate) struct TextSettings {
     pub(crate) max_length: Option<usize>,
     /// Texts are filled up to so many tokens, for models that were trained so; 0: not at all.
     pub(crate) pad: usize,
+    /// With which token; default: what the tokenizer says, otherwise number 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pad_token: Option<String>,
     /// Name of the output; default: the first of the usual names, or the only one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) output: Option<String>,
@@ -42,7 +46,7 @@ pub(crate) struct TextSettings {
 
 impl Default for TextSettings {
     fn default() -> Self {
-        Self { pooling: None, normalize: true, max_length: None, pad: 0, output: None }
+        Self { pooling: None, normalize: true, max_length: None, pad: 0, pad_token: None, output: None }
     }
 }
 
@@ -77,6 +81,9 @@ pub(crate) struct ImageSettings {
     /// Length of the shorter side before the middle is cut out; default: the smallest that fits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) shorter: Option<u32>,
+    /// Where the middle begins when it falls between two pixels.
+    #[serde(default)]
+    pub(crate) middle: Middle,
     /// How pixels are averaged.
     pub(crate) filter: Filter,
     /// Order of the colours, also of `mean` and `std`.
@@ -112,8 +119,14 @@ fn nchw() -> Layout {
 
 impl ImageSettings {
     /// Length of the shorter side before the middle is cut out.
-    pub(crate) fn shorter(&self) -> u32 {
+    fn shorter(&self) -> u32 {
         self.shorter.unwrap_or(self.size[0].max(self.size[1]))
+    }
+
+    /// How a picture gets the size of the input.
+    pub(crate) fn fit(&self) -> Fit {
+        let &Self { size: [width, height], resize, middle, filter, .. } = self;
+        Fit { size: (width, height), resize, shorter: self.shorter(), middle, filter }
     }
 
     fn check(&self, path: &Path) -> Result<()> {
@@ -133,25 +146,32 @@ impl ImageSettings {
 }
 
 /// Presets by name; `docs/formats.md` shows them.
-const PRESETS: [(&str, &str); 4] = [
+type Presets = &'static [(&'static str, &'static str)];
+
+/// Those of picture encoders.
+const PICTURES: Presets = &[
     ("clip", include_str!("presets/clip.toml")),
     ("resnet", include_str!("presets/resnet.toml")),
     ("siglip", include_str!("presets/siglip.toml")),
     ("squeezenet", include_str!("presets/squeezenet.toml")),
 ];
 
-/// Names of the presets.
+/// Those of text encoders.
+const TEXTS: Presets =
+    &[("clip", include_str!("presets/clip-text.toml")), ("siglip", include_str!("presets/siglip-text.toml"))];
+
+/// Names of the presets for pictures.
 pub(crate) fn presets() -> String {
-    PRESETS.map(|(name, _)| name).join(", ")
+    names(PICTURES)
+}
+
+fn names(presets: Presets) -> String {
+    presets.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
 /// The settings of a picture encoder: a preset's name or a file.
 pub(crate) fn of_pictures(given: &Path) -> Result<ImageSettings> {
-    let preset = PRESETS.iter().find(|(name, _)| given.as_os_str() == *name);
-    let settings: ImageSettings = match preset {
-        Some((_, text)) => parse(given, text)?,
-        None => from_file(given)?,
-    };
+    let settings: ImageSettings = named(given, PICTURES)?;
     settings.check(given)?;
     Ok(settings)
 }
@@ -159,18 +179,22 @@ pub(crate) fn of_pictures(given: &Path) -> Result<ImageSettings> {
 /// The settings of a text encoder.
 pub(crate) fn of_texts(given: Option<&Path>) -> Result<TextSettings> {
     let Some(path) = given else { return Ok(TextSettings::default()) };
-    let settings: TextSettings = from_file(path)?;
+    let settings: TextSettings = named(path, TEXTS)?;
     if settings.max_length.is_some_and(|n| !(1..=8192).contains(&n)) || settings.pad > 8192 {
         return Err(Error::format(path, "`max_length` is 1..=8192, `pad` 0..=8192"));
     }
     Ok(settings)
 }
 
-fn from_file<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    if !read::exists(path) && path.extension().is_none() {
-        return Err(Error::format(path, format!("is neither a file nor a preset ({})", presets())));
+/// A preset, by its name, or a file.
+fn named<T: DeserializeOwned>(given: &Path, presets: Presets) -> Result<T> {
+    if let Some((_, text)) = presets.iter().find(|(name, _)| given.as_os_str() == *name) {
+        return parse(given, text);
     }
-    parse(path, &read::text(path)?)
+    if !read::exists(given) && given.extension().is_none() {
+        return Err(Error::format(given, format!("is neither a file nor a preset ({})", names(presets))));
+    }
+    parse(given, &read::text(given)?)
 }
 
 fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
@@ -186,12 +210,16 @@ mod tests {
 
     #[test]
     fn presets_are_whole_and_what_they_say() {
-        for (name, _) in PRESETS {
+        for (name, _) in PICTURES {
             of_pictures(Path::new(name)).unwrap();
+        }
+        for (name, _) in TEXTS {
+            of_texts(Some(Path::new(name))).unwrap();
         }
         let squeeze = of_pictures(Path::new("squeezenet")).unwrap();
         assert_eq!((squeeze.size, squeeze.channels), ([227, 227], Channels::Bgr));
         assert_eq!(of_pictures(Path::new("resnet")).unwrap().shorter(), 256);
+        assert_eq!(of_texts(Some(Path::new("siglip"))).unwrap().pad, 64);
     }
 
     #[test]
@@ -202,12 +230,14 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             of_pictures(&path).unwrap_err().to_string()
         };
-        let good = PRESETS[3].1;
+        let good = PICTURES[3].1;
         assert!(says(&good.replace("scale", "skale")).contains("unknown field `skale`"));
         assert!(says(&good.replace("[227, 227]", "[0, 227]")).contains("`size` is"));
         assert!(says(&good.replace("std = [1", "std = [0")).contains("none of `std` is zero"));
         assert!(says(&good.replace("\"stretch\"", "\"squash\"")).contains("`stretch`"));
         assert!(of_pictures(Path::new("alexnet")).unwrap_err().to_string().contains("preset (clip, resnet"));
+        let none = of_texts(Some(Path::new("resnet"))).unwrap_err().to_string();
+        assert!(none.contains("preset (clip, siglip)"), "{none}");
         std::fs::write(&path, "pooling = \"max\"\n").unwrap();
         assert!(of_texts(Some(&path)).unwrap_err().to_string().contains("p.toml:1: unknown variant `max`"));
         std::fs::write(&path, "max_length = 0\n").unwrap();

@@ -5,6 +5,7 @@
 
 mod diverse;
 mod fold_in;
+mod index;
 mod nearest;
 mod reasons;
 
@@ -16,6 +17,7 @@ use burn::tensor::Device;
 use rayon::prelude::*;
 
 pub use fold_in::fit;
+pub use index::{Index, dot_items};
 pub use nearest::Placed;
 pub use reasons::Reason;
 
@@ -23,14 +25,20 @@ use crate::error::{Error, Result};
 use crate::models::{FoldIn, Learner, find};
 use crate::recommend::Run;
 pub use crate::scorer::Person;
-use crate::scorer::{Matrix, Scorer, best, cosine};
+use crate::scorer::{Matrix, Scorer, best, dot, norm};
 
 /// A person as the scorer takes him.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Taste {
-    /// A row of the scorer's users; empty for scorers that go by the history alone.
     row: Vec<f32>,
     history: Vec<u32>,
+}
+
+impl Taste {
+    /// A row of the scorer's users; empty for scorers that go by the history alone.
+    pub fn row(&self) -> &[f32] {
+        &self.row
+    }
 }
 
 /// Names and widths.
@@ -204,12 +212,17 @@ impl Serving {
     /// # Errors
     /// The model has no vectors of users.
     pub fn similar_users(&self, taste: &Taste, user: Option<u32>, k: usize) -> Result<Vec<(u32, f32)>> {
-        if taste.row.is_empty() || self.run.scorer.user_row(0).is_none() {
-            return Err(Error::Data("this model has no user vectors to compare people by".into()));
-        }
-        let rows = (0..self.run.scorer.users() as u32).into_par_iter().filter(|&u| Some(u) != user);
-        let row = |u| self.run.scorer.user_row(u).expect("the scorer has rows of users");
-        Ok(best(rows.map(|u| (u, cosine(&taste.row, row(u)))).collect(), k))
+        let users = match &self.run.scorer {
+            Scorer::Dot { users, .. } | Scorer::PairMlp { users, .. } if !taste.row.is_empty() => users,
+            _ => return Err(Error::Data("this model has no user vectors to compare people by".into())),
+        };
+        let own = norm(&taste.row);
+        let cosine = |u: u32| {
+            let scale = own * self.nearest.users[u as usize];
+            (u, if scale > 0.0 { dot(&taste.row, users.row(u as usize)) / scale } else { 0.0 })
+        };
+        let others = (0..users.rows as u32).into_par_iter().filter(|&u| Some(u) != user);
+        Ok(best(others.map(cosine).collect(), k))
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Nearest {
     norms: Vec<Vec<f32>>,
     /// Mean length of the scorer's item rows.
     length: f32,
+    /// Lengths of the scorer's user rows; none where it has no such rows.
+    pub(super) users: Vec<f32>,
 }
 
 /// A new item as the scorer takes it.
@@ -40,7 +42,13 @@ impl Nearest {
             }
             _ => 1.0,
         };
-        Self { norms: data.features.iter().map(norms).collect(), length }
+        let users = match scorer {
+            Scorer::Dot { users, .. } | Scorer::PairMlp { users, .. } => {
+                users.data.par_chunks(users.cols.max(1)).map(norm).collect()
+            }
+            Scorer::ItemItem(_) | Scorer::Static { .. } => Vec::new(),
+        };
+        Self { norms: data.features.iter().map(norms).collect(), length, users }
     }
 }
 

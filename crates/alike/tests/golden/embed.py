@@ -1,4 +1,4 @@
-"""Writes embed/: two small ONNX encoders with random weights, inputs, and what ONNX Runtime and Pillow make of them in Python.
+"""Writes embed/: three small ONNX encoders with random weights, inputs, and what ONNX Runtime and Pillow make of them in Python.
 
 `python embed.py` beside this file.
 """
@@ -38,6 +38,18 @@ class TextEncoder(torch.nn.Module):
         scores = self.q(x) @ self.k(x).transpose(1, 2) / 8**0.5
         scores = scores + (1 - attention_mask[:, None, :].to(x.dtype)) * -1e4
         return x + torch.softmax(scores, -1) @ self.v(x)
+
+
+class BareEncoder(torch.nn.Module):
+    """As SigLIP's text side: every token is looked at, filling too, and the last place is the vector of the text."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.last = torch.nn.Embedding(len(VOCAB), 8), torch.nn.Linear(8, 6)
+
+    def forward(self, input_ids):
+        x = self.tokens(input_ids).cumsum(1)
+        return x, self.last(torch.tanh(x[:, -1]))
 
 
 class ImageEncoder(torch.nn.Module):
@@ -84,7 +96,13 @@ def text_cases():
             hidden = session.run(None, feeds)[0][0]
             vector = hidden[0] if name == "cls" else hidden[: sum(mask)].mean(0)
             expected.append((vector if name == "cls" else vector / np.linalg.norm(vector)).tolist())
-        cases.append({"name": name, "toml": toml, "expected": expected})
+        cases.append({"name": name, "model": "text.onnx", "toml": toml, "expected": expected})
+    session = export(BareEncoder(), (ids,), names[:1], ["last_hidden_state", "pooler_output"], "bare.onnx", {0: "b", 1: "t"})
+    tokenizer.enable_truncation(10)
+    tokenizer.enable_padding(length=10, pad_id=3, pad_token="[SEP]")
+    vectors = [session.run(None, {"input_ids": np.array([tokenizer.encode(text).ids])})[1][0] for text in TEXTS]
+    toml = 'max_length = 10\npad = 10\npad_token = "[SEP]"\noutput = "pooler_output"\n'
+    cases.append({"name": "filled", "model": "bare.onnx", "toml": toml, "expected": [(v / np.linalg.norm(v)).tolist() for v in vectors]})
     return cases
 
 
@@ -117,6 +135,7 @@ normalize = true
 output = "maps"
 """,
 }
+TOMLS["first"] = TOMLS["cut"].replace('"bicubic"', '"bicubic"\nmiddle = "first"')
 
 
 def preprocessed(name, image):
@@ -127,7 +146,8 @@ def preprocessed(name, image):
     else:
         w, h = image.size
         w, h = (22, int(22 * h / w)) if w <= h else (int(22 * w / h), 22)
-        left, top = round((w - 18) / 2), round((h - 18) / 2)
+        half = (lambda n: n // 2) if name == "first" else (lambda n: round(n / 2))
+        left, top = half(w - 18), half(h - 18)
         image = image.resize((w, h), Image.BICUBIC).crop((left, top, left + 18, top + 18))
         pixels = (np.asarray(image, np.float32) / 255 - [0.5, 0.4, 0.3]) / [0.2, 0.3, 0.4]
     return pixels.transpose(2, 0, 1)[None].astype(np.float32)

@@ -9,7 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use crate::serve::answer::{Answer, Body, Refusal, Refusals, id, within};
+use crate::serve::answer::{Answer, Body, Refusal, Refusals, id, whole_or_none, within};
 use crate::serve::app::{App, Which};
 use crate::serve::store::{Event, Kind};
 
@@ -63,6 +63,7 @@ pub(crate) struct NewEvent {
     kind: Kind,
     /// When, in milliseconds since 1970; now, if not given. Of several events about one item the newest counts.
     #[schema(minimum = 0, maximum = 253_402_300_799_999_i64)]
+    #[serde(default, deserialize_with = "whole_or_none")]
     time: Option<i64>,
     /// Of events with the same key only the first counts: send one to be able to repeat a request safely.
     #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]

@@ -56,6 +56,8 @@ pub(crate) struct ModelInfo {
     encoders: Vec<&'static str>,
     /// Kind of the store of events.
     store: &'static str,
+    /// Where candidates come from: `exact` (every item is scored), `hnsw`, `postgres`.
+    index: &'static str,
 }
 
 /// A modality.
@@ -100,6 +102,7 @@ pub(crate) async fn info(
             compare,
             encoders,
             store,
+            index: model.index.kind(),
         })
     };
     Ok(Json(app.work(work).await??))

@@ -9,8 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::shown::{MOST, ModelRef, Ranked};
 use super::users::OfUser;
-use crate::serve::answer::{Answer, Body, Path, Query, Refusal, Refusals, id, within};
+use crate::serve::answer::{Answer, Body, Path, Query, Refusal, Refusals, id, whole, within};
 use crate::serve::app::{App, Which};
+use crate::serve::index;
 use crate::serve::model::Loaded;
 use crate::serve::people::Now;
 use crate::serve::ranking::Order;
@@ -66,6 +67,7 @@ pub(crate) struct Ask {
     items: Option<Vec<String>>,
     /// Number of items.
     #[schema(minimum = 1, maximum = 1000, default = 10)]
+    #[serde(deserialize_with = "whole")]
     top: usize,
     /// Leave out what he has already.
     #[schema(default = true)]
@@ -83,6 +85,7 @@ pub(crate) struct Ask {
     diversity: f32,
     /// Reasons an item at most.
     #[schema(minimum = 0, maximum = 10, default = 0)]
+    #[serde(deserialize_with = "whole")]
     reasons: usize,
     /// Which model.
     #[schema(inline)]
@@ -190,7 +193,9 @@ async fn answer(app: &App, ask: Ask) -> Answer<Json<Recommendations>> {
     let among = among(&model, &ask, &mut unknown)?;
     // More than are asked for, so that there is something to choose from.
     let pool = if ask.diversity > 0.0 { (ask.top * 4).clamp(100, ask.top + 1000) } else { ask.top };
-    let order = Order { model: model.clone(), person: now.person.clone(), hidden, among, top: pool };
+    let (person, narrowed) = (now.person.clone(), false);
+    let order = Order { model: model.clone(), person, hidden, among, top: pool, narrowed };
+    let order = index::narrowed(app, order).await?;
     let list = app.ranking.rank(order).await?;
     let (top, diversity, reasons) = (ask.top, ask.diversity, ask.reasons);
     let items = if diversity > 0.0 || reasons > 0 {

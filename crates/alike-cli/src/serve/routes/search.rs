@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::shown::{MOST, RankedItems};
-use crate::serve::answer::{Answer, Body, Query, Refusal, Refusals, within};
+use crate::serve::answer::{Answer, Body, Query, Refusal, Refusals, whole, within};
 use crate::serve::app::{App, Which};
 use crate::serve::encoder::Encoded;
 
@@ -29,6 +29,7 @@ pub(crate) struct Search {
     modality: Option<String>,
     /// Number of items.
     #[schema(minimum = 1, maximum = 1000, default = 10)]
+    #[serde(deserialize_with = "whole")]
     top: usize,
     /// Which model's data.
     #[schema(inline)]

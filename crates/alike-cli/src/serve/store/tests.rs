@@ -1,9 +1,9 @@
 //! What every store must do, on SQLite and, where it is installed, on PostgreSQL.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use super::*;
+use crate::serve::tests::cluster::Cluster;
 
 fn event(user: &str, item: &str, kind: Kind, time: i64, key: Option<&str>) -> Event {
     Event { user: user.into(), item: item.into(), kind, time, key: key.map(String::from) }
@@ -125,88 +125,18 @@ async fn files_that_are_no_store_are_refused() {
     assert!(Store::open(&Place::Url("postgres://localhost:1/none".into())).await.is_err());
 }
 
-/// A private PostgreSQL, which ends with the test.
-struct Cluster {
-    bin: PathBuf,
-    folder: tempfile::TempDir,
-    root: bool,
-}
-
-impl Cluster {
-    /// Starts one; `None` where it is not installed.
-    fn start() -> Option<Self> {
-        let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
-        let mut bins: Vec<PathBuf> = versions.flatten().map(|v| v.path().join("bin")).collect();
-        bins.retain(|bin| bin.join("initdb").exists());
-        bins.sort();
-        let root = run(Command::new("id").arg("-u")).trim() == "0";
-        let cluster = Self { bin: bins.pop()?, folder: tempfile::tempdir().ok()?, root };
-        if root {
-            // It refuses to run as root.
-            run(Command::new("chown").arg("postgres").arg(cluster.folder.path()));
-        }
-        run(cluster
-            .command("initdb")
-            .args(["-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "-D"])
-            .arg(cluster.data()));
-        cluster.control("start");
-        Some(cluster)
-    }
-
-    fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    /// A program of PostgreSQL.
-    fn command(&self, name: &str) -> Command {
-        let program = self.bin.join(name);
-        if !self.root {
-            return Command::new(program);
-        }
-        let mut command = Command::new("runuser");
-        command.args(["-u", "postgres", "--"]).arg(program);
-        command
-    }
-
-    fn control(&self, what: &str) {
-        let folder = self.folder.path().display();
-        let options = format!("-c listen_addresses='' -k {folder}");
-        let mut command = self.command("pg_ctl");
-        command.current_dir(self.folder.path()).args(["-w", "-m", "immediate", "-o", &options, "-l"]);
-        run(command.arg(self.folder.path().join("log")).arg("-D").arg(self.data()).arg(what));
-    }
-
-    fn place(&self, database: &str) -> Place {
-        run(self.command("createdb").args(["-U", "postgres", "-h"]).arg(self.folder.path()).arg(database));
-        let folder = self.folder.path().display();
-        Place::Url(format!("postgresql:///{database}?host={folder}&user=postgres"))
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        self.control("stop");
-    }
-}
-
-/// Runs a program that must succeed; what it printed.
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn postgresql_keeps_the_contract() {
     let Some(cluster) = Cluster::start() else {
         println!("skipped: PostgreSQL is not installed under /usr/lib/postgresql");
         return;
     };
-    contract(&cluster.place("contract")).await;
-    many_writers(&cluster.place("writers")).await;
+    let new = |name: &str| Place::Url(cluster.database(name));
+    contract(&new("contract")).await;
+    many_writers(&new("writers")).await;
     // Servers that start together make the tables once.
-    let place = cluster.place("together");
-    let Place::Url(url) = &place else { unreachable!("it is a server") };
+    let url = cluster.database("together");
+    let place = Place::Url(url.clone());
     let open = |_| {
         let place = Place::Url(url.clone());
         tokio::spawn(async move { Store::open(&place).await.map(drop) })

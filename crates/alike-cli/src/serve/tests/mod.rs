@@ -1,8 +1,10 @@
 //! The routes without a socket: right requests, wrong ones, and what changes what.
 
+pub(super) mod cluster;
 #[allow(dead_code)]
 #[path = "../../../tests/cli/world.rs"]
 mod files;
+mod index;
 mod people;
 mod refused;
 mod search;
@@ -21,12 +23,13 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::app::{self, App};
+use super::index::Choice;
 use super::model::Slot;
 use super::store::{Place, Store};
 
 /// A run on the small data set, where user `u` takes items that are even as he is, and its server.
 struct Served {
-    files: files::World,
+    files: Arc<files::World>,
     app: Arc<App>,
     router: Router,
 }
@@ -56,9 +59,18 @@ impl Served {
         .unwrap();
         train(&files.path("data"), &files.path("run"), model, epochs);
         let store = Store::open(&Place::File(files.path("store/events.sqlite"))).await.unwrap();
-        let mut app = App::new(Slot::open(&files.path("run")).unwrap(), store).unwrap();
+        let mut app = App::new(Slot::open(&files.path("run"), Choice::Exact).unwrap(), store).unwrap();
         change(&mut app);
         let app = Arc::new(app);
+        Self { files: Arc::new(files), router: app::app(app.clone()), app }
+    }
+
+    /// A server of the run in `files` with an index; servers of the same files share their events.
+    async fn open(files: Arc<files::World>, index: Choice) -> Self {
+        let run = files.path("run");
+        let slot = tokio::task::spawn_blocking(move || Slot::open(&run, index)).await.unwrap().unwrap();
+        let store = Store::open(&Place::File(files.path("store/events.sqlite"))).await.unwrap();
+        let app = Arc::new(App::new(slot, store).unwrap());
         Self { files, router: app::app(app.clone()), app }
     }
 

@@ -138,8 +138,19 @@ async fn events_are_counted_once_and_reported() {
     let past = json!({ "user": "x", "item": "3", "kind": "dislike", "time": 1000 });
     served.posted("/v1/events", past).await;
     assert_eq!(served.got("/v1/users/x/history").await["count"], 2);
+    // JSON does not tell 1000 from 1000.0.
+    let late = json!({ "user": "y", "item": "3", "kind": "take", "time": 1000.0 });
+    served.posted("/v1/events", late).await;
+    let (status, body) =
+        served.post_text("/v1/events", r#"{"user":"y","item":"3","kind":"take","time":1000.5}"#).await;
+    assert_eq!(status, 422, "{body}");
+    assert!(body["error"]["message"].as_str().unwrap().contains("1000.5 is not allowed here"), "{body}");
+    assert_eq!(
+        items(&served.posted("/v1/recommendations", json!({ "user": "y", "top": 5.0 })).await).len(),
+        5
+    );
     let page = served.get("/metrics").await.1;
-    assert!(page.as_str().unwrap().contains("alike_events_total 3"), "{page}");
+    assert!(page.as_str().unwrap().contains("alike_events_total 4"), "{page}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use super::{Served, train};
+use crate::serve::index::Choice;
 use crate::serve::model::Slot;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,7 +70,7 @@ async fn two_models_side_by_side() {
         let run = app.main.current().serving.run().dir.with_file_name("other");
         let data = run.with_file_name("data");
         train(&data, &run, "popularity", 1);
-        app.compare = Some(Slot::open(&run).unwrap());
+        app.compare = Some(Slot::open(&run, Choice::Exact).unwrap());
     };
     let served = Served::with("bpr", compare).await;
     assert_eq!(served.got("/v1/model?model=compare").await["name"], "popularity");

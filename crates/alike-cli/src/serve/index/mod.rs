@@ -1,0 +1,136 @@
+//! Where the candidates of a list come from, if not every item is to be scored.
+//!
+//! An index only names candidates: they are scored here as the exact scan does it, so that answers hold exact scores. It
+//! knows nothing of filters either: more candidates than asked for are fetched, and where too few of them pass, every item
+//! is scored after all.
+
+mod table;
+
+use alike::serving::{Serving, Taste};
+use tokio::runtime::Handle;
+
+use super::answer::Answer;
+use super::app::App;
+use super::ranking::Order;
+use table::Table;
+
+/// Candidates that are fetched at most.
+const MOST: usize = 1000;
+/// Hidden items for which a candidate more is fetched, at most; of very many only few are near.
+const HIDDEN: usize = 400;
+/// Where less than this many times the candidates make up the catalogue, scoring all items costs no more.
+const WORTH: usize = 16;
+
+/// Which index, as it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// None: every item is scored.
+    Exact,
+    /// A graph in memory.
+    Hnsw,
+    /// A table in PostgreSQL, by its address.
+    Postgres(String),
+}
+
+impl std::str::FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "exact" => Ok(Self::Exact),
+            "hnsw" => Ok(Self::Hnsw),
+            url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                Ok(Self::Postgres(url.to_string()))
+            }
+            _ => Err("expected exact, hnsw or postgres://…".into()),
+        }
+    }
+}
+
+/// The index of one checkpoint.
+pub(crate) enum Index {
+    /// None.
+    Exact,
+    /// A graph in memory.
+    Hnsw(Box<alike::serving::Index>),
+    /// A table in PostgreSQL.
+    Postgres(Box<Table>),
+}
+
+impl Index {
+    /// Makes the index of a checkpoint or, in a database, finds the one that is there. May take minutes; must run where
+    /// waiting is allowed, with a runtime at hand.
+    ///
+    /// # Errors
+    /// The model does not rank by inner product, or the database does not do its part.
+    pub(super) fn new(choice: &Choice, serving: &Serving) -> alike::Result<Self> {
+        let run = serving.run();
+        let refused =
+            |e: alike::Error| alike::Error::Data(format!("{}: {e}; allowed: --index exact", run.model));
+        match choice {
+            Choice::Exact => Ok(Self::Exact),
+            Choice::Hnsw => {
+                let since = std::time::Instant::now();
+                let index = alike::serving::Index::new(&run.scorer).map_err(refused)?;
+                tracing::info!(seconds = since.elapsed().as_secs_f64(), "the index is built");
+                Ok(Self::Hnsw(Box::new(index)))
+            }
+            Choice::Postgres(url) => {
+                let items = alike::serving::dot_items(&run.scorer).map_err(refused)?;
+                let table = Handle::current().block_on(Table::open(url, &run.best_file().hash, items));
+                table
+                    .map(|table| Self::Postgres(Box::new(table)))
+                    .map_err(|e| alike::Error::Data(format!("the index: {e}")))
+            }
+        }
+    }
+
+    /// Its kind.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Hnsw(_) => "hnsw",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Candidates of an order from memory; `None` where all items are to be scored.
+    pub(super) fn candidates(&self, order: &Order, taste: &Taste) -> Option<Vec<u32>> {
+        let Self::Hnsw(index) = self else { return None };
+        let count = fetch(order)?;
+        passed(order, index.near(taste.row(), count))
+    }
+}
+
+/// The order with candidates from the database in the place of all items, where there is such an index and it helps. A
+/// database that fails costs time, not the answer.
+pub(crate) async fn narrowed(app: &App, mut order: Order) -> Answer<Order> {
+    let model = order.model.clone();
+    let (Index::Postgres(table), Some(count)) = (&model.index, fetch(&order)) else { return Ok(order) };
+    let (person, placed) = (order.person.clone(), model.clone());
+    let tastes = app.work(move || placed.serving.tastes(&[person])).await??;
+    let found = table.near(tastes[0].row(), count).await;
+    if let Some(candidates) = found.and_then(|found| passed(&order, found)) {
+        (order.among, order.narrowed) = (Some(candidates), true);
+    }
+    Ok(order)
+}
+
+/// How many candidates to fetch so that enough pass the filters; `None` where that is no help.
+fn fetch(order: &Order) -> Option<usize> {
+    let items = order.model.serving.run().data.items.len();
+    let wanted = order.top + order.hidden.len().min(HIDDEN);
+    let count = match &order.among {
+        // As many more as there are items beside those allowed, and some to spare.
+        Some(among) => (wanted * items).checked_div(among.len())? * 3 / 2,
+        None => wanted,
+    };
+    (count <= MOST && count * WORTH <= items).then_some(count)
+}
+
+/// Those of the candidates that pass the filters; `None` where they are fewer than the order asks for.
+fn passed(order: &Order, mut candidates: Vec<u32>) -> Option<Vec<u32>> {
+    let allowed = |item: &u32| order.among.as_ref().is_none_or(|all| all.binary_search(item).is_ok());
+    candidates.retain(|item| order.hidden.binary_search(item).is_err() && allowed(item));
+    (candidates.len() >= order.top).then_some(candidates)
+}
