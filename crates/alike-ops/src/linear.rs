@@ -143,6 +143,16 @@ struct Kept<const P: usize> {
     y: Option<Dense>,
 }
 
+/// Rows, and where the gradient of each part of `x` goes for them, if it is needed.
+type Block<'a, const P: usize> = (Range<usize>, [Option<&'a mut [MaybeUninit<f32>]>; P]);
+
+/// The sum of lists of one length, in order.
+fn total<'a>(mut lists: impl Iterator<Item = &'a Vec<f32>>) -> Vec<f32> {
+    let mut sum = lists.next().cloned().unwrap_or_default();
+    lists.for_each(|list| sum.iter_mut().zip(list).for_each(|(s, v)| *s += v));
+    sum
+}
+
 impl Linear {
     fn scale(&self, row: usize) -> f32 {
         match &self.row_scale {
@@ -230,7 +240,7 @@ impl Linear {
         let first = |i: usize| widths[..i].iter().sum::<usize>() * q;
         let bounds = uniform(n, BLOCK);
         let mut dx: [Vec<f32>; P] = from_fn(|i| Vec::with_capacity(if needs[i] { n * widths[i] } else { 0 }));
-        let mut blocks: Vec<(Range<usize>, [Option<&mut [MaybeUninit<f32>]>; P])> =
+        let mut blocks: Vec<Block<'_, P>> =
             bounds.windows(2).map(|b| (b[0]..b[1], from_fn(|_| None))).collect();
         for (i, dx) in dx.iter_mut().enumerate().filter(|(i, _)| needs[*i]) {
             let places = cut(&mut dx.spare_capacity_mut()[..n * widths[i]], widths[i], &bounds);
@@ -263,13 +273,8 @@ impl Linear {
                 (dw, db)
             })
             .collect();
-        let total = |of: fn(&(Vec<f32>, Vec<f32>)) -> &Vec<f32>| {
-            let mut sum = vec![0f32; sums.first().map_or(0, |s| of(s).len())];
-            sums.iter().for_each(|s| sum.iter_mut().zip(of(s)).for_each(|(d, v)| *d += v));
-            sum
-        };
-        let dw = need_w.then(|| Dense::new(total(|s| &s.0), [w.rows(), q]));
-        let db = need_b.then(|| Dense::new(total(|s| &s.1), [q]));
+        let dw = need_w.then(|| Dense::new(total(sums.iter().map(|s| &s.0)), [w.rows(), q]));
+        let db = need_b.then(|| Dense::new(total(sums.iter().map(|s| &s.1)), [q]));
         let mut at = 0..;
         let dx = dx.map(|mut dx| {
             let i = at.next().expect("the range has no end");
