@@ -101,7 +101,7 @@ crate::settings! {
         /// Width of the scorer's hidden layer.
         hidden: usize = 64, 1..=1024;
         /// Weight of the squared norms of the batch's embedding rows.
-        l2: f64 = 1e-3, 0.0..=10.0;
+        l2: f64 = 1e-2, 0.0..=10.0;
         /// Weight of the squared norms of the batch's final vectors.
         l2_vectors: f64 = 3e-3, 0.0..=10.0;
         /// Whether `l2` covers the weight matrices too.
