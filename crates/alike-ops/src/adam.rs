@@ -1,14 +1,11 @@
 //! One fused Adam step (Kingma and Ba, ICLR 2015), as PyTorch computes it:
 //! `m = β₁ m + (1-β₁) g`, `v = β₂ v + (1-β₂) g²`, `p -= lr/(1-β₁ᵗ) · m / (√v/√(1-β₂ᵗ) + ε)`.
 
-use std::sync::{Arc, Mutex};
-
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::flex::slice;
 use crate::simd::{dispatch, mul_add};
 
 /// Constants of the optimiser.
@@ -30,17 +27,34 @@ impl Default for Adam {
     }
 }
 
-/// Moments of one parameter; empty before its first step.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Moments of one parameter, on its device; none before its first step.
+#[derive(Debug, Clone, Default)]
 pub struct AdamState {
-    /// First moment, one value a parameter value.
-    pub m: Vec<f32>,
-    /// Second moment.
-    pub v: Vec<f32>,
+    moments: Option<[Tensor<1>; 2]>,
 }
 
-/// Steps `param` by its gradient; `step` counts from 1. The parameter is changed in place when nothing else holds
-/// it. Neither tensor may be tracked.
+impl AdamState {
+    /// The state with first moments `m` and second moments `v`, one value a parameter value; none where both are empty.
+    ///
+    /// Panics when the two differ in length.
+    pub fn from_values(m: Vec<f32>, v: Vec<f32>, device: &Device) -> Self {
+        assert_eq!(m.len(), v.len(), "as many first as second moments");
+        let tensor = |values: Vec<f32>| {
+            let n = values.len();
+            Tensor::from_data(TensorData::new(values, [n]), device)
+        };
+        Self { moments: (!m.is_empty()).then(|| [m, v].map(tensor)) }
+    }
+
+    /// First and second moments; empty before the first step.
+    pub fn values(&self) -> [Vec<f32>; 2] {
+        let read = |t: Tensor<1>| t.into_data().try_into_vec::<f32>().expect("moments are f32");
+        self.moments.clone().map(|both| both.map(read)).unwrap_or_default()
+    }
+}
+
+/// Steps `param` by its gradient; `step` counts from 1. Parameter and moments are changed in place where nothing else
+/// holds them. Neither tensor may be tracked.
 ///
 /// Panics when the gradient or moments from earlier steps have another number of values than the parameter.
 pub fn adam_step<const D: usize>(
@@ -50,88 +64,92 @@ pub fn adam_step<const D: usize>(
     config: &Adam,
     step: u64,
 ) -> Tensor<D> {
-    let moved = Arc::new(Mutex::new(std::mem::take(state)));
-    let out = <Dispatch as AdamOps>::adam(
-        param.into_dispatch(),
-        grad.into_dispatch(),
-        moved.clone(),
-        *config,
-        step,
+    let n = param.shape().num_elements();
+    let [m, v] =
+        state.moments.take().unwrap_or_else(|| [(); 2].map(|()| Tensor::zeros([n], &param.device())));
+    assert!(
+        grad.shape().num_elements() == n && m.dims() == [n] && v.dims() == [n],
+        "gradient and moments have {n} values each"
     );
-    *state = std::mem::take(&mut *moved.lock().expect("no step panicked while holding the moments"));
-    Tensor::from_dispatch(out)
+    let rate = f64::from(config.lr) / (1.0 - f64::from(config.beta1).powf(step as f64));
+    let root = 1.0 / (1.0 - f64::from(config.beta2).powf(step as f64)).sqrt();
+    let factors = Factors { adam: *config, rate: rate as f32, root: root as f32 };
+    let [param, grad, m, v] =
+        [param.into_dispatch(), grad.into_dispatch(), m.into_dispatch(), v.into_dispatch()];
+    let (param, m, v) = <Dispatch as AdamOps>::adam(param, grad, m, v, factors);
+    state.moments = Some([m, v].map(Tensor::from_dispatch));
+    Tensor::from_dispatch(param)
+}
+
+/// The constants, and what follows from the number of the step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Factors {
+    pub(crate) adam: Adam,
+    /// `lr/(1-β₁ᵗ)`.
+    pub(crate) rate: f32,
+    /// `1/√(1-β₂ᵗ)`.
+    pub(crate) root: f32,
 }
 
 /// The operator on backend tensors.
-#[backend_extension(Flex)]
+#[backend_extension(Flex, Cube: cfg(feature = "gpu"))]
 pub(crate) trait AdamOps: Backend {
-    /// The stepped parameter; the moments change in place.
+    /// The stepped parameter and moments.
     fn adam(
         param: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        state: Arc<Mutex<AdamState>>,
-        config: Adam,
-        step: u64,
-    ) -> FloatTensor<Self>;
+        m: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        factors: Factors,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
 #[inline(always)]
-fn update_body<const F: bool>(
-    p: &mut [f32],
-    g: &[f32],
-    m: &mut [f32],
-    v: &mut [f32],
-    c: &Adam,
-    rate: f32,
-    root: f32,
-) {
+fn update_body<const F: bool>(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], f: &Factors) {
+    let c = &f.adam;
     for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
         *m = mul_add::<F>(c.beta1, *m, (1.0 - c.beta1) * g);
         *v = mul_add::<F>(c.beta2, *v, (1.0 - c.beta2) * g * g);
-        *p -= rate * *m / mul_add::<F>(v.sqrt(), root, c.eps);
+        *p -= f.rate * *m / mul_add::<F>(v.sqrt(), f.root, c.eps);
     }
 }
 
 dispatch! {
-    fn update = update_body(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], c: &Adam, rate: f32, root: f32)
+    fn update = update_body(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], f: &Factors)
 }
 
 /// Values that a task steps.
 const CHUNK: usize = 16 * 1024;
 
+/// A tensor that is its whole storage, in order: only such a one can change in place.
+fn whole(tensor: FlexTensor) -> FlexTensor {
+    if tensor.as_slice::<f32>().is_some_and(|v| v.len() == tensor.storage::<f32>().len()) {
+        return tensor;
+    }
+    let values = tensor.to_contiguous();
+    let values = values.as_slice::<f32>().expect("parameters and moments are f32").to_vec();
+    FlexTensor::from_data(TensorData::new(values, tensor.shape().to_vec()))
+}
+
 impl AdamOps for Flex {
     fn adam(
-        mut param: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        state: Arc<Mutex<AdamState>>,
-        config: Adam,
-        step: u64,
-    ) -> FloatTensor<Self> {
+        param: FlexTensor,
+        grad: FlexTensor,
+        m: FlexTensor,
+        v: FlexTensor,
+        factors: Factors,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let grad = grad.to_contiguous();
-        let g = slice(&grad);
-        // Only a tensor that is its whole storage, in order, can change in place.
-        let whole = param.as_slice::<f32>().is_some_and(|p| p.len() == param.storage::<f32>().len());
-        if !whole {
-            param = FlexTensor::from_data(TensorData::new(
-                slice(&param.to_contiguous()).to_vec(),
-                param.shape().to_vec(),
-            ));
-        }
-        let mut state = state.lock().expect("no step panicked while holding the moments");
-        let AdamState { m, v } = &mut *state;
-        if m.is_empty() && v.is_empty() {
-            m.resize(g.len(), 0.0);
-            v.resize(g.len(), 0.0);
-        }
-        let p = param.storage_mut::<f32>();
-        let n = p.len();
-        assert!(g.len() == n && m.len() == n && v.len() == n, "gradient and moments have {n} values each");
-        let rate = f64::from(config.lr) / (1.0 - f64::from(config.beta1).powf(step as f64));
-        let root = 1.0 / (1.0 - f64::from(config.beta2).powf(step as f64)).sqrt();
+        let g = grad.as_slice::<f32>().expect("gradients are f32");
+        let [mut param, mut m, mut v] = [param, m, v].map(whole);
+        let [p, ms, vs] = [&mut param, &mut m, &mut v].map(|t| t.storage_mut::<f32>());
         p.par_chunks_mut(CHUNK)
             .zip(g.par_chunks(CHUNK))
-            .zip(m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK)))
-            .for_each(|((p, g), (m, v))| update(p, g, m, v, &config, rate as f32, root as f32));
-        param
+            .zip(ms.par_chunks_mut(CHUNK).zip(vs.par_chunks_mut(CHUNK)))
+            .for_each(|((p, g), (m, v))| update(p, g, m, v, &factors));
+        (param, m, v)
     }
 }
+
+#[cfg(feature = "gpu")]
+mod gpu;

@@ -7,18 +7,11 @@
 
 use std::sync::Arc;
 
-use burn::backend::autodiff::{
-    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-    grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
-};
-use burn::backend::{
-    Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor,
-};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::flex::{dense, slice, vector};
+use crate::Dense;
+use crate::extension::{Operator, apply1, apply2};
 use crate::simd::{axpy, dispatch, dot};
 use crate::touched::{Part, Touched};
 
@@ -62,32 +55,42 @@ impl Triples {
 ///
 /// Panics when the batch is empty, its lists differ in length, or a row is not below `N`.
 pub fn bpr_dot(table: Tensor<2>, t: &Arc<Triples>) -> Tensor<1> {
-    bpr_dot_l2(table.clone(), table, t, 0.0)
+    bpr_dot_own_l2(table, t, 0.0)
 }
 
-/// [`bpr_dot`] of `table` + `l2/b · Σ (‖e_u‖² + ‖e_p‖² + ‖e_n‖²)` over the batch's rows of `ego [N, d]`, which may be
-/// the same tensor.
+/// [`bpr_dot`] of `table` + `l2/b · Σ (‖z_u‖² + ‖z_p‖² + ‖z_n‖²)` over the batch's rows of it.
+///
+/// Panics as [`bpr_dot`] does.
+pub fn bpr_dot_own_l2(table: Tensor<2>, t: &Arc<Triples>, l2: f32) -> Tensor<1> {
+    apply1(Bpr { t: t.clone(), l2 }, table)
+}
+
+/// [`bpr_dot`] of `table` + `l2/b · Σ (‖e_u‖² + ‖e_p‖² + ‖e_n‖²)` over the batch's rows of another table `ego [N, d]`.
 ///
 /// Panics as [`bpr_dot`] does.
 pub fn bpr_dot_l2(table: Tensor<2>, ego: Tensor<2>, t: &Arc<Triples>, l2: f32) -> Tensor<1> {
-    Tensor::from_dispatch(<Dispatch as BprOps>::bpr(
-        table.into_dispatch(),
-        ego.into_dispatch(),
-        t.clone(),
-        l2,
-    ))
+    apply2(Bpr { t: t.clone(), l2 }, table, ego)
 }
 
 /// `scale · Σ_r ‖table[rows[r]]‖²`, `[1]`; a row that stands twice counts twice.
+///
+/// Panics when a row is not below `N`.
 pub fn l2_rows(table: Tensor<2>, rows: &Arc<Vec<u32>>, scale: f32) -> Tensor<1> {
-    Tensor::from_dispatch(<Dispatch as BprOps>::l2(table.into_dispatch(), rows.clone(), scale))
+    apply1(Squares { rows: rows.clone(), scale }, table)
 }
 
-/// The operators on backend tensors.
-#[backend_extension(Flex, Autodiff)]
-pub(crate) trait BprOps: Backend {
-    fn bpr(table: FloatTensor<Self>, ego: FloatTensor<Self>, t: Arc<Triples>, l2: f32) -> FloatTensor<Self>;
-    fn l2(table: FloatTensor<Self>, rows: Arc<Vec<u32>>, scale: f32) -> FloatTensor<Self>;
+/// The loss over one table, or over one and the norms of another.
+#[derive(Debug)]
+struct Bpr {
+    t: Arc<Triples>,
+    l2: f32,
+}
+
+/// Squared norms of rows.
+#[derive(Debug)]
+struct Squares {
+    rows: Arc<Vec<u32>>,
+    scale: f32,
 }
 
 /// Triples, or rows, that a task handles.
@@ -123,8 +126,8 @@ pub(crate) fn mean_softplus(margins: &mut [f32]) -> f64 {
 struct Table<'a>(&'a [f32], usize);
 
 impl<'a> Table<'a> {
-    fn of(x: &'a FloatTensor<Flex>) -> Self {
-        Self(slice(x), x.shape()[1])
+    fn of(x: &'a Dense) -> Self {
+        Self(x.data(), x.cols())
     }
 
     #[inline(always)]
@@ -216,113 +219,95 @@ dispatch! {
 }
 
 /// Loss, and the slopes of the triples.
-fn bpr(table: &FloatTensor<Flex>, ego: &FloatTensor<Flex>, t: &Triples, l2: f32) -> (f32, Vec<f32>) {
+fn loss(table: &Dense, ego: &Dense, t: &Triples, l2: f32) -> (Dense, Vec<f32>) {
     let z = Table::of(table);
-    t.check(table.shape()[0]);
+    t.check(table.rows());
     let mut slopes = vec![0f32; t.len()];
     slopes.par_chunks_mut(BLOCK).enumerate().for_each(|(at, out)| margins(z, t, at * BLOCK, out));
     let mut loss = mean_softplus(&mut slopes);
     if l2 != 0.0 {
-        t.check(ego.shape()[0]);
+        t.check(ego.rows());
         let e = Table::of(ego);
         let sum: f64 = [&t.users, &t.positives, &t.negatives].map(|rows| all_squares(e, rows)).iter().sum();
         loss += f64::from(l2) / t.len() as f64 * sum;
     }
-    (loss as f32, slopes)
-}
-
-fn l2(table: &FloatTensor<Flex>, rows: &[u32], scale: f32) -> f32 {
-    (f64::from(scale) * all_squares(Table::of(table), rows)) as f32
+    (Dense::new(vec![loss as f32], [1]), slopes)
 }
 
 /// A dense gradient of the shape of `like`, each part of it filled by `fill`.
-fn gradient(
-    like: &FloatTensor<Flex>,
-    touched: &Touched,
-    fill: impl Fn(&mut Part<'_>) + Sync,
-) -> FloatTensor<Flex> {
-    let (rows, width) = (like.shape()[0], like.shape()[1]);
-    dense(rows, width, |out| {
-        touched.parts(out, width).into_par_iter().with_max_len(1).for_each(|mut part| fill(&mut part));
-    })
+fn gradient(like: &Dense, touched: &Touched, fill: impl Fn(&mut Part<'_>) + Sync) -> Dense {
+    let (rows, width) = (like.rows(), like.cols());
+    let mut out = vec![0f32; rows * width];
+    touched.parts(&mut out, width).into_par_iter().with_max_len(1).for_each(|mut part| fill(&mut part));
+    Dense::new(out, [rows, width])
 }
 
-impl BprOps for Flex {
-    fn bpr(table: FloatTensor<Self>, ego: FloatTensor<Self>, t: Arc<Triples>, l2: f32) -> FloatTensor<Self> {
-        vector(vec![bpr(&table.to_contiguous(), &ego.to_contiguous(), &t, l2).0])
+/// Tables, and the slopes of the triples.
+type Kept<const N: usize> = ([Dense; N], Vec<f32>);
+
+impl Operator<1> for Bpr {
+    type Saved = Kept<1>;
+
+    fn forward(&self, [table]: [Dense; 1], _: bool) -> (Dense, Kept<1>) {
+        let (loss, slopes) = loss(&table, &table, &self.t, self.l2);
+        (loss, ([table], slopes))
     }
 
-    fn l2(table: FloatTensor<Self>, rows: Arc<Vec<u32>>, scale: f32) -> FloatTensor<Self> {
-        vector(vec![l2(&table.to_contiguous(), &rows, scale)])
-    }
-}
-
-impl<C: CheckpointStrategy> BprOps for Autodiff<Flex, C> {
-    fn bpr(table: FloatTensor<Self>, ego: FloatTensor<Self>, t: Arc<Triples>, l2: f32) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Bpr;
-        impl Backward<Flex, 2> for Bpr {
-            type State = ([FloatTensor<Flex>; 2], Vec<f32>, Arc<Triples>, f32);
-            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-                let g = slice(&grads.consume::<Flex>(&ops.node).to_contiguous())[0];
-                let ([table, ego], slopes, t, l2) = ops.state;
-                let (z, e) = (Table::of(&table), Table::of(&ego));
-                let touched = Touched::new(t.all());
-                let loss = Slopes { t: &t, slopes: &slopes, scale: g };
-                let norms = g * l2 / t.len() as f32;
-                let [to_table, to_ego] = ops.parents;
-                let to_ego = to_ego.filter(|_| l2 != 0.0);
-                // One tensor as table and as regularised table needs one gradient only.
-                let same = matches!((&to_table, &to_ego), (Some(a), Some(b)) if a.id == b.id);
-                if let Some(node) = to_table {
-                    let d = gradient(&table, &touched, |part| {
-                        add_loss(&touched, part, z, loss);
-                        if same {
-                            add_squares(&touched, part, e, norms);
-                        }
-                    });
-                    grads.register::<Flex>(node.id, d);
-                }
-                if let Some(node) = to_ego.filter(|_| !same) {
-                    let d = gradient(&ego, &touched, |part| add_squares(&touched, part, e, norms));
-                    grads.register::<Flex>(node.id, d);
-                }
+    fn backward(&self, ([table], slopes): Kept<1>, grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
+        let scale = grad.data()[0];
+        let (z, touched) = (Table::of(&table), Touched::new(self.t.all()));
+        let (s, norms) =
+            (Slopes { t: &self.t, slopes: &slopes, scale }, scale * self.l2 / self.t.len() as f32);
+        let fill = |part: &mut Part<'_>| {
+            add_loss(&touched, part, z, s);
+            if norms != 0.0 {
+                add_squares(&touched, part, z, norms);
             }
-        }
-        let nodes = [table.node(), ego.node()];
-        let [table, ego] = [table, ego].map(|x| x.into_primitive().to_contiguous());
-        let (loss, slopes) = bpr(&table, &ego, &t, l2);
-        match Bpr.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(([table, ego], slopes, t, l2), vector(vec![loss])),
-            OpsKind::UnTracked(prep) => prep.finish(vector(vec![loss])),
-        }
-    }
-
-    fn l2(table: FloatTensor<Self>, rows: Arc<Vec<u32>>, scale: f32) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Squares;
-        impl Backward<Flex, 1> for Squares {
-            type State = (FloatTensor<Flex>, Arc<Vec<u32>>, f32);
-            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-                let g = slice(&grads.consume::<Flex>(&ops.node).to_contiguous())[0];
-                let (table, rows, scale) = ops.state;
-                let [Some(node)] = ops.parents else { return };
-                let touched = Touched::new(rows.iter().copied());
-                let e = Table::of(&table);
-                let d = gradient(&table, &touched, |part| add_squares(&touched, part, e, g * scale));
-                grads.register::<Flex>(node.id, d);
-            }
-        }
-        let node = table.node();
-        let table = table.into_primitive().to_contiguous();
-        let sum = vector(vec![l2(&table, &rows, scale)]);
-        match Squares.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((table, rows, scale), sum),
-            OpsKind::UnTracked(prep) => prep.finish(sum),
-        }
+        };
+        [needed.then(|| gradient(&table, &touched, fill))]
     }
 }
 
+impl Operator<2> for Bpr {
+    type Saved = Kept<2>;
+
+    fn forward(&self, [table, ego]: [Dense; 2], _: bool) -> (Dense, Kept<2>) {
+        let (loss, slopes) = loss(&table, &ego, &self.t, self.l2);
+        (loss, ([table, ego], slopes))
+    }
+
+    fn backward(&self, ([table, ego], slopes): Kept<2>, grad: Dense, needs: [bool; 2]) -> [Option<Dense>; 2] {
+        let scale = grad.data()[0];
+        let touched = Touched::new(self.t.all());
+        let (s, norms) =
+            (Slopes { t: &self.t, slopes: &slopes, scale }, scale * self.l2 / self.t.len() as f32);
+        let to_table = |part: &mut Part<'_>| add_loss(&touched, part, Table::of(&table), s);
+        let to_ego = |part: &mut Part<'_>| add_squares(&touched, part, Table::of(&ego), norms);
+        [
+            needs[0].then(|| gradient(&table, &touched, to_table)),
+            needs[1].then(|| gradient(&ego, &touched, to_ego)),
+        ]
+    }
+}
+
+impl Operator<1> for Squares {
+    type Saved = Dense;
+
+    fn forward(&self, [table]: [Dense; 1], _: bool) -> (Dense, Dense) {
+        let sum = f64::from(self.scale) * all_squares(Table::of(&table), &self.rows);
+        (Dense::new(vec![sum as f32], [1]), table)
+    }
+
+    fn backward(&self, table: Dense, grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
+        let touched = Touched::new(self.rows.iter().copied());
+        let scale = grad.data()[0] * self.scale;
+        let fill = |part: &mut Part<'_>| add_squares(&touched, part, Table::of(&table), scale);
+        [needed.then(|| gradient(&table, &touched, fill))]
+    }
+}
+
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 #[cfg(test)]
 mod tests {
     use super::softplus;

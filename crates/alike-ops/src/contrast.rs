@@ -126,6 +126,9 @@ impl Operator<2> for InfoNce {
     }
 }
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 #[cfg(test)]
 mod tests {
     use super::*;

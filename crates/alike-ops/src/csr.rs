@@ -15,6 +15,9 @@ pub struct Csr {
     idx: Vec<u32>,
     transposed: OnceLock<Transposed>,
     plan: OnceLock<Plan>,
+    /// The pattern on other devices.
+    #[cfg(feature = "gpu")]
+    copies: gpu::Copies,
 }
 
 /// The same entries sorted by column; within a column in storage order.
@@ -46,7 +49,20 @@ impl Csr {
             let row = ptr.partition_point(|&p| p as usize <= at) - 1;
             return Err(OpsError::Index { row, index: idx[at], cols });
         }
-        Ok(Self { rows, cols, ptr, idx, transposed: OnceLock::new(), plan: OnceLock::new() })
+        Ok(Self::unchecked(rows, cols, ptr, idx))
+    }
+
+    fn unchecked(rows: usize, cols: usize, ptr: Vec<u32>, idx: Vec<u32>) -> Self {
+        Self {
+            rows,
+            cols,
+            ptr,
+            idx,
+            transposed: OnceLock::new(),
+            plan: OnceLock::new(),
+            #[cfg(feature = "gpu")]
+            copies: Default::default(),
+        }
     }
 
     /// A pattern from one list of column indices a row.
@@ -124,14 +140,7 @@ impl Csr {
     /// The transposed pattern, `cols × rows`, as one of its own.
     pub fn transpose(&self) -> Csr {
         let t = self.transposed();
-        Csr {
-            rows: self.cols,
-            cols: self.rows,
-            ptr: t.ptr.clone(),
-            idx: t.rows.clone(),
-            transposed: OnceLock::new(),
-            plan: OnceLock::new(),
-        }
+        Csr::unchecked(self.cols, self.rows, t.ptr.clone(), t.rows.clone())
     }
 
     /// How neighbour similarity cuts its work, computed once and kept.
@@ -139,6 +148,9 @@ impl Csr {
         self.plan.get_or_init(|| Plan::new(self))
     }
 }
+
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 
 #[cfg(test)]
 mod tests {

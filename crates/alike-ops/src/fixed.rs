@@ -16,6 +16,9 @@ pub struct FixedSparse {
     values: Vec<f32>,
     /// `None` inside when the matrix equals its transpose.
     transposed: OnceLock<Option<Transpose>>,
+    /// The matrix and its transpose on other devices.
+    #[cfg(feature = "gpu")]
+    copies: [crate::gpu::Cached<gpu::MatrixOn>; 2],
 }
 
 #[derive(Debug)]
@@ -30,7 +33,17 @@ impl FixedSparse {
         if values.len() != pattern.nnz() {
             return Err(OpsError::Length { what: "values", found: values.len(), expected: pattern.nnz() });
         }
-        Ok(Self { pattern, values, transposed: OnceLock::new() })
+        Ok(Self::unchecked(pattern, values))
+    }
+
+    fn unchecked(pattern: Arc<Csr>, values: Vec<f32>) -> Self {
+        Self {
+            pattern,
+            values,
+            transposed: OnceLock::new(),
+            #[cfg(feature = "gpu")]
+            copies: Default::default(),
+        }
     }
 
     /// Where the entries stand.
@@ -63,9 +76,7 @@ impl FixedSparse {
     }
 
     /// The rows `rows` of this matrix, in that order; with `identity` the rows of `I + A`.
-    ///
-    /// Panics when a row is not one of this matrix, or `identity` is asked of one that is not square.
-    pub fn rows(&self, rows: &[u32], identity: bool) -> Self {
+    pub(crate) fn rows(&self, rows: &[u32], identity: bool) -> Self {
         let (p, extra) = (&self.pattern, usize::from(identity));
         assert!(!identity || p.rows() == p.cols(), "only a square matrix has an identity beside it");
         let count: usize = rows.iter().map(|&r| p.degree(r as usize) + extra).sum();
@@ -83,7 +94,7 @@ impl FixedSparse {
             ptr.push(idx.len() as u32);
         }
         let pattern = Csr::new(rows.len(), p.cols(), ptr, idx).expect("rows of a matrix are rows");
-        Self { pattern: Arc::new(pattern), values, transposed: OnceLock::new() }
+        Self::unchecked(Arc::new(pattern), values)
     }
 
     fn view(&self) -> (Sparse<'_>, usize) {
@@ -138,11 +149,11 @@ pub fn add_propagated(a: &Arc<FixedSparse>, x: Tensor<2>) -> Tensor<2> {
 
 /// `z₀ = x`, `z_l = A z_{l-1} (+ x when add)`; result `scale · z_L`. Linear in `x`, so backward is the same with `Aᵀ`.
 #[derive(Debug)]
-struct Layers {
-    a: Arc<FixedSparse>,
-    layers: usize,
-    add: bool,
-    scale: f32,
+pub(crate) struct Layers {
+    pub(crate) a: Arc<FixedSparse>,
+    pub(crate) layers: usize,
+    pub(crate) add: bool,
+    pub(crate) scale: f32,
 }
 
 impl Layers {
@@ -177,6 +188,9 @@ impl Operator<1> for Layers {
         [needed.then(|| self.run(self.a.transposed_view(), &grad))]
     }
 }
+
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 
 #[cfg(test)]
 mod tests {

@@ -327,5 +327,7 @@ impl Operator<4> for Linear {
     }
 }
 
+#[cfg(feature = "gpu")]
+mod gpu;
 #[cfg(test)]
 mod tests;

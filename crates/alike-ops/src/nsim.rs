@@ -20,6 +20,8 @@
 
 mod backward;
 mod forward;
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 mod plan;
 #[cfg(test)]
 mod tests;

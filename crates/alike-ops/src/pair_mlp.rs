@@ -8,19 +8,12 @@
 
 use std::sync::Arc;
 
-use burn::backend::autodiff::{
-    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-    grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
-};
-use burn::backend::{
-    Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor,
-};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use crate::Dense;
 use crate::bpr::{Triples, mean_softplus};
-use crate::flex::{matrix, slice, vector};
+use crate::extension::{Operator, apply5};
 use crate::linear::product;
 use crate::simd::dispatch;
 use crate::touched::{BLOCK, Part, Touched};
@@ -38,30 +31,12 @@ pub fn bpr_pair_mlp(
     out: Tensor<1>,
     t: &Arc<Triples>,
 ) -> Tensor<1> {
-    let [w_user, w_item] = [w_user, w_item].map(Tensor::into_dispatch);
-    let [bias, out] = [bias, out].map(Tensor::into_dispatch);
-    Tensor::from_dispatch(<Dispatch as PairOps>::pair(
-        table.into_dispatch(),
-        w_user,
-        w_item,
-        bias,
-        out,
-        t.clone(),
-    ))
+    apply5(Pair(t.clone()), table, [w_user, w_item], [bias, out])
 }
 
-/// The operator on backend tensors.
-#[backend_extension(Flex, Autodiff)]
-pub(crate) trait PairOps: Backend {
-    fn pair(
-        table: FloatTensor<Self>,
-        w_user: FloatTensor<Self>,
-        w_item: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        out: FloatTensor<Self>,
-        t: Arc<Triples>,
-    ) -> FloatTensor<Self>;
-}
+/// The loss of a batch.
+#[derive(Debug)]
+struct Pair(Arc<Triples>);
 
 /// The distinct rows of one side of the batch.
 #[derive(Debug, Clone)]
@@ -205,24 +180,25 @@ struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn of([table, w_user, w_item, bias, out]: &'a [FloatTensor<Flex>; 5]) -> Self {
-        let (d, h) = (table.shape()[1], bias.shape()[0]);
-        for (name, weight) in [("user", w_user), ("item", w_item)] {
-            assert!(
-                weight.shape()[..] == [d, h],
-                "the {name} weight is [{d}, {h}], not {:?}",
-                weight.shape()
-            );
-        }
-        assert_eq!(out.shape()[0], h, "as many output weights as hidden units");
-        let [w_user, w_item, bias, out] = [w_user, w_item, bias, out].map(slice);
-        Self { z: slice(table), d, w_user, w_item, bias, out }
+    fn of(all: &'a [Dense; 5]) -> Self {
+        let [table, w_user, w_item, bias, out] = all;
+        check([table, w_user, w_item].map(|x| [x.rows(), x.cols()]), [bias, out].map(|x| x.data().len()));
+        let [w_user, w_item, bias, out] = [w_user, w_item, bias, out].map(Dense::data);
+        Self { z: table.data(), d: table.cols(), w_user, w_item, bias, out }
     }
 }
 
-fn forward(tensors: &[FloatTensor<Flex>; 5], t: &Triples) -> (f32, Hidden) {
-    t.check(tensors[0].shape()[0]);
-    let v = Values::of(tensors);
+/// Panics unless the shapes of table and weights, and the lengths of bias and output weights, fit.
+fn check([[_, d], user, item]: [[usize; 2]; 3], [h, out]: [usize; 2]) {
+    for (name, found) in [("user", user), ("item", item)] {
+        assert!(found == [d, h], "the {name} weight is [{d}, {h}], not {found:?}");
+    }
+    assert_eq!(out, h, "as many output weights as hidden units");
+}
+
+fn hidden(all: &[Dense; 5], t: &Triples) -> (f32, Hidden) {
+    t.check(all[0].rows());
+    let v = Values::of(all);
     let users = Side::new(t.users.iter().copied(), v.z, v.d, v.w_user, v.bias);
     let items = t.positives.iter().chain(&t.negatives).copied();
     let items = Side::new(items, v.z, v.d, v.w_item, &vec![0.0; v.bias.len()]);
@@ -284,76 +260,42 @@ fn backward_side(
     (sum(weights), sum(biases))
 }
 
-impl PairOps for Flex {
-    fn pair(
-        table: FloatTensor<Self>,
-        w_user: FloatTensor<Self>,
-        w_item: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        out: FloatTensor<Self>,
-        t: Arc<Triples>,
-    ) -> FloatTensor<Self> {
-        let tensors = [table, w_user, w_item, bias, out].map(|x| x.to_contiguous());
-        vector(vec![forward(&tensors, &t).0])
+impl Operator<5> for Pair {
+    type Saved = ([Dense; 5], Hidden);
+
+    fn forward(&self, all: [Dense; 5], _: bool) -> (Dense, Self::Saved) {
+        let (loss, hidden) = hidden(&all, &self.0);
+        (Dense::new(vec![loss], [1]), (all, hidden))
+    }
+
+    fn backward(&self, (all, s): Self::Saved, grad: Dense, needs: [bool; 5]) -> [Option<Dense>; 5] {
+        let scale = grad.data()[0];
+        let v = Values::of(&all);
+        let (n, d, h) = (all[0].rows(), v.d, v.bias.len());
+        let blocks: Vec<usize> = (0..s.slopes.len()).step_by(BLOCK).collect();
+        let d_out = blocks.into_par_iter().map(|first| {
+            let mut part = vec![0f32; h];
+            out_slope(&s, first, BLOCK.min(s.slopes.len() - first), scale, &mut part);
+            part
+        });
+        let d_out = sum(d_out.collect());
+        let mut d_table = needs[0].then(|| vec![0f32; n * d]);
+        let (d_user, d_bias) =
+            backward_side(&s.users, &v, v.w_user, d_table.as_deref_mut(), |first, out| {
+                user_slopes(&s, v.out, scale, first, out);
+            });
+        let (d_item, _) = backward_side(&s.items, &v, v.w_item, d_table.as_deref_mut(), |first, out| {
+            item_slopes(&s, v.out, scale, first, out);
+        });
+        [
+            d_table.map(|values| Dense::new(values, [n, d])),
+            Some(Dense::new(d_user, [d, h])),
+            Some(Dense::new(d_item, [d, h])),
+            Some(Dense::new(d_bias, [h])),
+            Some(Dense::new(d_out, [h])),
+        ]
     }
 }
 
-impl<C: CheckpointStrategy> PairOps for Autodiff<Flex, C> {
-    fn pair(
-        table: FloatTensor<Self>,
-        w_user: FloatTensor<Self>,
-        w_item: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        out: FloatTensor<Self>,
-        t: Arc<Triples>,
-    ) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Pair;
-        impl Backward<Flex, 5> for Pair {
-            type State = ([FloatTensor<Flex>; 5], Hidden);
-            fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
-                let scale = slice(&grads.consume::<Flex>(&ops.node).to_contiguous())[0];
-                let (tensors, s) = ops.state;
-                let v = Values::of(&tensors);
-                let (n, d, h) = (tensors[0].shape()[0], v.d, v.bias.len());
-                let blocks: Vec<usize> = (0..s.slopes.len()).step_by(BLOCK).collect();
-                let d_out = blocks.into_par_iter().map(|first| {
-                    let mut part = vec![0f32; h];
-                    out_slope(&s, first, BLOCK.min(s.slopes.len() - first), scale, &mut part);
-                    part
-                });
-                let d_out = sum(d_out.collect());
-                let mut d_table = ops.parents[0].is_some().then(|| vec![0f32; n * d]);
-                let (d_user, d_bias) =
-                    backward_side(&s.users, &v, v.w_user, d_table.as_deref_mut(), |first, out| {
-                        user_slopes(&s, v.out, scale, first, out);
-                    });
-                let (d_item, _) =
-                    backward_side(&s.items, &v, v.w_item, d_table.as_deref_mut(), |first, out| {
-                        item_slopes(&s, v.out, scale, first, out);
-                    });
-                let weight = |values: Vec<f32>| matrix(values, d, h);
-                let found = [
-                    d_table.map(|values| matrix(values, n, d)),
-                    Some(weight(d_user)),
-                    Some(weight(d_item)),
-                    Some(vector(d_bias)),
-                    Some(vector(d_out)),
-                ];
-                for (parent, found) in ops.parents.into_iter().zip(found) {
-                    if let (Some(node), Some(found)) = (parent, found) {
-                        grads.register::<Flex>(node.id, found);
-                    }
-                }
-            }
-        }
-        let all = [table, w_user, w_item, bias, out];
-        let nodes = all.each_ref().map(|x| x.node());
-        let all = all.map(|x| x.into_primitive().to_contiguous());
-        let (loss, hidden) = forward(&all, &t);
-        match Pair.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((all, hidden), vector(vec![loss])),
-            OpsKind::UnTracked(prep) => prep.finish(vector(vec![loss])),
-        }
-    }
-}
+#[cfg(feature = "gpu")]
+mod gpu;

@@ -71,6 +71,11 @@ pub fn scale_rows(x: Tensor<2>, s: Tensor<2>) -> Tensor<2> {
     apply2(ScaleRows, x, s)
 }
 
+/// `Σ x²` over all values, `[1]`. Gradient: `2 x g`.
+pub fn sum_squares(x: Tensor<2>) -> Tensor<1> {
+    apply1(SumSquares, x)
+}
+
 /// `eˣ`, 0 below -87 and at most e⁸⁸: `2ᵏ p(r)` with `x = k ln 2 + r`, `|r| ≤ ln 2 / 2`, and `p` the polynomial of degree
 /// 6 of the Cephes library.
 #[inline(always)]
@@ -378,6 +383,31 @@ impl Operator<1> for UnitRows {
     }
 }
 
+#[derive(Debug)]
+struct SumSquares;
+
+impl Operator<1> for SumSquares {
+    type Saved = Dense;
+
+    fn forward(&self, [x]: [Dense; 1], _: bool) -> (Dense, Dense) {
+        let blocks: Vec<f64> = x
+            .data()
+            .par_chunks(BLOCK)
+            .map(|block| {
+                let mut sum = [0f32];
+                dots(block, block, block.len(), &mut sum);
+                f64::from(sum[0])
+            })
+            .collect();
+        (Dense::new(vec![blocks.into_iter().sum::<f64>() as f32], [1]), x)
+    }
+
+    fn backward(&self, x: Dense, grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
+        let factor = 2.0 * grad.data()[0];
+        [needed.then(|| pairwise(&x, &x, |x, _| factor * x))]
+    }
+}
+
 #[inline(always)]
 fn unit_backward_body<const F: bool>(y: &[f32], g: &[f32], scales: &[f32], d: usize, out: &mut Place) {
     for (r, out) in out.chunks_exact_mut(d).enumerate() {
@@ -394,5 +424,7 @@ dispatch! {
     fn unit_backward = unit_backward_body(y: &[f32], g: &[f32], scales: &[f32], d: usize, out: &mut Place)
 }
 
+#[cfg(feature = "gpu")]
+mod gpu;
 #[cfg(test)]
 mod tests;

@@ -7,20 +7,11 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use burn::backend::autodiff::{
-    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-    grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
-};
-use burn::backend::{
-    Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor,
-};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use crate::dense::{collect_rows, for_rows, uniform};
 use crate::extension::{Operator, apply1};
-use crate::flex::{dense, slice};
 use crate::linear::product;
 use crate::{Dense, OpsError};
 
@@ -31,6 +22,8 @@ pub struct FrozenFeatures {
     cols: usize,
     values: Vec<f32>,
     transposed: OnceLock<Vec<f32>>,
+    #[cfg(feature = "gpu")]
+    copies: crate::gpu::Cached<crate::gpu::Gpu>,
 }
 
 impl FrozenFeatures {
@@ -39,7 +32,14 @@ impl FrozenFeatures {
         if values.len() != rows * cols {
             return Err(OpsError::Length { what: "features", found: values.len(), expected: rows * cols });
         }
-        Ok(Self { rows, cols, values, transposed: OnceLock::new() })
+        Ok(Self {
+            rows,
+            cols,
+            values,
+            transposed: OnceLock::new(),
+            #[cfg(feature = "gpu")]
+            copies: Default::default(),
+        })
     }
 
     /// Number of rows.
@@ -83,8 +83,11 @@ impl FrozenFeatures {
 
 /// `X W`: `weight [f, d]` → `[n, d]`; gradient to `weight` only.
 pub fn project(x: &Arc<FrozenFeatures>, weight: Tensor<2>) -> Tensor<2> {
-    Tensor::from_dispatch(<Dispatch as ProjectOps>::project(weight.into_dispatch(), x.clone(), false))
+    apply1(Project(x.clone()), weight)
 }
+
+#[derive(Debug)]
+struct Project(Arc<FrozenFeatures>);
 
 /// The rows `rows` of `X W`, in that order: `weight [f, d]` → `[r, d]`; gradient to `weight` only.
 ///
@@ -136,59 +139,40 @@ impl Operator<1> for ProjectRows {
     }
 }
 
-/// The operator on backend tensors.
-#[backend_extension(Flex, Autodiff)]
-pub(crate) trait ProjectOps: Backend {
-    /// `X M`, or `Xᵀ M`.
-    fn project(m: FloatTensor<Self>, x: Arc<FrozenFeatures>, transposed: bool) -> FloatTensor<Self>;
-}
-
 /// Rows of the result a task makes: fewer where there are few, so that all threads have work.
 fn rows_a_task(rows: usize) -> usize {
     (rows / 8).next_multiple_of(16).clamp(16, 512)
 }
 
-impl ProjectOps for Flex {
-    fn project(m: FloatTensor<Self>, x: Arc<FrozenFeatures>, transposed: bool) -> FloatTensor<Self> {
-        let m = m.to_contiguous();
-        let (inner, d) = (m.shape()[0], m.shape()[1]);
-        let (rows, values) = if transposed { (x.cols, x.transposed()) } else { (x.rows, &x.values[..]) };
-        assert!(rows * inner == values.len(), "the other operand has a row a column of the features");
-        let ms = slice(&m);
-        let step = rows_a_task(rows);
-        dense(rows, d, |out| {
-            out.par_chunks_mut((step * d).max(1)).enumerate().for_each(|(block, out)| {
-                let here = out.len() / d;
-                let from = &values[block * step * inner..(block * step + here) * inner];
-                product(here, d, inner, out, false, (from, [inner as isize, 1]), (ms, [d as isize, 1]));
-            });
-        })
+/// `values m`: `values [rows, inner]`, `m [inner, d]`.
+fn times(values: &[f32], [rows, inner]: [usize; 2], m: &Dense) -> Dense {
+    assert_eq!(m.rows(), inner, "the other operand has a row a column of the features");
+    let (d, step) = (m.cols(), rows_a_task(rows));
+    let mut out = vec![0f32; rows * d];
+    out.par_chunks_mut((step * d).max(1)).enumerate().for_each(|(block, out)| {
+        let here = out.len() / d;
+        let from = &values[block * step * inner..(block * step + here) * inner];
+        product(here, d, inner, out, false, (from, [inner as isize, 1]), (m.data(), [d as isize, 1]));
+    });
+    Dense::new(out, [rows, d])
+}
+
+impl Operator<1> for Project {
+    type Saved = ();
+
+    fn forward(&self, [weight]: [Dense; 1], _: bool) -> (Dense, ()) {
+        let x = &self.0;
+        (times(&x.values, [x.rows, x.cols], &weight), ())
+    }
+
+    fn backward(&self, (): (), grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
+        let x = &self.0;
+        [needed.then(|| times(x.transposed(), [x.cols, x.rows], &grad))]
     }
 }
 
-impl<B: ProjectOps, C: CheckpointStrategy> ProjectOps for Autodiff<B, C> {
-    fn project(m: FloatTensor<Self>, x: Arc<FrozenFeatures>, transposed: bool) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Project;
-        impl<B: ProjectOps> Backward<B, 1> for Project {
-            type State = (Arc<FrozenFeatures>, bool);
-            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-                let g = grads.consume::<B>(&ops.node);
-                let (x, transposed) = ops.state;
-                if let [Some(node)] = ops.parents {
-                    grads.register::<B>(node.id, B::project(g, x, !transposed));
-                }
-            }
-        }
-        match Project.prepare::<C>([m.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                prep.finish((x.clone(), transposed), B::project(m.into_primitive(), x, transposed))
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::project(m.into_primitive(), x, transposed)),
-        }
-    }
-}
-
+#[cfg(feature = "gpu")]
+mod gpu;
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Device, TensorData};

@@ -83,6 +83,9 @@ fn by_row(p: &Csr, f: impl Fn(Range<usize>, &mut [MaybeUninit<f32>]) + Sync) -> 
     values
 }
 
+#[cfg(feature = "gpu")]
+mod gpu;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -125,6 +125,8 @@ unsafe fn dots_body<V: Lanes>(
     }
 }
 
+#[cfg(feature = "gpu")]
+mod gpu;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -61,6 +61,18 @@ impl Touched {
         &self.places[self.starts[at] as usize..self.starts[at + 1] as usize]
     }
 
+    /// Where the places of each distinct row start in [`Self::all_places`], and their number.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn starts(&self) -> &[u32] {
+        &self.starts
+    }
+
+    /// The places of all distinct rows, one after the other.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn all_places(&self) -> &[u32] {
+        &self.places
+    }
+
     /// For each place the number of its row among the distinct ones.
     pub(crate) fn slots(&self) -> Vec<u32> {
         let mut slots = vec![0; self.places.len()];

@@ -12,7 +12,8 @@ pub use tower::Towers;
 
 use std::sync::Arc;
 
-use alike_ops::{Activation, Csr, FixedSparse, add_propagated, linear, linear_pair, spmm_fixed};
+pub use alike_ops::gather;
+use alike_ops::{Activation, Csr, FixedSparse, SparseRows, add_propagated, linear, linear_pair, spmm_rows};
 use burn::tensor::Tensor;
 
 /// Slope of every leaky rectifier on the negative side.
@@ -81,15 +82,10 @@ pub fn on_device_of(constant: &Tensor<2>, like: &Tensor<2>) -> Tensor<2> {
     if like.device().is_autodiff() { Tensor::from_inner(constant.clone()) } else { constant.clone() }
 }
 
-/// The rows `rows` of `x [N, d]`, in that order: `[rows, d]`. Backward sums repeated rows in order.
-pub fn gather(x: Tensor<2>, rows: &[u32]) -> Tensor<2> {
-    spmm_fixed(&selection(rows, x.dims()[0]), x)
-}
-
 /// `x + A x`, or the rows `rows` of it, in that order.
 pub fn propagated(a: &Arc<FixedSparse>, x: Tensor<2>, rows: Option<&[u32]>) -> Tensor<2> {
     match rows {
-        Some(rows) => spmm_fixed(&Arc::new(a.rows(rows, true)), x),
+        Some(rows) => spmm_rows(&SparseRows::new(a, rows, true), x),
         None => add_propagated(a, x),
     }
 }

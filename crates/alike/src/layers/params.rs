@@ -216,12 +216,9 @@ impl Params {
 
     /// Copies of everything that a resumed run needs.
     pub fn save(&self) -> Vec<Saved> {
-        let save = |(i, p): (usize, &Param)| Saved {
-            name: p.name.clone(),
-            shape: p.shape.clone(),
-            value: matrix(self.value(i)).data,
-            m: p.moments.m.clone(),
-            v: p.moments.v.clone(),
+        let save = |(i, p): (usize, &Param)| {
+            let [m, v] = p.moments.values();
+            Saved { name: p.name.clone(), shape: p.shape.clone(), value: matrix(self.value(i)).data, m, v }
         };
         self.list.iter().enumerate().map(save).collect()
     }
@@ -242,7 +239,10 @@ impl Params {
             let rows = from.value.len().checked_div(cols).unwrap_or(0);
             let data = TensorData::new(from.value.clone(), [rows, cols]);
             param.value = Some(Tensor::from_data(data, &self.device));
-            param.moments = AdamState { m: from.m.clone(), v: from.v.clone() };
+            if from.m.len() != from.v.len() || !(from.m.is_empty() || from.m.len() == from.value.len()) {
+                return Err(mismatch(format!("`{}` has moments of another length", param.name)));
+            }
+            param.moments = AdamState::from_values(from.m.clone(), from.v.clone(), &self.device);
         }
         self.step = step;
         Ok(())

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::{Triples, bpr_dot_l2};
+use alike_ops::{Triples, bpr_dot_own_l2};
 use burn::tensor::Tensor;
 
 use super::{Define, GradientModel, ModelInfo, held, info};
@@ -61,7 +61,7 @@ impl GradientModel for Bpr {
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
         let table = p.matrix(self.embedding);
-        bpr_dot_l2(table.clone(), table, batch, self.config.l2 as f32)
+        bpr_dot_own_l2(table, batch, self.config.l2 as f32)
     }
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {

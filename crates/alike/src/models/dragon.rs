@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, Triples, add, spmm_fixed};
+use alike_ops::{FixedSparse, SparseRows, Triples, add, spmm_fixed, spmm_rows};
 use burn::tensor::Tensor;
 
 use super::dualgnn::working_values;
@@ -100,7 +100,7 @@ impl Dragon {
         }
         let moved = (1..self.config.item_layers).fold(h.clone(), |h, _| spmm_fixed(&self.hop, h));
         match rows {
-            Some(rows) => add(gather(h, rows), spmm_fixed(&Arc::new(self.near.rows(rows, false)), moved)),
+            Some(rows) => add(gather(h, rows), spmm_rows(&SparseRows::new(&self.near, rows, false), moved)),
             None => add(h, spmm_fixed(&self.near, moved)),
         }
     }

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, Triples, spmm_fixed};
+use alike_ops::{FixedSparse, Triples, spmm_fixed, sum_squares};
 use burn::tensor::{Tensor, TensorData};
 
 use super::{Define, GradientModel, ModelInfo, graph_values, held, info};
@@ -67,6 +67,8 @@ struct Fism {
     train: Arc<FixedSparse>,
     /// `|R_u|^-α`, 0 for an empty history, `[U, 1]`.
     scale: Tensor<2>,
+    /// The same of a history without one item.
+    scale_without: Tensor<2>,
 }
 
 impl Define for Fism {
@@ -91,9 +93,13 @@ impl Define for Fism {
         let ones = vec![1.0; data.train.nnz()];
         let train = Arc::new(FixedSparse::new(data.train.clone(), ones)?);
         let users = data.users.len();
-        let scale: Vec<f32> = (0..users).map(|u| power(data.train.degree(u), config.alpha)).collect();
-        let scale = Tensor::from_data(TensorData::new(scale, [users, 1]), params.device());
-        Ok(Self { config, users, params, parts, train, scale })
+        let column = |less: usize| {
+            let left = |u| data.train.degree(u).saturating_sub(less);
+            let values: Vec<f32> = (0..users).map(|u| power(left(u), config.alpha)).collect();
+            Tensor::from_data(TensorData::new(values, [users, 1]), params.device())
+        };
+        let [scale, scale_without] = [0, 1].map(column);
+        Ok(Self { config, users, params, parts, train, scale, scale_without })
     }
 }
 
@@ -102,35 +108,25 @@ fn power(n: usize, alpha: f64) -> f32 {
     if n == 0 { 0.0 } else { (n as f64).powf(-alpha) as f32 }
 }
 
-impl Fism {
-    /// A column of one number a triple.
-    fn column(&self, values: impl Iterator<Item = f32>, like: &Tensor<2>) -> Tensor<2> {
-        let values: Vec<f32> = values.collect();
-        let rows = values.len();
-        let column = Tensor::from_data(TensorData::new(values, [rows, 1]), self.params.device());
-        on_device_of(&column, like)
-    }
-}
-
 impl GradientModel for Fism {
     held!();
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        let Config { alpha, rho, l2, .. } = self.config;
+        let Config { rho, l2, .. } = self.config;
         let items = |rows: &[u32]| rows.iter().map(|r| r - self.users as u32).collect::<Vec<_>>();
         let (positives, negatives) = (items(&batch.positives), items(&batch.negatives));
         let history = p.matrix(self.parts.history);
         let sums = gather(spmm_fixed(&self.train, history.clone()), &batch.users);
         let own = gather(history.clone(), &positives);
-        let degree = |&u: &u32| self.train.pattern().degree(u as usize);
-        let without = self.column(batch.users.iter().map(|u| power(degree(u) - 1, alpha)), &own);
+        let of_users = |column: &Tensor<2>| gather(on_device_of(column, &own), &batch.users);
+        let without = of_users(&self.scale_without);
         let rest = (sums.clone() - own.clone()) * without;
         let [wanted, other] = [&positives, &negatives].map(|rows| gather(p.matrix(self.parts.target), rows));
         let [bias, other_bias] =
             [&positives, &negatives].map(|rows| gather(p.matrix(self.parts.item_bias), rows));
         let dot = |a: Tensor<2>, b: &Tensor<2>| (a * b.clone()).sum_dim(1);
         let y = dot(rest.clone(), &wanted) + bias.clone();
-        let squares = |t: &Tensor<2>| t.clone().powi_scalar(2).sum();
+        let squares = |t: &Tensor<2>| sum_squares(t.clone());
         let mut norms = squares(&wanted) + squares(&other) + squares(&bias) + squares(&other_bias);
         norms = norms + squares(&own) + squares(&gather(history, &negatives));
         let errors = match self.parts.user_bias {
@@ -138,12 +134,13 @@ impl GradientModel for Fism {
             Some(user_bias) => {
                 let user_bias = gather(p.matrix(user_bias), &batch.users);
                 norms = norms + squares(&user_bias);
-                let all = sums * self.column(batch.users.iter().map(|u| power(degree(u), alpha)), &own);
+                let all = sums * of_users(&self.scale);
                 let y_other = dot(all, &other) + other_bias + user_bias.clone();
                 (y + user_bias - 1.0).powi_scalar(2) + y_other.powi_scalar(2) * rho as f32
             }
         };
-        errors.mean() * 0.5 + norms * (l2 as f32 / batch.users.len() as f32)
+        let share = 1.0 / batch.users.len() as f32;
+        errors.sum_dim(0).reshape([1]) * (0.5 * share) + norms * (l2 as f32 * share)
     }
 
     /// `[|R_u|^-α Σ p_j ; 1]` and `[q_i ; b_i]`.

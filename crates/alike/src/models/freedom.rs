@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, Triples, add, bpr_dot, propagate_mean, spmm_fixed};
+use alike_ops::{FixedSparse, SparseRows, Triples, add, bpr_dot, propagate_mean, spmm_fixed, spmm_rows};
 use burn::tensor::Tensor;
 
 use super::{Define, GradientModel, ModelInfo, feature_values, graph_values, held, info, nodes};
@@ -120,7 +120,7 @@ impl Freedom {
         let mean = propagate_mean(bipartite, e, self.config.layers);
         match rows {
             Some(rows) => {
-                add(gather(mean, rows), spmm_fixed(&Arc::new(self.items.rows(rows, false)), before))
+                add(gather(mean, rows), spmm_rows(&SparseRows::new(&self.items, rows, false), before))
             }
             None => add(mean, spmm_fixed(&self.items, before)),
         }

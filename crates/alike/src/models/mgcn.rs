@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use alike_ops::{
-    FixedSparse, Triples, add, bpr_dot, info_nce, l2_rows, matmul, multiply, propagate_mean, scale_rows,
+    SparseRows, spmm_rows,    FixedSparse, Triples, add, bpr_dot, info_nce, l2_rows, matmul, multiply, propagate_mean, scale_rows,
     sigmoid, spmm_fixed, tanh, unit_rows,
 };
 use burn::tensor::Tensor;
@@ -133,14 +133,14 @@ impl Mgcn {
         // What follows the graphs is needed for the batch's rows only.
         let wanted = local.map(|l| {
             let (users, items) = l.split(self.users);
-            (Arc::new(self.users_items.rows(users, false)), selection(&items, ids.dims()[0]))
+            (SparseRows::new(&self.users_items, users, false), items)
         });
         let content = local.map_or(content.clone(), |l| gather(content, &l.rows));
         let of = |(view, graph): (&View, &Arc<FixedSparse>)| {
             let pure = gated(p, &view.purify, ids.clone(), view.input.forward(p));
             let items = (0..self.config.item_layers).fold(pure, |x, _| spmm_fixed(graph, x));
             let parts = match &wanted {
-                Some((users, some)) => vec![spmm_fixed(users, items.clone()), spmm_fixed(some, items)],
+                Some((users, some)) => vec![spmm_rows(users, items.clone()), gather(items, some)],
                 None => vec![spmm_fixed(&self.users_items, items.clone()), items],
             };
             Tensor::cat(parts, 0)

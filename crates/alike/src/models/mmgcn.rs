@@ -14,7 +14,9 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, Triples, add, bpr_dot, l2_rows, leaky, matmul, spmm_fixed, unit_rows};
+use alike_ops::{
+    FixedSparse, SparseRows, Triples, add, bpr_dot, l2_rows, leaky, matmul, spmm_fixed, spmm_rows, unit_rows,
+};
 use burn::tensor::Tensor;
 
 use super::{Define, GradientModel, ModelInfo, batch_rows, feature_values, graph_values, held, info, nodes};
@@ -119,16 +121,9 @@ impl Define for Mmgcn {
 }
 
 impl Layer {
-    /// `[G heard ; own x + ids]` joined: `G [R, N]`, `heard [N, from]`, `x [R, from]`, `ids [R, d]`.
-    fn forward(
-        &self,
-        p: &Tracked,
-        graph: &Arc<FixedSparse>,
-        heard: Tensor<2>,
-        x: Tensor<2>,
-        ids: Tensor<2>,
-    ) -> Tensor<2> {
-        let heard = leaky(spmm_fixed(graph, heard), LEAKY_SLOPE);
+    /// `[heard ; own x + ids]` joined: what neighbours said `heard [R, from]`, `x [R, from]`, `ids [R, d]`.
+    fn forward(&self, p: &Tracked, heard: Tensor<2>, x: Tensor<2>, ids: Tensor<2>) -> Tensor<2> {
+        let heard = leaky(heard, LEAKY_SLOPE);
         let own = add(self.own.forward_leaky(p, x), ids);
         self.joined.forward_pair_leaky(p, [heard, own])
     }
@@ -138,17 +133,22 @@ impl Mmgcn {
     /// The mean over modalities, `[N, d]`, or the rows `rows` of it: the last layer is then computed for these only.
     fn forward(&self, p: &Tracked, rows: Option<&[u32]>) -> Tensor<2> {
         let ids = p.matrix(self.parts.ids);
-        let near = rows.map(|rows| Arc::new(self.mean.rows(rows, false)));
+        let near = rows.map(|rows| SparseRows::new(&self.mean, rows, false));
         let part = |x: Tensor<2>| rows.map_or(x.clone(), |rows| gather(x, rows));
         let last_ids = part(ids.clone());
         let of = |view: &View| {
             let start = Tensor::cat(vec![p.matrix(view.preference), view.input.forward(p)], 0);
             let (last, layers) = view.layers.split_last().expect("a layer at least");
             let x = layers.iter().fold(unit_rows(start), |x, layer| {
-                layer.forward(p, &self.mean, matmul(x.clone(), p.matrix(layer.heard)), x, ids.clone())
+                let heard = spmm_fixed(&self.mean, matmul(x.clone(), p.matrix(layer.heard)));
+                layer.forward(p, heard, x, ids.clone())
             });
             let heard = matmul(x.clone(), p.matrix(last.heard));
-            last.forward(p, near.as_ref().unwrap_or(&self.mean), heard, part(x), last_ids.clone())
+            let heard = match &near {
+                Some(near) => spmm_rows(near, heard),
+                None => spmm_fixed(&self.mean, heard),
+            };
+            last.forward(p, heard, part(x), last_ids.clone())
         };
         let views = &self.parts.views;
         views.iter().map(of).reduce(add).expect("a modality at least") / views.len() as f32

@@ -32,7 +32,7 @@ mod variants;
 use std::sync::Arc;
 
 use alike_ops::{
-    Csr, FixedSparse, Triples, add, add_propagated, bpr_dot, bpr_pair_mlp, l2_rows, leaky, matmul,
+    sum_squares,    Csr, FixedSparse, Triples, add, add_propagated, bpr_dot, bpr_pair_mlp, l2_rows, leaky, matmul,
     neighbor_similarity, scale_rows, spmm_fixed, unit_rows,
 };
 use burn::tensor::{Device, Tensor, TensorData};
@@ -373,7 +373,7 @@ impl Nsmar {
             let tables: Vec<ParamId> =
                 self.parts.modalities.iter().map(|m| m.users).chain(self.parts.items).collect();
             for w in p.matrices(&self.params.matrices_but(&tables)) {
-                sum = sum + w.powi_scalar(2).sum() * l2;
+                sum = sum + sum_squares(w) * l2;
             }
         }
         Some(sum)

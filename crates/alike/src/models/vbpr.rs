@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::{Triples, add, bpr_dot_l2};
+use alike_ops::{Triples, add, bpr_dot_own_l2};
 use burn::tensor::Tensor;
 
 use super::{Define, GradientModel, ModelInfo, feature_values, held, info, nodes};
@@ -100,7 +100,7 @@ impl GradientModel for Vbpr {
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
         let local = Local::of(batch, self.users + p.matrix(self.parts.item).dims()[0]);
         let z = self.forward(p, Some(&local));
-        bpr_dot_l2(z.clone(), z, &local.batch, self.config.l2 as f32)
+        bpr_dot_own_l2(z, &local.batch, self.config.l2 as f32)
     }
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {

@@ -1,0 +1,356 @@
+//! The same losses on a graphics processor: a group of units a triple, a group a touched row.
+
+use cubecl::prelude::*;
+
+use super::{Bpr, Squares, Triples};
+use crate::extension::Operator;
+use crate::gpu::{Batch, Gpu, TouchedOn, Words, a_group_each, cube_sum, lanes, scaled_total};
+use crate::touched::Touched;
+
+/// `ln(1 + eˣ)` without overflow.
+#[cube]
+pub(crate) fn softplus_on(x: f32) -> f32 {
+    max(x, 0.0f32) + (1.0 + (-x.abs()).exp()).ln()
+}
+
+/// Its derivative `σ(x)`.
+#[cube]
+pub(crate) fn slope_on(x: f32) -> f32 {
+    let e = (-x.abs()).exp();
+    let mut over = e;
+    if x >= 0.0 {
+        over = 1.0f32;
+    }
+    over / (1.0 + e)
+}
+
+/// Sum over the units of a row of `e[row]²`.
+#[cube]
+fn square(e: &[f32], row: u32, width: u32) -> f32 {
+    let mut sum = 0f32;
+    let mut c = UNIT_POS_X;
+    while c < width {
+        let v = e[row as usize * width as usize + c as usize];
+        sum += v * v;
+        c += CUBE_DIM_X;
+    }
+    sum
+}
+
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments)]
+fn loss_kernel(
+    z: &[f32],
+    e: &[f32],
+    users: &[u32],
+    positives: &[u32],
+    negatives: &[u32],
+    losses: &mut [f32],
+    slopes: &mut [f32],
+    count: u32,
+    d: u32,
+    width: u32,
+    l2: f32,
+    #[comptime] norms: bool,
+    #[comptime] across: u32,
+) {
+    let mut shared = Shared::<[f32]>::new_slice(256usize);
+    let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
+    let mut margin = 0f32;
+    let mut squares = 0f32;
+    if at < count as usize {
+        let u = users[at];
+        let p = positives[at];
+        let n = negatives[at];
+        let mut c = UNIT_POS_X;
+        while c < d {
+            let place = c as usize;
+            let difference = z[n as usize * d as usize + place] - z[p as usize * d as usize + place];
+            margin += z[u as usize * d as usize + place] * difference;
+            c += CUBE_DIM_X;
+        }
+        if comptime!(norms) {
+            squares = square(e, u, width) + square(e, p, width) + square(e, n, width);
+        }
+    }
+    let margin = cube_sum(margin, &mut shared, across);
+    let mut loss = softplus_on(margin);
+    if comptime!(norms) {
+        loss += l2 * cube_sum(squares, &mut shared, across);
+    }
+    if at < count as usize && UNIT_POS_X == 0 {
+        losses[at] = loss;
+        slopes[at] = slope_on(margin) / f32::cast_from(count);
+    }
+}
+
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments)]
+fn gradient_kernel(
+    z: &[f32],
+    users: &[u32],
+    positives: &[u32],
+    negatives: &[u32],
+    slopes: &[f32],
+    rows: &[u32],
+    starts: &[u32],
+    places: &[u32],
+    g: &[f32],
+    out: &mut [f32],
+    touched: u32,
+    batch: u32,
+    d: u32,
+    norms: f32,
+) {
+    let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
+    if at < touched as usize {
+        let row = rows[at] as usize;
+        let start = starts[at];
+        let end = starts[at + 1];
+        let scale = g[0];
+        let own = 2.0 * norms * scale * f32::cast_from(end - start);
+        let mut c = UNIT_POS_X;
+        while c < d {
+            let place = c as usize;
+            let mut sum = own * z[row * d as usize + place];
+            for e in start..end {
+                let of = places[e as usize];
+                let k = (of % batch) as usize;
+                let slope = scale * slopes[k];
+                if of < batch {
+                    let n = negatives[k] as usize * d as usize + place;
+                    let p = positives[k] as usize * d as usize + place;
+                    sum += slope * (z[n] - z[p]);
+                } else {
+                    let u = z[users[k] as usize * d as usize + place];
+                    if of < 2 * batch {
+                        sum -= slope * u;
+                    } else {
+                        sum += slope * u;
+                    }
+                }
+            }
+            out[row * d as usize + place] = sum;
+            c += CUBE_DIM_X;
+        }
+    }
+}
+
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments)]
+fn norms_kernel(
+    e: &[f32],
+    rows: &[u32],
+    starts: &[u32],
+    g: &[f32],
+    out: &mut [f32],
+    touched: u32,
+    width: u32,
+    factor: f32,
+) {
+    let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
+    if at < touched as usize {
+        let row = rows[at] as usize;
+        let scale = 2.0 * factor * g[0] * f32::cast_from(starts[at + 1] - starts[at]);
+        let mut c = UNIT_POS_X;
+        while c < width {
+            let place = row * width as usize + c as usize;
+            out[place] = scale * e[place];
+            c += CUBE_DIM_X;
+        }
+    }
+}
+
+/// `2 · factor · g · e` for each use of a row of `e`.
+fn norms_gradient(e: &Gpu, touched: &TouchedOn, g: &Gpu, factor: f32) -> Gpu {
+    let (n, width) = (e.rows(), e.cols());
+    let out = Gpu::zeros(e, [n, width]);
+    let (cubes, dim) = a_group_each(touched.count, width);
+    // SAFETY: touched rows are rows of `e`; the gradient to the loss is one value.
+    unsafe {
+        norms_kernel::launch_unchecked(
+            e.client(),
+            cubes,
+            dim,
+            e.arg(),
+            touched.rows.arg(),
+            touched.starts.arg(),
+            g.arg(),
+            out.arg(),
+            touched.count as u32,
+            width as u32,
+            factor,
+        );
+    }
+    out
+}
+
+/// The batch, and the slopes of its triples.
+#[derive(Debug, Clone)]
+pub(crate) struct KeptOn<const N: usize> {
+    tables: [Gpu; N],
+    batch: Batch,
+    slopes: Gpu,
+}
+
+impl Bpr {
+    fn loss_on<const N: usize>(&self, tables: [Gpu; N]) -> (Gpu, KeptOn<N>) {
+        let (z, e) = (&tables[0], &tables[N - 1]);
+        let (b, d) = (self.t.len(), z.cols());
+        self.t.check(z.rows());
+        if self.l2 != 0.0 {
+            self.t.check(e.rows());
+        }
+        let batch = Batch::new(z.client(), &self.t);
+        let (losses, slopes) = (Gpu::empty(z, [b]), Gpu::empty(z, [b]));
+        let (cubes, dim) = a_group_each(b, d);
+        // SAFETY: the rows of the batch are rows of the tables, checked above.
+        unsafe {
+            loss_kernel::launch_unchecked(
+                z.client(),
+                cubes,
+                dim,
+                z.arg(),
+                e.arg(),
+                batch.users.arg(),
+                batch.positives.arg(),
+                batch.negatives.arg(),
+                losses.arg(),
+                slopes.arg(),
+                b as u32,
+                d as u32,
+                e.cols() as u32,
+                self.l2,
+                self.l2 != 0.0,
+                lanes(d),
+            );
+        }
+        (scaled_total(&losses, 1.0 / b as f32), KeptOn { tables, batch, slopes })
+    }
+
+    /// The gradient to the table; with `norms` that of its own norms too.
+    fn gradient_on<const N: usize>(
+        &self,
+        kept: &KeptOn<N>,
+        touched: &TouchedOn,
+        g: &Gpu,
+        norms: f32,
+    ) -> Gpu {
+        let z = &kept.tables[0];
+        let (n, d) = (z.rows(), z.cols());
+        let out = Gpu::zeros(z, [n, d]);
+        let (cubes, dim) = a_group_each(touched.count, d);
+        // SAFETY: as in the forward pass; every touched row is written by one group.
+        unsafe {
+            gradient_kernel::launch_unchecked(
+                z.client(),
+                cubes,
+                dim,
+                z.arg(),
+                kept.batch.users.arg(),
+                kept.batch.positives.arg(),
+                kept.batch.negatives.arg(),
+                kept.slopes.arg(),
+                touched.rows.arg(),
+                touched.starts.arg(),
+                touched.places.arg(),
+                g.arg(),
+                out.arg(),
+                touched.count as u32,
+                self.t.len() as u32,
+                d as u32,
+                norms,
+            );
+        }
+        out
+    }
+
+    fn touched_on(&self, like: &Gpu) -> TouchedOn {
+        TouchedOn::new(like.client(), &Touched::new(Triples::all(&self.t)))
+    }
+}
+
+impl Operator<1, Gpu> for Bpr {
+    type Saved = KeptOn<1>;
+
+    fn forward(&self, tables: [Gpu; 1], _: bool) -> (Gpu, KeptOn<1>) {
+        self.loss_on(tables)
+    }
+
+    fn backward(&self, kept: KeptOn<1>, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
+        let norms = self.l2 / self.t.len() as f32;
+        [needed.then(|| self.gradient_on(&kept, &self.touched_on(&grad), &grad, norms))]
+    }
+}
+
+impl Operator<2, Gpu> for Bpr {
+    type Saved = KeptOn<2>;
+
+    fn forward(&self, tables: [Gpu; 2], _: bool) -> (Gpu, KeptOn<2>) {
+        self.loss_on(tables)
+    }
+
+    fn backward(&self, kept: KeptOn<2>, grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
+        let (touched, norms) = (self.touched_on(&grad), self.l2 / self.t.len() as f32);
+        [
+            needs[0].then(|| self.gradient_on(&kept, &touched, &grad, 0.0)),
+            needs[1].then(|| norms_gradient(&kept.tables[1], &touched, &grad, norms)),
+        ]
+    }
+}
+
+#[cube(launch_unchecked)]
+fn squares_kernel(
+    e: &[f32],
+    rows: &[u32],
+    out: &mut [f32],
+    count: u32,
+    width: u32,
+    #[comptime] across: u32,
+) {
+    let mut shared = Shared::<[f32]>::new_slice(256usize);
+    let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
+    let mut sum = 0f32;
+    if at < count as usize {
+        sum = square(e, rows[at], width);
+    }
+    let sum = cube_sum(sum, &mut shared, across);
+    if at < count as usize && UNIT_POS_X == 0 {
+        out[at] = sum;
+    }
+}
+
+impl Operator<1, Gpu> for Squares {
+    type Saved = Gpu;
+
+    fn forward(&self, [table]: [Gpu; 1], _: bool) -> (Gpu, Gpu) {
+        let (count, width) = (self.rows.len(), table.cols());
+        assert!(self.rows.iter().all(|&r| (r as usize) < table.rows()), "rows are rows of the table");
+        let squares = Gpu::empty(&table, [count]);
+        let rows = Words::new(table.client(), &self.rows);
+        let (cubes, dim) = a_group_each(count, width);
+        // SAFETY: rows are rows of the table, checked above.
+        unsafe {
+            squares_kernel::launch_unchecked(
+                table.client(),
+                cubes,
+                dim,
+                table.arg(),
+                rows.arg(),
+                squares.arg(),
+                count as u32,
+                width as u32,
+                lanes(width),
+            );
+        }
+        (scaled_total(&squares, self.scale), table)
+    }
+
+    fn backward(&self, table: Gpu, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
+        let of = || {
+            let touched = TouchedOn::new(table.client(), &Touched::new(self.rows.iter().copied()));
+            norms_gradient(&table, &touched, &grad, self.scale)
+        };
+        [needed.then(of)]
+    }
+}

@@ -1,0 +1,63 @@
+//! A pattern on a device, copied there when it is first needed.
+
+use std::sync::Arc;
+
+use super::Csr;
+use crate::gpu::{Cached, CubeDevice, Gpu, Graph, Words};
+use crate::nsim::gpu::SimilarityOn;
+
+/// What devices hold of a pattern.
+#[derive(Debug, Default)]
+pub(crate) struct Copies {
+    graph: Cached<Graph>,
+    transposed: Cached<TransposedOn>,
+    entry_rows: Cached<Words>,
+    similarity: Cached<SimilarityOn, (CubeDevice, usize)>,
+}
+
+/// The entries sorted by column.
+#[derive(Debug)]
+pub(crate) struct TransposedOn {
+    /// Indices are the rows of the entries.
+    pub(crate) rows: Graph,
+    /// Where each entry stands in the pattern.
+    pub(crate) edges: Words,
+}
+
+impl Csr {
+    /// The pattern on the device of `like`.
+    pub(crate) fn graph_on(&self, like: &Gpu) -> Arc<Graph> {
+        self.copies.graph.get(like.device(), || Graph::new(like.client(), &self.ptr, &self.idx))
+    }
+
+    /// The entries by column there.
+    pub(crate) fn transposed_on(&self, like: &Gpu) -> Arc<TransposedOn> {
+        self.copies.transposed.get(like.device(), || {
+            let t = self.transposed();
+            TransposedOn {
+                rows: Graph::new(like.client(), &t.ptr, &t.rows),
+                edges: Words::new(like.client(), &t.edges),
+            }
+        })
+    }
+
+    /// The row of each entry there.
+    pub(crate) fn entry_rows_on(&self, like: &Gpu) -> Arc<Words> {
+        self.copies.entry_rows.get(like.device(), || {
+            let rows: Vec<u32> = (0..self.rows as u32)
+                .flat_map(|r| std::iter::repeat_n(r, self.degree(r as usize)))
+                .collect();
+            Words::new(like.client(), &rows)
+        })
+    }
+
+    /// What neighbour similarity needs there for parts of at most `most` entries.
+    pub(crate) fn similarity_on(
+        &self,
+        like: &Gpu,
+        most: usize,
+        make: impl FnOnce() -> SimilarityOn,
+    ) -> Arc<SimilarityOn> {
+        self.copies.similarity.get(&(like.device().clone(), most), make)
+    }
+}

@@ -1,0 +1,61 @@
+//! Lists of whole numbers on a device, and copies that are kept.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use cubecl::client::Client;
+use cubecl::prelude::*;
+use cubecl::server::Handle;
+
+use super::CubeDevice;
+
+/// A list of `u32` on a device.
+#[derive(Debug, Clone)]
+pub(crate) struct Words {
+    handle: Handle,
+    len: usize,
+}
+
+impl Words {
+    /// Copies `values` to the device of `client`.
+    pub(crate) fn new(client: &Client, values: &[u32]) -> Self {
+        // A buffer of no bytes cannot be bound.
+        let filled = if values.is_empty() { &[0][..] } else { values };
+        Self { handle: client.create_from_slice(u32::as_bytes(filled)), len: filled.len() }
+    }
+
+    /// The list as an argument of a kernel.
+    pub(crate) fn arg(&self) -> BufferArg {
+        // SAFETY: the storage was made of as many values.
+        unsafe { BufferArg::from_raw_parts(self.handle.clone(), self.len) }
+    }
+}
+
+/// What was made of a structure for each device (or whatever else `K` names) that has met it.
+pub(crate) struct Cached<T, K = CubeDevice>(Mutex<Vec<(K, Arc<T>)>>);
+
+impl<T, K> Default for Cached<T, K> {
+    fn default() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+}
+
+impl<T, K> fmt::Debug for Cached<T, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.lock().map_or(0, |list| list.len());
+        write!(f, "Cached({count})")
+    }
+}
+
+impl<T, K: PartialEq + Clone> Cached<T, K> {
+    /// What `make` made for `key`, now or before.
+    pub(crate) fn get(&self, key: &K, make: impl FnOnce() -> T) -> Arc<T> {
+        let mut list = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some((_, found)) = list.iter().find(|(of, _)| of == key) {
+            return found.clone();
+        }
+        let made = Arc::new(make());
+        list.push((key.clone(), made.clone()));
+        made
+    }
+}

@@ -1,0 +1,272 @@
+//! Sparse products: a row of the result is summed by one group of units, in the order of its entries.
+//!
+//! Rows of more than [`PIECE`] entries are cut into pieces; the pieces' sums are added in order by a second kernel.
+
+use cubecl::client::Client;
+use cubecl::prelude::*;
+
+use super::{Gpu, TouchedOn, Words, a_group_each, scatter_rows};
+
+/// Entries that one group sums at most.
+const PIECE: u32 = 512;
+
+/// Slot of a piece that is a row's only one.
+const WHOLE: u32 = u32::MAX;
+
+/// A pattern in compressed rows on a device.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    rows: usize,
+    pub(crate) ptr: Words,
+    pub(crate) idx: Words,
+    /// Row, first and last entry, and slot of each piece.
+    pieces: Words,
+    count: usize,
+    /// Row, first and last slot of each row of several pieces.
+    long: Words,
+    long_count: usize,
+    slots: usize,
+}
+
+impl Graph {
+    /// A pattern of row pointers and column indices.
+    pub(crate) fn new(client: &Client, ptr: &[u32], idx: &[u32]) -> Self {
+        let (mut pieces, mut long, mut slots) = (Vec::with_capacity(4 * ptr.len()), Vec::new(), 0u32);
+        for (row, span) in (0u32..).zip(ptr.windows(2)) {
+            let (start, end) = (span[0], span[1]);
+            if end - start <= PIECE {
+                pieces.extend([row, start, end, WHOLE]);
+                continue;
+            }
+            let first = slots;
+            for from in (start..end).step_by(PIECE as usize) {
+                pieces.extend([row, from, (from + PIECE).min(end), slots]);
+                slots += 1;
+            }
+            long.extend([row, first, slots]);
+        }
+        Self {
+            rows: ptr.len() - 1,
+            ptr: Words::new(client, ptr),
+            idx: Words::new(client, idx),
+            count: pieces.len() / 4,
+            pieces: Words::new(client, &pieces),
+            long_count: long.len() / 3,
+            long: Words::new(client, &long),
+            slots: slots as usize,
+        }
+    }
+}
+
+/// A sparse matrix on a device: a pattern, a value for each entry (1 where there are none), and where each entry's value
+/// stands if that is not its own place.
+#[derive(Clone, Copy)]
+pub(crate) struct Sparse<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) values: Option<&'a Gpu>,
+    pub(crate) places: Option<&'a Words>,
+}
+
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments)]
+fn pieces_kernel(
+    pieces: &[u32],
+    idx: &[u32],
+    values: &[f32],
+    places: &[u32],
+    x: &[f32],
+    plus: &[f32],
+    out: &mut [f32],
+    partial: &mut [f32],
+    count: u32,
+    d: u32,
+    scale: f32,
+    #[comptime] weighted: bool,
+    #[comptime] moved: bool,
+    #[comptime] adds: bool,
+) {
+    let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
+    if at < count as usize {
+        let row = pieces[4 * at];
+        let start = pieces[4 * at + 1];
+        let end = pieces[4 * at + 2];
+        let slot = pieces[4 * at + 3];
+        let mut c = UNIT_POS_X;
+        while c < d {
+            let mut sum = 0f32;
+            for e in start..end {
+                let from = idx[e as usize] as usize * d as usize + c as usize;
+                if comptime!(weighted) {
+                    let place = if comptime!(moved) { places[e as usize] } else { e };
+                    sum += values[place as usize] * x[from];
+                } else {
+                    sum += x[from];
+                }
+            }
+            if slot == WHOLE {
+                let to = row as usize * d as usize + c as usize;
+                if comptime!(adds) {
+                    out[to] = scale * (sum + plus[to]);
+                } else {
+                    out[to] = scale * sum;
+                }
+            } else {
+                partial[slot as usize * d as usize + c as usize] = sum;
+            }
+            c += CUBE_DIM_X;
+        }
+    }
+}
+
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments)]
+fn long_kernel(
+    long: &[u32],
+    partial: &[f32],
+    plus: &[f32],
+    out: &mut [f32],
+    count: u32,
+    d: u32,
+    scale: f32,
+    #[comptime] adds: bool,
+) {
+    let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
+    if at < count as usize {
+        let row = long[3 * at];
+        let start = long[3 * at + 1];
+        let end = long[3 * at + 2];
+        let mut c = UNIT_POS_X;
+        while c < d {
+            let mut sum = 0f32;
+            for slot in start..end {
+                sum += partial[slot as usize * d as usize + c as usize];
+            }
+            let to = row as usize * d as usize + c as usize;
+            if comptime!(adds) {
+                out[to] = scale * (sum + plus[to]);
+            } else {
+                out[to] = scale * sum;
+            }
+            c += CUBE_DIM_X;
+        }
+    }
+}
+
+impl Sparse<'_> {
+    /// `scale · (A x + add)`: `x [C, d]`, result `[R, d]`.
+    pub(crate) fn product(self, x: &Gpu, add: Option<&Gpu>, scale: f32) -> Gpu {
+        let (graph, d) = (self.graph, x.cols());
+        let out = Gpu::empty(x, [graph.rows, d]);
+        let partial = Gpu::empty(x, [graph.slots, d]);
+        let (cubes, dim) = a_group_each(graph.count, d);
+        // SAFETY: indices are columns, which `Csr` checks, and `x` has a row for each; rows, places and slots are those of
+        // the pattern; arguments that a variant does not read may be any buffer.
+        unsafe {
+            pieces_kernel::launch_unchecked(
+                x.client(),
+                cubes,
+                dim,
+                graph.pieces.arg(),
+                graph.idx.arg(),
+                self.values.unwrap_or(x).arg(),
+                self.places.unwrap_or(&graph.idx).arg(),
+                x.arg(),
+                add.unwrap_or(x).arg(),
+                out.arg(),
+                partial.arg(),
+                graph.count as u32,
+                d as u32,
+                scale,
+                self.values.is_some(),
+                self.places.is_some(),
+                add.is_some(),
+            );
+        }
+        if graph.long_count > 0 {
+            let (cubes, dim) = a_group_each(graph.long_count, d);
+            // SAFETY: as above.
+            unsafe {
+                long_kernel::launch_unchecked(
+                    x.client(),
+                    cubes,
+                    dim,
+                    graph.long.arg(),
+                    partial.arg(),
+                    add.unwrap_or(x).arg(),
+                    out.arg(),
+                    graph.long_count as u32,
+                    d as u32,
+                    scale,
+                    add.is_some(),
+                );
+            }
+        }
+        out
+    }
+
+    /// The rows `rows` (`count` of them) of `A x`, or of `x + A x` with `identity`.
+    pub(crate) fn some_rows(self, x: &Gpu, rows: &Words, count: usize, identity: bool) -> Gpu {
+        let (graph, d) = (self.graph, x.cols());
+        let out = Gpu::empty(x, [count, d]);
+        let (cubes, dim) = a_group_each(count, d);
+        // SAFETY: as in `product`; whoever lists the rows checks that they are rows of the matrix.
+        unsafe {
+            rows_kernel::launch_unchecked(
+                x.client(),
+                cubes,
+                dim,
+                rows.arg(),
+                graph.ptr.arg(),
+                graph.idx.arg(),
+                self.values.unwrap_or(x).arg(),
+                x.arg(),
+                out.arg(),
+                count as u32,
+                d as u32,
+                identity,
+            );
+        }
+        out
+    }
+}
+
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments)]
+fn rows_kernel(
+    rows: &[u32],
+    ptr: &[u32],
+    idx: &[u32],
+    values: &[f32],
+    x: &[f32],
+    out: &mut [f32],
+    count: u32,
+    d: u32,
+    #[comptime] identity: bool,
+) {
+    let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
+    if at < count as usize {
+        let row = rows[at] as usize;
+        let start = ptr[row];
+        let end = ptr[row + 1];
+        let mut c = UNIT_POS_X;
+        while c < d {
+            let mut sum = 0f32;
+            for e in start..end {
+                let from = idx[e as usize] as usize * d as usize + c as usize;
+                sum += values[e as usize] * x[from];
+            }
+            if comptime!(identity) {
+                sum += x[row * d as usize + c as usize];
+            }
+            out[at * d as usize + c as usize] = sum;
+            c += CUBE_DIM_X;
+        }
+    }
+}
+
+/// The way back of [`Sparse::some_rows`]: `Aᵀ G`, or `G + Aᵀ G`, with the rows of `g` at the rows `touched` of `G [n, d]`;
+/// `self` is `Aᵀ`.
+pub(crate) fn spread(transposed: Sparse<'_>, g: &Gpu, touched: &TouchedOn, n: usize, identity: bool) -> Gpu {
+    let whole = scatter_rows(g, touched, n);
+    transposed.product(&whole, identity.then_some(&whole), 1.0)
+}

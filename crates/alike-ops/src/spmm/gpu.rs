@@ -1,0 +1,75 @@
+//! The same products on a graphics processor.
+
+use cubecl::prelude::*;
+
+use super::Product;
+use crate::Csr;
+use crate::extension::Operator;
+use crate::gpu::{Gpu, Sparse, a_unit_each};
+
+/// `g_row · x_col` of each entry: a unit an entry; neighbours in a row share `g`.
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments)]
+fn entries_kernel(
+    entry_rows: &[u32],
+    idx: &[u32],
+    g: &[f32],
+    x: &[f32],
+    out: &mut [f32],
+    count: u32,
+    d: u32,
+) {
+    let e = ABSOLUTE_POS;
+    if e < count as usize {
+        let row = entry_rows[e] as usize * d as usize;
+        let column = idx[e] as usize * d as usize;
+        let mut sum = 0f32;
+        for c in 0..d {
+            sum += g[row + c as usize] * x[column + c as usize];
+        }
+        out[e] = sum;
+    }
+}
+
+fn entry_dots_on(p: &Csr, g: &Gpu, x: &Gpu) -> Gpu {
+    let (nnz, d) = (p.nnz(), x.cols());
+    let out = Gpu::empty(x, [nnz]);
+    let (cubes, dim) = a_unit_each(nnz);
+    // SAFETY: rows and columns of the pattern are rows of `g` and `x`.
+    unsafe {
+        entries_kernel::launch_unchecked(
+            x.client(),
+            cubes,
+            dim,
+            p.entry_rows_on(x).arg(),
+            p.graph_on(x).idx.arg(),
+            g.arg(),
+            x.arg(),
+            out.arg(),
+            nnz as u32,
+            d as u32,
+        );
+    }
+    out
+}
+
+impl Operator<2, Gpu> for Product {
+    type Saved = [Gpu; 2];
+
+    fn forward(&self, [values, x]: [Gpu; 2], _: bool) -> (Gpu, [Gpu; 2]) {
+        let p = &self.pattern;
+        assert!(values.len() == p.nnz() && x.rows() == p.cols(), "a value per entry, a row of x per column");
+        let graph = p.graph_on(&x);
+        let a = Sparse { graph: &graph, values: Some(&values), places: None };
+        (a.product(&x, None, 1.0), [values, x])
+    }
+
+    fn backward(&self, [values, x]: [Gpu; 2], grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
+        let to_x = || {
+            let t = self.pattern.transposed_on(&grad);
+            let a = Sparse { graph: &t.rows, values: Some(&values), places: Some(&t.edges) };
+            a.product(&grad, None, 1.0)
+        };
+        [needs[0].then(|| entry_dots_on(&self.pattern, &grad, &x)), needs[1].then(to_x)]
+    }
+}
