@@ -46,4 +46,7 @@ pub enum OpsError {
         /// Largest size.
         max: usize,
     },
+    /// A device failed while it worked: it ran out of memory, or its driver gave up.
+    #[error("the device failed: {0}")]
+    Device(String),
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use alike_ops::{
-    Activation, Adam, AdamState, Csr, FixedSparse, FrozenFeatures, SparseRows, Triples, adam_step, add,
+    Activation, Wanted, top_k_dot_on, top_k_pair_mlp_on, Adam, AdamState, Csr, FixedSparse, FrozenFeatures, SparseRows, Triples, adam_step, add,
     add_propagated, add_row, bpr_dot, bpr_dot_l2, bpr_dot_own_l2, bpr_pair_mlp, gather, info_nce, l2_rows,
     leaky, linear, linear_pair, matmul, multiply, neighbor_similarity, project, project_rows, propagate_mean,
     propagate_sum, scale_rows, segment_softmax, sigmoid, spmm, spmm_fixed, spmm_rows, sum_squares, tanh,
@@ -240,5 +240,37 @@ fn adam_steps() {
     };
     for (wanted, found) in step(&Device::flex()).iter().zip(step(&device)) {
         assert!((wanted - found).abs() < 1e-4, "{wanted} {found}");
+    }
+}
+
+#[test]
+fn rankings() {
+    let Some(device) = device() else { return };
+    let (users, items, d) = (90usize, 700usize, 13usize);
+    let mask = |seed: u64, most: u32| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let rows: Vec<Vec<u32>> = (0..users)
+            .map(|u| {
+                // One user has taken all but five items.
+                let count = if u == 4 { 695 } else { rng.random_range(0..most) };
+                (0..count).collect()
+            })
+            .collect();
+        Some(Arc::new(Csr::from_rows(items, &rows).unwrap()))
+    };
+    let tensor = |n: usize, seed: u64, device: &Device| {
+        // Halves: sums are exact, so that equal scores are equal on both sides and go by number.
+        let values: Vec<f32> = values(n * d, seed).iter().map(|v| (v * 4.0).round() / 2.0).collect();
+        Tensor::<2>::from_data(TensorData::new(values, [n, d]), device)
+    };
+    let rows: Vec<u32> = (0..users as u32).rev().chain([4, 4]).collect();
+    for masks in [[None, None], [mask(1, 300), None], [mask(1, 300), mask(2, 100)]] {
+        let wanted = Wanted { rows: rows.clone(), masks, k: 20 };
+        let run = |device: &Device| {
+            let (u, i, out) = (tensor(users, 1, device), tensor(items, 2, device), tensor(1, 3, device));
+            let dot = top_k_dot_on(u.clone(), i.clone(), &wanted).unwrap();
+            (dot, top_k_pair_mlp_on(u, i, out, &wanted).unwrap())
+        };
+        assert_eq!(run(&Device::flex()), run(&device));
     }
 }

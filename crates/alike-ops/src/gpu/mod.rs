@@ -134,6 +134,11 @@ impl Gpu {
         unsafe { BufferArg::from_raw_parts(self.0.handle.clone(), self.len().max(1)) }
     }
 
+    /// The bits of the values as whole numbers.
+    pub(crate) fn into_words(self) -> CubeTensor {
+        CubeTensor { dtype: DType::U32, ..self.0 }
+    }
+
     pub(crate) fn into_cube(self) -> CubeTensor {
         self.0
     }

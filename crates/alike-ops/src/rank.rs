@@ -1,0 +1,129 @@
+//! The best items of each user from tensors, on the device where these lie: only the lists come back.
+
+use std::sync::Arc;
+
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, Dispatch, Flex, backend_extension};
+use burn::tensor::{Int, Tensor, TensorData};
+
+use crate::extension::Native;
+#[cfg(feature = "gpu")]
+use crate::gpu::Cube;
+use crate::{Csr, Masks, OpsError, TopK, top_k_dot, top_k_pair_mlp};
+
+/// Whose items are wanted, and which not.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Rows of the users' table.
+    pub rows: Vec<u32>,
+    /// Items that a user must not be given, `U × I` each.
+    pub masks: [Option<Arc<Csr>>; 2],
+    /// Length of the lists.
+    pub k: usize,
+}
+
+impl Wanted {
+    fn masks(&self) -> Masks<'_> {
+        let [seen, also] = self.masks.each_ref().map(Option::as_deref);
+        Masks { seen, also }
+    }
+
+    fn check(&self, [users, items]: [usize; 2]) {
+        assert!(self.rows.iter().all(|&r| (r as usize) < users), "rows are rows of the users' table");
+        let fits = |m: &Arc<Csr>| m.rows() == users && m.cols() == items;
+        assert!(self.masks.iter().flatten().all(fits), "masks are users × items");
+    }
+}
+
+/// Score `users[u] · items[i]` and top `k`, as [`top_k_dot`]: `users [U, d]`, `items [I, d]`.
+///
+/// Panics when the shapes do not fit or a row is not below `U`.
+///
+/// # Errors
+/// The device failed, for lack of memory above all.
+pub fn top_k_dot_on(users: Tensor<2>, items: Tensor<2>, wanted: &Wanted) -> Result<TopK, OpsError> {
+    let none = users.clone();
+    ranked(users, items, none, wanted, false)
+}
+
+/// Score `out · ReLU(a[u] + b[i])` and top `k`, as [`top_k_pair_mlp`]: `a [U, h]` with the bias, `b [I, h]`,
+/// `out [1, h]`.
+///
+/// Panics when the shapes do not fit or a row is not below `U`.
+///
+/// # Errors
+/// The device failed, for lack of memory above all.
+pub fn top_k_pair_mlp_on(
+    a: Tensor<2>,
+    b: Tensor<2>,
+    out: Tensor<2>,
+    wanted: &Wanted,
+) -> Result<TopK, OpsError> {
+    assert_eq!(out.dims(), [1, a.dims()[1]], "as many output weights as hidden units");
+    ranked(a, b, out, wanted, true)
+}
+
+fn ranked(
+    users: Tensor<2>,
+    items: Tensor<2>,
+    out: Tensor<2>,
+    wanted: &Wanted,
+    hidden: bool,
+) -> Result<TopK, OpsError> {
+    assert_eq!(users.dims()[1], items.dims()[1], "users and items of one width");
+    wanted.check([users.dims()[0], items.dims()[0]]);
+    let mut top = TopK::empty(wanted.rows.len(), wanted.k);
+    if wanted.rows.is_empty() || wanted.k == 0 {
+        return Ok(top);
+    }
+    let wanted = Arc::new(wanted.clone());
+    let [users, items, out] = [users, items, out].map(Tensor::into_dispatch);
+    let (scores, list) = <Dispatch as RankOps>::rank(users, items, out, wanted, hidden);
+    let failed = |e: &dyn std::fmt::Display| OpsError::Device(e.to_string());
+    let scores = Tensor::<2>::from_dispatch(scores).try_into_data().map_err(|e| failed(&e))?;
+    let list = Tensor::<2, Int>::from_dispatch(list).try_into_data().map_err(|e| failed(&e))?;
+    top.scores = scores.try_into_vec().map_err(|e| failed(&e))?;
+    top.items = list.try_into_vec().map_err(|e| failed(&e))?;
+    // Kernels have no infinity of their own.
+    let places = top.scores.iter_mut().zip(&top.items);
+    places.filter(|(_, item)| **item == u32::MAX).for_each(|(score, _)| *score = f32::NEG_INFINITY);
+    Ok(top)
+}
+
+/// The operator on backend tensors.
+#[backend_extension(Flex, Cube: cfg(feature = "gpu"))]
+pub(crate) trait RankOps: Backend {
+    /// Scores and items (as `u32`), `[rows, k]` each.
+    fn rank(
+        users: FloatTensor<Self>,
+        items: FloatTensor<Self>,
+        out: FloatTensor<Self>,
+        wanted: Arc<Wanted>,
+        hidden: bool,
+    ) -> (FloatTensor<Self>, IntTensor<Self>);
+}
+
+impl RankOps for Flex {
+    fn rank(
+        users: FlexTensor,
+        items: FlexTensor,
+        out: FlexTensor,
+        wanted: Arc<Wanted>,
+        hidden: bool,
+    ) -> (FlexTensor, FlexTensor) {
+        let [users, items, out] = [users, items, out].map(Self::take);
+        let (masks, rows, k) = (wanted.masks(), &wanted.rows, wanted.k);
+        let top = if hidden {
+            top_k_pair_mlp(users.data(), items.data(), out.data(), rows, &masks, k)
+        } else {
+            top_k_dot(users.data(), items.data(), users.cols(), rows, &masks, k)
+        };
+        let shape = [rows.len(), k];
+        let scores = FlexTensor::from_data(TensorData::new(top.scores, shape));
+        (scores, FlexTensor::from_data(TensorData::new(top.items, shape)))
+    }
+}
+
+#[cfg(feature = "gpu")]
+mod gpu;
