@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use alike::device::DeviceName;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -183,6 +184,9 @@ pub(crate) struct Train {
     /// Settings from a TOML file
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) config: Option<PathBuf>,
+    /// Where to train: cpu, wgpu, vulkan, metal or cuda, with :N for the N-th of several, from 0
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
+    pub(crate) device: DeviceName,
     /// One setting, stronger than the file; repeat for more; `alike models MODEL` lists them
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
@@ -411,6 +415,10 @@ fn split_pair<'a>(text: &'a str, form: &str) -> Result<(&'a str, &'a str), Strin
 
 fn parse_named(text: &str) -> Result<(String, PathBuf), String> {
     split_pair(text, "NAME=FILE").map(|(name, file)| (name.to_string(), file.into()))
+}
+
+fn parse_device(text: &str) -> Result<DeviceName, String> {
+    text.parse().map_err(|e: alike::Error| e.to_string())
 }
 
 fn parse_column(text: &str) -> Result<(Role, String), String> {

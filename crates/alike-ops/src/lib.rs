@@ -1,4 +1,5 @@
-//! Sparse graph operators for [Burn](https://burn.dev): a backend extension with CPU kernels and hand-written backward passes.
+//! Sparse graph operators for [Burn](https://burn.dev): a backend extension with kernels for processors and, behind features, for
+//! graphics processors, and hand-written backward passes.
 
 mod adam;
 mod bpr;
@@ -15,6 +16,7 @@ mod fixed;
 mod gpu;
 mod knn;
 mod lanes;
+mod limits;
 mod linear;
 mod memory;
 mod nsim;
@@ -42,6 +44,7 @@ pub use error::OpsError;
 pub use extension::{Operator, Operators, Portable};
 pub use fixed::{FixedSparse, add_propagated, propagate_mean, propagate_sum, spmm_fixed};
 pub use knn::{Knn, knn_cosine};
+pub use limits::{DeviceLimits, device_limits};
 pub use linear::{Activation, linear, linear_pair, matmul};
 pub use memory::keep_freed_memory;
 pub use nsim::neighbor_similarity;

@@ -280,10 +280,9 @@ impl Operator<5> for Pair {
         });
         let d_out = sum(d_out.collect());
         let mut d_table = needs[0].then(|| vec![0f32; n * d]);
-        let (d_user, d_bias) =
-            backward_side(&s.users, &v, v.w_user, d_table.as_deref_mut(), |first, out| {
-                user_slopes(&s, v.out, scale, first, out);
-            });
+        let (d_user, d_bias) = backward_side(&s.users, &v, v.w_user, d_table.as_deref_mut(), |first, out| {
+            user_slopes(&s, v.out, scale, first, out);
+        });
         let (d_item, _) = backward_side(&s.items, &v, v.w_item, d_table.as_deref_mut(), |first, out| {
             item_slopes(&s, v.out, scale, first, out);
         });

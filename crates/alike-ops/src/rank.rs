@@ -8,8 +8,6 @@ use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::extension::Native;
-#[cfg(feature = "gpu")]
-use crate::gpu::Cube;
 use crate::{Csr, Masks, OpsError, TopK, top_k_dot, top_k_pair_mlp};
 
 /// Whose items are wanted, and which not.

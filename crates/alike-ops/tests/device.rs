@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use alike_ops::{
-    Activation, Wanted, top_k_dot_on, top_k_pair_mlp_on, Adam, AdamState, Csr, FixedSparse, FrozenFeatures, SparseRows, Triples, adam_step, add,
-    add_propagated, add_row, bpr_dot, bpr_dot_l2, bpr_dot_own_l2, bpr_pair_mlp, gather, info_nce, l2_rows,
-    leaky, linear, linear_pair, matmul, multiply, neighbor_similarity, project, project_rows, propagate_mean,
-    propagate_sum, scale_rows, segment_softmax, sigmoid, spmm, spmm_fixed, spmm_rows, sum_squares, tanh,
-    unit_rows,
+    Activation, Adam, AdamState, Csr, FixedSparse, FrozenFeatures, SparseRows, Triples, Wanted, adam_step,
+    add, add_propagated, add_row, bpr_dot, bpr_dot_l2, bpr_dot_own_l2, bpr_pair_mlp, gather, info_nce,
+    l2_rows, leaky, linear, linear_pair, matmul, multiply, neighbor_similarity, project, project_rows,
+    propagate_mean, propagate_sum, scale_rows, segment_softmax, sigmoid, spmm, spmm_fixed, spmm_rows,
+    sum_squares, tanh, top_k_dot_on, top_k_pair_mlp_on, unit_rows,
 };
 use burn::tensor::{Device, DeviceType, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
@@ -45,9 +45,8 @@ fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 /// The result of `f`, and the gradient of `Σ w ⊙ result` to each input.
 fn run(device: &Device, shapes: &[[usize; 2]], f: &dyn Fn(&[Tensor<2>]) -> Tensor<2>) -> Vec<Vec<f32>> {
     let device = device.clone().autodiff();
-    let tensor = |values: Vec<f32>, shape: [usize; 2]| {
-        Tensor::<2>::from_data(TensorData::new(values, shape), &device)
-    };
+    let tensor =
+        |values: Vec<f32>, shape: [usize; 2]| Tensor::<2>::from_data(TensorData::new(values, shape), &device);
     let leaves: Vec<Tensor<2>> = (0u64..)
         .zip(shapes)
         .map(|(at, shape)| tensor(values(shape[0] * shape[1], at + 1), *shape).require_grad())
@@ -69,7 +68,8 @@ fn same(name: &str, tolerance: f32, shapes: &[[usize; 2]], f: impl Fn(&[Tensor<2
     for (at, (wanted, found)) in wanted.iter().zip(&found).enumerate() {
         let what = if at == 0 { "result".into() } else { format!("gradient {at}") };
         assert_eq!(wanted.len(), found.len(), "{name}: {what}");
-        let worst = wanted.iter().zip(found).map(|(w, f)| (w - f).abs() / (1.0 + w.abs())).fold(0f32, f32::max);
+        let worst =
+            wanted.iter().zip(found).map(|(w, f)| (w - f).abs() / (1.0 + w.abs())).fold(0f32, f32::max);
         let all_numbers = found.iter().all(|v| v.is_finite());
         assert!(worst <= tolerance && all_numbers, "{name}: {what} is off by {worst}");
     }

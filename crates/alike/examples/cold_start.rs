@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
+use alike::device::DeviceName;
 use alike::serving::{Person, Serving};
 use alike::train::{Request, fit};
 use rand::SeedableRng;
@@ -88,6 +89,7 @@ impl Study {
             resume: run.join("run.json").exists(),
             warm_start: None,
             test: false,
+            device: DeviceName::default(),
             stop: None,
         };
         let started = Instant::now();

@@ -79,6 +79,9 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// A device is not there, or too small.
+    #[error("{0}")]
+    Device(String),
     /// The user asked to stop; what was finished is saved.
     #[error("interrupted")]
     Interrupted,

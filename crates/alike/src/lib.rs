@@ -8,6 +8,8 @@ pub mod error;
 
 pub mod config;
 
+pub mod device;
+
 pub mod ids;
 
 pub mod data;

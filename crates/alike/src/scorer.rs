@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use alike_ops::{Csr, Masks, TopK, top_k_dot, top_k_item_item, top_k_pair_mlp, top_k_static};
+use alike_ops::{
+    Csr, Masks, TopK, Wanted, top_k_dot, top_k_dot_on, top_k_item_item, top_k_pair_mlp, top_k_pair_mlp_on,
+    top_k_static,
+};
+use burn::tensor::Tensor;
 
 use crate::error::{Error, Result};
 
@@ -95,6 +99,106 @@ pub enum Scorer {
         /// Score of each item.
         scores: Vec<f32>,
     },
+}
+
+/// What ranks items for users.
+pub trait Ranks {
+    /// Number of users.
+    fn users(&self) -> usize;
+    /// Number of items.
+    fn items(&self) -> usize;
+    /// The `k` best items of each of the users `rows`, without those of `seen` and `also` (both `U × I`).
+    ///
+    /// # Errors
+    /// The device failed.
+    fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, also: Option<&Arc<Csr>>, k: usize) -> Result<TopK>;
+}
+
+impl Ranks for Scorer {
+    fn users(&self) -> usize {
+        self.users()
+    }
+
+    fn items(&self) -> usize {
+        self.items()
+    }
+
+    fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, also: Option<&Arc<Csr>>, k: usize) -> Result<TopK> {
+        Ok(self.top_k(rows, seen.map(|m| &**m), also.map(|m| &**m), k))
+    }
+}
+
+/// A [`Scorer`] while its model trains: still on the device of the model.
+#[derive(Debug, Clone)]
+pub enum Trained {
+    /// The inner product of final vectors.
+    Dot {
+        /// `[N, D]`, users first.
+        vectors: Tensor<2>,
+        /// Number of users.
+        users: usize,
+    },
+    /// One hidden layer over both sides.
+    PairMlp {
+        /// `Z_u W_u + b`, `[U, h]`.
+        users: Tensor<2>,
+        /// `Z_i W_i`, `[I, h]`.
+        items: Tensor<2>,
+        /// Output weights `[1, h]`.
+        out: Tensor<2>,
+        /// `Z_i`, `[I, D]`.
+        vectors: Tensor<2>,
+    },
+}
+
+impl Trained {
+    /// A copy that needs no device.
+    pub fn read(&self) -> Scorer {
+        match self {
+            Self::Dot { vectors, users } => Scorer::dot(&matrix(vectors.clone()), *users),
+            Self::PairMlp { users, items, out, vectors } => {
+                let [users, items, out, vectors] = [users, items, out, vectors].map(|t| matrix(t.clone()));
+                Scorer::PairMlp { users, items, out: out.data, vectors }
+            }
+        }
+    }
+}
+
+impl Ranks for Trained {
+    fn users(&self) -> usize {
+        match self {
+            Self::Dot { users, .. } => *users,
+            Self::PairMlp { users, .. } => users.dims()[0],
+        }
+    }
+
+    fn items(&self) -> usize {
+        match self {
+            Self::Dot { vectors, users } => vectors.dims()[0] - users,
+            Self::PairMlp { items, .. } => items.dims()[0],
+        }
+    }
+
+    fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, also: Option<&Arc<Csr>>, k: usize) -> Result<TopK> {
+        let wanted = Wanted { rows: rows.to_vec(), masks: [seen.cloned(), also.cloned()], k };
+        let top = match self {
+            Self::Dot { vectors, users } => {
+                let items = vectors.clone().narrow(0, *users, self.items());
+                top_k_dot_on(vectors.clone().narrow(0, 0, *users), items, &wanted)
+            }
+            Self::PairMlp { users, items, out, .. } => {
+                top_k_pair_mlp_on(users.clone(), items.clone(), out.clone(), &wanted)
+            }
+        };
+        Ok(top?)
+    }
+}
+
+/// A tensor's values as a matrix.
+pub fn matrix(t: Tensor<2>) -> Matrix {
+    let [rows, cols] = t.dims();
+    let data = t.into_data().try_into_vec::<f32>().expect("parameters are f32");
+    Matrix::new(rows, cols, data)
 }
 
 impl Scorer {

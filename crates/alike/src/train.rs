@@ -1,15 +1,17 @@
 //! The one training loop.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use alike_ops::Adam;
-use burn::tensor::Device;
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{FORMAT, RunDir, RunInfo, State};
 use crate::data::Dataset;
+use crate::device::{DeviceKind, DeviceName, Need, check_memory};
 use crate::error::{Error, Result};
 use crate::eval::{Metrics, Protocol, Split, evaluate};
 use crate::layers::{Sampler, Saved};
@@ -36,6 +38,8 @@ pub struct Request<'a> {
     pub warm_start: Option<&'a Path>,
     /// Whether to score the test split at the end. Searches do not: they choose on validation.
     pub test: bool,
+    /// Where to train.
+    pub device: DeviceName,
     /// Set by others to stop; checked every batch.
     pub stop: Option<&'a AtomicBool>,
 }
@@ -119,6 +123,8 @@ pub struct Summary {
 pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>)) -> Result<Summary> {
     let info = find(request.model)?;
     let plan = (info.plan)(data, &request.settings)?;
+    let device = request.device.open()?;
+    check_memory(&device, Need { total: plan.memory_bytes, largest: plan.largest_bytes })?;
     let warm = request.warm_start.map(|dir| Warm::open(dir, request.model)).transpose()?;
     let run = match request.run {
         Some(dir) => {
@@ -139,7 +145,6 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
         epochs: if trained { plan.train.epochs } else { 0 },
         batches: if trained { sampler.len().div_ceil(plan.train.batch) } else { 0 },
     });
-    let device = Device::flex();
     let started = Instant::now();
     let learner = (info.build)(data, &request.settings, request.seed, &device)?;
     let summary = match learner {
@@ -294,6 +299,37 @@ fn summarize(
     })
 }
 
+/// Losses that may wait to be read while a graphics processor works: reading one waits for it.
+const AHEAD: usize = 4;
+
+/// The losses of an epoch: those read, and those that wait with batch (from 1) and its length.
+struct Losses {
+    lr: f64,
+    epoch: usize,
+    sum: f64,
+    seen: usize,
+    waiting: VecDeque<(usize, usize, Tensor<1>)>,
+}
+
+impl Losses {
+    /// Reads losses until `left` wait.
+    fn read(&mut self, left: usize, on: &mut dyn FnMut(usize, f32)) -> Result<()> {
+        while self.waiting.len() > left {
+            let Some((batch, length, loss)) = self.waiting.pop_front() else { break };
+            let value = loss.try_into_data().map_err(|e| Error::Device(format!("the device failed: {e}")))?;
+            let value = value.iter::<f32>().next().unwrap_or(f32::NAN);
+            if !value.is_finite() {
+                let (epoch, lr) = (self.epoch, self.lr);
+                return Err(Error::LossNotFinite { loss: value, epoch, batch, lr });
+            }
+            self.sum += f64::from(value) * length as f64;
+            self.seen += length;
+            on(batch, value);
+        }
+        Ok(())
+    }
+}
+
 struct Training<'a> {
     data: &'a Dataset,
     request: &'a Request<'a>,
@@ -354,30 +390,28 @@ impl Training<'_> {
         let started = Instant::now();
         model.start_epoch(epoch as u64)?;
         let list = sampler.epoch(epoch as u64, config.batch);
-        let (batches, mut sum, mut seen) = (list.len(), 0.0, 0usize);
+        let batches = list.len();
+        let mut losses = Losses { lr: config.lr, epoch, sum: 0.0, seen: 0, waiting: VecDeque::new() };
+        let ahead = if self.request.device.kind == DeviceKind::Cpu { 0 } else { AHEAD };
         for (at, triples) in list.enumerate() {
             if self.request.stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
                 return Err(Error::Interrupted);
             }
             let tracked = model.params().track();
             let loss = model.loss(&tracked, &triples);
-            let value = loss.clone().inner().into_scalar::<f32>();
-            if !value.is_finite() {
-                return Err(Error::LossNotFinite { loss: value, epoch, batch: at + 1, lr: config.lr });
-            }
+            losses.waiting.push_back((at + 1, triples.users.len(), loss.clone().inner()));
+            losses.read(ahead, &mut |batch, loss| on(Event::Batch { epoch, batch, batches, loss }))?;
             let grads = loss.backward();
             drop(loss);
             model.params_mut().step(tracked, grads, &adam);
-            sum += f64::from(value) * triples.users.len() as f64;
-            seen += triples.users.len();
-            on(Event::Batch { epoch, batch: at + 1, batches, loss: value });
         }
+        losses.read(0, &mut |batch, loss| on(Event::Batch { epoch, batch, batches, loss }))?;
         let train_seconds = started.elapsed().as_secs_f64();
         self.state.epoch = epoch;
         self.state.seconds += train_seconds;
         let mut record = EpochRecord {
             epoch,
-            loss: sum / seen as f64,
+            loss: losses.sum / losses.seen as f64,
             train_seconds,
             eval_seconds: 0.0,
             valid: None,
@@ -393,8 +427,8 @@ impl Training<'_> {
 
     fn evaluate(&mut self, model: &dyn GradientModel, record: &mut EpochRecord) -> Result<()> {
         let started = Instant::now();
-        let scorer = model.scorer()?;
-        let metrics = evaluate(&scorer, self.data, Split::Valid, Protocol::Public)?;
+        let trained = model.trained()?;
+        let metrics = evaluate(&trained, self.data, Split::Valid, Protocol::Public)?;
         record.eval_seconds = started.elapsed().as_secs_f64();
         self.state.seconds += record.eval_seconds;
         let value = metrics.get(CRITERION);
@@ -408,7 +442,7 @@ impl Training<'_> {
         self.log(record)?;
         let Some(run) = self.run else {
             if record.best {
-                self.best = Some(scorer);
+                self.best = Some(trained.read());
             }
             return Ok(());
         };
@@ -416,7 +450,7 @@ impl Training<'_> {
         self.state.steps = model.params().steps();
         self.state.state_file = Some(run.write_state(record.epoch, &saved)?);
         if record.best {
-            self.state.best_file = Some(run.write_best(record.epoch, &saved, &scorer)?);
+            self.state.best_file = Some(run.write_best(record.epoch, &saved, &trained.read())?);
         }
         run.commit(&self.state)
     }

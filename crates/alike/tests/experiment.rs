@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use alike::device::DeviceName;
 use alike::experiment::{Job, Lab, Phase};
 use alike::train::{Request, fit};
 
@@ -57,6 +58,7 @@ fn train(job: &Job) -> Result<(), String> {
         resume,
         warm_start: None,
         test: false,
+        device: DeviceName::default(),
         stop: None,
     };
     fit(&data, &request, &mut |_| {}).map(|_| ()).map_err(|e| e.to_string())

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use alike::Error;
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
+use alike::device::DeviceName;
 use alike::recommend::Run;
 use alike::train::{Request, Summary, fit};
 
@@ -69,6 +70,7 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
             resume: false,
             warm_start: None,
             test: true,
+            device: DeviceName::default(),
             stop: Some(stop),
         };
         let mut progress = Training::new(model, quiet);

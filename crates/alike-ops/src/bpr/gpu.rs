@@ -229,13 +229,7 @@ impl Bpr {
     }
 
     /// The gradient to the table; with `norms` that of its own norms too.
-    fn gradient_on<const N: usize>(
-        &self,
-        kept: &KeptOn<N>,
-        touched: &TouchedOn,
-        g: &Gpu,
-        norms: f32,
-    ) -> Gpu {
+    fn gradient_on<const N: usize>(&self, kept: &KeptOn<N>, touched: &TouchedOn, g: &Gpu, norms: f32) -> Gpu {
         let z = &kept.tables[0];
         let (n, d) = (z.rows(), z.cols());
         let out = Gpu::zeros(z, [n, d]);
@@ -300,14 +294,7 @@ impl Operator<2, Gpu> for Bpr {
 }
 
 #[cube(launch_unchecked)]
-fn squares_kernel(
-    e: &[f32],
-    rows: &[u32],
-    out: &mut [f32],
-    count: u32,
-    width: u32,
-    #[comptime] across: u32,
-) {
+fn squares_kernel(e: &[f32], rows: &[u32], out: &mut [f32], count: u32, width: u32, #[comptime] across: u32) {
     let mut shared = Shared::<[f32]>::new_slice(256usize);
     let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
     let mut sum = 0f32;

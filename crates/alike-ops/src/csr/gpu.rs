@@ -44,9 +44,8 @@ impl Csr {
     /// The row of each entry there.
     pub(crate) fn entry_rows_on(&self, like: &Gpu) -> Arc<Words> {
         self.copies.entry_rows.get(like.device(), || {
-            let rows: Vec<u32> = (0..self.rows as u32)
-                .flat_map(|r| std::iter::repeat_n(r, self.degree(r as usize)))
-                .collect();
+            let rows: Vec<u32> =
+                (0..self.rows as u32).flat_map(|r| std::iter::repeat_n(r, self.degree(r as usize))).collect();
             Words::new(like.client(), &rows)
         })
     }

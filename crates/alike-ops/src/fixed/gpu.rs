@@ -30,18 +30,16 @@ impl FixedSparse {
     pub(crate) fn transposed_on(&self, like: &Gpu) -> Arc<MatrixOn> {
         match self.transpose() {
             None => self.on(like),
-            Some(t) => self.copies[1]
-                .get(like.device(), || copy(like, t.pattern.ptr(), t.pattern.idx(), &t.values)),
+            Some(t) => {
+                self.copies[1].get(like.device(), || copy(like, t.pattern.ptr(), t.pattern.idx(), &t.values))
+            }
         }
     }
 }
 
 fn copy(like: &Gpu, ptr: &[u32], idx: &[u32], values: &[f32]) -> MatrixOn {
     let (client, device) = (like.client(), like.device());
-    MatrixOn {
-        graph: Graph::new(client, ptr, idx),
-        values: Gpu::new(client, device, values, [values.len()]),
-    }
+    MatrixOn { graph: Graph::new(client, ptr, idx), values: Gpu::new(client, device, values, [values.len()]) }
 }
 
 impl Layers {

@@ -66,14 +66,7 @@ impl SimilarityOn {
 }
 
 #[cube(launch_unchecked)]
-fn center_kernel(
-    x: &[f32],
-    unit: &mut [f32],
-    stats: &mut [f32],
-    rows: u32,
-    d: u32,
-    #[comptime] across: u32,
-) {
+fn center_kernel(x: &[f32], unit: &mut [f32], stats: &mut [f32], rows: u32, d: u32, #[comptime] across: u32) {
     let mut shared = Shared::<[f32]>::new_slice(256usize);
     let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
     let inside = at < rows as usize;
@@ -410,7 +403,8 @@ fn backward_kernel(
                 sync_cube();
                 // Worked out again where the tile is the same: every unit must take part.
                 tile_pulls(
-                    idx, stats, &tile, base, &g, total, &mut sums, &mut pulls, pull_base, other, end, n, d, rows,
+                    idx, stats, &tile, base, &g, total, &mut sums, &mut pulls, pull_base, other, end, n, d,
+                    rows,
                 );
             }
             let mut row = jy;

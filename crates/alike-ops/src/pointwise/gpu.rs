@@ -239,14 +239,7 @@ impl Operator<2, Gpu> for ScaleRows {
 }
 
 #[cube(launch_unchecked)]
-fn unit_kernel(
-    x: &[f32],
-    out: &mut [f32],
-    scales: &mut [f32],
-    rows: u32,
-    d: u32,
-    #[comptime] across: u32,
-) {
+fn unit_kernel(x: &[f32], out: &mut [f32], scales: &mut [f32], rows: u32, d: u32, #[comptime] across: u32) {
     let mut shared = Shared::<[f32]>::new_slice(256usize);
     let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
     let mut sum = 0f32;

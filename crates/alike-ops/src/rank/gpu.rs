@@ -224,7 +224,8 @@ impl RankOps for Cube {
     ) -> (FloatTensor<Self>, IntTensor<Self>) {
         let [users, items, out] = [users, items, out].map(Self::take);
         let (rows, n, k) = (&wanted.rows, items.rows(), wanted.k);
-        let (top_scores, top_items) = (Gpu::empty(&users, [rows.len(), k]), Gpu::empty(&users, [rows.len(), k]));
+        let (top_scores, top_items) =
+            (Gpu::empty(&users, [rows.len(), k]), Gpu::empty(&users, [rows.len(), k]));
         let client = users.client();
         let block = (SCORES / n.max(1)).clamp(1, 32_768);
         for (at, rows) in rows.chunks(block).enumerate() {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::scorer::Scorer;
+use crate::scorer::Ranks;
 
 pub use beyond::{Group, beyond, groups};
 
@@ -155,7 +155,12 @@ pub struct Ranked<'a> {
 }
 
 /// Ranks all items for every user with a held-out item.
-pub fn rank<'a>(scorer: &Scorer, data: &'a Dataset, split: Split, protocol: Protocol) -> Result<Ranked<'a>> {
+pub fn rank<'a>(
+    scorer: &impl Ranks,
+    data: &'a Dataset,
+    split: Split,
+    protocol: Protocol,
+) -> Result<Ranked<'a>> {
     let held = match split {
         Split::Valid => &data.valid,
         Split::Test => &data.test,
@@ -173,8 +178,8 @@ pub fn rank<'a>(scorer: &Scorer, data: &'a Dataset, split: Split, protocol: Prot
             held.cols()
         )));
     }
-    let also = (split == Split::Test && protocol == Protocol::Clean).then_some(&*data.valid);
-    let top = scorer.top_k(&users, Some(&data.train), also, CUTS[CUTS.len() - 1]);
+    let also = (split == Split::Test && protocol == Protocol::Clean).then_some(&data.valid);
+    let top = scorer.best(&users, Some(&data.train), also, CUTS[CUTS.len() - 1])?;
     Ok(Ranked { data, held, users, top })
 }
 
@@ -218,7 +223,7 @@ pub fn all_metrics(ranked: &Ranked<'_>, each: &PerUser) -> Metrics {
 }
 
 /// Mean metrics of `scorer` on one split under one protocol.
-pub fn evaluate(scorer: &Scorer, data: &Dataset, split: Split, protocol: Protocol) -> Result<Metrics> {
+pub fn evaluate(scorer: &impl Ranks, data: &Dataset, split: Split, protocol: Protocol) -> Result<Metrics> {
     Ok(rank(scorer, data, split, protocol)?.per_user().mean())
 }
 

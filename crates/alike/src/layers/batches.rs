@@ -5,6 +5,7 @@ use std::sync::Arc;
 use alike_ops::{Csr, Triples};
 use rand::RngExt;
 use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 
 use crate::config::Stream;
 
@@ -13,7 +14,7 @@ use crate::config::Stream;
 pub struct Sampler {
     train: Arc<Csr>,
     pairs: Vec<(u32, u32)>,
-    candidates: Vec<u32>,
+    candidates: Arc<Vec<u32>>,
     seed: u64,
 }
 
@@ -28,7 +29,7 @@ impl Sampler {
             .filter(|&u| train.degree(u as usize) < candidates.len())
             .flat_map(|u| train.row(u as usize).iter().map(move |&i| (u, i)))
             .collect();
-        Self { train, pairs, candidates, seed }
+        Self { train, pairs, candidates: Arc::new(candidates), seed }
     }
 
     /// Number of positives an epoch.
@@ -41,29 +42,19 @@ impl Sampler {
         self.pairs.is_empty()
     }
 
-    /// The batches of `epoch` (from 1).
+    /// The batches of `epoch` (from 1). Each is drawn when it is asked for: a graphics processor works on the one before
+    /// meanwhile.
     pub fn epoch(&self, epoch: u64, batch: usize) -> Batches {
         let mut pairs = self.pairs.clone();
         pairs.shuffle(&mut Stream::Order.rng(self.seed, epoch));
-        let mut rng = Stream::Negatives.rng(self.seed, epoch);
-        let offset = self.train.rows() as u32;
-        let draw = |pairs: &[(u32, u32)]| {
-            let mut t = Triples { users: Vec::new(), positives: Vec::new(), negatives: Vec::new() };
-            for &(u, i) in pairs {
-                let own = self.train.row(u as usize);
-                let negative = loop {
-                    let j = self.candidates[rng.random_range(0..self.candidates.len())];
-                    if own.binary_search(&j).is_err() {
-                        break j;
-                    }
-                };
-                t.users.push(u);
-                t.positives.push(offset + i);
-                t.negatives.push(offset + negative);
-            }
-            Arc::new(t)
-        };
-        Batches { list: pairs.chunks(batch).map(draw).collect::<Vec<_>>().into_iter() }
+        Batches {
+            train: self.train.clone(),
+            candidates: self.candidates.clone(),
+            rng: Stream::Negatives.rng(self.seed, epoch),
+            pairs,
+            batch,
+            at: 0,
+        }
     }
 }
 
@@ -100,16 +91,44 @@ impl Local {
 /// The batches of one epoch, in order.
 #[derive(Debug)]
 pub struct Batches {
-    list: std::vec::IntoIter<Arc<Triples>>,
+    train: Arc<Csr>,
+    candidates: Arc<Vec<u32>>,
+    rng: ChaCha8Rng,
+    pairs: Vec<(u32, u32)>,
+    batch: usize,
+    /// Pairs handed out.
+    at: usize,
 }
 
 impl Iterator for Batches {
     type Item = Arc<Triples>;
+
     fn next(&mut self) -> Option<Arc<Triples>> {
-        self.list.next()
+        let pairs = &self.pairs[self.at..(self.at + self.batch).min(self.pairs.len())];
+        if pairs.is_empty() {
+            return None;
+        }
+        self.at += pairs.len();
+        let offset = self.train.rows() as u32;
+        let mut t = Triples::default();
+        for &(u, i) in pairs {
+            let own = self.train.row(u as usize);
+            let negative = loop {
+                let j = self.candidates[self.rng.random_range(0..self.candidates.len())];
+                if own.binary_search(&j).is_err() {
+                    break j;
+                }
+            };
+            t.users.push(u);
+            t.positives.push(offset + i);
+            t.negatives.push(offset + negative);
+        }
+        Some(Arc::new(t))
     }
+
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.list.size_hint()
+        let left = (self.pairs.len() - self.at).div_ceil(self.batch);
+        (left, Some(left))
     }
 }
 

@@ -7,7 +7,7 @@ mod tower;
 
 pub use batches::{Batches, Local, Sampler};
 pub use features::{FeatureInput, FeatureMap, featured};
-pub use params::{Init, ParamId, Params, Rows, Saved, Tracked, matrix};
+pub use params::{Init, ParamId, Params, Rows, Saved, Tracked};
 pub use tower::Towers;
 
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use rand::RngExt;
 use crate::config::Stream;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::scorer::Matrix;
+use crate::scorer::matrix;
 
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -163,6 +163,11 @@ impl Params {
     /// Number of trained values.
     pub fn count(&self) -> usize {
         self.list.iter().map(|p| p.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Number of values of the largest parameter.
+    pub fn largest(&self) -> usize {
+        self.list.iter().map(|p| p.shape.iter().product()).max().unwrap_or(0)
     }
 
     /// Names in order.
@@ -333,13 +338,6 @@ impl Tracked {
     pub fn all(&self) -> &[Tensor<2>] {
         &self.0
     }
-}
-
-/// A tensor's values as a matrix.
-pub fn matrix(t: Tensor<2>) -> Matrix {
-    let [rows, cols] = t.dims();
-    let data = t.into_data().try_into_vec::<f32>().expect("parameters are f32");
-    Matrix::new(rows, cols, data)
 }
 
 #[cfg(test)]

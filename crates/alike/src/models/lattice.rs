@@ -26,9 +26,8 @@ use super::{Define, GradientModel, ModelInfo, batch_rows, feature_values, graph_
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{self, Normalization};
-use crate::layers::{
-    FeatureInput, FeatureMap, Init, ParamId, Params, Rows, Tracked, featured, matrix, selection,
-};
+use crate::layers::{FeatureInput, FeatureMap, Init, ParamId, Params, Rows, Tracked, featured, selection};
+use crate::scorer::matrix;
 
 pub(super) const INFO: ModelInfo = info::<Lattice>(
     "lattice",

@@ -18,7 +18,8 @@ use super::{Define, FoldIn, GradientModel, ModelInfo, graph_values, held, info, 
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{Normalization, bipartite};
-use crate::layers::{Init, ParamId, Params, Rows, Tracked, matrix};
+use crate::layers::{Init, ParamId, Params, Rows, Tracked};
+use crate::scorer::matrix;
 
 pub(super) const INFO: ModelInfo = info::<LightGcn>(
     "lightgcn",

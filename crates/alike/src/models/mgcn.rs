@@ -14,8 +14,8 @@
 use std::sync::Arc;
 
 use alike_ops::{
-    SparseRows, spmm_rows,    FixedSparse, Triples, add, bpr_dot, info_nce, l2_rows, matmul, multiply, propagate_mean, scale_rows,
-    sigmoid, spmm_fixed, tanh, unit_rows,
+    FixedSparse, SparseRows, Triples, add, bpr_dot, info_nce, l2_rows, matmul, multiply, propagate_mean,
+    scale_rows, sigmoid, spmm_fixed, spmm_rows, tanh, unit_rows,
 };
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
@@ -26,7 +26,6 @@ use crate::error::Result;
 use crate::graph::{self, Normalization};
 use crate::layers::{
     Affine, FeatureInput, FeatureMap, Init, Local, ParamId, Params, Rows, Tracked, featured, gather,
-    selection,
 };
 
 pub(super) const INFO: ModelInfo = info::<Mgcn>(

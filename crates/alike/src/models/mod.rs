@@ -23,8 +23,8 @@ use burn::tensor::{Device, Tensor};
 use crate::config::{SettingInfo, Settings, apply};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::layers::{Params, Tracked, matrix};
-use crate::scorer::{Matrix, Person, Scorer};
+use crate::layers::{Params, Tracked};
+use crate::scorer::{Matrix, Person, Scorer, Trained};
 
 /// All models by name.
 static REGISTRY: &[ModelInfo] = &[
@@ -95,6 +95,8 @@ pub struct Plan {
     pub parameters: usize,
     /// Peak memory expected, bytes.
     pub memory_bytes: u64,
+    /// Bytes of the largest parameter or feature matrix.
+    pub largest_bytes: u64,
 }
 
 /// The two kinds of learners.
@@ -150,8 +152,12 @@ pub trait GradientModel {
         Vec::new()
     }
     /// One forward pass, kept for ranking; by default the inner product of [`Self::vectors`].
+    fn trained(&self) -> Result<Trained> {
+        Ok(Trained::Dot { vectors: self.vectors(&self.params().plain())?, users: self.users() })
+    }
+    /// The same, away from the device.
     fn scorer(&self) -> Result<Scorer> {
-        Ok(Scorer::dot(&matrix(self.vectors(&self.params().plain())?), self.users()))
+        Ok(self.trained()?.read())
     }
 }
 
@@ -241,7 +247,14 @@ fn plan<M: Define>(data: &Dataset, overrides: &toml::Table) -> Result<Plan> {
     let parameters = params.count();
     // Value, two moments, gradient.
     let memory_bytes = 4 * (4 * parameters + M::working_values(data, &config)) as u64;
-    Ok(Plan { settings: table(&config, &train), train, parameters, memory_bytes })
+    let largest_bytes = largest_bytes(data, &params);
+    Ok(Plan { settings: table(&config, &train), train, parameters, memory_bytes, largest_bytes })
+}
+
+/// Bytes of the largest parameter or feature matrix.
+fn largest_bytes(data: &Dataset, params: &Params) -> u64 {
+    let features = data.features.iter().map(|f| f.dim * data.items.len()).max();
+    4 * params.largest().max(features.unwrap_or(0)) as u64
 }
 
 fn build_as<M: Define>(

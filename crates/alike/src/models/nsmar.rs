@@ -32,8 +32,8 @@ mod variants;
 use std::sync::Arc;
 
 use alike_ops::{
-    sum_squares,    Csr, FixedSparse, Triples, add, add_propagated, bpr_dot, bpr_pair_mlp, l2_rows, leaky, matmul,
-    neighbor_similarity, scale_rows, spmm_fixed, unit_rows,
+    Csr, FixedSparse, Triples, add, add_propagated, bpr_dot, bpr_pair_mlp, l2_rows, leaky, matmul,
+    neighbor_similarity, scale_rows, spmm_fixed, sum_squares, unit_rows,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -44,9 +44,9 @@ use crate::error::{Error, Result};
 use crate::graph::{self, Normalization};
 use crate::layers::{
     Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Rows, Tracked, gather,
-    matrix, on_device_of, propagated,
+    on_device_of, propagated,
 };
-use crate::scorer::{Matrix, Scorer};
+use crate::scorer::Trained;
 use config::{Aggregation, Alignment, Config, Input, ScorerKind, Transform};
 pub(super) use variants::{NO_ALIGNMENT, NO_GRAPHS, NO_IMAGE, NO_SIMILARITY, NO_TEXT, NSMAR, PLUS};
 
@@ -419,17 +419,19 @@ impl GradientModel for Nsmar {
         fold_in::of(*self).map(|forward| Some(FoldIn::Forward(forward)))
     }
 
-    fn scorer(&self) -> Result<Scorer> {
+    fn trained(&self) -> Result<Trained> {
         let p = self.params.plain();
         let z = self.vectors(&p)?;
         let Some([user, item, bias, out]) = self.parts.scorer else {
-            return Ok(Scorer::dot(&matrix(z), self.users));
+            return Ok(Trained::Dot { vectors: z, users: self.users });
         };
         let [n, _] = z.dims();
-        let (z_users, z_items) =
-            (z.clone().narrow(0, 0, self.users), z.narrow(0, self.users, n - self.users));
-        let users: Matrix = matrix(z_users.matmul(p.matrix(user)) + p.matrix(bias));
-        let items = matrix(z_items.clone().matmul(p.matrix(item)));
-        Ok(Scorer::PairMlp { users, items, out: matrix(p.matrix(out)).data, vectors: matrix(z_items) })
+        let (users, vectors) = (z.clone().narrow(0, 0, self.users), z.narrow(0, self.users, n - self.users));
+        Ok(Trained::PairMlp {
+            users: users.matmul(p.matrix(user)) + p.matrix(bias),
+            items: vectors.clone().matmul(p.matrix(item)),
+            out: p.matrix(out),
+            vectors,
+        })
     }
 }

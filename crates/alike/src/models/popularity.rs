@@ -23,7 +23,13 @@ pub(super) const INFO: ModelInfo = ModelInfo {
 fn plan(data: &Dataset, table: &toml::Table) -> Result<Plan> {
     apply(table, &mut [])?;
     let memory_bytes = (data.items.len() * 8) as u64;
-    Ok(Plan { settings: toml::Table::new(), train: TrainConfig::default(), parameters: 0, memory_bytes })
+    Ok(Plan {
+        settings: toml::Table::new(),
+        train: TrainConfig::default(),
+        parameters: 0,
+        memory_bytes,
+        largest_bytes: 0,
+    })
 }
 
 fn build(data: &Dataset, _: &toml::Table, _: u64, _: &Device) -> Result<Learner> {

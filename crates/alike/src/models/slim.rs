@@ -61,7 +61,13 @@ fn plan(data: &Dataset, overrides: &toml::Table) -> Result<Plan> {
     let pairs: u64 = (0..data.users.len()).map(|u| (data.train.degree(u) as u64).pow(2)).sum();
     let gram = pairs.min((data.items.len() as u64).pow(2));
     let memory_bytes = 8 * (2 * gram + 4 * data.train.nnz() as u64 + data.items.len() as u64);
-    Ok(Plan { settings: config.to_table(), train: TrainConfig::default(), parameters: 0, memory_bytes })
+    Ok(Plan {
+        settings: config.to_table(),
+        train: TrainConfig::default(),
+        parameters: 0,
+        memory_bytes,
+        largest_bytes: 0,
+    })
 }
 
 fn build(data: &Dataset, overrides: &toml::Table, _: u64, _: &Device) -> Result<Learner> {

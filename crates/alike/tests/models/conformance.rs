@@ -1,6 +1,7 @@
 //! What every model in the registry must do; a new model joins by its registry line.
 
 use crate::support::{self, checkerboard};
+use alike::device::DeviceName;
 use alike::eval::Metrics;
 use alike::models;
 use alike::recommend::Run;
@@ -20,7 +21,17 @@ pub(crate) fn request(model: &'static str) -> Request<'static> {
             settings.insert(name.into(), value);
         }
     }
-    Request { model, settings, seed: 7, run: None, resume: false, warm_start: None, test: true, stop: None }
+    Request {
+        model,
+        settings,
+        seed: 7,
+        run: None,
+        resume: false,
+        warm_start: None,
+        test: true,
+        device: DeviceName::default(),
+        stop: None,
+    }
 }
 
 /// Everything of a summary that the seed decides.

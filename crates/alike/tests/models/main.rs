@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
+#[cfg(feature = "gpu")]
+mod device;
 mod golden;
 mod metrics;
 mod npy;

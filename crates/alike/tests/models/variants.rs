@@ -1,7 +1,7 @@
 //! What the presets of one model must and must not share.
 
 use crate::support::checkerboard;
-use alike::layers::matrix;
+use alike::scorer::matrix;
 use alike::models::{self, Learner};
 use burn::tensor::Device;
 

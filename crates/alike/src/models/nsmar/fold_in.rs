@@ -10,9 +10,9 @@ use rayon::prelude::*;
 use super::{Nsmar, aggregate, fuse};
 use crate::error::Result;
 use crate::graph::{Neighbors, Shared};
-use crate::layers::{Tracked, matrix};
+use crate::layers::Tracked;
 use crate::models::Forward;
-use crate::scorer::{Matrix, Person};
+use crate::scorer::{Matrix, Person, matrix};
 
 /// People whose neighbours one task finds.
 const TASK: usize = 256;

@@ -4,7 +4,7 @@ use super::config::{Aggregation, Alignment, Config, memory_bytes, train_defaults
 use super::{Parts, build_variant, used};
 use crate::config::Names;
 use crate::layers::Params;
-use crate::models::{ModelInfo, Plan, infos, resolve, table};
+use crate::models::{ModelInfo, Plan, infos, largest_bytes, resolve, table};
 
 const REFERENCE: &str =
     "Zhang et al., Neighbor Similarity and Multimodal Alignment based Product Recommendation Study";
@@ -30,7 +30,7 @@ macro_rules! variants {
                 Parts::register(&mut params, data, &config, &names)?;
                 let parameters = params.count();
                 let memory_bytes = memory_bytes(data, &config, &names);
-                Ok(Plan { settings: table(&config, &train), train, parameters, memory_bytes })
+                Ok(Plan { settings: table(&config, &train), train, parameters, memory_bytes, largest_bytes: largest_bytes(data, &params) })
             },
             folds: true,
             build: |data, overrides, seed, device| build_variant($preset, data, overrides, seed, device),

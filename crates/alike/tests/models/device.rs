@@ -1,0 +1,77 @@
+//! Ten steps of every model on a graphics processor against ten on the processor.
+
+use alike::device::{DeviceKind, DeviceName};
+use alike::layers::{Sampler, Saved};
+use alike::models::{self, GradientModel, Learner};
+use alike::scorer::Ranks;
+use alike_ops::Adam;
+use burn::tensor::Device;
+
+use crate::conformance::request;
+use crate::support::checkerboard;
+
+/// The first graphics processor that there is; without one the test says so and passes.
+fn device() -> Option<Device> {
+    let kinds = [DeviceKind::Cuda, DeviceKind::Metal, DeviceKind::Vulkan, DeviceKind::Wgpu];
+    let found = kinds.into_iter().find_map(|kind| DeviceName { kind, index: 0 }.open().ok());
+    if found.is_none() {
+        println!("skipped: there is no graphics device");
+    }
+    found
+}
+
+/// Losses of ten steps, and the parameters before and after.
+struct Steps {
+    losses: Vec<f32>,
+    before: Vec<Saved>,
+    after: Vec<Saved>,
+    model: Box<dyn GradientModel>,
+}
+
+fn distance<'a>(a: impl Iterator<Item = &'a f32>, b: impl Iterator<Item = &'a f32>) -> f64 {
+    a.zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt()
+}
+
+#[test]
+fn ten_steps_of_every_model_are_the_same_on_a_graphics_processor() {
+    let Some(device) = device() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let data = checkerboard(folder.path());
+    let sampler = Sampler::new(data.train.clone(), 7);
+    for info in models::all() {
+        let steps = |device: &Device| -> Option<Steps> {
+            let settings = request(info.name).settings;
+            let built = models::build(info.name, &data, &settings, 7, device).unwrap();
+            let Learner::Gradient(mut model) = built else { return None };
+            let before = model.params().save();
+            model.start_epoch(1).unwrap();
+            let mut losses = Vec::new();
+            for batch in sampler.epoch(1, 64).take(10) {
+                let tracked = model.params().track();
+                let loss = model.loss(&tracked, &batch);
+                losses.push(loss.clone().inner().into_scalar::<f32>());
+                model.params_mut().step(tracked, loss.backward(), &Adam { lr: 0.005, ..Adam::default() });
+            }
+            Some(Steps { losses, before, after: model.params().save(), model })
+        };
+        let (Some(wanted), Some(found)) = (steps(&Device::flex()), steps(&device)) else { continue };
+        assert_eq!(wanted.losses.len(), 10, "{}", info.name);
+        for (step, (w, f)) in wanted.losses.iter().zip(&found.losses).enumerate() {
+            assert!((w - f).abs() <= 1e-4 * (1.0 + w.abs()), "{}, step {step}: loss {w} and {f}", info.name);
+        }
+        let values = |saved: &[Saved]| saved.iter().flat_map(|s| s.value.clone()).collect::<Vec<f32>>();
+        let [start, w, f] = [&wanted.before, &wanted.after, &found.after].map(|saved| values(saved));
+        let moved = distance(start.iter(), w.iter());
+        let apart = distance(w.iter(), f.iter());
+        assert!(moved > 0.0 && apart <= 0.01 * moved, "{}: moved {moved}, apart {apart}", info.name);
+
+        // Lists agree but where scores are all but equal.
+        let users: Vec<u32> = (0..data.users.len() as u32).collect();
+        let list = |s: &Steps| s.model.trained().unwrap().best(&users, Some(&data.train), None, 10).unwrap();
+        let (w, f) = (list(&wanted), list(&found));
+        for (place, (a, b)) in w.scores.iter().zip(&f.scores).enumerate() {
+            let same = a == b || (a - b).abs() <= 2e-3 * (1.0 + a.abs());
+            assert!(same, "{}, place {place}: score {a} and {b}", info.name);
+        }
+    }
+}
