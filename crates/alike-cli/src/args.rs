@@ -184,9 +184,9 @@ pub(crate) struct Train {
     /// Settings from a TOML file
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) config: Option<PathBuf>,
-    /// Where to train: cpu, wgpu, vulkan, metal or cuda, with :N for the N-th of several, from 0
+    /// Where to train: cpu, wgpu, vulkan, metal or cuda, with :N for the N-th of several, from 0; repeat to share batches
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
-    pub(crate) device: DeviceName,
+    pub(crate) device: Vec<DeviceName>,
     /// One setting, stronger than the file; repeat for more; `alike models MODEL` lists them
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,

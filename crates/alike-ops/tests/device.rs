@@ -9,24 +9,19 @@ use alike_ops::{
     add, add_propagated, add_row, bpr_dot, bpr_dot_l2, bpr_dot_own_l2, bpr_pair_mlp, gather, info_nce,
     l2_rows, leaky, linear, linear_pair, matmul, multiply, neighbor_similarity, project, project_rows,
     propagate_mean, propagate_sum, scale_rows, segment_softmax, sigmoid, spmm, spmm_fixed, spmm_rows,
-    sum_squares, tanh, top_k_dot_on, top_k_pair_mlp_on, unit_rows,
+    sum_squares, tanh, top_k_dot_on, top_k_pair_mlp_on, unit_rows, wgpu_devices,
 };
-use burn::tensor::{Device, DeviceType, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// The first device that there is; without one the test says so and passes.
 fn device() -> Option<Device> {
-    let kinds = [
-        #[cfg(feature = "cuda")]
-        DeviceType::Cuda,
-        #[cfg(feature = "metal")]
-        DeviceType::Metal,
-        #[cfg(feature = "vulkan")]
-        DeviceType::Vulkan,
-        DeviceType::Wgpu,
-    ];
-    let found = kinds.into_iter().find_map(|kind| Device::enumerate(kind).into_vec().into_iter().next());
+    #[cfg(feature = "cuda")]
+    let cuda = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec();
+    #[cfg(not(feature = "cuda"))]
+    let cuda = Vec::new();
+    let found = cuda.into_iter().chain(wgpu_devices()).next();
     if found.is_none() {
         println!("skipped: there is no graphics device");
     }

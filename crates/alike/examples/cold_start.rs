@@ -89,7 +89,7 @@ impl Study {
             resume: run.join("run.json").exists(),
             warm_start: None,
             test: false,
-            device: DeviceName::default(),
+            devices: vec![DeviceName::default()],
             stop: None,
         };
         let started = Instant::now();

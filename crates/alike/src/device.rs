@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal"))]
+use alike_ops::wgpu_devices;
 use alike_ops::{DeviceLimits, device_limits};
 use burn::tensor::Device;
 
@@ -54,18 +56,18 @@ impl DeviceKind {
     fn devices(self) -> Vec<Device> {
         #[cfg(feature = "gpu")]
         {
-            use burn::tensor::DeviceType;
+            #[cfg(any(feature = "vulkan", feature = "metal", feature = "cuda"))]
             let of = |kind| Device::enumerate(kind).into_vec();
             match self {
                 Self::Cpu => {}
                 #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal"))]
-                Self::Wgpu => return of(DeviceType::Wgpu),
+                Self::Wgpu => return wgpu_devices(),
                 #[cfg(feature = "vulkan")]
-                Self::Vulkan => return of(DeviceType::Vulkan),
+                Self::Vulkan => return of(burn::tensor::DeviceType::Vulkan),
                 #[cfg(feature = "metal")]
-                Self::Metal => return of(DeviceType::Metal),
+                Self::Metal => return of(burn::tensor::DeviceType::Metal),
                 #[cfg(feature = "cuda")]
-                Self::Cuda => return of(DeviceType::Cuda),
+                Self::Cuda => return of(burn::tensor::DeviceType::Cuda),
                 #[allow(unreachable_patterns)]
                 _ => {}
             }
@@ -144,6 +146,22 @@ impl DeviceName {
             if names.is_empty() { "none of that kind, or no driver".into() } else { names.join(", ") }
         )))
     }
+}
+
+/// Opens several devices.
+///
+/// # Errors
+/// One is missing or named twice, or there is none.
+pub fn open_all(names: &[DeviceName]) -> Result<Vec<Device>> {
+    for (at, name) in names.iter().enumerate() {
+        if names[..at].contains(name) {
+            return Err(Error::Device(format!("device `{name}` is named twice")));
+        }
+    }
+    if names.is_empty() {
+        return Err(Error::Device("a run needs a device".into()));
+    }
+    names.iter().map(|name| name.open()).collect()
 }
 
 /// What a run wants of a device's memory, bytes.

@@ -28,6 +28,8 @@ pub mod models;
 
 pub mod checkpoint;
 
+pub mod replicas;
+
 pub mod train;
 
 pub mod recommend;

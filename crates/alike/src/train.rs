@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{FORMAT, RunDir, RunInfo, State};
 use crate::data::Dataset;
-use crate::device::{DeviceKind, DeviceName, Need, check_memory};
+use crate::device::{DeviceKind, DeviceName, Need, check_memory, open_all};
 use crate::error::{Error, Result};
 use crate::eval::{Metrics, Protocol, Split, evaluate};
 use crate::layers::{Sampler, Saved};
-use crate::models::{GradientModel, Learner, Plan, find};
+use crate::models::{GradientModel, Plan, find};
+use crate::replicas::{Built, Replicas};
 use crate::scorer::Scorer;
 
 /// The metric that decides which epoch is the best.
@@ -38,8 +39,8 @@ pub struct Request<'a> {
     pub warm_start: Option<&'a Path>,
     /// Whether to score the test split at the end. Searches do not: they choose on validation.
     pub test: bool,
-    /// Where to train.
-    pub device: DeviceName,
+    /// Where to train: one device, or several that share every batch.
+    pub devices: Vec<DeviceName>,
     /// Set by others to stop; checked every batch.
     pub stop: Option<&'a AtomicBool>,
 }
@@ -123,8 +124,10 @@ pub struct Summary {
 pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>)) -> Result<Summary> {
     let info = find(request.model)?;
     let plan = (info.plan)(data, &request.settings)?;
-    let device = request.device.open()?;
-    check_memory(&device, Need { total: plan.memory_bytes, largest: plan.largest_bytes })?;
+    let devices = open_all(&request.devices)?;
+    for device in &devices {
+        check_memory(device, Need { total: plan.memory_bytes, largest: plan.largest_bytes })?;
+    }
     let warm = request.warm_start.map(|dir| Warm::open(dir, request.model)).transpose()?;
     let run = match request.run {
         Some(dir) => {
@@ -146,12 +149,12 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
         batches: if trained { sampler.len().div_ceil(plan.train.batch) } else { 0 },
     });
     let started = Instant::now();
-    let learner = (info.build)(data, &request.settings, request.seed, &device)?;
-    let summary = match learner {
-        Learner::Direct(scorer) => solve(data, request, &scorer, run.as_ref(), started)?,
-        Learner::Gradient(mut model) => {
+    let built = Replicas::build(request.model, data, &request.settings, request.seed, &devices)?;
+    let summary = match built {
+        Built::Direct(scorer) => solve(data, request, &scorer, run.as_ref(), started)?,
+        Built::Gradient(mut replicas) => {
             if let Some(warm) = &warm {
-                model.params_mut().warm(&warm.params, &warm.data, data)?;
+                replicas.each(|model| model.params_mut().warm(&warm.params, &warm.data, data).map(|_| ()))?;
             }
             let mut training = Training {
                 data,
@@ -161,7 +164,7 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
                 state: State::default(),
                 best: None,
             };
-            training.descend(model.as_mut(), &sampler, on)?
+            training.descend(&mut replicas, &sampler, on)?
         }
     };
     if let Some(run) = &run {
@@ -302,27 +305,33 @@ fn summarize(
 /// Losses that may wait to be read while a graphics processor works: reading one waits for it.
 const AHEAD: usize = 4;
 
-/// The losses of an epoch: those read, and those that wait with batch (from 1) and its length.
+/// The losses of an epoch: those read, and those that wait with batch (from 1), each share's with its length.
 struct Losses {
     lr: f64,
     epoch: usize,
     sum: f64,
     seen: usize,
-    waiting: VecDeque<(usize, usize, Tensor<1>)>,
+    waiting: VecDeque<(usize, Vec<(Tensor<1>, usize)>)>,
 }
 
 impl Losses {
     /// Reads losses until `left` wait.
     fn read(&mut self, left: usize, on: &mut dyn FnMut(usize, f32)) -> Result<()> {
         while self.waiting.len() > left {
-            let Some((batch, length, loss)) = self.waiting.pop_front() else { break };
-            let value = loss.try_into_data().map_err(|e| Error::Device(format!("the device failed: {e}")))?;
-            let value = value.iter::<f32>().next().unwrap_or(f32::NAN);
+            let Some((batch, shares)) = self.waiting.pop_front() else { break };
+            let (mut sum, mut length) = (0.0, 0);
+            for (loss, triples) in shares {
+                let loss =
+                    loss.try_into_data().map_err(|e| Error::Device(format!("the device failed: {e}")))?;
+                sum += f64::from(loss.iter::<f32>().next().unwrap_or(f32::NAN)) * triples as f64;
+                length += triples;
+            }
+            let value = (sum / length as f64) as f32;
             if !value.is_finite() {
                 let (epoch, lr) = (self.epoch, self.lr);
                 return Err(Error::LossNotFinite { loss: value, epoch, batch, lr });
             }
-            self.sum += f64::from(value) * length as f64;
+            self.sum += sum;
             self.seen += length;
             on(batch, value);
         }
@@ -343,7 +352,7 @@ struct Training<'a> {
 impl Training<'_> {
     fn descend(
         &mut self,
-        model: &mut dyn GradientModel,
+        replicas: &mut Replicas,
         sampler: &Sampler,
         on: &mut dyn FnMut(Event<'_>),
     ) -> Result<Summary> {
@@ -351,10 +360,10 @@ impl Training<'_> {
             return Err(Error::Data("nothing to train on: no user has both taken and untaken items".into()));
         }
         let config = &self.plan.train;
-        let parameters = model.params().count();
-        self.resume(model)?;
+        let parameters = replicas.first().params().count();
+        self.resume(replicas)?;
         while self.state.goes_on(config) {
-            let record = self.epoch(model, sampler, on)?;
+            let record = self.epoch(replicas, sampler, on)?;
             on(Event::Epoch(&record));
         }
         let best = match (self.run, self.best.take()) {
@@ -367,12 +376,13 @@ impl Training<'_> {
         summarize(self.data, self.request, &best, epoch, best_epoch, parameters, seconds)
     }
 
-    fn resume(&mut self, model: &mut dyn GradientModel) -> Result<()> {
+    fn resume(&mut self, replicas: &mut Replicas) -> Result<()> {
         let Some(run) = self.run else { return Ok(()) };
         if let Some(state) = run.read_json::<State>("state.json")? {
             let file = state.state_file.as_ref();
             let file = file.ok_or_else(|| Error::checkpoint(run.path(), "state.json names no state file"))?;
-            model.params_mut().load(&run.read_state(file)?, state.steps)?;
+            let saved = run.read_state(file)?;
+            replicas.each(|model| model.params_mut().load(&saved, state.steps))?;
             self.state = state;
         }
         run.cut_log(self.state.log_lines)
@@ -380,7 +390,7 @@ impl Training<'_> {
 
     fn epoch(
         &mut self,
-        model: &mut dyn GradientModel,
+        replicas: &mut Replicas,
         sampler: &Sampler,
         on: &mut dyn FnMut(Event<'_>),
     ) -> Result<EpochRecord> {
@@ -388,22 +398,19 @@ impl Training<'_> {
         let adam = Adam { lr: config.lr as f32, ..Adam::default() };
         let epoch = self.state.epoch + 1;
         let started = Instant::now();
-        model.start_epoch(epoch as u64)?;
+        replicas.each(|model| model.start_epoch(epoch as u64))?;
         let list = sampler.epoch(epoch as u64, config.batch);
         let batches = list.len();
         let mut losses = Losses { lr: config.lr, epoch, sum: 0.0, seen: 0, waiting: VecDeque::new() };
-        let ahead = if self.request.device.kind == DeviceKind::Cpu { 0 } else { AHEAD };
+        let ahead = if self.request.devices.iter().any(|d| d.kind == DeviceKind::Cpu) { 0 } else { AHEAD };
         for (at, triples) in list.enumerate() {
             if self.request.stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
                 return Err(Error::Interrupted);
             }
-            let tracked = model.params().track();
-            let loss = model.loss(&tracked, &triples);
-            losses.waiting.push_back((at + 1, triples.users.len(), loss.clone().inner()));
+            let mut step = replicas.begin(&triples);
+            losses.waiting.push_back((at + 1, std::mem::take(&mut step.losses)));
             losses.read(ahead, &mut |batch, loss| on(Event::Batch { epoch, batch, batches, loss }))?;
-            let grads = loss.backward();
-            drop(loss);
-            model.params_mut().step(tracked, grads, &adam);
+            replicas.finish(step, &adam);
         }
         losses.read(0, &mut |batch, loss| on(Event::Batch { epoch, batch, batches, loss }))?;
         let train_seconds = started.elapsed().as_secs_f64();
@@ -418,7 +425,7 @@ impl Training<'_> {
             best: false,
         };
         if epoch.is_multiple_of(config.eval_every) || epoch == config.epochs {
-            self.evaluate(model, &mut record)?;
+            self.evaluate(replicas.first(), &mut record)?;
         } else {
             self.log(&record)?;
         }

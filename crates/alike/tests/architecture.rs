@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The library's modules: each may import only those before it.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "error",
     "config",
     "device",
@@ -18,6 +18,7 @@ const ORDER: [&str; 16] = [
     "layers",
     "models",
     "checkpoint",
+    "replicas",
     "train",
     "recommend",
     "serving",

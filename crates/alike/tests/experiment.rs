@@ -58,7 +58,7 @@ fn train(job: &Job) -> Result<(), String> {
         resume,
         warm_start: None,
         test: false,
-        device: DeviceName::default(),
+        devices: vec![DeviceName::default()],
         stop: None,
     };
     fit(&data, &request, &mut |_| {}).map(|_| ()).map_err(|e| e.to_string())

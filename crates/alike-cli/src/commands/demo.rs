@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
             resume: false,
             warm_start: None,
             test: true,
-            device: DeviceName::default(),
+            devices: vec![DeviceName::default()],
             stop: Some(stop),
         };
         let mut progress = Training::new(model, quiet);

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
         resume: args.resume,
         warm_start: args.warm_start.as_deref(),
         test: !args.no_test,
-        device: args.device,
+        devices: args.device.clone(),
         stop: Some(stop),
     };
     let mut progress = Training::new(&args.model, quiet);

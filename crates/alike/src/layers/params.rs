@@ -206,11 +206,14 @@ impl Params {
     }
 
     /// One Adam step from the gradients of `tracked`; parameters that the loss did not touch stay as they are.
-    pub fn step(&mut self, tracked: Tracked, mut grads: Gradients, adam: &Adam) {
+    pub fn step(&mut self, tracked: Tracked, grads: Gradients, adam: &Adam) {
+        self.apply(tracked.gradients(grads), adam);
+    }
+
+    /// One Adam step from a gradient a parameter; parameters without one stay as they are.
+    pub fn apply(&mut self, gradients: Vec<Option<Tensor<2>>>, adam: &Adam) {
         self.step += 1;
-        let leaves: Vec<Option<Tensor<2>>> = tracked.0.iter().map(|t| t.grad_remove(&mut grads)).collect();
-        drop((tracked, grads));
-        for (param, grad) in self.list.iter_mut().zip(leaves) {
+        for (param, grad) in self.list.iter_mut().zip(gradients) {
             if let Some(grad) = grad {
                 let value = param.value.take().expect("values are in place between steps");
                 let own = Adam { lr: adam.lr * param.rate, ..*adam };
@@ -332,6 +335,11 @@ impl Tracked {
     /// The parameters `ids`, in that order.
     pub fn matrices<'a>(&'a self, ids: &'a [ParamId]) -> impl Iterator<Item = Tensor<2>> + 'a {
         ids.iter().map(|&id| self.matrix(id))
+    }
+
+    /// The gradient of each parameter, in order of registration; none where the loss did not touch it.
+    pub fn gradients(self, mut grads: Gradients) -> Vec<Option<Tensor<2>>> {
+        self.0.iter().map(|t| t.grad_remove(&mut grads)).collect()
     }
 
     /// Every parameter, in order of registration.

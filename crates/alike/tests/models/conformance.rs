@@ -29,7 +29,7 @@ pub(crate) fn request(model: &'static str) -> Request<'static> {
         resume: false,
         warm_start: None,
         test: true,
-        device: DeviceName::default(),
+        devices: vec![DeviceName::default()],
         stop: None,
     }
 }

@@ -4,10 +4,11 @@ use alike::device::{DeviceKind, DeviceName};
 use alike::layers::{Sampler, Saved};
 use alike::models::{self, GradientModel, Learner};
 use alike::scorer::Ranks;
-use alike_ops::Adam;
-use burn::tensor::Device;
+use alike_ops::{Adam, wgpu_devices};
+use burn::tensor::{Device, DeviceType};
 
 use crate::conformance::request;
+use crate::replicas::check;
 use crate::support::checkerboard;
 
 /// The first graphics processor that there is; without one the test says so and passes.
@@ -59,6 +60,9 @@ fn ten_steps_of_every_model_are_the_same_on_a_graphics_processor() {
         for (step, (w, f)) in wanted.losses.iter().zip(&found.losses).enumerate() {
             assert!((w - f).abs() <= 1e-4 * (1.0 + w.abs()), "{}, step {step}: loss {w} and {f}", info.name);
         }
+        let again = steps(&device).unwrap();
+        assert_eq!(found.losses, again.losses, "{}: another run, other losses", info.name);
+        assert_eq!(found.after, again.after, "{}: another run, other parameters", info.name);
         let values = |saved: &[Saved]| saved.iter().flat_map(|s| s.value.clone()).collect::<Vec<f32>>();
         let [start, w, f] = [&wanted.before, &wanted.after, &found.after].map(|saved| values(saved));
         let moved = distance(start.iter(), w.iter());
@@ -73,5 +77,22 @@ fn ten_steps_of_every_model_are_the_same_on_a_graphics_processor() {
             let same = a == b || (a - b).abs() <= 2e-3 * (1.0 + a.abs());
             assert!(same, "{}, place {place}: score {a} and {b}", info.name);
         }
+    }
+}
+
+/// On the one adapter of a machine two devices that know nothing of each other: by the system's own interface, and by any.
+#[test]
+fn two_graphics_devices_train_as_one() {
+    let own = wgpu_devices().into_iter().next();
+    let any = Device::enumerate(DeviceType::Wgpu).into_vec().into_iter().next();
+    let (Some(own), Some(any)) = (own, any) else {
+        println!("skipped: there is no graphics device");
+        return;
+    };
+    assert_ne!(own, any);
+    let folder = tempfile::tempdir().unwrap();
+    let data = checkerboard(folder.path());
+    for model in ["bpr", "lightgcn", "freedom", "nsmar+"] {
+        check(model, &data, &[own.clone(), any.clone()]);
     }
 }

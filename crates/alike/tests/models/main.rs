@@ -7,6 +7,7 @@ mod device;
 mod golden;
 mod metrics;
 mod npy;
+mod replicas;
 mod serving;
 mod support;
 mod variants;

@@ -1,8 +1,8 @@
 //! What the presets of one model must and must not share.
 
 use crate::support::checkerboard;
-use alike::scorer::matrix;
 use alike::models::{self, Learner};
+use alike::scorer::matrix;
 use burn::tensor::Device;
 
 #[test]

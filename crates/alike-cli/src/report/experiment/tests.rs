@@ -59,7 +59,7 @@ fn pages() -> [String; 2] {
             resume: false,
             warm_start: None,
             test: false,
-            device: alike::device::DeviceName::default(),
+            devices: vec![alike::device::DeviceName::default()],
             stop: None,
         };
         let result = fit(&data, &request, &mut |_| {}).map(|_| ()).map_err(|e| e.to_string());

@@ -151,7 +151,7 @@ fn train(data: &Path, run: &Path, model: &'static str, epochs: i64) {
         resume,
         warm_start: None,
         test: false,
-        device: alike::device::DeviceName::default(),
+        devices: vec![alike::device::DeviceName::default()],
         stop: None,
     };
     fit(&data, &request, &mut |_| ()).unwrap();
