@@ -171,6 +171,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", choices=["cuda", "cpu"])
     device = torch.device(parser.parse_args().device)
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as path:
         folder = tiny(pathlib.Path(path))
     torch.manual_seed(0)

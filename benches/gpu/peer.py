@@ -118,7 +118,8 @@ def profile(step, batch):
     on_gpu = batch[0].device.type == "cuda"
     device_type = torch.autograd.DeviceType.CUDA if on_gpu else torch.autograd.DeviceType.CPU
     own = lambda e: e.self_device_time_total if on_gpu else e.self_cpu_time_total  # noqa: E731
-    rows = [e for e in found.key_averages() if e.device_type == device_type and own(e) > 0]
+    counts = lambda e: e.device_type == device_type and own(e) > 0 and not getattr(e, "is_user_annotation", False)  # noqa: E731
+    rows = [e for e in found.key_averages() if counts(e)]
     total = sum(own(e) for e in rows) or 1
     best = sorted(rows, key=own, reverse=True)[:10]
     return [[e.key[:90], own(e) / 3000, own(e) / total, e.count / 3] for e in best]
@@ -127,6 +128,11 @@ def profile(step, batch):
 class Peer:
     def __init__(self, args):
         self.args, self.device = args, torch.device(args.device)
+        # Whether a way ran out of memory: the next ones then spare it from the start.
+        self.full = False
+        if args.device == "cpu":
+            # A trial, on tiny data; beside other work two threads wait for each other.
+            torch.set_num_threads(1)
         self.folder = Folder(args.dir)
         self.edges = sparse.Edges(self.folder, self.device)
         self.more = {}
@@ -148,6 +154,7 @@ class Peer:
 
     def epoch(self, how, tf32=False, graph=False, compiled=False, recompute=False, then=None, only_then=False):
         """Measures one way and gives its memory back: (seconds an epoch, seconds a step, whether it had to recompute), or None."""
+        recompute = recompute or self.full
         more = {k: True for k, v in {"compiled": compiled, "recompute": recompute}.items() if v}
         name = ", ".join([how, *more, *(["graphed"] if graph else [])])
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
@@ -170,12 +177,12 @@ class Peer:
             text = str(error).strip().split("\n")[0][:200] or type(error).__name__
             self.line("epoch", name, tf32=tf32, error=text)
         del model, step
-        full = isinstance(failed, torch.OutOfMemoryError)
+        self.full |= self.args.model == "nsmar+" and isinstance(failed, torch.OutOfMemoryError)
         failed = None
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        if full and self.args.model == "nsmar+" and not recompute:
+        if self.full and not recompute:
             return self.epoch(how, tf32, graph, compiled, True, then, only_then)
         return (result["median_s"], result["median_s"] / result["steps"], recompute) if result else None
 

@@ -141,13 +141,13 @@ def alike(model, name, data, args, memory):
     base |= {"batch": batch}
     if error:
         yield base | {"what": "epoch", "error": error}
-    parts = {"epoch": [r["train_seconds"] for r in rows], "evaluation": [r["eval_seconds"] for r in rows if r["valid"]]}
+    parts = {"epoch": [r["train_seconds"] for r in rows], "evaluation": [r["eval_seconds"] for r in rows if r.get("valid")]}
     for what, seconds in parts.items():
         kept = seconds[1:] or seconds
         if kept:
             more = {"runs": len(kept), "first_s": seconds[0], "loss": rows[-1]["loss"]}
             if what == "evaluation":
-                more["recall"] = [r for r in rows if r["valid"]][-1]["valid"].get("recall@20")
+                more["recall"] = [r for r in rows if r.get("valid")][-1]["valid"].get("recall@20")
             yield base | {"what": what, "median_s": statistics.median(kept), "min_s": min(kept)} | more
 
 
