@@ -172,7 +172,7 @@ class Peer:
                 self.line("epoch", name, tf32=tf32, batch=self.args.batch, **result)
             if then:
                 then(model, step, name)
-        except Exception as error:  # noqa: BLE001: whatever goes wrong, the next way is tried
+        except Exception as error:  # noqa: BLE001
             failed = error
             text = str(error).strip().split("\n")[0][:200] or type(error).__name__
             self.line("epoch", name, tf32=tf32, error=text)
