@@ -241,6 +241,9 @@ pub(crate) struct Experiment {
     /// Runs at a time, which share the threads; timings are cleanest with one
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: u16,
+    /// Where the runs train, as for `alike train`; the runs of one experiment all on the same
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
+    pub(crate) device: Vec<DeviceName>,
     /// Prepare the data, say what would be run, and stop
     #[arg(long)]
     pub(crate) dry_run: bool,

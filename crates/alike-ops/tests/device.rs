@@ -123,6 +123,21 @@ fn pointwise_maps() {
     }
 }
 
+/// More workgroups than one dimension of a launch holds.
+#[test]
+fn large_tensors() {
+    let n = 140_000;
+    same("add, large", 0.0, &[[n, 64], [n, 64]], |x| add(x[0].clone(), x[1].clone()));
+    same("unit_rows, large", 1e-4, &[[n, 40]], |x| unit_rows(x[0].clone()));
+    let rows: Vec<u32> = (0..n as u32).rev().collect();
+    same("gather, large", 0.0, &[[n, 33]], |x| gather(x[0].clone(), &rows));
+    let lists: Vec<Vec<u32>> = (0..n as u32).map(|r| vec![r / 2, (r * 7) % n as u32]).collect();
+    let pattern = Arc::new(Csr::from_rows(n, &lists).unwrap());
+    same("neighbor_similarity, large", 1e-3, &[[n, 8]], |x| {
+        neighbor_similarity(&pattern, x[0].clone(), true)
+    });
+}
+
 #[test]
 fn dense_products() {
     let degrees = irregular(9, 80);

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use alike::device::{DeviceName, open_all};
 use alike::experiment::{Job, Lab, Outcome as Results, Usage};
 use wait4::Wait4;
 
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &Experiment, threads: Option<u16>, quiet: bool) -> Outco
         Some(out) => out.clone(),
         None => Path::new("runs").join(args.file.file_stem().unwrap_or_default()),
     };
+    open_all(&args.device)?;
     let root = args.root.clone().or_else(|| args.file.parent().map(Path::to_path_buf)).unwrap_or_default();
     let stop = stop::on_signal()?;
     let mut lab = Lab::open(&args.file, &root, &out, &mut |data| {
@@ -49,7 +51,7 @@ pub(crate) fn run(args: &Experiment, threads: Option<u16>, quiet: bool) -> Outco
     }
     let mut interrupted = false;
     if !args.report {
-        let pool = Pool { threads: (threads / jobs).max(1), jobs };
+        let pool = Pool { threads: (threads / jobs).max(1), jobs, devices: args.device.clone() };
         interrupted = work(&mut lab, &pool, stop, quiet)?;
     }
     let results = lab.outcome()?;
@@ -94,6 +96,7 @@ fn plan(lab: &mut Lab, jobs: usize) -> Outcome {
 struct Pool {
     threads: usize,
     jobs: usize,
+    devices: Vec<DeviceName>,
 }
 
 /// A run that is being trained.
@@ -160,6 +163,9 @@ fn start(job: &Job, pool: &Pool) -> Outcome<(Child, Option<ChildStdin>)> {
     command.args(["--seed", &job.seed.to_string(), "--threads", &pool.threads.to_string()]);
     if job.run.join("run.json").is_file() {
         command.arg("--resume");
+    }
+    for device in &pool.devices {
+        command.args(["--device", &device.to_string()]);
     }
     for (name, value) in &job.settings {
         command.args(["--set", &format!("{name}={value}")]);

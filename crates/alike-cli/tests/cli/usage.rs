@@ -33,6 +33,10 @@ fn wrong_arguments_exit_with_2() {
         &["prepare", "--interactions", "a", "--out", "b", "--column", "when=t"],
         "user, item, rating, time, label",
     );
+    refused(
+        &["train", "bpr", "--data", "d", "--out", "o", "--device", "gpu"],
+        "setting `device` is gpu; allowed: cpu, wgpu, vulkan, metal, cuda",
+    );
     refused(&["models", "--threads", "0"], "0 is not in 1..=1024");
     refused(&["completions", "tcsh"], "allowed: bash");
 }
@@ -95,4 +99,16 @@ fn a_full_disk_behind_standard_output_is_an_error() {
     let output = command.arg("models").stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().starts_with("error: standard output: "));
+}
+
+#[test]
+fn devices_that_are_not_there_exit_with_1_and_write_nothing() {
+    let world = World::new().prepared();
+    // No test is built with CUDA.
+    let missing = one_line("this program was built without `cuda`; it knows: cpu");
+    world.train("bpr", "run", &["--device", "cuda:1"]).assert().code(1).stdout("").stderr(missing);
+    let twice = one_line("device `cpu` is named twice");
+    world.train("bpr", "run", &["--device", "cpu", "--device", "cpu"]).assert().code(1).stderr(twice);
+    assert!(!world.path("run").exists());
+    world.train("bpr", "run", &["--device", "cpu", "--set", "epochs=1"]).assert().success();
 }
