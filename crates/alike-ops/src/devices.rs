@@ -9,7 +9,6 @@ pub fn wgpu_devices() -> Vec<Device> {
     {
         use burn::backend::DeviceId;
         use burn::tensor::DeviceType;
-        use cubecl::device::Device as _;
         use cubecl::wgpu::{WgpuBackend, WgpuDevice, WgpuDeviceKind};
 
         use crate::gpu::CubeDevice;

@@ -1,6 +1,6 @@
 //! Every operator on a graphics processor against the same on the processor: values, gradients, and the same bits twice.
 #![cfg(feature = "gpu")]
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn device() -> Option<Device> {
     let cuda = Vec::new();
     let found = cuda.into_iter().chain(wgpu_devices()).next();
     if found.is_none() {
-        println!("skipped: there is no graphics device");
+        eprintln!("skipped: there is no graphics device");
     }
     found
 }

@@ -12,6 +12,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::layers::Tracked;
 use crate::models::{GradientModel, Learner, build};
 use crate::scorer::Scorer;
 
@@ -70,18 +71,14 @@ impl Replicas {
     pub fn begin(&self, batch: &Arc<Triples>) -> Step {
         let shares = shares(batch, self.models.len());
         let whole = batch.len() as f32;
-        let of = |(model, share): (&Box<dyn GradientModel>, &Arc<Triples>)| {
+        let mut step = Step { graphs: Vec::new(), losses: Vec::new() };
+        for (model, share) in self.models.iter().zip(&shares) {
             let tracked = model.params().track();
             let loss = model.loss(&tracked, share);
-            let value = loss.clone().inner();
+            step.losses.push((loss.clone().inner(), share.len()));
             // The only share's weight is 1: the product would be one more pass for nothing.
             let weight = share.len() as f32 / whole;
-            (tracked, if weight == 1.0 { loss } else { loss * weight }, (value, share.len()))
-        };
-        let mut step = Step { graphs: Vec::new(), losses: Vec::new() };
-        for (tracked, loss, value) in self.models.iter().zip(&shares).map(of) {
-            step.graphs.push((tracked, loss));
-            step.losses.push(value);
+            step.graphs.push((tracked, if weight == 1.0 { loss } else { loss * weight }));
         }
         step
     }
@@ -118,7 +115,7 @@ impl Replicas {
 
 /// A step that has been begun.
 pub struct Step {
-    graphs: Vec<(crate::layers::Tracked, Tensor<1>)>,
+    graphs: Vec<(Tracked, Tensor<1>)>,
     /// The loss of each share, and the number of its triples.
     pub losses: Vec<(Tensor<1>, usize)>,
 }

@@ -32,11 +32,6 @@ impl Matrix {
     pub fn row(&self, r: usize) -> &[f32] {
         &self.data[r * self.cols..(r + 1) * self.cols]
     }
-
-    /// Rows `from..to` as a matrix of their own.
-    pub fn slice(&self, from: usize, to: usize) -> Self {
-        Self::new(to - from, self.cols, self.data[from * self.cols..to * self.cols].to_vec())
-    }
 }
 
 /// Somebody to rank items for.
@@ -130,34 +125,42 @@ impl Ranks for Scorer {
 
 /// A [`Scorer`] while its model trains: still on the device of the model.
 #[derive(Debug, Clone)]
-pub enum Trained {
-    /// The inner product of final vectors.
-    Dot {
-        /// `[N, D]`, users first.
-        vectors: Tensor<2>,
-        /// Number of users.
-        users: usize,
-    },
-    /// One hidden layer over both sides.
-    PairMlp {
-        /// `Z_u W_u + b`, `[U, h]`.
-        users: Tensor<2>,
-        /// `Z_i W_i`, `[I, h]`.
-        items: Tensor<2>,
-        /// Output weights `[1, h]`.
-        out: Tensor<2>,
-        /// `Z_i`, `[I, D]`.
-        vectors: Tensor<2>,
-    },
+pub struct Trained {
+    /// A row a user, `[U, d]`.
+    pub users: Tensor<2>,
+    /// A row an item, `[I, d]`.
+    pub items: Tensor<2>,
+    /// What scores a pair of rows where that is not their inner product.
+    pub hidden: Option<HiddenLayer>,
+}
+
+/// One hidden layer over both sides, `out · ReLU(users[u] + items[i])`.
+#[derive(Debug, Clone)]
+pub struct HiddenLayer {
+    /// Output weights `[1, d]`.
+    pub out: Tensor<2>,
+    /// The items' vectors before the layer, `[I, D]`, for similar items.
+    pub vectors: Tensor<2>,
 }
 
 impl Trained {
+    /// The inner product of final vectors `[N, D]`, rows of `users` users first.
+    pub fn dot(vectors: Tensor<2>, users: usize) -> Self {
+        let items = vectors.dims()[0] - users;
+        Self {
+            users: vectors.clone().narrow(0, 0, users),
+            items: vectors.narrow(0, users, items),
+            hidden: None,
+        }
+    }
+
     /// A copy that needs no device.
     pub fn read(&self) -> Scorer {
-        match self {
-            Self::Dot { vectors, users } => Scorer::dot(&matrix(vectors.clone()), *users),
-            Self::PairMlp { users, items, out, vectors } => {
-                let [users, items, out, vectors] = [users, items, out, vectors].map(|t| matrix(t.clone()));
+        let [users, items] = [&self.users, &self.items].map(|t| matrix(t.clone()));
+        match &self.hidden {
+            None => Scorer::Dot { users, items },
+            Some(HiddenLayer { out, vectors }) => {
+                let [out, vectors] = [out, vectors].map(|t| matrix(t.clone()));
                 Scorer::PairMlp { users, items, out: out.data, vectors }
             }
         }
@@ -166,31 +169,20 @@ impl Trained {
 
 impl Ranks for Trained {
     fn users(&self) -> usize {
-        match self {
-            Self::Dot { users, .. } => *users,
-            Self::PairMlp { users, .. } => users.dims()[0],
-        }
+        self.users.dims()[0]
     }
 
     fn items(&self) -> usize {
-        match self {
-            Self::Dot { vectors, users } => vectors.dims()[0] - users,
-            Self::PairMlp { items, .. } => items.dims()[0],
-        }
+        self.items.dims()[0]
     }
 
     fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, also: Option<&Arc<Csr>>, k: usize) -> Result<TopK> {
         let wanted = Wanted { rows: rows.to_vec(), masks: [seen.cloned(), also.cloned()], k };
-        let top = match self {
-            Self::Dot { vectors, users } => {
-                let items = vectors.clone().narrow(0, *users, self.items());
-                top_k_dot_on(vectors.clone().narrow(0, 0, *users), items, &wanted)
-            }
-            Self::PairMlp { users, items, out, .. } => {
-                top_k_pair_mlp_on(users.clone(), items.clone(), out.clone(), &wanted)
-            }
-        };
-        Ok(top?)
+        let (users, items) = (self.users.clone(), self.items.clone());
+        Ok(match &self.hidden {
+            None => top_k_dot_on(users, items, &wanted)?,
+            Some(layer) => top_k_pair_mlp_on(users, items, layer.out.clone(), &wanted)?,
+        })
     }
 }
 
@@ -202,11 +194,6 @@ pub fn matrix(t: Tensor<2>) -> Matrix {
 }
 
 impl Scorer {
-    /// The inner product of final vectors `[N, D]`, rows of `users` users first.
-    pub fn dot(vectors: &Matrix, users: usize) -> Self {
-        Self::Dot { users: vectors.slice(0, users), items: vectors.slice(users, vectors.rows) }
-    }
-
     /// Number of users.
     pub fn users(&self) -> usize {
         match self {

@@ -4,7 +4,7 @@ use cubecl::prelude::*;
 
 use super::{Bpr, Squares, Triples};
 use crate::extension::Operator;
-use crate::gpu::{Batch, Gpu, TouchedOn, Words, a_group_each, cube_sum, lanes, scaled_total};
+use crate::gpu::{Batch, Gpu, TouchedOn, Words, a_group_each, cube_sum, lanes, part_of_dot, scaled_total};
 use crate::touched::Touched;
 
 /// `ln(1 + eˣ)` without overflow.
@@ -24,17 +24,10 @@ pub(crate) fn slope_on(x: f32) -> f32 {
     over / (1.0 + e)
 }
 
-/// Sum over the units of a row of `e[row]²`.
+/// A unit's part of `‖e_row‖²`.
 #[cube]
 fn square(e: &[f32], row: u32, width: u32) -> f32 {
-    let mut sum = 0f32;
-    let mut c = UNIT_POS_X;
-    while c < width {
-        let v = e[row as usize * width as usize + c as usize];
-        sum += v * v;
-        c += CUBE_DIM_X;
-    }
-    sum
+    part_of_dot(e, e, row as usize * width as usize, width)
 }
 
 #[cube(launch_unchecked)]

@@ -229,6 +229,17 @@ pub(crate) fn column_sums(x: &Gpu) -> Gpu {
     }
 }
 
+/// `1/√n` of a row of `n` entries, 0 for an empty one.
+#[cube]
+pub(crate) fn inverse_root(ptr: &[u32], row: usize) -> f32 {
+    let degree = ptr[row + 1] - ptr[row];
+    let mut scale = 0f32;
+    if degree > 0 {
+        scale = 1.0 / f32::cast_from(degree).sqrt();
+    }
+    scale
+}
+
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 fn finish_kernel(
@@ -258,13 +269,7 @@ fn finish_kernel(
             v = max(v, slope * v);
         }
         if comptime!(scaled) {
-            let row = at / d as usize;
-            let degree = ptr[row + 1] - ptr[row];
-            let mut s = 0f32;
-            if degree > 0 {
-                s = 1.0 / f32::cast_from(degree).sqrt();
-            }
-            v *= s;
+            v *= inverse_root(ptr, at / d as usize);
         }
         out[at] = v;
     }

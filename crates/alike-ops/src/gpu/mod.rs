@@ -25,8 +25,8 @@ use cubecl::client::Client;
 use cubecl::prelude::*;
 
 pub(crate) use buffers::{Cached, Words};
-pub(crate) use dense::{add_bias, column_sums, product_nn, product_nt, product_tn};
-pub(crate) use reduce::{cube_sum, scaled_total};
+pub(crate) use dense::{add_bias, column_sums, inverse_root, product_nn, product_nt, product_tn};
+pub(crate) use reduce::{cube_sum, part_of_dot, scaled_total};
 pub(crate) use rows::{add_rows, copy_rows, join_rows, scatter_rows, some_of};
 pub(crate) use sparse::{Graph, Sparse, spread};
 pub(crate) use upload::{Batch, TouchedOn};

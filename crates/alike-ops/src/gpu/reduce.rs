@@ -26,6 +26,18 @@ pub(crate) fn cube_sum(value: f32, shared: &mut Shared<[f32]>, #[comptime] acros
     shared[(UNIT_POS - lane) as usize]
 }
 
+/// A unit's part of `a_r · b_r`, of rows of `d` values that begin at `first`; [`cube_sum`] adds the parts.
+#[cube]
+pub(crate) fn part_of_dot(a: &[f32], b: &[f32], first: usize, d: u32) -> f32 {
+    let mut sum = 0f32;
+    let mut c = UNIT_POS_X;
+    while c < d {
+        sum += a[first + c as usize] * b[first + c as usize];
+        c += CUBE_DIM_X;
+    }
+    sum
+}
+
 /// Values that a workgroup sums.
 const PART: usize = 8 * UNITS as usize;
 

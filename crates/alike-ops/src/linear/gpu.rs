@@ -8,7 +8,8 @@ use super::{Activation, Linear};
 use crate::Csr;
 use crate::extension::Operator;
 use crate::gpu::{
-    Gpu, Words, a_unit_each, add_bias, column_sums, join_rows, product_nn, product_nt, product_tn, some_of,
+    Gpu, Words, a_unit_each, add_bias, column_sums, inverse_root, join_rows, product_nn, product_nt,
+    product_tn, some_of,
 };
 
 /// The parts of `x`, `W`, and `y` where the activation needs its sign.
@@ -36,18 +37,10 @@ fn inner_kernel(
     if at < count as usize {
         let mut v = g[at];
         if comptime!(leaky) {
-            if y[at] <= 0.0 {
-                v *= slope;
-            }
+            v *= select(y[at] > 0.0, 1.0f32, slope);
         }
         if comptime!(scaled) {
-            let row = at / d as usize;
-            let degree = ptr[row + 1] - ptr[row];
-            let mut s = 0f32;
-            if degree > 0 {
-                s = 1.0 / f32::cast_from(degree).sqrt();
-            }
-            v *= s;
+            v *= inverse_root(ptr, at / d as usize);
         }
         out[at] = v;
     }

@@ -4,7 +4,7 @@ use cubecl::prelude::*;
 
 use super::{Add, AddRow, Curve, Map, Multiply, ScaleRows, SumSquares, UnitRows};
 use crate::extension::Operator;
-use crate::gpu::{Gpu, a_group_each, a_unit_each, column_sums, cube_sum, lanes, scaled_total};
+use crate::gpu::{Gpu, a_group_each, a_unit_each, column_sums, cube_sum, lanes, part_of_dot, scaled_total};
 
 /// What a kernel makes of two values.
 const PRODUCT: u32 = 0;
@@ -190,12 +190,7 @@ fn dots_kernel(a: &[f32], b: &[f32], out: &mut [f32], rows: u32, d: u32, #[compt
     let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
     let mut sum = 0f32;
     if at < rows as usize {
-        let mut c = UNIT_POS_X;
-        while c < d {
-            let place = at * d as usize + c as usize;
-            sum += a[place] * b[place];
-            c += CUBE_DIM_X;
-        }
+        sum = part_of_dot(a, b, at * d as usize, d);
     }
     let sum = cube_sum(sum, &mut shared, across);
     if at < rows as usize && UNIT_POS_X == 0 {
@@ -244,12 +239,7 @@ fn unit_kernel(x: &[f32], out: &mut [f32], scales: &mut [f32], rows: u32, d: u32
     let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
     let mut sum = 0f32;
     if at < rows as usize {
-        let mut c = UNIT_POS_X;
-        while c < d {
-            let v = x[at * d as usize + c as usize];
-            sum += v * v;
-            c += CUBE_DIM_X;
-        }
+        sum = part_of_dot(x, x, at * d as usize, d);
     }
     let sum = cube_sum(sum, &mut shared, across);
     let mut scale = 0f32;
@@ -284,12 +274,7 @@ fn unit_backward_kernel(
     let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
     let mut sum = 0f32;
     if at < rows as usize {
-        let mut c = UNIT_POS_X;
-        while c < d {
-            let place = at * d as usize + c as usize;
-            sum += y[place] * g[place];
-            c += CUBE_DIM_X;
-        }
+        sum = part_of_dot(y, g, at * d as usize, d);
     }
     let along = cube_sum(sum, &mut shared, across);
     if at < rows as usize {

@@ -153,7 +153,7 @@ pub trait GradientModel {
     }
     /// One forward pass, kept for ranking; by default the inner product of [`Self::vectors`].
     fn trained(&self) -> Result<Trained> {
-        Ok(Trained::Dot { vectors: self.vectors(&self.params().plain())?, users: self.users() })
+        Ok(Trained::dot(self.vectors(&self.params().plain())?, self.users()))
     }
     /// The same, away from the device.
     fn scorer(&self) -> Result<Scorer> {

@@ -46,7 +46,7 @@ use crate::layers::{
     Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Rows, Tracked, gather,
     on_device_of, propagated,
 };
-use crate::scorer::Trained;
+use crate::scorer::{HiddenLayer, Trained};
 use config::{Aggregation, Alignment, Config, Input, ScorerKind, Transform};
 pub(super) use variants::{NO_ALIGNMENT, NO_GRAPHS, NO_IMAGE, NO_SIMILARITY, NO_TEXT, NSMAR, PLUS};
 
@@ -422,16 +422,12 @@ impl GradientModel for Nsmar {
     fn trained(&self) -> Result<Trained> {
         let p = self.params.plain();
         let z = self.vectors(&p)?;
-        let Some([user, item, bias, out]) = self.parts.scorer else {
-            return Ok(Trained::Dot { vectors: z, users: self.users });
-        };
-        let [n, _] = z.dims();
-        let (users, vectors) = (z.clone().narrow(0, 0, self.users), z.narrow(0, self.users, n - self.users));
-        Ok(Trained::PairMlp {
-            users: users.matmul(p.matrix(user)) + p.matrix(bias),
-            items: vectors.clone().matmul(p.matrix(item)),
-            out: p.matrix(out),
-            vectors,
+        let all = Trained::dot(z, self.users);
+        let Some([user, item, bias, out]) = self.parts.scorer else { return Ok(all) };
+        Ok(Trained {
+            users: all.users.matmul(p.matrix(user)) + p.matrix(bias),
+            items: all.items.clone().matmul(p.matrix(item)),
+            hidden: Some(HiddenLayer { out: p.matrix(out), vectors: all.items }),
         })
     }
 }

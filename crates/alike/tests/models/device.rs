@@ -16,7 +16,7 @@ fn device() -> Option<Device> {
     let kinds = [DeviceKind::Cuda, DeviceKind::Metal, DeviceKind::Vulkan, DeviceKind::Wgpu];
     let found = kinds.into_iter().find_map(|kind| DeviceName { kind, index: 0 }.open().ok());
     if found.is_none() {
-        println!("skipped: there is no graphics device");
+        eprintln!("skipped: there is no graphics device");
     }
     found
 }
@@ -86,7 +86,7 @@ fn two_graphics_devices_train_as_one() {
     let own = wgpu_devices().into_iter().next();
     let any = Device::enumerate(DeviceType::Wgpu).into_vec().into_iter().next();
     let (Some(own), Some(any)) = (own, any) else {
-        println!("skipped: there is no graphics device");
+        eprintln!("skipped: there is no graphics device");
         return;
     };
     assert_ne!(own, any);

@@ -2,7 +2,7 @@
 
 use cubecl::prelude::*;
 
-use crate::gpu::{UNITS, cube_sum};
+use crate::gpu::{UNITS, cube_sum, inverse_root};
 
 /// Units across a row of a tile; as many rows are worked on at once.
 pub(super) const SIDE: u32 = 16;
@@ -209,9 +209,7 @@ pub(super) fn targets_kernel(
     if target < targets as usize {
         let mut factor = 1f32;
         if comptime!(scaled) {
-            if n > 0 {
-                factor = 1.0 / f32::cast_from(n).sqrt();
-            }
+            factor = inverse_root(ptr, target);
         }
         let mut c = UNIT_POS;
         while c < d {
@@ -300,17 +298,15 @@ pub(super) fn backward_kernel(
     let target = first_target as usize + CUBE_POS;
     let mut start = 0u32;
     let mut end = 0u32;
+    let mut factor = 1f32;
     if target < last_target as usize {
         start = ptr[target];
         end = ptr[target + 1];
-    }
-    let n = end - start;
-    let mut factor = 1f32;
-    if comptime!(scaled) {
-        if n > 0 {
-            factor = 1.0 / f32::cast_from(n).sqrt();
+        if comptime!(scaled) {
+            factor = inverse_root(ptr, target);
         }
     }
+    let n = end - start;
     let mut total = 0f32;
     let mut c = UNIT_POS;
     while c < d {
