@@ -179,7 +179,7 @@ impl Training {
     /// Shows what happened.
     pub(crate) fn on(&mut self, event: &Event<'_>) {
         match event {
-            Event::Planned { parameters, memory_bytes, epochs, batches } => {
+            Event::Planned { parameters, memory_bytes, epochs, batches, devices } => {
                 self.run.set_length(*epochs as u64);
                 self.epoch.set_length(*batches as u64);
                 let parts = match epochs {
@@ -187,8 +187,12 @@ impl Training {
                     _ => format!("at most {} epochs of {} batches", grouped(*epochs), grouped(*batches)),
                 };
                 let (parameters, memory) = (grouped(*parameters), bytes(*memory_bytes));
+                let place = match devices {
+                    [] => String::new(),
+                    devices => format!(", on {}", devices.join(" and ")),
+                };
                 self.say(&format!(
-                    "{:<12} {parameters} parameters, about {memory} of memory, {parts}",
+                    "{:<12} {parameters} parameters, about {memory} of memory, {parts}{place}",
                     self.model
                 ));
             }

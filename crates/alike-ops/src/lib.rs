@@ -53,7 +53,7 @@ pub use nsim::neighbor_similarity;
 pub use pair_mlp::bpr_pair_mlp;
 pub use pointwise::{add, add_row, leaky, multiply, scale_rows, sigmoid, sum_squares, tanh, unit_rows};
 pub use project::{FrozenFeatures, project, project_rows};
-pub use rank::{Wanted, top_k_dot_on, top_k_pair_mlp_on};
+pub use rank::{Wanted, ranking_bytes, top_k_dot_on, top_k_pair_mlp_on};
 pub use ranker::Ranker;
 pub use select::{SparseRows, gather, spmm_rows};
 pub use softmax::segment_softmax;

@@ -34,6 +34,15 @@ impl Wanted {
     }
 }
 
+/// Scores that a device holds at once.
+const SCORES: usize = 32 << 20;
+
+/// Bytes of a device's memory that ranking `items` for any number of `users` up to this takes besides the tensors.
+pub fn ranking_bytes(users: usize, items: usize) -> u64 {
+    // A score, and whether it is taken.
+    8 * users.saturating_mul(items).min(SCORES) as u64
+}
+
 /// Score `users[u] · items[i]` and top `k`, as [`top_k_dot`]: `users [U, d]`, `items [I, d]`.
 ///
 /// Panics when the shapes do not fit or a row is not below `U`.

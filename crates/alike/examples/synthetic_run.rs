@@ -46,6 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             data: std::path::absolute(&data)?,
             data_hash: dataset.hash.clone(),
             warm_start: None,
+            devices: Vec::new(),
         };
         let run = RunDir::create(&Path::new(&out).join(name), &info)?;
         let best_file = Some(run.write_best(1, &[], &scorer)?);

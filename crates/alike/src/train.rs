@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use alike_ops::Adam;
+use alike_ops::{Adam, ranking_bytes};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{FORMAT, RunDir, RunInfo, State};
 use crate::data::Dataset;
-use crate::device::{DeviceKind, DeviceName, Need, check_memory, open_all};
+use crate::device::{DeviceKind, DeviceName, Need, check_memory, describe, open_all};
 use crate::error::{Error, Result};
 use crate::eval::{Metrics, Protocol, Split, evaluate};
 use crate::layers::{Sampler, Saved};
@@ -58,6 +58,8 @@ pub enum Event<'a> {
         epochs: usize,
         /// Batches an epoch.
         batches: usize,
+        /// Names of the devices, where not the processor.
+        devices: &'a [String],
     },
     /// After a step.
     Batch {
@@ -125,13 +127,15 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
     let info = find(request.model)?;
     let plan = (info.plan)(data, &request.settings)?;
     let devices = open_all(&request.devices)?;
+    let names = describe(&request.devices, &devices);
+    let total = plan.memory_bytes + ranking_bytes(data.users.len(), data.items.len());
     for device in &devices {
-        check_memory(device, Need { total: plan.memory_bytes, largest: plan.largest_bytes })?;
+        check_memory(device, Need { total, largest: plan.largest_bytes })?;
     }
     let warm = request.warm_start.map(|dir| Warm::open(dir, request.model)).transpose()?;
     let run = match request.run {
         Some(dir) => {
-            let info = run_info(data, request, &plan, warm.as_ref())?;
+            let info = run_info(data, request, &plan, warm.as_ref(), &names)?;
             Some(if request.resume { reopen(dir, &info)? } else { RunDir::create(dir, &info)? })
         }
         None => None,
@@ -147,6 +151,7 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
         memory_bytes: plan.memory_bytes,
         epochs: if trained { plan.train.epochs } else { 0 },
         batches: if trained { sampler.len().div_ceil(plan.train.batch) } else { 0 },
+        devices: &names,
     });
     let started = Instant::now();
     let built = Replicas::build(request.model, data, &request.settings, request.seed, &devices)?;
@@ -198,7 +203,13 @@ impl Warm {
     }
 }
 
-fn run_info(data: &Dataset, request: &Request<'_>, plan: &Plan, warm: Option<&Warm>) -> Result<RunInfo> {
+fn run_info(
+    data: &Dataset,
+    request: &Request<'_>,
+    plan: &Plan,
+    warm: Option<&Warm>,
+    devices: &[String],
+) -> Result<RunInfo> {
     Ok(RunInfo {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -208,6 +219,7 @@ fn run_info(data: &Dataset, request: &Request<'_>, plan: &Plan, warm: Option<&Wa
         data: std::path::absolute(&data.dir).map_err(|e| Error::io(&data.dir, e))?,
         data_hash: data.hash.clone(),
         warm_start: warm.map(|w| w.hash.clone()),
+        devices: devices.to_vec(),
     })
 }
 
@@ -255,7 +267,7 @@ fn reopen(dir: &Path, wanted: &RunInfo) -> Result<RunDir> {
             return differs(&format!("setting `{name}`"), &before, &value.to_string());
         }
     }
-    if found.settings != wanted.settings {
+    if (&found.settings, &found.devices) != (&wanted.settings, &wanted.devices) {
         run.write_json("run.json", wanted)?;
     }
     Ok(run)

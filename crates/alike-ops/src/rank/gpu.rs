@@ -5,12 +5,9 @@ use std::sync::Arc;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use cubecl::prelude::*;
 
-use super::{RankOps, Wanted};
+use super::{RankOps, SCORES, Wanted};
 use crate::extension::Native;
 use crate::gpu::{Cube, Gpu, UNITS, Words, copy_rows, grid, product_nt};
-
-/// Scores that are held at once.
-const SCORES: usize = 32 << 20;
 
 /// Users and items of a tile of hidden scores, and hidden units of a step.
 const TILE: u32 = 32;

@@ -43,6 +43,9 @@ pub struct RunInfo {
     /// Hash of the parameters that training started from, where those of another run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm_start: Option<String>,
+    /// Devices that trained it, where not the processor: these of the last time it went on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
 }
 
 /// Where training stands; written after each evaluation.

@@ -16,6 +16,7 @@ fn info() -> RunInfo {
         data: "data".into(),
         data_hash: "00".into(),
         warm_start: None,
+        devices: Vec::new(),
     }
 }
 

@@ -51,6 +51,7 @@ fn write_checkpoint(files: &files::World, epoch: usize) {
                 data: files.path("data"),
                 data_hash: data.hash.clone(),
                 warm_start: None,
+                devices: Vec::new(),
             };
             RunDir::create(&files.path("run"), &info).unwrap()
         }
