@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use rayon::prelude::*;
 
-use crate::score::{COLS, Formula, Packed, ROWS, Sweep, all};
+use crate::score::{COLS, Formula, Packed, ROWS, Sweep, nothing_beyond};
 use crate::topk::{Kept, Search, TopK, bits, key, score_of, search, valid};
 
 /// Panels of rows that a task compares with all rows from its first on.
@@ -91,7 +91,7 @@ fn nearest(what: &Search<'_>, rows: usize, k: usize, include_self: bool) -> TopK
         let own = Packed::new(x, dim, (PANELS * COLS).min(rows - start), ROWS, what.scale, |i| start + i);
         let mut limits = vec![[f32::NEG_INFINITY; ROWS]; own.groups()];
         let among = task * PANELS..packed.groups();
-        sweep.run(&own, &packed, among, &mut limits, all, |group, panel, tile, hits, limits| {
+        sweep.run(&own, &packed, among, &mut limits, nothing_beyond, |group, panel, tile, hits, limits| {
             let (row, column) = (start + group * ROWS, panel * COLS);
             let (here, first) = (row / COLS, row % COLS);
             let (count, valid) = (ROWS.min(rows - row), valid(panel, rows));

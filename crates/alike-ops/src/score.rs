@@ -144,7 +144,7 @@ impl<'a> Sweep<'a> {
         let users = Packed::new(a, self.dim, 1, ROWS, None, |_| 0);
         let mut scores = vec![0f32; count];
         let mut limits = [[f32::INFINITY; ROWS]];
-        self.run(&users, items, 0..items.groups(), &mut limits, all, |_, panel, tile, _, _| {
+        self.run(&users, items, 0..items.groups(), &mut limits, nothing_beyond, |_, panel, tile, _, _| {
             let from = panel * COLS;
             let n = COLS.min(count - from);
             scores[from..from + n].copy_from_slice(&tile[..n]);
@@ -154,7 +154,7 @@ impl<'a> Sweep<'a> {
 }
 
 /// For [`Sweep::run`] where no tile is left out.
-pub(crate) fn all(_: usize, _: usize, _: &[f32; ROWS]) -> bool {
+pub(crate) fn nothing_beyond(_: usize, _: usize, _: &[f32; ROWS]) -> bool {
     false
 }
 
@@ -442,15 +442,22 @@ mod tests {
                 let mut found = vec![f32::NAN; users * items];
                 let mut limits = vec![[0.1f32; ROWS]; pa.groups()];
                 let sweep = Sweep { level, ..Sweep::new(formula, dim) };
-                sweep.run(&pa, &pb, 0..pb.groups(), &mut limits, all, |group, panel, tile, hits, _| {
-                    for (r, c) in (0..ROWS).flat_map(|r| (0..COLS).map(move |c| (r, c))) {
-                        let (u, i) = (group * ROWS + r, panel * COLS + c);
-                        assert_eq!(hits[r] >> c & 1 == 1, tile[r * COLS + c] > 0.1);
-                        if u < users && i < items {
-                            found[u * items + i] = tile[r * COLS + c];
+                sweep.run(
+                    &pa,
+                    &pb,
+                    0..pb.groups(),
+                    &mut limits,
+                    nothing_beyond,
+                    |group, panel, tile, hits, _| {
+                        for (r, c) in (0..ROWS).flat_map(|r| (0..COLS).map(move |c| (r, c))) {
+                            let (u, i) = (group * ROWS + r, panel * COLS + c);
+                            assert_eq!(hits[r] >> c & 1 == 1, tile[r * COLS + c] > 0.1);
+                            if u < users && i < items {
+                                found[u * items + i] = tile[r * COLS + c];
+                            }
                         }
-                    }
-                });
+                    },
+                );
                 for u in 0..users {
                     for i in 0..items {
                         let expected: f64 = (0..dim)

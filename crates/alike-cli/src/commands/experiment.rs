@@ -154,10 +154,16 @@ fn work(lab: &mut Lab, pool: &Pool, stop: &AtomicBool, quiet: bool) -> Outcome<b
     }
 }
 
+/// This program: where the system lets a process name it, also when its file has been replaced meanwhile.
+fn own_program() -> std::io::Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() { Ok(running.to_path_buf()) } else { env::current_exe() }
+}
+
 /// Starts a run as a process of this program.
 fn start(job: &Job, pool: &Pool) -> Outcome<(Child, Option<ChildStdin>)> {
     let problem = |e: std::io::Error| Failure::Failed(format!("cannot start a run: {e}"));
-    let mut command = Command::new(env::current_exe().map_err(problem)?);
+    let mut command = Command::new(own_program().map_err(problem)?);
     command.args(["train", &job.model, "--quiet", "--no-test", "--stop-with-input"]);
     command.arg("--data").arg(&job.data_dir).arg("--out").arg(&job.run);
     command.args(["--seed", &job.seed.to_string(), "--threads", &pool.threads.to_string()]);
