@@ -6,7 +6,7 @@ use alike_ops::{
     Csr, Masks, TopK, Wanted, top_k_dot, top_k_dot_on, top_k_item_item, top_k_pair_mlp, top_k_pair_mlp_on,
     top_k_static,
 };
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
 
@@ -94,6 +94,23 @@ pub enum Scorer {
         /// Score of each item.
         scores: Vec<f32>,
     },
+}
+
+impl Scorer {
+    /// The same on a device; `None` where it scores by something else than rows of users and items.
+    pub fn on(&self, device: &Device) -> Option<Trained> {
+        let tensor =
+            |m: &Matrix| Tensor::from_data(TensorData::new(m.data.clone(), [m.rows, m.cols]), device);
+        let (users, items, hidden) = match self {
+            Self::Dot { users, items } => (users, items, None),
+            Self::PairMlp { users, items, out, vectors } => {
+                let out = Matrix::new(1, out.len(), out.clone());
+                (users, items, Some(HiddenLayer { out: tensor(&out), vectors: tensor(vectors) }))
+            }
+            Self::ItemItem(_) | Self::Static { .. } => return None,
+        };
+        Some(Trained { users: tensor(users), items: tensor(items), hidden })
+    }
 }
 
 /// What ranks items for users.

@@ -17,7 +17,7 @@ use crate::eval::{Metrics, Protocol, Split, evaluate};
 use crate::layers::{Sampler, Saved};
 use crate::models::{GradientModel, Plan, find};
 use crate::replicas::{Built, Replicas};
-use crate::scorer::Scorer;
+use crate::scorer::{Ranks, Scorer};
 
 /// The metric that decides which epoch is the best.
 pub const CRITERION: &str = "recall@20";
@@ -126,8 +126,11 @@ pub struct Summary {
 pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>)) -> Result<Summary> {
     let info = find(request.model)?;
     let plan = (info.plan)(data, &request.settings)?;
-    let devices = open_all(&request.devices)?;
-    let names = describe(&request.devices, &devices);
+    let trained = plan.parameters > 0;
+    // What is solved at once is solved by the processor.
+    let wanted = if trained { &request.devices[..] } else { &[DeviceName::default()] };
+    let devices = open_all(wanted)?;
+    let names = describe(wanted, &devices);
     let total = plan.memory_bytes + ranking_bytes(data.users.len(), data.items.len());
     for device in &devices {
         check_memory(device, Need { total, largest: plan.largest_bytes })?;
@@ -145,7 +148,6 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
         return Ok(summary);
     }
     let sampler = Sampler::new(data.train.clone(), request.seed);
-    let trained = plan.parameters > 0;
     on(Event::Planned {
         parameters: plan.parameters,
         memory_bytes: plan.memory_bytes,
@@ -292,7 +294,7 @@ fn solve(
 fn summarize(
     data: &Dataset,
     request: &Request<'_>,
-    scorer: &Scorer,
+    scorer: &impl Ranks,
     epochs: usize,
     best_epoch: usize,
     parameters: usize,
@@ -385,7 +387,19 @@ impl Training<'_> {
             (None, best) => best.expect("the last epoch is evaluated"),
         };
         let State { epoch, best_epoch, seconds, .. } = self.state;
-        summarize(self.data, self.request, &best, epoch, best_epoch, parameters, seconds)
+        let placed = match self.on_processor() {
+            true => None,
+            false => best.on(replicas.first().params().device()),
+        };
+        match placed {
+            Some(best) => summarize(self.data, self.request, &best, epoch, best_epoch, parameters, seconds),
+            None => summarize(self.data, self.request, &best, epoch, best_epoch, parameters, seconds),
+        }
+    }
+
+    /// Whether a processor trains.
+    fn on_processor(&self) -> bool {
+        self.request.devices.iter().any(|d| d.kind == DeviceKind::Cpu)
     }
 
     fn resume(&mut self, replicas: &mut Replicas) -> Result<()> {
@@ -414,7 +428,7 @@ impl Training<'_> {
         let list = sampler.epoch(epoch as u64, config.batch);
         let batches = list.len();
         let mut losses = Losses { lr: config.lr, epoch, sum: 0.0, seen: 0, waiting: VecDeque::new() };
-        let ahead = if self.request.devices.iter().any(|d| d.kind == DeviceKind::Cpu) { 0 } else { AHEAD };
+        let ahead = if self.on_processor() { 0 } else { AHEAD };
         for (at, triples) in list.enumerate() {
             if self.request.stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
                 return Err(Error::Interrupted);

@@ -7,7 +7,7 @@
 //! - Graphs and features are copied to a device once and kept with the structure that they belong to.
 //! - A step sends the rows of its batch and nothing else.
 //!
-//! Workgroups are `LANES` wide and hold `256 / LANES` rows of values beside each other.
+//! A workgroup has [`UNITS`] units: one for each value, or [`lanes`] side by side for each row of values.
 
 mod buffers;
 mod dense;

@@ -4,6 +4,7 @@ use alike::device::{DeviceKind, DeviceName};
 use alike::layers::{Sampler, Saved};
 use alike::models::{self, GradientModel, Learner};
 use alike::scorer::Ranks;
+use alike::train::{Event, Request, fit};
 use alike_ops::{Adam, wgpu_devices};
 use burn::tensor::{Device, DeviceType};
 
@@ -77,6 +78,9 @@ fn ten_steps_of_every_model_are_the_same_on_a_graphics_processor() {
             let same = a == b || (a - b).abs() <= 2e-3 * (1.0 + a.abs());
             assert!(same, "{}, place {place}: score {a} and {b}", info.name);
         }
+        // Read and put back, it ranks the same.
+        let back = found.model.scorer().unwrap().on(&device).unwrap();
+        assert_eq!(back.best(&users, Some(&data.train), None, 10).unwrap(), f, "{}", info.name);
     }
 }
 
@@ -94,5 +98,35 @@ fn two_graphics_devices_train_as_one() {
     let data = checkerboard(folder.path());
     for model in ["bpr", "lightgcn", "freedom", "nsmar+"] {
         check(model, &data, &[own.clone(), any.clone()]);
+    }
+}
+
+/// A whole run: the same metrics as on the processor, to the digits that a list's order decides.
+#[test]
+fn a_run_on_a_graphics_device_is_scored_there() {
+    if device().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let data = checkerboard(folder.path());
+    let kind = if DeviceKind::Cuda.is_built() { DeviceKind::Cuda } else { DeviceKind::Wgpu };
+    let run = folder.path().join("run");
+    for model in ["slim", "lightgcn", "nsmar+"] {
+        let there = Request { devices: vec![DeviceName { kind, index: 0 }], ..request(model) };
+        let mut names = Vec::new();
+        let found = fit(&data, &Request { run: Some(&run), ..there }, &mut |event| {
+            if let Event::Planned { devices, .. } = event {
+                names = devices.to_vec();
+            }
+        })
+        .unwrap();
+        let wanted = fit(&data, &request(model), &mut |_| {}).unwrap();
+        // What is solved at once is solved by the processor.
+        assert_eq!(names.len(), usize::from(model != "slim"), "{names:?}");
+        for (name, value) in &wanted.test_clean.0 {
+            let other = found.test_clean.get(name);
+            assert!((value - other).abs() < 0.02, "{model}: {name} is {value} and {other}");
+        }
+        std::fs::remove_dir_all(&run).unwrap();
     }
 }
