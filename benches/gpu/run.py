@@ -30,7 +30,7 @@ EPOCHS = 6
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="baby,sports,big", help="of baby, sports, big, quick [default: %(default)s]")
-    at = "folder of baby/ and sports/ [default: ALIKE_DATA or ../shared/data]"
+    at = "folder of baby/ and sports/ [default: ALIKE_DATA or data/]"
     parser.add_argument("--data-root", type=pathlib.Path, help=at)
     parser.add_argument("--models", default="lightgcn,nsmar+", help="[default: %(default)s]")
     first = "of alike: the first that works [default: %(default)s]; none: no flag"
@@ -184,7 +184,7 @@ def main():
         device = "cuda" if about(args)["cuda"] else "cpu"
         return os.execv(sys.executable, [sys.executable, str(HERE / "check.py"), f"--device={device}"])
     args.data = "quick" if args.quick else args.data
-    args.data_root = args.data_root or pathlib.Path(os.environ.get("ALIKE_DATA", ROOT / "../shared/data"))
+    args.data_root = args.data_root or pathlib.Path(os.environ.get("ALIKE_DATA", ROOT / "data"))
     args.out = args.out or pathlib.Path(os.environ.get("OUT", args.work))
     end = time.monotonic() + args.budget
     args.left = lambda: end - time.monotonic()
