@@ -7,6 +7,11 @@ default:
 ci:
     .ci/run
 
+# lint and test what is built for graphics devices; needs a Vulkan driver, a software one will do
+gpu:
+    cargo clippy --workspace --all-targets --features wgpu --locked -- -D warnings
+    .ci/gpu
+
 # show everything on bundled real data
 demo:
     cargo run --release -- demo
