@@ -1,5 +1,6 @@
 //! Training triples: shuffled positives, one uniform negative each.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use alike_ops::{Csr, Triples};
@@ -42,8 +43,8 @@ impl Sampler {
         self.pairs.is_empty()
     }
 
-    /// The batches of `epoch` (from 1). Each is drawn when it is asked for: a graphics processor works on the one before
-    /// meanwhile.
+    /// The batches of `epoch` (from 1). They are drawn some at a time when they are asked for: a graphics processor works on
+    /// those before meanwhile.
     pub fn epoch(&self, epoch: u64, batch: usize) -> Batches {
         let mut pairs = self.pairs.clone();
         pairs.shuffle(&mut Stream::Order.rng(self.seed, epoch));
@@ -54,6 +55,7 @@ impl Sampler {
             pairs,
             batch,
             at: 0,
+            drawn: VecDeque::new(),
         }
     }
 }
@@ -96,14 +98,18 @@ pub struct Batches {
     rng: ChaCha8Rng,
     pairs: Vec<(u32, u32)>,
     batch: usize,
-    /// Pairs handed out.
+    /// Pairs that have been drawn for.
     at: usize,
+    drawn: VecDeque<Arc<Triples>>,
 }
 
-impl Iterator for Batches {
-    type Item = Arc<Triples>;
+/// Triples that are drawn one after the other: the interactions stay in the processor's caches meanwhile, which a training
+/// step empties.
+const TOGETHER: usize = 1 << 18;
 
-    fn next(&mut self) -> Option<Arc<Triples>> {
+impl Batches {
+    /// Draws the next batch, if there is one.
+    fn draw(&mut self) -> Option<Arc<Triples>> {
         let pairs = &self.pairs[self.at..(self.at + self.batch).min(self.pairs.len())];
         if pairs.is_empty() {
             return None;
@@ -125,9 +131,23 @@ impl Iterator for Batches {
         }
         Some(Arc::new(t))
     }
+}
+
+impl Iterator for Batches {
+    type Item = Arc<Triples>;
+
+    fn next(&mut self) -> Option<Arc<Triples>> {
+        if self.drawn.is_empty() {
+            for _ in 0..(TOGETHER / self.batch).max(1) {
+                let Some(batch) = self.draw() else { break };
+                self.drawn.push_back(batch);
+            }
+        }
+        self.drawn.pop_front()
+    }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = (self.pairs.len() - self.at).div_ceil(self.batch);
+        let left = self.drawn.len() + (self.pairs.len() - self.at).div_ceil(self.batch);
         (left, Some(left))
     }
 }
