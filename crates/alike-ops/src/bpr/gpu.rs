@@ -2,10 +2,9 @@
 
 use cubecl::prelude::*;
 
-use super::{Bpr, Squares, Triples};
+use super::{Bpr, Squares};
 use crate::extension::Operator;
 use crate::gpu::{Batch, Gpu, TouchedOn, Words, a_group_each, cube_sum, lanes, part_of_dot, scaled_total};
-use crate::touched::Touched;
 
 /// `ln(1 + eˣ)` without overflow.
 #[cube]
@@ -253,7 +252,7 @@ impl Bpr {
     }
 
     fn touched_on(&self, like: &Gpu) -> TouchedOn {
-        TouchedOn::new(like.client(), &Touched::new(Triples::all(&self.t)))
+        TouchedOn::of(like.client(), self.t.all())
     }
 }
 
@@ -328,7 +327,7 @@ impl Operator<1, Gpu> for Squares {
 
     fn backward(&self, table: Gpu, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
         let of = || {
-            let touched = TouchedOn::new(table.client(), &Touched::new(self.rows.iter().copied()));
+            let touched = TouchedOn::of(table.client(), self.rows.iter().copied());
             norms_gradient(&table, &touched, &grad, self.scale)
         };
         [needed.then(of)]

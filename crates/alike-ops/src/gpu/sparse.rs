@@ -26,6 +26,8 @@ pub(crate) struct Graph {
     long: Words,
     long_count: usize,
     slots: usize,
+    /// Entries of the longest row.
+    pub(crate) longest: usize,
 }
 
 impl Graph {
@@ -54,6 +56,7 @@ impl Graph {
             long_count: long.len() / 3,
             long: Words::new(client, &long),
             slots: slots as usize,
+            longest: ptr.windows(2).map(|span| (span[1] - span[0]) as usize).max().unwrap_or(0),
         }
     }
 }

@@ -34,6 +34,11 @@ pub(crate) struct TouchedOn {
 }
 
 impl TouchedOn {
+    /// The rows of `list`.
+    pub(crate) fn of(client: &Client, list: impl Iterator<Item = u32>) -> Self {
+        Self::new(client, &Touched::new(list))
+    }
+
     pub(crate) fn new(client: &Client, touched: &Touched) -> Self {
         Self {
             count: touched.rows().len(),

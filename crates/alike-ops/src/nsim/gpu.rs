@@ -75,20 +75,19 @@ struct Tiles {
 }
 
 impl Tiles {
-    /// The largest tiles that fit the shared memory of the device, with as few as the pattern needs.
-    fn of(pattern: &Csr, x: &Gpu) -> Self {
+    /// The largest tiles that fit the shared memory of the device, with as few as a pattern of such a longest row needs.
+    fn of(longest: usize, x: &Gpu) -> Self {
         let d = x.cols();
         let room = x.client().properties().hardware.max_shared_memory_size;
-        let largest = (0..pattern.rows()).map(|r| pattern.degree(r)).max().unwrap_or(0);
         let fits = |rows: u32| {
-            let (rows, several) = (rows as usize, largest > rows as usize);
+            let (rows, several) = (rows as usize, longest > rows as usize);
             let held = if several { 2 } else { 1 } * rows * (d + 1);
             let floats = held + rows * SIDE as usize + 2 * rows + rows * rows + 2 * d + UNITS as usize;
             floats * size_of::<f32>() <= room
         };
         let rows = [32, 16, 8, 4, 2].into_iter().find(|&rows| fits(rows));
         let rows = rows.unwrap_or_else(|| panic!("rows of {d} values do not fit the device's {room} bytes"));
-        Self { rows, several: largest > rows as usize }
+        Self { rows, several: longest > rows as usize }
     }
 }
 
@@ -124,7 +123,8 @@ impl Operator<1, Gpu> for Similarity {
             );
         }
         let (y, alpha) = (Gpu::empty(&x, [pattern.rows(), d]), Gpu::empty(&x, [pattern.nnz()]));
-        let (graph, tiles) = (pattern.graph_on(&x), Tiles::of(pattern, &x));
+        let graph = pattern.graph_on(&x);
+        let tiles = Tiles::of(graph.longest, &x);
         // SAFETY: indices are columns of the pattern, of which `unit` has rows; a row a target and a value an entry are
         // written.
         unsafe {

@@ -3,10 +3,9 @@
 use super::{Gather, Part, SparseRows};
 use crate::extension::Operator;
 use crate::gpu::{Gpu, TouchedOn, Words, copy_rows, scatter_rows, spread};
-use crate::touched::Touched;
 
 fn touched(rows: &[u32], like: &Gpu) -> TouchedOn {
-    TouchedOn::new(like.client(), &Touched::new(rows.iter().copied()))
+    TouchedOn::of(like.client(), rows.iter().copied())
 }
 
 impl Operator<1, Gpu> for Gather {
