@@ -82,7 +82,8 @@ impl Metrics {
 /// Metrics of one ranked list at cut-off `k`: recall, NDCG, precision, MAP, hit rate, MRR.
 ///
 /// `hits[p]` says whether the item at rank `p + 1` is held out; `held_out` is the number of held-out items.
-/// NDCG is binary with the ideal cut at `min(k, held_out)`; MAP divides by `min(k, held_out)`.
+/// NDCG is binary with the ideal cut at `min(k, held_out)`; MAP divides by `min(k, held_out)`. A list shorter than `k`
+/// has no hits beyond its end; precision divides by `k` all the same.
 pub fn at(hits: &[bool], held_out: usize, k: usize) -> [f64; 6] {
     let (mut found, mut dcg, mut ap, mut rr) = (0usize, 0.0, 0.0, 0.0);
     for (rank, _) in hits.iter().take(k).enumerate().filter(|(_, hit)| **hit) {
@@ -189,17 +190,15 @@ impl Ranked<'_> {
     fn accuracy(&self, counts: impl Fn(u32) -> bool) -> PerUser {
         let mut users = Vec::with_capacity(self.users.len());
         let mut values = Vec::with_capacity(self.users.len() * CUTS.len() * NAMES.len());
-        let mut wanted = Vec::new();
-        let mut hits = vec![false; self.top.k];
+        let (mut wanted, mut hits) = (Vec::new(), Vec::with_capacity(self.top.k));
         for (row, &u) in self.users.iter().enumerate() {
             wanted.clear();
             wanted.extend(self.held.row(u as usize).iter().filter(|i| counts(**i)));
             if wanted.is_empty() {
                 continue;
             }
-            for (hit, item) in hits.iter_mut().zip(self.top.row(row).0) {
-                *hit = wanted.binary_search(item).is_ok();
-            }
+            hits.clear();
+            hits.extend(self.top.row(row).0.iter().map(|item| wanted.binary_search(item).is_ok()));
             users.push(u);
             for k in CUTS {
                 values.extend(at(&hits, wanted.len(), k));
