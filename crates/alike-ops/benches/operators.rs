@@ -173,14 +173,14 @@ mod similarity {
     fn forward(bencher: Bencher, size: Size) {
         let p = bipartite(size, CAP);
         let x = matrix(p.rows(), DIM, false);
-        bencher.bench(|| neighbor_similarity(&p, x.clone(), true));
+        bencher.bench(|| neighbor_similarity(&p, x.clone()));
     }
 
     #[divan::bench(args = SIZES)]
     fn backward(bencher: Bencher, size: Size) {
         let p = bipartite(size, CAP);
         let x = matrix(p.rows(), DIM, true).require_grad();
-        bencher.with_inputs(|| neighbor_similarity(&p, x.clone(), true)).bench_values(|y| y.backward());
+        bencher.with_inputs(|| neighbor_similarity(&p, x.clone())).bench_values(|y| y.backward());
     }
 
     /// The formula, one pair at a time, on one thread.
@@ -200,14 +200,17 @@ mod similarity {
             let row = |j: u32| &hat[j as usize * DIM..(j as usize + 1) * DIM];
             let mut y = vec![0.0f32; p.rows() * DIM];
             for (t, y) in y.chunks_mut(DIM).enumerate() {
-                let n = p.degree(t) as f32;
+                let (n, mut sum) = (p.degree(t) as f32, 0.0);
                 for &j in p.row(t) {
                     let like = |&k: &u32| -> f32 { row(j).iter().zip(row(k)).map(|(a, b)| a * b).sum() };
-                    let alpha = p.row(t).iter().map(|k| like(k).max(0.0)).sum::<f32>() / n / n.sqrt();
+                    let alpha = p.row(t).iter().map(|k| like(k).max(0.0)).sum::<f32>() / n;
+                    sum += alpha;
                     for (y, x) in y.iter_mut().zip(&x[j as usize * DIM..]) {
                         *y += alpha * x;
                     }
                 }
+                let scale = n.sqrt() / sum.max(1e-6);
+                y.iter_mut().for_each(|y| *y *= scale);
             }
             y
         });

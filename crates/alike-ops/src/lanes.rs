@@ -20,8 +20,6 @@ pub(crate) const LANES: usize = 16;
 /// Every method may only run where the processor has the type's instruction set; pointers must be valid for the
 /// floats read or written, without any alignment.
 pub(crate) trait Lanes: Copy {
-    /// Groups of 16 floats that a kernel should keep in registers for each of four rows.
-    const GROUP: usize;
     unsafe fn zero() -> Self;
     unsafe fn splat(v: f32) -> Self;
     unsafe fn load(p: *const f32) -> Self;
@@ -43,20 +41,15 @@ pub(crate) trait Lanes: Copy {
     unsafe fn gram(p: [*const f32; 4], q: [*const f32; 4], groups: usize) -> Self;
     /// Dot products of one row with four.
     unsafe fn dots(p: *const f32, q: [*const f32; 4], groups: usize) -> [f32; 4];
-    /// Bit `i` is set where lane `i` is above zero.
-    unsafe fn positive(self) -> u16;
     /// Zero where the lane's bit is not set.
     unsafe fn keep(self, mask: u16) -> Self;
     /// The 4 × 4 tile transposed: lane `4i + j` becomes lane `4j + i`.
     unsafe fn transpose4(self) -> Self;
     /// Column sums of the 4 × 4 tile: `Σ_i` of lanes `4i + j`.
     unsafe fn fold4(self) -> [f32; 4];
-    /// Four floats in every row of the 4 × 4 tile: lane `4i + j` is `p_j`.
-    unsafe fn tile4(p: *const f32) -> Self;
 }
 
 impl Lanes for [f32; LANES] {
-    const GROUP: usize = 1;
     #[inline(always)]
     unsafe fn zero() -> Self {
         [0.0; LANES]
@@ -136,10 +129,6 @@ impl Lanes for [f32; LANES] {
         })
     }
     #[inline(always)]
-    unsafe fn positive(self) -> u16 {
-        (0..LANES).fold(0, |mask, i| mask | u16::from(self[i] > 0.0) << i)
-    }
-    #[inline(always)]
     unsafe fn keep(self, mask: u16) -> Self {
         std::array::from_fn(|i| if mask >> i & 1 == 1 { self[i] } else { 0.0 })
     }
@@ -150,12 +139,6 @@ impl Lanes for [f32; LANES] {
     #[inline(always)]
     unsafe fn fold4(self) -> [f32; 4] {
         std::array::from_fn(|j| (self[j] + self[8 + j]) + (self[4 + j] + self[12 + j]))
-    }
-    #[inline(always)]
-    unsafe fn tile4(p: *const f32) -> Self {
-        // SAFETY: the caller gives four floats.
-        let v = unsafe { p.cast::<[f32; 4]>().read_unaligned() };
-        std::array::from_fn(|i| v[i % 4])
     }
 }
 

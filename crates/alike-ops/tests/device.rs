@@ -133,9 +133,7 @@ fn large_tensors() {
     same("gather, large", 0.0, &[[n, 33]], |x| gather(x[0].clone(), &rows));
     let lists: Vec<Vec<u32>> = (0..n as u32).map(|r| vec![r / 2, (r * 7) % n as u32]).collect();
     let pattern = Arc::new(Csr::from_rows(n, &lists).unwrap());
-    same("neighbor_similarity, large", 1e-3, &[[n, 8]], |x| {
-        neighbor_similarity(&pattern, x[0].clone(), true)
-    });
+    same("neighbor_similarity, large", 1e-3, &[[n, 8]], |x| neighbor_similarity(&pattern, x[0].clone()));
 }
 
 #[test]
@@ -197,17 +195,15 @@ fn neighbor_similarities() {
     );
     for pattern in [&short, &pattern] {
         for d in [64, 33, 130, 5, 3] {
-            for scale in [false, true] {
-                same(&format!("neighbor_similarity of {d}"), 1e-3, &[[50, d]], |x| {
-                    neighbor_similarity(pattern, x[0].clone(), scale)
-                });
-            }
+            same(&format!("neighbor_similarity of {d}"), 1e-3, &[[50, d]], |x| {
+                neighbor_similarity(pattern, x[0].clone())
+            });
         }
     }
     // Constant rows have no direction.
     same("neighbor_similarity, constant rows", 1e-3, &[[50, 12]], |x| {
         let keep = Tensor::<2>::ones([50, 1], &x[0].device()).slice_fill([3..9, 0..1], 0.0);
-        neighbor_similarity(&pattern, scale_rows(x[0].clone(), keep) + 0.7, true)
+        neighbor_similarity(&pattern, scale_rows(x[0].clone(), keep) + 0.7)
     });
 }
 

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::Csr;
-use crate::gpu::{Cached, CubeDevice, Gpu, Graph, Words};
-use crate::nsim::gpu::SimilarityOn;
+use crate::gpu::{Cached, Gpu, Graph, Words};
 
 /// What devices hold of a pattern.
 #[derive(Debug, Default)]
@@ -12,7 +11,6 @@ pub(crate) struct Copies {
     graph: Cached<Graph>,
     transposed: Cached<TransposedOn>,
     entry_rows: Cached<Words>,
-    similarity: Cached<SimilarityOn, (CubeDevice, usize)>,
 }
 
 /// The entries sorted by column.
@@ -48,15 +46,5 @@ impl Csr {
                 (0..self.rows as u32).flat_map(|r| std::iter::repeat_n(r, self.degree(r as usize))).collect();
             Words::new(like.client(), &rows)
         })
-    }
-
-    /// What neighbour similarity needs there for parts of at most `most` entries.
-    pub(crate) fn similarity_on(
-        &self,
-        like: &Gpu,
-        most: usize,
-        make: impl FnOnce() -> SimilarityOn,
-    ) -> Arc<SimilarityOn> {
-        self.copies.similarity.get(&(like.device().clone(), most), make)
     }
 }

@@ -19,7 +19,6 @@ pub(crate) struct Avx2(pub(crate) __m256, pub(crate) __m256);
 // SAFETY of all blocks below: the trait's contract (instruction set present, pointers valid).
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Lanes for Avx512 {
-    const GROUP: usize = 4;
     #[inline(always)]
     unsafe fn zero() -> Self {
         unsafe { Self(_mm512_setzero_ps()) }
@@ -121,10 +120,6 @@ impl Lanes for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn positive(self) -> u16 {
-        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, _mm512_setzero_ps()) }
-    }
-    #[inline(always)]
     unsafe fn keep(self, mask: u16) -> Self {
         unsafe { Self(_mm512_maskz_mov_ps(mask, self.0)) }
     }
@@ -142,16 +137,11 @@ impl Lanes for Avx512 {
             halves(_mm256_add_ps(low, _mm512_extractf32x8_ps::<1>(self.0)))
         }
     }
-    #[inline(always)]
-    unsafe fn tile4(p: *const f32) -> Self {
-        unsafe { Self(_mm512_broadcast_f32x4(_mm_loadu_ps(p))) }
-    }
 }
 
 // SAFETY of all blocks below: the trait's contract (instruction set present, pointers valid).
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Lanes for Avx2 {
-    const GROUP: usize = 1;
     #[inline(always)]
     unsafe fn zero() -> Self {
         unsafe { Self(_mm256_setzero_ps(), _mm256_setzero_ps()) }
@@ -247,15 +237,6 @@ impl Lanes for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn positive(self) -> u16 {
-        unsafe {
-            let zero = _mm256_setzero_ps();
-            let low = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self.0, zero));
-            let high = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self.1, zero));
-            (low | high << 8) as u16
-        }
-    }
-    #[inline(always)]
     unsafe fn keep(self, mask: u16) -> Self {
         unsafe {
             let bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
@@ -278,13 +259,6 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn fold4(self) -> [f32; 4] {
         unsafe { halves(_mm256_add_ps(self.0, self.1)) }
-    }
-    #[inline(always)]
-    unsafe fn tile4(p: *const f32) -> Self {
-        unsafe {
-            let v = _mm256_broadcast_ps(&p.cast::<__m128>().read_unaligned());
-            Self(v, v)
-        }
     }
 }
 

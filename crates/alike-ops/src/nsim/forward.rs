@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+use super::LEAST_MEAN;
 use super::plan::TILE;
 use crate::Csr;
 use crate::lanes::{LANES, Lanes, kernel, prefetch};
@@ -11,7 +12,7 @@ use crate::lanes::{LANES, Lanes, kernel, prefetch};
 const CONSTANT: f32 = 1e-12;
 
 /// Entries ahead of the current target whose rows are asked for.
-pub(super) const AHEAD: usize = 24;
+const AHEAD: usize = 24;
 
 /// Rows as the kernels read them.
 #[derive(Clone, Copy)]
@@ -101,10 +102,8 @@ pub(super) fn four(at: &[*const f32], t: usize) -> [*const f32; TILE] {
 pub(super) struct Outputs<'a> {
     /// `[targets, d]`
     pub(super) y: &'a mut [MaybeUninit<f32>],
-    /// `α` of each entry.
-    pub(super) alpha: &'a mut [MaybeUninit<f32>],
-    /// Which similarities of each tile are positive.
-    pub(super) signs: &'a mut [MaybeUninit<u16>],
+    /// The weight of each entry.
+    pub(super) weights: &'a mut [MaybeUninit<f32>],
 }
 
 /// Sums of a target's similarities: `Σ_k ReLU(x̂_j · x̂_k)` for every neighbour `j`.
@@ -117,27 +116,18 @@ unsafe fn similarities<V: Lanes>(
     groups: usize,
     columns: &mut Vec<[f32; LANES]>,
     sums: &mut Vec<f32>,
-    signs: &mut [MaybeUninit<u16>],
 ) {
     let count = at.len() / TILE;
     columns.clear();
     columns.resize(count, [0.0; LANES]);
     sums.clear();
-    let mut signs = signs.iter_mut();
-    let mut note = |mask: u16| {
-        signs.next().expect("one place a tile").write(mask);
-    };
     // SAFETY: the caller's.
     unsafe {
         for p in 0..count {
             let here = four(at, p);
-            let own = V::gram(here, here, groups);
-            note(own.positive());
-            let mut row = own.max(V::zero());
+            let mut row = V::gram(here, here, groups).max(V::zero());
             for (q, column) in columns.iter_mut().enumerate().skip(p + 1) {
-                let tile = V::gram(here, four(at, q), groups);
-                note(tile.positive());
-                let tile = tile.max(V::zero());
+                let tile = V::gram(here, four(at, q), groups).max(V::zero());
                 row = row.add(tile);
                 V::load(column.as_ptr()).add(tile).store(column.as_mut_ptr());
             }
@@ -152,13 +142,12 @@ unsafe fn targets_body<V: Lanes>(
     rows: Rows<'_>,
     targets: Range<usize>,
     d: usize,
-    scale: bool,
     out: Outputs<'_>,
 ) {
     assert!(rows.groups == d.div_ceil(LANES) && rows.stats.len() == pattern.cols());
     assert!(rows.unit.len() >= (pattern.cols() + 1) * rows.groups * LANES);
     let (mut at, mut columns, mut sums) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut alpha, mut signs) = (out.alpha, out.signs);
+    let mut kept = out.weights;
     let last = pattern.ptr()[targets.end] as usize;
     for (target, y) in targets.zip(out.y.chunks_exact_mut(d)) {
         let neighbors = pattern.row(target);
@@ -175,23 +164,22 @@ unsafe fn targets_body<V: Lanes>(
             prefetch(&raw const rows.stats[j as usize], 1);
         }
         locate(rows, neighbors, &mut at);
-        let count = at.len() / TILE;
-        let (own_signs, rest) = std::mem::take(&mut signs).split_at_mut(count * (count + 1) / 2);
-        signs = rest;
-        let (own_alpha, rest) = std::mem::take(&mut alpha).split_at_mut(n);
-        alpha = rest;
+        let (own, rest) = std::mem::take(&mut kept).split_at_mut(n);
+        kept = rest;
         // SAFETY: `locate` made whole tiles of rows of `groups` registers.
-        unsafe { similarities::<V>(&at, rows.groups, &mut columns, &mut sums, own_signs) };
-        let share = 1.0 / n as f32;
-        let factor = if scale { 1.0 / (n as f32).sqrt() } else { 1.0 };
+        unsafe { similarities::<V>(&at, rows.groups, &mut columns, &mut sums) };
+        sums.truncate(n);
+        // The sums are n α: their mean over the root of n takes them to weights.
+        let mean = sums.iter().sum::<f32>() / n as f32;
+        let factor = 1.0 / (mean.max(n as f32 * LEAST_MEAN) * (n as f32).sqrt());
         // x_j = ‖x_j - mean‖ x̂_j + mean: the rows in cache serve for the weighted sum too.
         let mut shift = 0.0;
-        for ((sum, alpha), &j) in sums.iter_mut().zip(own_alpha).zip(neighbors) {
-            let weight = *sum * share;
-            alpha.write(weight);
+        for ((sum, kept), &j) in sums.iter_mut().zip(own).zip(neighbors) {
+            let weight = *sum * factor;
+            kept.write(weight);
             let [mean, norm] = rows.stats[j as usize];
-            shift += weight * factor * mean;
-            *sum = weight * factor * norm;
+            shift += weight * mean;
+            *sum = weight * norm;
         }
         let (at, weights) = (&at[..n], &sums[..n]);
         let mut g = 0;
@@ -239,13 +227,12 @@ unsafe fn weigh<V: Lanes, const G: usize>(
 }
 
 kernel! {
-    /// Results, `α` and signs of a block of targets.
+    /// Results and weights of a block of targets.
     pub(super) fn targets = targets_body(
         pattern: &Csr,
         rows: Rows<'_>,
         targets: Range<usize>,
         d: usize,
-        scale: bool,
         out: Outputs<'_>,
     )
 }

@@ -8,7 +8,7 @@ use crate::check::{close, irregular, values};
 use crate::simd::levels;
 
 fn run(pattern: &Arc<Csr>, x: &[f32], g: &[f32], d: usize, level: Level) -> (Vec<f32>, Vec<f32>) {
-    let op = Similarity { pattern: pattern.clone(), scale: true, level };
+    let op = Similarity { pattern: pattern.clone(), level };
     let (y, saved) = op.forward([Dense::new(x.to_vec(), [x.len() / d, d])], true);
     let [dx] = op.backward(saved, Dense::new(g.to_vec(), [pattern.rows(), d]), [true]);
     (y.data().to_vec(), dx.unwrap().data().to_vec())
@@ -17,44 +17,25 @@ fn run(pattern: &Arc<Csr>, x: &[f32], g: &[f32], d: usize, level: Level) -> (Vec
 /// Results and gradients by the formulas of the module, in double precision, one pair at a time.
 fn naive(p: &Csr, x: &[f32], g: &[f32], d: usize) -> (Vec<f32>, Vec<f32>) {
     let x: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
-    let mut norms = Vec::new();
     let mut hat = Vec::new();
     for row in x.chunks(d) {
         let mean = row.iter().sum::<f64>() / d as f64;
         let norm = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>().sqrt();
-        norms.push(norm);
         hat.extend(row.iter().map(|v| if norm < 1e-7 { 0.0 } else { (v - mean) / norm }));
     }
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let at = |j: u32| j as usize * d..(j as usize + 1) * d;
-    let mut y = vec![0.0; p.rows() * d];
-    let (mut dx, mut d_hat) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+    let (mut y, mut dx) = (vec![0.0; p.rows() * d], vec![0.0; x.len()]);
     for t in 0..p.rows() {
         let (row, n) = (p.row(t), p.degree(t) as f64);
-        let g: Vec<f64> = g[t * d..(t + 1) * d].iter().map(|&v| f64::from(v) / n.sqrt()).collect();
-        for &j in row {
-            let mut alpha = 0.0;
-            for &k in row {
-                let s = dot(&hat[at(j)], &hat[at(k)]);
-                alpha += s.max(0.0) / n;
-                if s > 0.0 {
-                    let pull = (dot(&g, &x[at(j)]) + dot(&g, &x[at(k)])) / n;
-                    for c in 0..d {
-                        d_hat[j as usize * d + c] += pull * hat[k as usize * d + c];
-                    }
-                }
-            }
+        let alpha = |&j: &u32| row.iter().map(|&k| dot(&hat[at(j)], &hat[at(k)]).max(0.0)).sum::<f64>() / n;
+        let alphas: Vec<f64> = row.iter().map(alpha).collect();
+        let scale = 1.0 / ((alphas.iter().sum::<f64>() / n).max(1e-6) * n.sqrt());
+        for (&j, alpha) in row.iter().zip(alphas) {
             for c in 0..d {
-                y[t * d + c] += alpha * x[j as usize * d + c] / n.sqrt();
-                dx[j as usize * d + c] += alpha * g[c];
+                y[t * d + c] += scale * alpha * x[j as usize * d + c];
+                dx[j as usize * d + c] += scale * alpha * f64::from(g[t * d + c]);
             }
-        }
-    }
-    for (j, norm) in norms.into_iter().enumerate().filter(|(_, norm)| *norm >= 1e-7) {
-        let (h, dh) = (&hat[at(j as u32)], &d_hat[at(j as u32)]);
-        let (along, mean) = (dot(h, dh), dh.iter().sum::<f64>() / d as f64);
-        for c in 0..d {
-            dx[j * d + c] += (dh[c] - mean - h[c] * along) / norm;
         }
     }
     let narrow = |v: Vec<f64>| v.into_iter().map(|v| v as f32).collect();

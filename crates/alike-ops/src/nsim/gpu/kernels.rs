@@ -2,6 +2,7 @@
 
 use cubecl::prelude::*;
 
+use super::super::LEAST_MEAN;
 use crate::gpu::{UNITS, cube_sum, inverse_root};
 
 /// Units across a row of a tile; as many rows are worked on at once.
@@ -114,12 +115,11 @@ pub(super) fn targets_kernel(
     unit: &[f32],
     stats: &[f32],
     y: &mut [f32],
-    alpha: &mut [f32],
+    kept: &mut [f32],
     targets: u32,
     #[comptime] d: u32,
     #[comptime] rows: u32,
     #[comptime] several: bool,
-    #[comptime] scaled: bool,
 ) {
     let width = comptime!(d + 1);
     let tiles_held = comptime!(if several { 2 } else { 1 });
@@ -142,6 +142,7 @@ pub(super) fn targets_kernel(
     }
     let jy = UNIT_POS / SIDE;
     let kx = UNIT_POS % SIDE;
+    let mut all = 0f32;
     let mut first = start;
     while first < end {
         sync_cube();
@@ -187,11 +188,14 @@ pub(super) fn targets_kernel(
                 sum += sums[(UNIT_POS * SIDE + k) as usize];
             }
             let share = sum / f32::cast_from(n);
-            alpha[(first + UNIT_POS) as usize] = share;
+            kept[(first + UNIT_POS) as usize] = share;
             weights[UNIT_POS as usize] = share;
         }
         sync_cube();
         let here = min(rows, end - first);
+        for j in 0..here {
+            all += weights[j as usize];
+        }
         let mut c = UNIT_POS;
         while c < d {
             let mut sum = 0f32;
@@ -207,233 +211,21 @@ pub(super) fn targets_kernel(
         first += rows;
     }
     if target < targets as usize {
-        let mut factor = 1f32;
-        if comptime!(scaled) {
-            factor = inverse_root(ptr, target);
-        }
+        // `α` becomes weights of mean `1/√n`.
+        let mean = all / f32::cast_from(max(n, 1u32));
+        let factor = inverse_root(ptr, target) / max(mean, LEAST_MEAN);
         let mut c = UNIT_POS;
         while c < d {
             y[target * d as usize + c as usize] = factor * result[c as usize];
             c += UNITS;
         }
-    }
-}
-
-/// `g · x_j / n` of the rows of a tile, to `pulls` from place `to` on.
-#[cube]
-#[allow(clippy::too_many_arguments)]
-fn tile_pulls(
-    idx: &[u32],
-    stats: &[f32],
-    tile: &Shared<[f32]>,
-    base: u32,
-    g: &Shared<[f32]>,
-    total: f32,
-    sums: &mut Shared<[f32]>,
-    pulls: &mut Shared<[f32]>,
-    to: u32,
-    first: u32,
-    end: u32,
-    n: u32,
-    #[comptime] d: u32,
-    #[comptime] rows: u32,
-) {
-    let width = comptime!(d + 1);
-    let jy = UNIT_POS / SIDE;
-    let kx = UNIT_POS % SIDE;
-    let mut row = jy;
-    while row < rows {
-        let mut sum = 0f32;
-        let mut c = kx;
-        while c < d {
-            sum += g[c as usize] * tile[(base + row * width + c) as usize];
-            c += SIDE;
-        }
-        sums[(row * SIDE + kx) as usize] = sum;
-        row += SIDE;
-    }
-    sync_cube();
-    if UNIT_POS < rows {
-        let mut pull = 0f32;
-        if first + UNIT_POS < end {
-            let mut sum = 0f32;
-            for k in 0..SIDE {
-                sum += sums[(UNIT_POS * SIDE + k) as usize];
+        // Each unit those that it wrote: what others wrote to global memory it need not see yet.
+        if UNIT_POS < rows {
+            let mut e = start + UNIT_POS;
+            while e < end {
+                kept[e as usize] *= factor;
+                e += rows;
             }
-            let node = idx[(first + UNIT_POS) as usize] as usize;
-            pull = (stats[2 * node + 1] * sum + stats[2 * node] * total) / f32::cast_from(n);
-        }
-        pulls[(to + UNIT_POS) as usize] = pull;
-    }
-    sync_cube();
-}
-
-#[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
-pub(super) fn backward_kernel(
-    ptr: &[u32],
-    idx: &[u32],
-    unit: &[f32],
-    stats: &[f32],
-    alpha: &[f32],
-    grad: &[f32],
-    parts: &mut [f32],
-    direct: &mut [f32],
-    first_target: u32,
-    last_target: u32,
-    first_entry: u32,
-    #[comptime] d: u32,
-    #[comptime] rows: u32,
-    #[comptime] several: bool,
-    #[comptime] scaled: bool,
-) {
-    let width = comptime!(d + 1);
-    let tiles_held = comptime!(if several { 2 } else { 1 });
-    let mut tile = Shared::<[f32]>::new_slice(comptime!((tiles_held * rows * width) as usize));
-    let mut sums = Shared::<[f32]>::new_slice(comptime!((rows * SIDE) as usize));
-    let mut pulls = Shared::<[f32]>::new_slice(comptime!((2 * rows) as usize));
-    let mut pairs = Shared::<[f32]>::new_slice(comptime!((rows * rows) as usize));
-    let mut g = Shared::<[f32]>::new_slice(comptime!(d as usize));
-    let mut shared = Shared::<[f32]>::new_slice(comptime!(UNITS as usize));
-    let target = first_target as usize + CUBE_POS;
-    let mut start = 0u32;
-    let mut end = 0u32;
-    let mut factor = 1f32;
-    if target < last_target as usize {
-        start = ptr[target];
-        end = ptr[target + 1];
-        if comptime!(scaled) {
-            factor = inverse_root(ptr, target);
-        }
-    }
-    let n = end - start;
-    let mut total = 0f32;
-    let mut c = UNIT_POS;
-    while c < d {
-        let mut v = 0f32;
-        if n > 0 {
-            v = factor * grad[target * d as usize + c as usize];
-        }
-        g[c as usize] = v;
-        total += v;
-        c += UNITS;
-    }
-    let total = cube_sum(total, &mut shared, UNITS);
-    let jy = UNIT_POS / SIDE;
-    let kx = UNIT_POS % SIDE;
-    let mut e = start + UNIT_POS;
-    while e < end {
-        direct[e as usize] = factor * alpha[e as usize];
-        e += UNITS;
-    }
-    let mut first = start;
-    while first < end {
-        sync_cube();
-        load_tile(unit, idx, &mut tile, 0u32, first, end, d, rows);
-        sync_cube();
-        tile_pulls(idx, stats, &tile, 0u32, &g, total, &mut sums, &mut pulls, 0u32, first, end, n, d, rows);
-        let mut other = start;
-        while other < end {
-            let mut base = 0u32;
-            let mut pull_base = 0u32;
-            if comptime!(several) {
-                sync_cube();
-                if other != first {
-                    base = comptime!(rows * width).runtime();
-                    pull_base = comptime!(rows).runtime();
-                }
-                if other != first {
-                    load_tile(unit, idx, &mut tile, base, other, end, d, rows);
-                }
-                sync_cube();
-                // Worked out again where the tile is the same: every unit must take part.
-                tile_pulls(
-                    idx, stats, &tile, base, &g, total, &mut sums, &mut pulls, pull_base, other, end, n, d,
-                    rows,
-                );
-            }
-            let mut row = jy;
-            while row < rows {
-                let mut k = kx;
-                while k < rows {
-                    let mut w = 0f32;
-                    if first + row < end && other + k < end {
-                        let s = tile_dot(&tile, row * width, base + k * width, d);
-                        if s > 0.0 {
-                            w = pulls[row as usize] + pulls[(pull_base + k) as usize];
-                        }
-                    }
-                    pairs[(row * rows + k) as usize] = w;
-                    k += SIDE;
-                }
-                row += SIDE;
-            }
-            sync_cube();
-            let here = min(rows, end - first);
-            let there = min(rows, end - other);
-            let mut place = UNIT_POS;
-            while place < here * d {
-                let row = place / d;
-                let column = place % d;
-                let mut sum = 0f32;
-                for k in 0..there {
-                    sum += pairs[(row * rows + k) as usize] * tile[(base + k * width + column) as usize];
-                }
-                let to = (first + row - first_entry) as usize * d as usize + column as usize;
-                if other == start {
-                    parts[to] = sum;
-                } else {
-                    parts[to] += sum;
-                }
-                place += UNITS;
-            }
-            sync_cube();
-            other += rows;
-        }
-        first += rows;
-    }
-}
-
-#[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
-pub(super) fn finish_kernel(
-    unit: &[f32],
-    stats: &[f32],
-    to_unit: &[f32],
-    direct: &[f32],
-    out: &mut [f32],
-    rows: u32,
-    d: u32,
-    #[comptime] across: u32,
-) {
-    let mut shared = Shared::<[f32]>::new_slice(256usize);
-    let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
-    let inside = at < rows as usize;
-    let first = at * d as usize;
-    let mut sum = 0f32;
-    let mut along = 0f32;
-    if inside {
-        let mut c = UNIT_POS_X;
-        while c < d {
-            let v = to_unit[first + c as usize];
-            sum += v;
-            along += v * unit[first + c as usize];
-            c += CUBE_DIM_X;
-        }
-    }
-    let mean = cube_sum(sum, &mut shared, across) / f32::cast_from(d);
-    let along = cube_sum(along, &mut shared, across);
-    if inside {
-        let norm = stats[2 * at + 1];
-        let mut inverse = 0f32;
-        if norm > 0.0 {
-            inverse = 1.0 / norm;
-        }
-        let mut c = UNIT_POS_X;
-        while c < d {
-            let place = first + c as usize;
-            out[place] = direct[place] + (to_unit[place] - mean - unit[place] * along) * inverse;
-            c += CUBE_DIM_X;
         }
     }
 }
