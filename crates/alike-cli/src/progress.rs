@@ -202,7 +202,8 @@ impl Training {
                 self.epoch.set_position(*batch as u64);
                 self.epoch.set_message(format!("loss {loss:.4}"));
             }
-            Event::Epoch(record) => {
+            Event::Epoch { record, expected_end } => {
+                self.run.set_length(*expected_end as u64);
                 self.run.set_position(record.epoch as u64);
                 if let Some(valid) = &record.valid {
                     let now = valid.get("recall@20");

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use alike_ops::{Adam, ranking_bytes};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{FORMAT, RunDir, RunInfo, State};
@@ -15,9 +15,13 @@ use crate::device::{DeviceKind, DeviceName, Need, check_memory, describe, open_a
 use crate::error::{Error, Result};
 use crate::eval::{Metrics, Protocol, Split, evaluate};
 use crate::layers::{Sampler, Saved};
-use crate::models::{GradientModel, Plan, find};
+use crate::models::{GradientModel, Learner, Plan, build, find};
 use crate::replicas::{Built, Replicas};
 use crate::scorer::{Ranks, Scorer};
+
+mod summary;
+
+pub use summary::{Popularity, Remark, Summary};
 
 /// The metric that decides which epoch is the best.
 pub const CRITERION: &str = "recall@20";
@@ -73,7 +77,12 @@ pub enum Event<'a> {
         loss: f32,
     },
     /// After an epoch, and its evaluation where it has one.
-    Epoch(&'a EpochRecord),
+    Epoch {
+        /// The line of the log.
+        record: &'a EpochRecord,
+        /// The epoch after which training ends if no evaluation is better than the best so far.
+        expected_end: usize,
+    },
     /// At the end.
     Finished(&'a Summary),
 }
@@ -93,29 +102,6 @@ pub struct EpochRecord {
     pub valid: Option<Metrics>,
     /// Whether it is the best so far.
     pub best: bool,
-}
-
-/// How a run ended, `metrics.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Model name.
-    pub model: String,
-    /// Epochs done.
-    pub epochs: usize,
-    /// Epoch whose parameters are kept; 0 for models that are solved at once.
-    pub best_epoch: usize,
-    /// Trained values.
-    pub parameters: usize,
-    /// Seconds of training and evaluation.
-    pub seconds: f64,
-    /// Validation metrics of the kept parameters.
-    pub valid: Metrics,
-    /// Test metrics, train items masked; empty where test was not scored.
-    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
-    pub test_public: Metrics,
-    /// Test metrics, train and validation items masked; empty where test was not scored.
-    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
-    pub test_clean: Metrics,
 }
 
 /// Trains as asked, keeps the parameters with the best validation Recall@20 and scores test once at the end.
@@ -236,6 +222,7 @@ fn finished(run: &RunDir, plan: &Plan, request: &Request<'_>, data: &Dataset) ->
         let scorer = run.read_scorer(best)?;
         summary.test_public = evaluate(&scorer, data, Split::Test, Protocol::Public)?;
         summary.test_clean = evaluate(&scorer, data, Split::Test, Protocol::Clean)?;
+        summary.popularity = Some(popularity(data, true)?);
         run.write_json("metrics.json", &summary)?;
     }
     Ok(Some(summary))
@@ -283,7 +270,7 @@ fn solve(
     run: Option<&RunDir>,
     started: Instant,
 ) -> Result<Summary> {
-    let summary = summarize(data, request, scorer, 0, 0, 0, 0.0)?;
+    let summary = summarize(data, request, scorer, &State::default(), 0)?;
     if let Some(run) = run {
         let best_file = Some(run.write_best(0, &[], scorer)?);
         run.commit(&State { best: summary.valid.get(CRITERION), best_file, ..State::default() })?;
@@ -295,10 +282,8 @@ fn summarize(
     data: &Dataset,
     request: &Request<'_>,
     scorer: &impl Ranks,
-    epochs: usize,
-    best_epoch: usize,
+    state: &State,
     parameters: usize,
-    seconds: f64,
 ) -> Result<Summary> {
     let test = |protocol| match request.test {
         true => evaluate(scorer, data, Split::Test, protocol),
@@ -306,14 +291,26 @@ fn summarize(
     };
     Ok(Summary {
         model: request.model.into(),
-        epochs,
-        best_epoch,
+        epochs: state.epoch,
+        best_epoch: state.best_epoch,
         parameters,
-        seconds,
+        seconds: state.seconds,
         valid: evaluate(scorer, data, Split::Valid, Protocol::Public)?,
         test_public: test(Protocol::Public)?,
         test_clean: test(Protocol::Clean)?,
+        popularity: Some(popularity(data, request.test)?),
+        cut_short: false,
     })
+}
+
+/// Recall@20 of the most popular items.
+fn popularity(data: &Dataset, test: bool) -> Result<Popularity> {
+    let Learner::Direct(scorer) = build("popularity", data, &toml::Table::new(), 0, &Device::flex())? else {
+        unreachable!("popularity has nothing to train");
+    };
+    let recall =
+        |split| -> Result<f64> { Ok(evaluate(&scorer, data, split, Protocol::Public)?.get(CRITERION)) };
+    Ok(Popularity { valid: recall(Split::Valid)?, test: test.then(|| recall(Split::Test)).transpose()? })
 }
 
 /// Losses that may wait to be read while a graphics processor works: reading one waits for it.
@@ -378,7 +375,8 @@ impl Training<'_> {
         self.resume(replicas)?;
         while self.state.goes_on(config) {
             let record = self.epoch(replicas, sampler, on)?;
-            on(Event::Epoch(&record));
+            let expected_end = self.state.expected_end(config, sampler.len().div_ceil(config.batch));
+            on(Event::Epoch { record: &record, expected_end });
         }
         let best = match (self.run, self.best.take()) {
             (Some(run), _) => {
@@ -386,15 +384,16 @@ impl Training<'_> {
             }
             (None, best) => best.expect("the last epoch is evaluated"),
         };
-        let State { epoch, best_epoch, seconds, .. } = self.state;
         let placed = match self.on_processor() {
             true => None,
             false => best.on(replicas.first().params().device()),
         };
-        match placed {
-            Some(best) => summarize(self.data, self.request, &best, epoch, best_epoch, parameters, seconds),
-            None => summarize(self.data, self.request, &best, epoch, best_epoch, parameters, seconds),
-        }
+        let summary = match placed {
+            Some(best) => summarize(self.data, self.request, &best, &self.state, parameters)?,
+            None => summarize(self.data, self.request, &best, &self.state, parameters)?,
+        };
+        let cut_short = self.state.patient(config.patience, config.patience_steps);
+        Ok(Summary { cut_short, ..summary })
     }
 
     /// Whether a processor trains.
@@ -421,11 +420,11 @@ impl Training<'_> {
         on: &mut dyn FnMut(Event<'_>),
     ) -> Result<EpochRecord> {
         let config = &self.plan.train;
-        let adam = Adam { lr: config.lr as f32, ..Adam::default() };
         let epoch = self.state.epoch + 1;
+        let adam = Adam { lr: config.lr as f32, ..Adam::default() };
         let started = Instant::now();
         replicas.each(|model| model.start_epoch(epoch as u64))?;
-        let list = sampler.epoch(epoch as u64, config.batch);
+        let list = sampler.epoch(epoch as u64, config.batch, replicas.first().negatives());
         let batches = list.len();
         let mut losses = Losses { lr: config.lr, epoch, sum: 0.0, seen: 0, waiting: VecDeque::new() };
         let ahead = if self.on_processor() { 0 } else { AHEAD };
@@ -467,8 +466,10 @@ impl Training<'_> {
         let value = metrics.get(CRITERION);
         record.best = self.state.best_epoch == 0 || value > self.state.best;
         record.valid = Some(metrics);
+        self.state.steps = model.params().steps();
         if record.best {
-            (self.state.best, self.state.best_epoch, self.state.since_best) = (value, record.epoch, 0);
+            (self.state.best, self.state.best_epoch) = (value, record.epoch);
+            (self.state.since_best, self.state.best_steps) = (0, self.state.steps);
         } else {
             self.state.since_best += 1;
         }
@@ -480,7 +481,6 @@ impl Training<'_> {
             return Ok(());
         };
         let saved = model.params().save();
-        self.state.steps = model.params().steps();
         self.state.state_file = Some(run.write_state(record.epoch, &saved)?);
         if record.best {
             self.state.best_file = Some(run.write_best(record.epoch, &saved, &trained.read())?);

@@ -75,6 +75,24 @@ fn explain(error: Error, args: &Train) -> Failure {
     }
 }
 
+/// Recall@20 in plain words, beside what the same list for everybody would give.
+fn in_words(summary: &Summary) -> Option<String> {
+    let popularity = summary.popularity?;
+    let (found, base) = match popularity.test {
+        Some(base) => (summary.test_public.get("recall@20"), base),
+        None => (summary.valid.get("recall@20"), popularity.valid),
+    };
+    let percent = |share: f64| {
+        let digits = if share < 0.1 { 1 } else { 0 };
+        format!("{:.digits$} %", 100.0 * share)
+    };
+    let own = format!("Of the items people took next, {} were among 20 suggestions", percent(found));
+    Some(match summary.model.as_str() {
+        "popularity" => format!("{own} that are the same for everybody."),
+        _ => format!("{own}; the bestseller list gets {}.", percent(base)),
+    })
+}
+
 fn report(summary: &Summary, out: &Path) -> Outcome {
     let epochs = match summary.epochs {
         0 => "solved at once".to_string(),
@@ -98,5 +116,12 @@ fn report(summary: &Summary, out: &Path) -> Outcome {
         table.row([vec![name.to_string()], values.to_vec()].concat());
     }
     output::write(&table.render())?;
-    output::line(format!("\nnext: alike recommend {} --user ID", out.display()))
+    if let Some(sentence) = in_words(summary) {
+        output::line(format!("\n{sentence}"))?;
+    }
+    for remark in summary.remarks() {
+        output::line(format!("note: {remark}"))?;
+    }
+    let run = out.display();
+    output::line(format!("\nnext: alike evaluate {run}, alike recommend {run} --user ID, alike serve {run}"))
 }

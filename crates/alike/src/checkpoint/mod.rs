@@ -61,6 +61,9 @@ pub struct State {
     pub best: f64,
     /// Evaluations since then.
     pub since_best: usize,
+    /// Optimiser steps done at the best evaluation.
+    #[serde(default)]
+    pub best_steps: u64,
     /// Seconds spent training and evaluating.
     pub seconds: f64,
     /// Lines of `log.jsonl` that belong to this state.
@@ -74,7 +77,19 @@ pub struct State {
 impl State {
     /// Whether training has epochs and patience left.
     pub fn goes_on(&self, config: &TrainConfig) -> bool {
-        self.epoch < config.epochs && self.since_best < config.patience
+        self.epoch < config.epochs && self.patient(config.patience, config.patience_steps)
+    }
+
+    /// Whether fewer than `evaluations` evaluations or fewer than `steps` steps passed since the best.
+    pub fn patient(&self, evaluations: usize, steps: usize) -> bool {
+        self.since_best < evaluations || self.steps - self.best_steps.min(self.steps) < steps as u64
+    }
+
+    /// The epoch after which training ends if no evaluation is better than the best so far; `batches` steps per epoch.
+    pub fn expected_end(&self, config: &TrainConfig, batches: usize) -> usize {
+        let evaluations = config.patience.saturating_mul(config.eval_every);
+        let steps = config.patience_steps.div_ceil(batches.max(1)).next_multiple_of(config.eval_every);
+        self.best_epoch.saturating_add(evaluations.max(steps)).min(config.epochs)
     }
 }
 

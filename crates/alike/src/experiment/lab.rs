@@ -426,8 +426,10 @@ fn finished(run: &Path) -> Result<Option<Finished>> {
     let Ok((dir, info)) = RunDir::open(run) else { return Ok(None) };
     let Some(summary) = dir.read_json::<Summary>("metrics.json")? else { return Ok(None) };
     let state = dir.read_json::<State>("state.json")?.unwrap_or_default();
-    let patience = info.settings.get("patience").and_then(Value::as_integer).unwrap_or(i64::MAX);
-    Ok(Some(Finished { summary, stopped: state.since_best as i64 >= patience }))
+    let setting = |name| info.settings.get(name).and_then(Value::as_integer).unwrap_or(0) as usize;
+    let solved = summary.epochs == 0;
+    let stopped = !solved && !state.patient(setting("patience"), setting("patience_steps"));
+    Ok(Some(Finished { summary, stopped }))
 }
 
 /// Opens a data set; one given by files is prepared under a name that its content decides, unless it is there already.

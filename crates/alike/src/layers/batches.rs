@@ -1,4 +1,4 @@
-//! Training triples: shuffled positives, one uniform negative each.
+//! Training triples: shuffled positives with uniform negatives.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -43,9 +43,9 @@ impl Sampler {
         self.pairs.is_empty()
     }
 
-    /// The batches of `epoch` (from 1). They are drawn some at a time when they are asked for: a graphics processor works on
+    /// The batches of `epoch` (from 1), of `batch` pairs with `negatives` triples each, side by side. They are drawn some at a time when they are asked for: a graphics processor works on
     /// those before meanwhile.
-    pub fn epoch(&self, epoch: u64, batch: usize) -> Batches {
+    pub fn epoch(&self, epoch: u64, batch: usize, negatives: usize) -> Batches {
         let mut pairs = self.pairs.clone();
         pairs.shuffle(&mut Stream::Order.rng(self.seed, epoch));
         Batches {
@@ -54,6 +54,7 @@ impl Sampler {
             rng: Stream::Negatives.rng(self.seed, epoch),
             pairs,
             batch,
+            negatives,
             at: 0,
             drawn: VecDeque::new(),
         }
@@ -98,6 +99,8 @@ pub struct Batches {
     rng: ChaCha8Rng,
     pairs: Vec<(u32, u32)>,
     batch: usize,
+    /// Triples of each pair.
+    negatives: usize,
     /// Pairs that have been drawn for.
     at: usize,
     drawn: VecDeque<Arc<Triples>>,
@@ -117,7 +120,7 @@ impl Batches {
         self.at += pairs.len();
         let offset = self.train.rows() as u32;
         let mut t = Triples::default();
-        for &(u, i) in pairs {
+        for &(u, i) in pairs.iter().flat_map(|pair| std::iter::repeat_n(pair, self.negatives)) {
             let own = self.train.row(u as usize);
             let negative = loop {
                 let j = self.candidates[self.rng.random_range(0..self.candidates.len())];
@@ -138,7 +141,7 @@ impl Iterator for Batches {
 
     fn next(&mut self) -> Option<Arc<Triples>> {
         if self.drawn.is_empty() {
-            for _ in 0..(TOGETHER / self.batch).max(1) {
+            for _ in 0..(TOGETHER / (self.batch * self.negatives)).max(1) {
                 let Some(batch) = self.draw() else { break };
                 self.drawn.push_back(batch);
             }
@@ -169,7 +172,7 @@ mod tests {
             let list = |b: Arc<Triples>| -> Vec<_> {
                 (0..b.users.len()).map(|k| (b.users[k], b.positives[k], b.negatives[k])).collect()
             };
-            sampler.epoch(epoch, 2).flat_map(list).collect()
+            sampler.epoch(epoch, 2, 1).flat_map(list).collect()
         };
         let mut negatives = std::collections::BTreeSet::new();
         for epoch in 1..50 {

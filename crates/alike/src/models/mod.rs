@@ -58,8 +58,10 @@ crate::settings! {
         batch: usize = 2048, 1..=1 << 20;
         /// Most epochs.
         epochs: usize = 1000, 1..=100_000;
-        /// Evaluations without a better validation Recall@20 before training stops.
+        /// Evaluations without a better validation Recall@20 before training stops, at least.
         patience: usize = 20, 1..=100_000;
+        /// Optimiser steps without one before training stops, at least: a small data set has few steps per epoch.
+        patience_steps: usize = 1500, 0..=10_000_000;
         /// Epochs between evaluations.
         eval_every: usize = 1, 1..=100_000;
     }
@@ -136,6 +138,10 @@ pub trait GradientModel {
     /// Draws what this epoch (from 1) needs.
     fn start_epoch(&mut self, _epoch: u64) -> Result<()> {
         Ok(())
+    }
+    /// Negatives that are drawn for each positive pair of a batch. The triples of one pair stand side by side.
+    fn negatives(&self) -> usize {
+        1
     }
     /// The loss of one batch, `[1]`.
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1>;

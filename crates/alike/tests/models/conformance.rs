@@ -148,7 +148,7 @@ fn a_search_scores_test_only_when_asked_and_may_train_longer() {
     let more = Request { resume: true, ..with(4, &short) };
     let mut epochs = Vec::new();
     let resumed = fit(&data, &more, &mut |e| {
-        if let Event::Epoch(r) = e {
+        if let Event::Epoch { record: r, .. } = e {
             epochs.push(r.epoch)
         }
     })

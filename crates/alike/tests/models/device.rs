@@ -48,7 +48,7 @@ fn ten_steps_of_every_model_are_the_same_on_a_graphics_processor() {
             let before = model.params().save();
             model.start_epoch(1).unwrap();
             let mut losses = Vec::new();
-            for batch in sampler.epoch(1, 64).take(10) {
+            for batch in sampler.epoch(1, 64, 1).take(10) {
                 let tracked = model.params().track();
                 let loss = model.loss(&tracked, &batch);
                 losses.push(loss.clone().inner().into_scalar::<f32>());

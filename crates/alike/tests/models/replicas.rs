@@ -19,8 +19,8 @@ fn trained(model: &'static str, data: &Dataset, devices: &[Device]) -> Option<Ve
     replicas.each(|model| model.start_epoch(1)).unwrap();
     // Batches of 63: shares differ in size; the last one has fewer triples than there are copies.
     let sampler = Sampler::new(data.train.clone(), 7);
-    let mut batches: Vec<_> = sampler.epoch(1, 63).take(5).collect();
-    batches.extend(sampler.epoch(2, 1).take(1));
+    let mut batches: Vec<_> = sampler.epoch(1, 63, 1).take(5).collect();
+    batches.extend(sampler.epoch(2, 1, 1).take(1));
     for batch in batches {
         let step = replicas.begin(&batch);
         assert_eq!(step.losses.iter().map(|(_, n)| n).sum::<usize>(), batch.len());

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use alike::config::show_all;
 use alike::experiment::stats::{Test, mean};
 use alike::experiment::{Comparison, DataOutcome, EntryOutcome, Experiment, RunOutcome};
+use alike::train::Remark;
 
 use super::table;
 use crate::output::{bytes, duration, grouped};
@@ -44,7 +45,9 @@ pub(super) fn results(page: &mut String, experiment: &Experiment, set: &DataOutc
             let mark = if reference { " <small>reference</small>" } else { "" };
             let why =
                 entry.problem.as_ref().map(|p| format!("<br><small>{}</small>", Text(p))).unwrap_or_default();
-            let mut row = vec![format!("{}{mark}{why}", Text(&entry.name)), entry.runs.len().to_string()];
+            let said: String = remarks(entry).map(|r| format!("<br><small>{}</small>", Text(&r))).collect();
+            let mut row =
+                vec![format!("{}{mark}{why}{said}", Text(&entry.name)), entry.runs.len().to_string()];
             row.push(entry.valid().map_or_else(|| NONE.into(), |v| format!("{v:.4}")));
             row.extend(metrics.iter().map(|metric| {
                 let cell = match entry.cell(metric) {
@@ -67,6 +70,21 @@ pub(super) fn results(page: &mut String, experiment: &Experiment, set: &DataOutc
         })
         .collect();
     table(page, &format!("{}: test split, public protocol", set.name), &head, &rows);
+}
+
+/// What should be said of the training of an entry's runs.
+fn remarks(entry: &EntryOutcome) -> impl Iterator<Item = String> {
+    let count = |of: &dyn Fn(&Remark) -> bool| {
+        entry.runs.iter().filter(|r| r.summary.remarks().iter().any(of)).count()
+    };
+    let cut_short = count(&|r| matches!(r, Remark::CutShort(_)));
+    let near = count(&|r| matches!(r, Remark::NearPopularity { .. }));
+    let all = entry.runs.len();
+    let said = [
+        (cut_short, "ended at the last epoch and might still get better"),
+        (near, "not clearly above the most popular items on validation"),
+    ];
+    said.into_iter().filter(|(n, _)| *n > 0).map(move |(n, what)| format!("{n} of {all} runs: {what}"))
 }
 
 /// Whether an entry differs from the reference by more than chance.

@@ -84,6 +84,7 @@ fn the_page_shows_everything_and_is_well_formed() {
         "Coverage",
         "An epoch",
         "leads: Recall@20",
+        "3 of 3 runs: ended at the last epoch",
     ] {
         assert!(page.contains(words), "no {words}");
     }
