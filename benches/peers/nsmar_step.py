@@ -4,8 +4,9 @@
 `tuned`: the same, and the gather's backward is a sparse product with a matrix kept from the start.
 `padded`: every node padded to the largest degree (at most K), the usual way; in blocks of nodes that fit memory.
 
-Width 64, 2 layers, K = 60, batch 2048, features 4096 + 384 wide (random: time does not depend on values), user graph of
-40 and item graph of 10 neighbours, pair MLP of 64. What is drawn once an epoch (neighbours, buckets) is not timed.
+Width 64, 2 layers, K = 60, batch 2048, one negative, features 4096 + 384 wide (random: time does not depend on values), an
+alignment of 256, user graph of 40 and item graph of 10 neighbours, a scorer's hidden layer of 64. No gradient flows through the
+weights of neighbours. What is drawn once an epoch (neighbours, buckets) is not timed.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 
 import data
 
-D, LAYERS, K, BATCH, HIDDEN, L2 = 64, 2, 60, 2048, 64, 1e-3
+D, LAYERS, K, BATCH, ALIGN, SLOW, L2 = 64, 2, 60, 2048, 256, 1e-3, 3e-2
 WIDTHS = {"image": 4096, "text": 384}
 
 
@@ -63,14 +64,17 @@ class Bucketed:
         self.place = torch.tensor(place)
 
     def __call__(self, x):
-        both = torch.cat([unit_rows(x), x], dim=1)
-        both = both.index_select(0, self.idx) if self.scatter is None else Gather.apply(both, self.idx, self.scatter)
-        out = []
+        rows = x.index_select(0, self.idx) if self.scatter is None else Gather.apply(x, self.idx, self.scatter)
+        with torch.no_grad():
+            units = unit_rows(x).index_select(0, self.idx)
+        sizes, out = [n * c for n, c in self.buckets], []
         # `split`, not slices: the backward of a slice allocates the whole input again.
-        for (n, count), block in zip(self.buckets, both.split([n * c for n, c in self.buckets])):
-            unit, rows = block.view(count, n, 2 * D).split(D, dim=2)
-            alpha = F.relu(torch.bmm(unit, unit.transpose(1, 2))).mean(dim=2)
-            out.append(torch.bmm(alpha.unsqueeze(1), rows).squeeze(1))
+        for (n, count), unit, near in zip(self.buckets, units.split(sizes), rows.split(sizes)):
+            unit, near = unit.view(count, n, D), near.view(count, n, D)
+            with torch.no_grad():
+                alpha = F.relu(torch.bmm(unit, unit.transpose(1, 2))).mean(dim=2)
+                alpha = alpha / (alpha.mean(dim=1, keepdim=True).clamp(min=1e-6) * n**0.5)
+            out.append(torch.bmm(alpha.unsqueeze(1), near).squeeze(1))
         out.append(torch.zeros(1, D))
         return torch.cat(out).index_select(0, self.place)
 
@@ -88,53 +92,63 @@ class Padded:
         self.degree = self.mask.sum(dim=1).clamp(min=1)
 
     def __call__(self, x):
-        unit, out = unit_rows(x), []
+        unit, out = unit_rows(x.detach()), []
         for at in range(0, len(self.idx), self.BLOCK):
             idx, mask, degree = (t[at : at + self.BLOCK] for t in (self.idx, self.mask, self.degree))
-            near = unit[idx] * mask.unsqueeze(2)
-            alpha = F.relu(torch.bmm(near, near.transpose(1, 2))).sum(dim=2) / degree.unsqueeze(1) * mask
+            with torch.no_grad():
+                near = unit[idx] * mask.unsqueeze(2)
+                alpha = F.relu(torch.bmm(near, near.transpose(1, 2))).sum(dim=2) / degree.unsqueeze(1) * mask
+                mean = alpha.sum(dim=1, keepdim=True) / degree.unsqueeze(1)
+                alpha = alpha / (mean.clamp(min=1e-6) * degree.unsqueeze(1).sqrt())
             out.append(torch.bmm(alpha.unsqueeze(1), x[idx]).squeeze(1))
         return torch.cat(out)
 
 
 class Model(torch.nn.Module):
-    def __init__(self, users, items, aggregate, degree, mix):
+    def __init__(self, users, items, aggregate, degree, near):
         super().__init__()
-        self.users, self.aggregate, self.mix = users, aggregate, mix
-        self.root = degree.clamp(min=1).rsqrt().unsqueeze(1)
+        self.users, self.aggregate, self.near = users, aggregate, near
+        self.damping = degree.clamp(min=1).rsqrt().unsqueeze(1)
         make = torch.nn.Linear
         table = lambda rows: torch.nn.Parameter(torch.nn.init.xavier_uniform_(torch.empty(rows, D)))  # noqa: E731
-        self.item = table(items)
+        self.item = torch.nn.Parameter(torch.zeros(items, D))
         self.user = torch.nn.ParameterDict({m: table(users) for m in WIDTHS})
-        self.features = {m: torch.randn(items, w) / w**0.5 for m, w in WIDTHS.items()}
-        self.input = torch.nn.ModuleDict({m: make(w, D) for m, w in WIDTHS.items()})
-        self.transform = torch.nn.ModuleDict({m: torch.nn.ModuleList(make(D, D) for _ in range(LAYERS)) for m in WIDTHS})
-        self.align = torch.nn.ModuleDict({m: torch.nn.Sequential(make(D, D), torch.nn.LeakyReLU(), make(D, D)) for m in WIDTHS})
-        self.shared = make(D, D)
-        width = D * len(WIDTHS)
-        self.score_user, self.score_item = make(width, HIDDEN), make(width, HIDDEN, bias=False)
-        self.score_out = make(HIDDEN, 1, bias=False)
+        self.mix = torch.nn.Parameter(torch.full((users, len(WIDTHS)), 0.5 / len(WIDTHS)))
+        self.features = {m: F.normalize(torch.randn(items, w)) for m, w in WIDTHS.items()}
+        hidden = lambda a, h, b, **more: torch.nn.Sequential(make(a, h), torch.nn.LeakyReLU(), make(h, b, **more))  # noqa: E731
+        self.align = torch.nn.ModuleDict({m: hidden(w, ALIGN, D) for m, w in WIDTHS.items()})
+        self.shared, width = make(D, D), D * len(WIDTHS)
+        self.score = torch.nn.ModuleList(hidden(width, D, width, bias=False) for _ in range(2))
+        for side in self.score:
+            torch.nn.init.zeros_(side[2].weight)
+
+    def groups(self, lr):
+        slow = [*self.shared.parameters(), *self.score.parameters()]
+        rest = [p for p in self.parameters() if all(p is not s for s in slow)]
+        return [{"params": rest, "lr": lr}, {"params": slow, "lr": lr * SLOW}]
 
     def forward(self):
-        outputs = []
-        for m in WIDTHS:
-            x = torch.cat([self.user[m], self.input[m](self.features[m]) + self.item])
+        outputs, items = [], self.item.shape[0]
+        for at, m in enumerate(WIDTHS):
+            x = F.normalize(torch.cat([self.user[m], self.shared(self.align[m](self.features[m])) + self.item]))
             total = x
-            for layer in self.transform[m]:
-                x = F.leaky_relu(layer(self.aggregate(x))) * self.root
+            for _ in range(LAYERS):
+                x = self.aggregate(x * self.damping)
                 total = total + x
-            outputs.append(self.shared(self.align[m](total)))
+            users, rest = total.split([self.users, items])
+            outputs.append(torch.cat([users * self.mix[:, at : at + 1], rest]))
         z = torch.cat(outputs, dim=1)
-        return z + data.FixedSparse.apply(*self.mix, z)
+        return z + data.FixedSparse.apply(*self.near, z)
 
     def loss(self, u, p, n):
         z = self()
-        a = self.score_user(z.index_select(0, u))
-        yp = self.score_out(F.relu(a + self.score_item(z.index_select(0, self.users + p))))
-        yn = self.score_out(F.relu(a + self.score_item(z.index_select(0, self.users + n))))
+        zu = z.index_select(0, u)
+        zu = zu + self.score[0](zu)
+        zp, zn = (z.index_select(0, self.users + rows) for rows in (p, n))
+        zp, zn = zp + self.score[1](zp), zn + self.score[1](zn)
         norms = sum(t.index_select(0, u).square().sum() for t in self.user.values())
         norms = norms + self.item.index_select(0, p).square().sum() + self.item.index_select(0, n).square().sum()
-        return F.softplus(yn - yp).mean() + L2 / len(u) * norms
+        return F.softplus((zu * zn).sum(dim=1) - (zu * zp).sum(dim=1)).mean() + L2 / len(u) * norms
 
 
 def mixing(users, items, seed):
@@ -170,7 +184,7 @@ def main():
     degree = torch.tensor([float(len(row)) for row in lists])
     aggregate = Padded(lists) if args.how == "padded" else Bucketed(lists, args.how == "tuned")
     model = Model(users, items, aggregate, degree, mixing(users, items, 1))
-    adam = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    adam = torch.optim.Adam(model.groups(1e-3), fused=True)
     negatives = data.Negatives(users, items, train, 2)
 
     def step():

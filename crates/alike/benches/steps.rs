@@ -21,9 +21,8 @@ mod npy;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Settings under which `nsmar+` computes what the peer computes: everything learned that can be.
-const AS_PEER: &str = "transform = 'mlp'\nalignment = 'mlp'\nscorer = 'mlp'\nalign_skip = false\n\
-                       damp_neighbors = false\nl2_vectors = 0.0";
+/// Settings under which `nsmar+` computes what the peer computes.
+const AS_PEER: &str = "neighbors = 60\nnegatives = 1";
 
 /// Steps before those that are timed: until then the allocator still asks for memory.
 const WARM_UP: usize = 10;
@@ -114,7 +113,10 @@ fn steps(model: &str, data: &Dataset, settings: &toml::Table, what: &str, count:
     };
     let started = Instant::now();
     learner.start_epoch(1).unwrap();
-    let list: Vec<_> = Sampler::new(data.train.clone(), 1).epoch(1, 2048).take(count + WARM_UP).collect();
+    let list: Vec<_> = Sampler::new(data.train.clone(), 1)
+        .epoch(1, 2048, learner.negatives())
+        .take(count + WARM_UP)
+        .collect();
     report(&format!("{model} start of an epoch"), started.elapsed().as_secs_f64());
     let (mut forward, mut backward, mut optimiser, mut total) = (vec![], vec![], vec![], vec![]);
     for triples in &list {
@@ -152,7 +154,7 @@ fn epochs(model: &str, data: &Dataset, count: usize) {
     for epoch in 1..=count as u64 {
         let started = Instant::now();
         learner.start_epoch(epoch).unwrap();
-        for triples in sampler.epoch(epoch, 2048) {
+        for triples in sampler.epoch(epoch, 2048, learner.negatives()) {
             let tracked = learner.params().track();
             let loss = learner.loss(&tracked, &triples);
             let grads = loss.backward();

@@ -2,28 +2,34 @@
 //!
 //! Per modality `m`, with all `N = U + I` nodes in one table (users first):
 //!
-//! - Input (eqs. 1, 2): `x^(0) = [user.m ; X_m W + b + item]`; an item without features in `m` gets the learned
-//!   row `missing.m` in place of its projection.
-//! - Convolution (eqs. 3-6): `x^(l)_t = 1/√n_t · f_l(Σ_j α_j x^(l-1)_j)` over the `n_t` neighbours of `t`, at
-//!   most `neighbors`, with `α_j = 1/n_t Σ_k ReLU(r(x_j, x_k))`, `r` Pearson, `k = j` included, and `f_l` a
-//!   leaky affine map or the identity.
-//! - Output of the modality (eqs. 7, 8): `x_m = Σ_{l=0..L} x^(l)`, `[N, d]`.
-//! - Alignment (eqs. 9, 10): `x_m* = S(MLP_m(x_m))`, one `S` for all modalities, or `S(x_m + MLP_m(x_m))` with
-//!   `align_skip`; NSMAR: `x_m* = x_m A_m`.
-//! - Fusion (eqs. 11, 12): `x = concat_m x_m*`, `[N, D]`, `D = d · |m|`.
-//! - Graphs (eqs. 13-16): `Z = x + P x`, `P` the user co-interaction graph and the item semantic graph, each row
-//!   a softmax.
-//! - Score (eq. 17): `y_ui = out · ReLU(Z_u W_user + b + Z_i W_item)`, one hidden layer over `[Z_u ; Z_i]`
-//!   written as a sum, or `Z_u · Z_i`.
-//! - Loss (eqs. 18, 19): mean BPR over the batch + `l2/b` times the squared norms of the batch's rows of the
-//!   user tables and of `item` (+ `l2` times the squared weight matrices with `l2_weights`; + `l2_vectors/b` times
-//!   the squared norms of the batch's rows of `Z`).
-//! - The alignment learns at `align_lr` times the learning rate: it moves every vector at once, and at the full rate it
-//!   overfits before the vectors have formed.
+//! - Alignment (eqs. 9, 10): items come into the shared space as `S(MLP_m(X_m))`, one hidden layer per modality and one `S`
+//!   for all, started at the identity; NSMAR: `(X_m W_m) A_m`. An item without features in `m` gets the learned row
+//!   `missing.m` in place of `MLP_m(X_m)`.
+//! - Start (eqs. 1, 2): `x^(0) = unit rows of [user.m ; aligned items + item]`, `item` a table shared by modalities that
+//!   starts at zero (drawn where a modality has no features).
+//! - Convolution (eqs. 3-6): `x^(l)_t = 1/√n_t Σ_j α_j / (mean_k α_k) · x^(l-1)_j / √n_j` over the `n_t` neighbours of `t`, at most
+//!   `neighbors`, with `α_j = 1/n_t Σ_k ReLU(r(x_j, x_k))`, `r` Pearson, `k = j` included; `n_j` counts all neighbours of `j`. These
+//!   weights are constants of the backward pass.
+//! - Output of the modality (eqs. 7, 8): `x_m = Σ_{l=0..L} x^(l)`, `[N, d]`, those of users times `mix_um`, a learned weight
+//!   that each user gives to each modality, started at equal shares of the setting `mix`.
+//! - Fusion (eqs. 11, 12): `x = concat_m x_m`, `[N, D]`, `D = d · |m|`.
+//! - Graphs (eqs. 13-16): `Z = x + P x`, `P` the user co-interaction graph and the item semantic graph, each row a softmax.
+//! - Score (eq. 17): `(Z_u + MLP_u(Z_u)) · (Z_i + MLP_i(Z_i))`, `MLP(z) = leaky(z W + b) V` with `V` started at zero, or
+//!   `Z_u · Z_i`.
+//! - Loss (eqs. 18, 19): mean BPR over the batch's pairs with `negatives` negatives each + `l2` times the mean over these of
+//!   the squared norms of their rows of the user tables and of `item`.
 //!
-//! Departures, each a setting: the paper sums the loss (`l2` would depend on the batch), sums layers 0..L-1
-//! (its last layer would not count), writes the sums of eqs. 13 and 14 over the node itself (read as over its
-//! neighbours), and leaves open inputs, transforms, ties and the scorer.
+//! Departures from the paper; `docs/nsmar.md` has what each is worth:
+//!
+//! - `α` is divided by its mean over the target's neighbours, and a neighbour's row by the root of its own number of
+//!   neighbours: as printed, messages are several times too weak at the start and feed on themselves later. No gradient flows
+//!   through `α`, and the maximum of neighbours is far above the paper's 60: both cost recall.
+//! - Features are aligned before the convolutions, "before modal fusion" as the text has it: after them the same maps move every
+//!   vector at once and overfit. Users' tables lie in the shared space from the start.
+//! - Eq. 17's map of both vectors is one per side inside an inner product: it starts as one, and ranks as one.
+//! - `mix`, unit rows at the start and several negatives are not in the paper; DRAGON has the first two.
+//! - The paper sums the loss (`l2` would depend on the batch), sums layers 0..L-1 (its last layer would not count), and writes
+//!   the sums of eqs. 13 and 14 over the node itself (read as over its neighbours).
 
 mod config;
 mod fold_in;
@@ -32,12 +38,12 @@ mod variants;
 use std::sync::Arc;
 
 use alike_ops::{
-    Csr, FixedSparse, Triples, add, add_propagated, bpr_dot, bpr_pair_mlp, l2_rows, leaky, matmul,
-    neighbor_similarity, scale_rows, spmm_fixed, sum_squares, unit_rows,
+    Csr, FixedSparse, Triples, add, bpr_dot, l2_rows, leaky, matmul, neighbor_similarity, scale_rows,
+    spmm_fixed, unit_rows,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{FoldIn, GradientModel, Learner, batch_rows, held, resolve};
+use super::{FoldIn, GradientModel, Learner, held, resolve};
 use crate::config::Stream;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -46,41 +52,38 @@ use crate::layers::{
     Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Rows, Tracked, gather,
     on_device_of, propagated,
 };
-use crate::scorer::{HiddenLayer, Trained};
-use config::{Aggregation, Alignment, Config, Input, ScorerKind, Transform};
+use config::{Aggregation, Alignment, Config, Scoring};
 pub(super) use variants::{NO_ALIGNMENT, NO_GRAPHS, NO_IMAGE, NO_SIMILARITY, NO_TEXT, NSMAR, PLUS};
 
-/// One modality's frozen features and parameters.
+/// One modality's features and parameters.
 struct Modality {
     users: ParamId,
-    /// The features' map, and a second one; `None` where the data have only a kNN graph of this modality.
-    input: Option<(FeatureInput, Option<Affine>)>,
-    transforms: Vec<Affine>,
-    align: Align,
+    /// The features' way into the shared space; `None` where the data have only a neighbour graph of this modality.
+    input: Option<(FeatureInput, Align)>,
 }
 
+/// What follows the first map of the features.
 enum Align {
     None,
     Matrix(ParamId),
+    /// The second map of the MLP, and `S`.
     Mlp(Affine, Affine),
 }
 
-impl Align {
-    fn params(&self) -> Vec<ParamId> {
-        match self {
-            Self::None => Vec::new(),
-            Self::Matrix(matrix) => vec![*matrix],
-            Self::Mlp(first, second) => [first, second].into_iter().flat_map(Affine::params).collect(),
-        }
-    }
+/// One side of the scorer: `x + leaky(x W + b) V`. A bias after `V` would vanish from the difference of two items.
+#[derive(Clone, Copy)]
+struct Side {
+    hidden: Affine,
+    back: ParamId,
 }
 
 /// Handles of all parameters.
 struct Parts {
     modalities: Vec<Modality>,
-    items: Option<ParamId>,
-    shared: Option<Affine>,
-    scorer: Option<[ParamId; 4]>,
+    items: ParamId,
+    mix: ParamId,
+    /// The scorer's maps of users and of items.
+    scorer: Option<[Side; 2]>,
 }
 
 struct Nsmar {
@@ -99,8 +102,8 @@ struct Nsmar {
     fixed: Arc<Csr>,
     sampled: Arc<Csr>,
     /// Column of `1/√n` of every node. Pearson does not see a row's scale, so damping changes no `α`.
-    damping: Option<Tensor<2>>,
-    /// Symmetric weights, for the plain convolution.
+    damping: Tensor<2>,
+    /// Symmetric weights of all edges, for the plain convolution.
     plain: Option<Arc<FixedSparse>>,
     /// User graph and item graph.
     graphs: Option<Arc<FixedSparse>>,
@@ -143,13 +146,9 @@ fn build_variant(
         Aggregation::Plain => Some(Arc::new(graph::bipartite(&data.train, Normalization::Symmetric, false)?)),
         Aggregation::Similarity => None,
     };
-    // Symmetric weights divide by the neighbour's degree already.
-    let damped = config.damp_neighbors && config.aggregation == Aggregation::Similarity;
-    let damping = damped.then(|| {
-        let inverse = |r| 1.0 / (pattern.degree(r).max(1) as f32).sqrt();
-        let column: Vec<f32> = (0..pattern.rows()).map(inverse).collect();
-        Tensor::from_data(TensorData::new(column, [pattern.rows(), 1]), device)
-    });
+    let inverse = |r| 1.0 / (pattern.degree(r).max(1) as f32).sqrt();
+    let column: Vec<f32> = (0..pattern.rows()).map(inverse).collect();
+    let damping = Tensor::from_data(TensorData::new(column, [pattern.rows(), 1]), device);
     let model = Nsmar {
         names: names.into_iter().map(String::from).collect(),
         train: data.train.clone(),
@@ -171,83 +170,66 @@ fn build_variant(
 impl Parts {
     fn register(params: &mut Params, data: &Dataset, config: &Config, names: &[&str]) -> Result<Self> {
         let d = config.dim;
-        let items = config.item_ids.then(|| params.table("item", Rows::Items, data, d, Init::Xavier));
-        let modalities =
-            names.iter().map(|n| modality(data, n, config, params)).collect::<Result<Vec<_>>>()?;
-        let start = if config.align_skip { Init::Identity } else { Init::Xavier };
-        let shared =
-            (config.alignment == Alignment::Mlp).then(|| Affine::with(params, "shared", d, d, start));
-        let width = d * names.len();
-        let scorer = (config.scorer == ScorerKind::Mlp).then(|| {
-            [
-                params.add("score.user", &[width, config.hidden], Init::Xavier),
-                params.add("score.item", &[width, config.hidden], Init::Xavier),
-                params.add("score.bias", &[config.hidden], Init::Zeros),
-                params.add("score.out", &[config.hidden], Init::Xavier),
-            ]
+        let featured = |name: &&str| data.features.iter().any(|f| f.name == **name);
+        let ids = if names.iter().all(featured) { Init::Zeros } else { Init::Xavier };
+        let items = params.table("item", Rows::Items, data, d, ids);
+        let share = Init::Constant(config.mix as f32 / names.len() as f32);
+        let mix = params.table("mix", Rows::Users, data, names.len(), share);
+        let shared = (config.alignment == Alignment::Mlp).then(|| {
+            let shared = Affine::with(params, "shared", d, d, Init::Identity);
+            shared.params().into_iter().for_each(|id| params.slow(id, SLOW));
+            shared
         });
-        let aligning = modalities.iter().flat_map(|m| m.align.params());
-        for id in aligning.chain(shared.iter().flat_map(Affine::params)) {
-            params.slow(id, config.align_lr);
-        }
-        Ok(Self { modalities, items, shared, scorer })
+        let modalities =
+            names.iter().map(|n| modality(data, n, config, shared, params)).collect::<Result<Vec<_>>>()?;
+        let width = d * names.len();
+        let scorer = (config.scorer == Scoring::Mlp).then(|| {
+            ["user", "item"].map(|side| {
+                let hidden = Affine::new(params, &format!("score.{side}.0"), width, d);
+                let back = params.add(&format!("score.{side}.1.weight"), &[d, width], Init::Zeros);
+                hidden.params().into_iter().chain([back]).for_each(|id| params.slow(id, SLOW));
+                Side { hidden, back }
+            })
+        });
+        Ok(Self { modalities, items, mix, scorer })
     }
 }
 
-fn modality(data: &Dataset, name: &str, config: &Config, params: &mut Params) -> Result<Modality> {
+/// Learning rate of maps that move all vectors at once, as a share of the others'.
+const SLOW: f64 = 0.001;
+
+fn modality(
+    data: &Dataset,
+    name: &str,
+    config: &Config,
+    shared: Option<Affine>,
+    params: &mut Params,
+) -> Result<Modality> {
     let d = config.dim;
     let users = params.table(&format!("user.{name}"), Rows::Users, data, d, Init::Xavier);
-    let features = data.features.iter().find(|f| f.name == name);
-    if features.is_none() && !config.item_ids {
-        return Err(Error::Data(format!(
-            "modality `{name}` has no features, only a kNN graph: item_ids must be true"
-        )));
-    }
-    let input = match features {
-        None => None,
-        Some(features) => {
-            let map = |name| FeatureMap {
-                name,
-                normalize: config.normalize_input,
-                width: d,
-                bias: true,
-                filled: d,
-            };
-            let (first, second) = match config.input {
-                Input::Linear => (FeatureInput::new(params, features, map(&format!("input.{name}")))?, None),
-                Input::Mlp => (
-                    FeatureInput::new(params, features, map(&format!("input.{name}.0")))?,
-                    Some(Affine::new(params, &format!("input.{name}.1"), d, d)),
-                ),
-            };
-            Some((first, second))
-        }
+    let Some(features) = data.features.iter().find(|f| f.name == name) else {
+        return Ok(Modality { users, input: None });
     };
-    let transforms = match config.transform {
-        Transform::Identity => Vec::new(),
-        Transform::Mlp => {
-            (1..=config.layers).map(|l| Affine::new(params, &format!("transform.{name}.{l}"), d, d)).collect()
-        }
+    let (width, map) = match config.alignment {
+        Alignment::Mlp => (config.hidden, format!("align.{name}.0")),
+        Alignment::Matrix | Alignment::None => (d, format!("input.{name}")),
     };
-    let second = if config.align_skip { Init::Zeros } else { Init::Xavier };
-    let align = match config.alignment {
-        Alignment::None => Align::None,
-        Alignment::Matrix => {
+    let map = FeatureMap { name: &map, normalize: true, width, bias: true, filled: d };
+    let first = FeatureInput::new(params, features, map)?;
+    let align = match shared {
+        Some(shared) => Align::Mlp(Affine::new(params, &format!("align.{name}.1"), width, d), shared),
+        None if config.alignment == Alignment::Matrix => {
             Align::Matrix(params.add(&format!("align.{name}.matrix"), &[d, d], Init::Identity))
         }
-        Alignment::Mlp => Align::Mlp(
-            Affine::new(params, &format!("align.{name}.0"), d, d),
-            Affine::with(params, &format!("align.{name}.1"), d, d, second),
-        ),
+        None => Align::None,
     };
-    Ok(Modality { users, input, transforms, align })
+    Ok(Modality { users, input: Some((first, align)) })
 }
 
 /// User graph and item graph as one block-diagonal matrix; a graph that is switched off is an empty block.
 fn graphs(data: &Dataset, names: &[&str], config: &Config) -> Result<FixedSparse> {
     let users = if config.user_graph {
-        let graph = graph::user_graph(data, config.user_neighbors, config.user_weight)?;
-        graph.softmax()
+        graph::user_graph(data, config.user_neighbors, config.user_weight)?.softmax()
     } else {
         graph::Neighbors::none(data.users.len())
     };
@@ -267,55 +249,72 @@ fn fuse(outputs: Vec<Tensor<2>>) -> Tensor<2> {
     }
 }
 
-/// One layer: each row of `pattern` from the rows of `x` that it names, with the weights `plain` where given.
-fn aggregate(
-    p: &Tracked,
-    pattern: &Arc<Csr>,
-    plain: Option<&Arc<FixedSparse>>,
-    x: Tensor<2>,
-    transform: Option<&Affine>,
-) -> Tensor<2> {
-    match (plain, transform) {
-        (Some(plain), None) => spmm_fixed(plain, x),
-        (Some(plain), Some(f)) => f.forward_leaky(p, spmm_fixed(plain, x)),
-        (None, None) => neighbor_similarity(pattern, x, true),
-        (None, Some(f)) => f.forward_leaky_scaled(p, neighbor_similarity(pattern, x, false), pattern),
+/// One layer: each row of `pattern` from the rows of `x` that it names, weighed by `plain` where given.
+fn aggregate(pattern: &Arc<Csr>, plain: Option<&Arc<FixedSparse>>, x: Tensor<2>) -> Tensor<2> {
+    match plain {
+        Some(plain) => spmm_fixed(plain, x),
+        None => neighbor_similarity(pattern, x),
     }
 }
 
 impl Nsmar {
-    /// `Z [N, D]` over the neighbour lists of `pattern`, or the rows `rows` of it.
+    /// `Z [N, D]` over the neighbour lists of `pattern`, or the rows `rows` of it, which grow; as the scorer compares them.
     fn forward(&self, p: &Tracked, pattern: &Arc<Csr>, rows: Option<&[u32]>) -> Tensor<2> {
-        let output = |m| self.align(p, m, self.convolve(p, m, pattern, |_| {}));
-        let fused = fuse(self.parts.modalities.iter().map(output).collect());
-        match (&self.graphs, rows) {
-            (Some(graphs), _) => {
-                let z = (1..self.config.hops).fold(fused, |z, _| add_propagated(graphs, z));
-                propagated(graphs, z, rows)
-            }
+        let fused = fuse(self.outputs(p, pattern, |_, _| {}));
+        let z = match (&self.graphs, rows) {
+            (Some(graphs), _) => propagated(graphs, fused, rows),
             (None, Some(rows)) => gather(fused, rows),
             (None, None) => fused,
+        };
+        let users = rows.map_or(self.users, |rows| rows.partition_point(|&r| (r as usize) < self.users));
+        let [n, _] = z.dims();
+        match self.parts.scorer {
+            None => z,
+            Some([own, others]) => {
+                let sides = [(own, 0, users), (others, users, n - users)];
+                let moved =
+                    sides.map(|(side, from, count)| side.forward(p, z.clone().narrow(0, from, count)));
+                Tensor::cat(moved.to_vec(), 0)
+            }
         }
+    }
+
+    /// The outputs of all modalities, `[N, d]` each; `each` sees the place of a modality and what each layer aggregates.
+    fn outputs(
+        &self,
+        p: &Tracked,
+        pattern: &Arc<Csr>,
+        mut each: impl FnMut(usize, &Tensor<2>),
+    ) -> Vec<Tensor<2>> {
+        let mix = p.matrix(self.parts.mix);
+        let items = self.pattern.rows() - self.users;
+        let whole = mix.clone().narrow(0, 0, 1).ones_like().repeat_dim(0, items);
+        let mix = Tensor::cat(vec![mix, whole], 0);
+        let modalities = self.parts.modalities.iter().enumerate();
+        let output =
+            |(at, m)| scale_rows(self.convolve(p, m, pattern, |x| each(at, x)), mix.clone().narrow(1, at, 1));
+        modalities.map(output).collect()
     }
 
     /// The starting rows of one modality, `[N, d]`.
     fn start(&self, p: &Tracked, m: &Modality) -> Tensor<2> {
-        let projected = m.input.as_ref().map(|(input, second)| {
-            let rows = input.project(p);
-            let rows = match second {
-                Some(second) => second.forward(p, leaky(rows, LEAKY_SLOPE)),
-                None => rows,
-            };
-            input.fill(p, rows)
-        });
-        let items = match (projected, self.parts.items) {
-            (Some(rows), Some(ids)) => add(rows, p.matrix(ids)),
-            (Some(rows), None) => rows,
-            (None, Some(ids)) => p.matrix(ids),
-            (None, None) => unreachable!("a modality without features needs item ids; `modality` checks it"),
+        let ids = p.matrix(self.parts.items);
+        let items = match &m.input {
+            None => ids,
+            Some((input, align)) => {
+                let rows = input.project(p);
+                let rows = match align {
+                    Align::None => input.fill(p, rows),
+                    Align::Matrix(matrix) => matmul(input.fill(p, rows), p.matrix(*matrix)),
+                    Align::Mlp(second, shared) => {
+                        let rows = input.fill(p, second.forward(p, leaky(rows, LEAKY_SLOPE)));
+                        shared.forward(p, rows)
+                    }
+                };
+                add(rows, ids)
+            }
         };
-        let start = Tensor::cat(vec![p.matrix(m.users), items], 0);
-        if self.config.normalize_start { unit_rows(start) } else { start }
+        unit_rows(Tensor::cat(vec![p.matrix(m.users), items], 0))
     }
 
     /// `Σ_l x^(l)` of one modality; `each` sees what every layer aggregates, `[N, d]`.
@@ -328,35 +327,21 @@ impl Nsmar {
     ) -> Tensor<2> {
         let mut x = self.start(p, m);
         let mut sum = x.clone();
-        for l in 0..self.config.layers {
-            if let Some(damping) = &self.damping {
-                let damping = on_device_of(damping, &x);
+        for _ in 0..self.config.layers {
+            // Symmetric weights have the neighbour's root already.
+            if self.plain.is_none() {
+                let damping = on_device_of(&self.damping, &x);
                 x = scale_rows(x, damping);
             }
             each(&x);
-            x = aggregate(p, pattern, self.plain.as_ref(), x, m.transforms.get(l));
+            x = aggregate(pattern, self.plain.as_ref(), x);
             sum = add(sum, x.clone());
         }
         sum
     }
 
-    fn align(&self, p: &Tracked, m: &Modality, x: Tensor<2>) -> Tensor<2> {
-        let x = match &m.align {
-            Align::None => x,
-            Align::Matrix(a) => matmul(x, p.matrix(*a)),
-            Align::Mlp(first, second) => {
-                let moved = second.forward(p, first.forward_leaky(p, x.clone()));
-                if self.config.align_skip { add(x, moved) } else { moved }
-            }
-        };
-        match &self.parts.shared {
-            Some(shared) => shared.forward(p, x),
-            None => x,
-        }
-    }
-
-    /// `l2` times the squared norms of what the batch touches of the tables, over the batch size.
-    fn parameter_norms(&self, p: &Tracked, batch: &Triples) -> Option<Tensor<1>> {
+    /// The squared norms of the batch's rows of the tables, times `l2` over the number of triples.
+    fn norms(&self, p: &Tracked, batch: &Triples) -> Option<Tensor<1>> {
         let l2 = self.config.l2 as f32;
         if l2 == 0.0 {
             return None;
@@ -364,24 +349,26 @@ impl Nsmar {
         let scale = l2 / batch.users.len() as f32;
         let users = Arc::new(batch.users.clone());
         let offset = self.users as u32;
-        let items: Vec<u32> = batch.positives.iter().chain(&batch.negatives).map(|i| i - offset).collect();
-        let items = Arc::new(items);
+        let items = batch.positives.iter().chain(&batch.negatives).map(|i| i - offset).collect();
         let tables = self.parts.modalities.iter().map(|m| l2_rows(p.matrix(m.users), &users, scale));
-        let ids = self.parts.items.iter().map(|&id| l2_rows(p.matrix(id), &items, scale));
-        let mut sum = tables.chain(ids).reduce(|a, b| a + b)?;
-        if self.config.l2_weights {
-            let tables: Vec<ParamId> =
-                self.parts.modalities.iter().map(|m| m.users).chain(self.parts.items).collect();
-            for w in p.matrices(&self.params.matrices_but(&tables)) {
-                sum = sum + sum_squares(w) * l2;
-            }
-        }
-        Some(sum)
+        let own = l2_rows(p.matrix(self.parts.items), &Arc::new(items), scale);
+        tables.chain([own]).reduce(|a, b| a + b)
+    }
+}
+
+impl Side {
+    /// `[n, D]` → `[n, D]`.
+    fn forward(&self, p: &Tracked, x: Tensor<2>) -> Tensor<2> {
+        add(x.clone(), matmul(self.hidden.forward_leaky(p, x), p.matrix(self.back)))
     }
 }
 
 impl GradientModel for Nsmar {
     held!();
+
+    fn negatives(&self) -> usize {
+        self.config.negatives
+    }
 
     fn start_epoch(&mut self, epoch: u64) -> Result<()> {
         let pattern = graph::sample_neighbors(&self.pattern, self.config.neighbors, self.seed, epoch)?;
@@ -391,20 +378,8 @@ impl GradientModel for Nsmar {
 
     fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
         let local = Local::of(batch, self.pattern.rows());
-        let z = self.forward(p, &self.sampled, Some(&local.rows));
-        let own = self.parameter_norms(p, batch);
-        let batch = &local.batch;
-        let loss = match self.parts.scorer {
-            None => bpr_dot(z.clone(), batch),
-            Some([user, item, bias, out]) => {
-                bpr_pair_mlp(z.clone(), p.matrix(user), p.matrix(item), p.vector(bias), p.vector(out), batch)
-            }
-        };
-        let loss = own.into_iter().fold(loss, |loss, own| loss + own);
-        if self.config.l2_vectors == 0.0 {
-            return loss;
-        }
-        loss + l2_rows(z, &batch_rows(batch), self.config.l2_vectors as f32 / batch.users.len() as f32)
+        let loss = bpr_dot(self.forward(p, &self.sampled, Some(&local.rows)), &local.batch);
+        self.norms(p, batch).into_iter().fold(loss, |loss, norms| loss + norms)
     }
 
     fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
@@ -417,17 +392,5 @@ impl GradientModel for Nsmar {
 
     fn fold_in(self: Box<Self>) -> Result<Option<FoldIn>> {
         fold_in::of(*self).map(|forward| Some(FoldIn::Forward(forward)))
-    }
-
-    fn trained(&self) -> Result<Trained> {
-        let p = self.params.plain();
-        let z = self.vectors(&p)?;
-        let all = Trained::dot(z, self.users);
-        let Some([user, item, bias, out]) = self.parts.scorer else { return Ok(all) };
-        Ok(Trained {
-            users: all.users.matmul(p.matrix(user)) + p.matrix(bias),
-            items: all.items.clone().matmul(p.matrix(item)),
-            hidden: Some(HiddenLayer { out: p.matrix(out), vectors: all.items }),
-        })
     }
 }

@@ -20,24 +20,18 @@ LONELY_USER, COLD_ITEM, PRIVATE_ITEM = 7, 15, 14
 MISSING = {"image": [], "text": [4, 11]}
 DUPLICATE = (5, 2)  # item 5 has the text of item 2: a tie of cosines
 TRIALS = 24
+SLOW = 0.001  # share of the learning rate
 
 PLUS = {
-    "align_lr": 1.0, "damp_neighbors": False, "normalize_start": False, "align_skip": False, "l2_vectors": 0.0,
-    "dim": 8, "layers": 2, "neighbors": 30,
-    "input": "linear", "normalize_input": False, "item_ids": True,
-    "aggregation": "similarity", "transform": "mlp", "alignment": "mlp", "user_graph": True, "user_neighbors": 4,
-    "user_weight": "count", "item_graph": True, "item_neighbors": 4, "item_weights": {"image": 0.1, "text": 0.9},
-    "hops": 1, "scorer": "mlp", "hidden": 8, "l2": 1e-2, "l2_weights": False, "exclude": [],
+    "dim": 8, "alignment": "mlp", "hidden": 9, "layers": 2, "aggregation": "similarity", "neighbors": 30, "user_graph": True,
+    "user_neighbors": 4, "user_weight": "count", "item_graph": True, "item_neighbors": 4,
+    "item_weights": {"image": 0.1, "text": 0.9}, "scorer": "mlp", "negatives": 1, "l2": 1e-2, "exclude": [],
 }  # fmt: skip
 SMALL = PLUS | {"dim": 5}
 CASES = {
     "nsmar_plus": ("nsmar+", PLUS),
-    "nsmar_plus_dot": ("nsmar+", PLUS | {"transform": "identity", "scorer": "dot", "dim": 10, "layers": 3}),
-    "nsmar_plus_input_mlp": ("nsmar+", PLUS | {"input": "mlp", "normalize_input": True, "user_weight": "jaccard"}),
-    "nsmar_plus_no_ids": ("nsmar+", SMALL | {"item_ids": False, "l2_weights": True, "user_weight": "cosine"}),
-    "nsmar_plus_damped": ("nsmar+", SMALL | {
-        "align_lr": 0.25, "damp_neighbors": True, "align_skip": True, "l2_vectors": 1e-2, "transform": "identity", "scorer": "dot"}),
-    "nsmar_plus_unit_start": ("nsmar+", SMALL | {"normalize_start": True, "hops": 2, "damp_neighbors": True}),
+    "nsmar_plus_deep": ("nsmar+", PLUS | {"layers": 3, "user_weight": "jaccard"}),
+    "nsmar_plus_dot": ("nsmar+", SMALL | {"scorer": "dot", "user_weight": "cosine"}),
     "nsmar": ("nsmar", SMALL | {"alignment": "matrix"}),
     "nsmar_plus_nc": ("nsmar+/nc", SMALL | {"aggregation": "plain"}),
     "nsmar_plus_ma": ("nsmar+/ma", SMALL | {"alignment": "none"}),
@@ -121,16 +115,16 @@ def make_batches(train, rng):
     return [[(u, i, draw(u)) for u, i in rng.choices(pairs, k=BATCH)] for _ in range(STEPS)]
 
 
-def rates(params, align):
-    """A parameter group of Adam for each parameter: the alignment's own rate."""
-    rate = lambda name: align if name.startswith(("align.", "shared.")) else 1.0  # noqa: E731
+def rates(params, slow):
+    """A parameter group of Adam for each parameter: maps that move all vectors at once have a rate of their own."""
+    rate = lambda name: slow if name.startswith(("score.", "shared.")) else 1.0  # noqa: E731
     return [{"params": [v], "lr": ADAM["lr"] * rate(name)} for name, v in params.items()]
 
 
 def run(model, params, batches, dtype):
     """Five Adam steps; the embeddings, loss and gradients are those before the first."""
     p = {name: v.to(dtype).clone().requires_grad_(True) for name, v in params.items()}
-    groups = rates(p, model.s.get("align_lr", 1.0))
+    groups = rates(p, SLOW if "scorer" in model.s else 1.0)
     adam = torch.optim.Adam(groups, lr=ADAM["lr"], betas=(ADAM["beta1"], ADAM["beta2"]), eps=ADAM["eps"])
     out = {"final": model.final(p).detach().clone(), "losses": [], "margins": []}
     for step, batch in enumerate(batches):
@@ -149,14 +143,6 @@ def run(model, params, batches, dtype):
 def distance(a, b):
     """Largest difference relative to the tensor's largest entry."""
     return max(((a[n].double() - b[n].double()).abs().max() / b[n].abs().max().clamp(min=1e-30)).item() for n in b)
-
-
-def check_gradients():
-    """The oracle's own neighbour-similarity gradient, by finite differences; a target without neighbours, one alone."""
-    torch.manual_seed(1)
-    x = torch.randn(6, 5, dtype=torch.float64, requires_grad=True)
-    lists = [[3, 4, 5], [3], [], [0, 1], [0, 5, 2, 1], [2, 4]]
-    assert torch.autograd.gradcheck(lambda t: oracle.neighbour_similarity(t, lists), (x,))
 
 
 def sparse(rows, prefix, out):
@@ -213,7 +199,6 @@ def write(name, kind, settings):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    check_gradients()
     for case_name, (model_name, case_settings) in CASES.items():
         if len(sys.argv) > 1 and case_name not in sys.argv[1:]:
             continue

@@ -108,20 +108,21 @@ def pearson_rows(x):
     return torch.where(norm < CONSTANT_ROW, torch.zeros_like(centred), centred / safe)
 
 
-def neighbour_similarity(x, lists, margins=None):
-    """Σ_j α_j x_j for every target, α_j = 1/n Σ_k ReLU(x̂_j · x̂_k), k over all n neighbours, j among them."""
-    unit = pearson_rows(x)
+def weights(x, neighbours):
+    """α_j / (√n mean(α)) of every neighbour j of a target, α_j = 1/n Σ_k ReLU(x̂_j · x̂_k), k over all n of them, j among them."""
+    unit = pearson_rows(x)[torch.tensor(neighbours)]
+    alpha = F.relu(unit @ unit.T).mean(dim=1)
+    return alpha / (alpha.mean() * math.sqrt(len(neighbours)))
+
+
+def neighbour_similarity(x, lists):
+    """Σ_j w_j x_j for every target; the weights are constants of the gradient."""
     rows = []
     for neighbours in lists:
         if not neighbours:
             rows.append(torch.zeros(x.shape[1], dtype=x.dtype))
             continue
-        near = torch.tensor(neighbours)
-        r = unit[near] @ unit[near].T
-        if margins is not None:
-            margins.append(r.detach().abs().min().item())
-        alpha = F.relu(r).mean(dim=1)
-        rows.append(alpha @ x[near])
+        rows.append(weights(x.detach(), neighbours) @ x[torch.tensor(neighbours)])
     return torch.stack(rows)
 
 
@@ -147,123 +148,93 @@ class Nsmar:
         self.lists = neighbour_lists(graph["train"], graph["users"], graph["items"])
         self.plain = symmetric_adjacency(self.lists)
         degree = torch.tensor([float(len(row)) for row in self.lists], dtype=torch.float64)
-        self.inverse_root = torch.where(degree > 0, degree.clamp(min=1).rsqrt(), torch.zeros_like(degree))[:, None]
         self.damping = degree.clamp(min=1).rsqrt()[:, None]
         u, i = graph["users"], graph["items"]
-        self.mix = torch.zeros(u + i, u + i, dtype=torch.float64)
+        self.near = torch.zeros(u + i, u + i, dtype=torch.float64)
         if settings["user_graph"]:
-            self.mix[:u, :u] = dense(graph["user_graph"], u)
+            self.near[:u, :u] = dense(graph["user_graph"], u)
         if settings["item_graph"]:
-            self.mix[u:, u:] = dense(graph["item_graph"], i)
+            self.near[u:, u:] = dense(graph["item_graph"], i)
 
     def shapes(self):
         s, d = self.s, self.s["dim"]
         u, i = self.g["users"], self.g["items"]
-        out = {}
-        if s["item_ids"]:
-            out["item"] = (i, d)
+        out = {"item": (i, d), "mix": (u, len(self.names))}
+        if s["alignment"] == "mlp":
+            out |= {"shared.weight": (d, d), "shared.bias": (d,)}
         for m in self.names:
             width = self.g["features"][m].shape[1]
             out[f"user.{m}"] = (u, d)
-            if s["input"] == "linear":
-                out |= {f"input.{m}.weight": (width, d), f"input.{m}.bias": (d,)}
-            else:
-                out |= {f"input.{m}.0.weight": (width, d), f"input.{m}.0.bias": (d,)}
-                out |= {f"input.{m}.1.weight": (d, d), f"input.{m}.1.bias": (d,)}
             if any(self.g["missing"][m]):
                 out[f"missing.{m}"] = (d,)
-            if s["transform"] == "mlp":
-                for l in range(1, s["layers"] + 1):
-                    out |= {f"transform.{m}.{l}.weight": (d, d), f"transform.{m}.{l}.bias": (d,)}
             if s["alignment"] == "mlp":
-                for k in (0, 1):
-                    out |= {f"align.{m}.{k}.weight": (d, d), f"align.{m}.{k}.bias": (d,)}
-            elif s["alignment"] == "matrix":
+                h = s["hidden"]
+                out |= {f"align.{m}.0.weight": (width, h), f"align.{m}.0.bias": (h,)}
+                out |= {f"align.{m}.1.weight": (h, d), f"align.{m}.1.bias": (d,)}
+            else:
+                out |= {f"input.{m}.weight": (width, d), f"input.{m}.bias": (d,)}
+            if s["alignment"] == "matrix":
                 out[f"align.{m}.matrix"] = (d, d)
-        if s["alignment"] == "mlp":
-            out |= {"shared.weight": (d, d), "shared.bias": (d,)}
         if s["scorer"] == "mlp":
-            width, h = d * len(self.names), s["hidden"]
-            out |= {"score.user": (width, h), "score.item": (width, h), "score.bias": (h,), "score.out": (h,)}
+            wide = d * len(self.names)
+            for side in ("user", "item"):
+                out |= {f"score.{side}.0.weight": (wide, d), f"score.{side}.0.bias": (d,)}
+                out[f"score.{side}.1.weight"] = (d, wide)
         return out
 
-    def start(self, p, m, margins):
+    def aligned(self, p, m, margins):
+        """Items in the shared space, without their own rows."""
         x = self.g["features"][m].to(p[f"user.{m}"].dtype)
-        if self.s["normalize_input"]:
-            norm = x.norm(dim=1, keepdim=True)
-            x = torch.where(norm > 0, x / norm.clamp(min=1e-30), x)
-        if self.s["input"] == "linear":
-            rows = affine(p, f"input.{m}", x)
+        norm = x.norm(dim=1, keepdim=True)
+        x = torch.where(norm > 0, x / norm.clamp(min=1e-30), x)
+        kind = self.s["alignment"]
+        if kind == "mlp":
+            rows = affine(p, f"align.{m}.1", leaky(affine(p, f"align.{m}.0", x), margins))
         else:
-            rows = affine(p, f"input.{m}.1", leaky(affine(p, f"input.{m}.0", x), margins))
+            rows = affine(p, f"input.{m}", x)
         if f"missing.{m}" in p:
             absent = torch.tensor(self.g["missing"][m])[:, None]
             rows = torch.where(absent, p[f"missing.{m}"][None, :], rows)
-        return rows + p["item"] if self.s["item_ids"] else rows
+        if kind == "mlp":
+            return affine(p, "shared", rows)
+        return rows @ p[f"align.{m}.matrix"] if kind == "matrix" else rows
 
     def modality(self, p, m, margins):
-        """Σ_l x^(l), aligned."""
-        x = torch.cat([p[f"user.{m}"], self.start(p, m, margins)])
-        if self.s["normalize_start"]:
-            x = x / x.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        """Σ_l x^(l), the users' rows by their weights."""
+        x = torch.cat([p[f"user.{m}"], self.aligned(p, m, margins) + p["item"]])
+        x = x / x.norm(dim=1, keepdim=True).clamp(min=1e-12)
         total = x
-        for l in range(1, self.s["layers"] + 1):
-            similar = self.s["aggregation"] == "similarity"
-            if self.s["damp_neighbors"] and similar:
-                x = x * self.damping.to(x.dtype)
-            x = neighbour_similarity(x, self.lists, margins) if similar else self.plain.to(x.dtype) @ x
-            if self.s["transform"] == "mlp":
-                z = affine(p, f"transform.{m}.{l}", x)
-                # A target without neighbours gets 0 below; its rectifier does not count as a margin.
-                near = self.inverse_root[:, 0] > 0
-                if margins is not None:
-                    leaky(z[near] if similar else z, margins)
-                x = leaky(z)
-            if similar:
-                x = x * self.inverse_root.to(x.dtype)
+        for _ in range(self.s["layers"]):
+            if self.s["aggregation"] == "similarity":
+                x = neighbour_similarity(x * self.damping.to(x.dtype), self.lists)
+            else:
+                x = self.plain.to(x.dtype) @ x
             total = total + x
-        if self.s["alignment"] == "matrix":
-            return total @ p[f"align.{m}.matrix"]
-        if self.s["alignment"] == "mlp":
-            moved = affine(p, f"align.{m}.1", leaky(affine(p, f"align.{m}.0", total), margins))
-            total = total + moved if self.s["align_skip"] else moved
-            return affine(p, "shared", total)
-        return total
+        u = self.g["users"]
+        at = self.names.index(m)
+        return torch.cat([total[:u] * p["mix"][:, at : at + 1], total[u:]])
 
     def final(self, p, margins=None):
-        """Z [N, d · modalities]."""
-        z = torch.cat([self.modality(p, m, margins) for m in self.names], dim=1)
-        for _ in range(self.s["hops"]):
-            z = z + self.mix.to(z.dtype) @ z
-        return z
-
-    def score(self, p, zu, zi, margins=None):
+        fused = torch.cat([self.modality(p, m, margins) for m in self.names], dim=1)
+        z = fused + self.near.to(fused.dtype) @ fused
         if self.s["scorer"] == "dot":
-            return (zu * zi).sum(dim=1)
-        hidden = zu @ p["score.user"] + p["score.bias"] + zi @ p["score.item"]
-        if margins is not None:
-            margins.append(hidden.detach().abs().min().item())
-        return F.relu(hidden) @ p["score.out"]
+            return z
+        u = self.g["users"]
+        sides = []
+        for side, rows in (("user", z[:u]), ("item", z[u:])):
+            hidden = leaky(affine(p, f"score.{side}.0", rows), margins)
+            sides.append(rows + hidden @ p[f"score.{side}.1.weight"])
+        return torch.cat(sides)
 
     def loss(self, p, triples, margins=None):
         z = self.final(p, margins)
         users, pos, neg = (torch.tensor(column) for column in zip(*triples))
         offset = self.g["users"]
-        yp = self.score(p, z[users], z[offset + pos], margins)
-        yn = self.score(p, z[users], z[offset + neg], margins)
-        total = F.softplus(yn - yp).mean()
+        yp = (z[users] * z[offset + pos]).sum(dim=1)
+        yn = (z[users] * z[offset + neg]).sum(dim=1)
         norms = sum(p[f"user.{m}"][users].pow(2).sum() for m in self.names)
-        if self.s["item_ids"]:
-            norms = norms + p["item"][pos].pow(2).sum() + p["item"][neg].pow(2).sum()
-        total = total + self.s["l2"] / len(triples) * norms
-        if self.s["l2_vectors"]:
-            rows = torch.cat([users, offset + pos, offset + neg])
-            total = total + self.s["l2_vectors"] / len(triples) * z[rows].pow(2).sum()
-        if self.s["l2_weights"]:
-            tables = {"item"} | {f"user.{m}" for m in self.names}
-            weights = [v for name, v in p.items() if v.dim() == 2 and name not in tables]
-            total = total + self.s["l2"] * sum(w.pow(2).sum() for w in weights)
-        return total
+        norms = norms + p["item"][pos].pow(2).sum() + p["item"][neg].pow(2).sum()
+        return F.softplus(yn - yp).mean() + self.s["l2"] / len(triples) * norms
 
 
 class Factors:

@@ -102,6 +102,16 @@ fn own_fold_ins_are_the_forward_pass() {
             let cols = param.shape[1];
             param.value[user * cols..(user + 1) * cols].fill(0.0);
         }
+        // Where users weigh modalities, newcomers weigh them as all do on average: here user 5 does so too.
+        for param in saved.iter_mut().filter(|p| p.name == "mix") {
+            let cols = param.shape[1];
+            let (before, rest) = param.value.split_at_mut(user * cols);
+            let (own, after) = rest.split_at_mut(cols);
+            for (c, own) in own.iter_mut().enumerate() {
+                let others = before.iter().chain(after.iter()).skip(c).step_by(cols);
+                *own = others.sum::<f32>() / (param.shape[0] - 1) as f32;
+            }
+        }
         let build = || {
             let learner = models::build(model.name, &data, &run.settings, 7, &Device::flex()).unwrap();
             let Learner::Gradient(mut model) = learner else { panic!("only trained models fold in") };

@@ -1,9 +1,10 @@
 //! People whom NSMAR+ was not trained on: its forward pass for them alone, items and other users where training left
-//! them. They have no trained row to start from: `x^(0)` is zero. All of a history takes part, however long.
+//! them. They have no trained row to start from: `x^(0)` is zero, and `mix` is the mean of all users'. All of a history takes
+//! part, however long.
 
 use std::sync::Arc;
 
-use alike_ops::{Csr, FixedSparse, add, add_propagated};
+use alike_ops::{Csr, FixedSparse, add, scale_rows};
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
@@ -22,42 +23,31 @@ struct Fold {
     p: Tracked,
     /// What each layer of each modality aggregates: the items' rows, `[I, d]`.
     inputs: Vec<Vec<Matrix>>,
-    /// The users' rows before each hop over the user graph, `[U, D]`.
-    hops: Vec<Matrix>,
+    /// The weight of each modality.
+    mix: Vec<f32>,
+    /// The users' rows before the user graph, `[U, D]`, where there is one.
+    users: Option<Matrix>,
 }
 
 /// The forward pass of a trained model for anybody.
 pub(super) fn of(model: Nsmar) -> Result<Forward> {
     let p = model.params.plain();
     let users = model.users;
-    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-    for m in &model.parts.modalities {
-        let mut layers = Vec::new();
-        let rows = model.convolve(&p, m, &model.fixed, |x| {
-            let items = x.dims()[0] - users;
-            layers.push(matrix(x.clone().narrow(0, users, items)));
-        });
-        outputs.push(model.align(&p, m, rows));
-        inputs.push(layers);
-    }
-    let mut hops = Vec::new();
-    if let Some(graphs) = model.graphs.as_ref().filter(|_| model.config.user_graph) {
-        let mut z = fuse(outputs);
-        for hop in 0..model.config.hops {
-            if hop > 0 {
-                z = add_propagated(graphs, z);
-            }
-            hops.push(matrix(z.clone().narrow(0, 0, users)));
-        }
-    }
-    let fold = Fold { model, p, inputs, hops };
+    let mut inputs: Vec<Vec<Matrix>> = model.parts.modalities.iter().map(|_| Vec::new()).collect();
+    let outputs = model.outputs(&p, &model.fixed, |at, x| {
+        let items = x.dims()[0] - users;
+        inputs[at].push(matrix(x.clone().narrow(0, users, items)));
+    });
+    let mix = matrix(p.matrix(model.parts.mix).mean_dim(0)).data;
+    let others = model.config.user_graph.then(|| matrix(fuse(outputs).narrow(0, 0, users)));
+    let fold = Fold { model, p, inputs, mix, users: others };
     Ok(Box::new(move |people| fold.place(people)))
 }
 
 impl Fold {
-    /// Rows as the scorer takes them, `[B, D]` or `[B, h]`.
+    /// Rows as the scorer takes them, `[B, D]`.
     fn place(&self, people: &[Person]) -> Result<Matrix> {
-        let (model, p) = (&self.model, &self.p);
+        let model = &self.model;
         // Only the items that somebody took are needed.
         let mut items: Vec<u32> = people.iter().flat_map(|person| person.history.iter().copied()).collect();
         items.sort_unstable();
@@ -73,20 +63,21 @@ impl Fold {
             Some(_) => Some(Arc::new(self.plain(&pattern, &items)?)),
             None => None,
         };
-        let mut outputs = Vec::new();
-        for (m, inputs) in model.parts.modalities.iter().zip(&self.inputs) {
-            let layer = |(l, input): (usize, &Matrix)| {
+        let output = |(inputs, &weight): (&Vec<Matrix>, &f32)| {
+            let layer = |input: &Matrix| {
                 let taken = items.iter().flat_map(|&i| input.row(i as usize).iter().copied()).collect();
-                let x = self.tensor(Matrix::new(items.len(), input.cols, taken));
-                aggregate(p, &pattern, plain.as_ref(), x, m.transforms.get(l))
+                aggregate(&pattern, plain.as_ref(), self.tensor(Matrix::new(items.len(), input.cols, taken)))
             };
-            let sum = inputs.iter().enumerate().map(layer).reduce(add).expect("there is a layer");
-            outputs.push(model.align(p, m, sum));
-        }
-        let mut z = matrix(fuse(outputs));
+            let sum = inputs.iter().map(layer).reduce(add).expect("there is a layer");
+            let weights = self.tensor(Matrix::new(people.len(), 1, vec![weight; people.len()]));
+            scale_rows(sum, weights)
+        };
+        let mut z = matrix(fuse(self.inputs.iter().zip(&self.mix).map(output).collect()));
         self.propagate(people, &mut z);
-        let Some([user, _, bias, _]) = model.parts.scorer else { return Ok(z) };
-        Ok(matrix(self.tensor(z).matmul(p.matrix(user)) + p.matrix(bias)))
+        Ok(match model.parts.scorer {
+            None => z,
+            Some([side, _]) => matrix(side.forward(&self.p, self.tensor(z))),
+        })
     }
 
     /// Symmetric weights of the people's edges.
@@ -104,9 +95,7 @@ impl Fold {
 
     /// Adds the rows of the users who share most with each of `people`.
     fn propagate(&self, people: &[Person], z: &mut Matrix) {
-        if self.hops.is_empty() {
-            return;
-        }
+        let Some(users) = &self.users else { return };
         let config = &self.model.config;
         let width = z.cols;
         z.data.par_chunks_mut(width * TASK).zip(people.par_chunks(TASK)).for_each(|(rows, people)| {
@@ -117,11 +106,9 @@ impl Fold {
                 shared.nearest(&person.history, person.user, k, config.user_weight, &mut best);
                 let (weight, idx) = best.drain(..).unzip();
                 let near = Neighbors::single(idx, weight).softmax();
-                for hop in &self.hops {
-                    for (other, weight) in near.row(0) {
-                        let other = hop.row(other as usize);
-                        row.iter_mut().zip(other).for_each(|(r, o)| *r += weight * o);
-                    }
+                for (other, weight) in near.row(0) {
+                    let other = users.row(other as usize);
+                    row.iter_mut().zip(other).for_each(|(r, o)| *r += weight * o);
                 }
             }
         });

@@ -39,9 +39,9 @@ macro_rules! variants {
 }
 
 variants! {
-    PLUS, plus, "nsmar+", "Neighbour-similarity convolution a modality, aligned by MLPs, with user and item graphs.",
+    PLUS, plus, "nsmar+", "Neighbour-similarity convolution per modality, aligned by MLPs, with user and item graphs.",
         |c| {};
-    NSMAR, nsmar, "nsmar", "NSMAR+ with an explicit alignment matrix a modality in place of the MLPs.",
+    NSMAR, nsmar, "nsmar", "NSMAR+ with an explicit alignment matrix per modality in place of the MLPs.",
         |c| c.alignment = Alignment::Matrix;
     NO_SIMILARITY, no_similarity, "nsmar+/nc", "Ablation: plain convolution in place of neighbour similarity.",
         |c| c.aggregation = Aggregation::Plain;
