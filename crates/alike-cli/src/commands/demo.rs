@@ -11,6 +11,7 @@ use alike::device::DeviceName;
 use alike::recommend::Run;
 use alike::train::{Request, Summary, fit};
 
+use super::unseen::{self, Unseen};
 use crate::args::Demo;
 use crate::bundled;
 use crate::failure::{Failure, Outcome};
@@ -19,20 +20,16 @@ use crate::progress::Training;
 use crate::report::{Model, Person, Point, Report, Scores, Title};
 use crate::stop;
 
-/// A model of the demo: its name, its run's folder, and settings that keep the demo short.
-type Shown = (&'static str, &'static str, &'static [(&'static str, f64)]);
+/// A model of the demo: its name and its run's folder. Each trains by its defaults.
+type Shown = (&'static str, &'static str);
 
-/// The models in the order in which they are shown; the last one's recommendations are shown.
-const MODELS: [Shown; 3] = [
-    ("popularity", "popularity", &[]),
-    ("lightgcn", "lightgcn", &[("epochs", 400.0), ("patience", 50.0)]),
-    ("nsmar+", "nsmar-plus", &[("epochs", 200.0), ("patience", 25.0)]),
-];
+/// The models in the order in which they are shown. The recommendations of the one that is best on validation are shown.
+const MODELS: [Shown; 3] = [("popularity", "popularity"), ("lightgcn", "lightgcn"), ("nsmar+", "nsmar-plus")];
 
 /// A file that says that a folder is a demo, so that it may be replaced.
 const MARK: &str = "alike-demo.txt";
 /// What a demo folder holds.
-const PARTS: [&str; 4] = ["source", "data", "runs", "report.html"];
+const PARTS: [&str; 5] = ["source", "data", "runs", "unseen", "report.html"];
 /// Users of the report.
 const PEOPLE: usize = 10;
 /// Items of a history that are shown.
@@ -47,7 +44,8 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
     let stop = stop::on_signal()?;
     let (source, prepared) = (args.out.join("source"), args.out.join("data"));
     bundled::unpack(&source)?;
-    prepare(&options(&source, &prepared))?;
+    let options = options(&source, &prepared);
+    prepare(&options)?;
     let data = Dataset::open(&prepared)?;
     if !quiet {
         output::line(format!(
@@ -58,37 +56,54 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
             grouped(data.valid.nnz() + data.test.nnz())
         ))?;
     }
-    let mut summaries = Vec::new();
     alike_ops::keep_freed_memory();
-    for (model, folder, settings) in MODELS {
-        let run = args.out.join("runs").join(folder);
+    let train = |data: &Dataset, model, run: &Path, title: &str| -> Outcome<Summary> {
         let request = Request {
             model,
-            settings: settings_of(settings, args.epochs),
+            settings: settings(model, args.epochs)?,
             seed: args.seed,
-            run: Some(&run),
+            run: Some(run),
             resume: false,
             warm_start: None,
             test: true,
             devices: vec![DeviceName::default()],
             stop: Some(stop),
         };
-        let mut progress = Training::new(model, quiet);
-        summaries.push(fit(&data, &request, &mut |event| progress.on(&event)).map_err(explain)?);
+        let mut progress = Training::new(title, quiet);
+        fit(data, &request, &mut |event| progress.on(&event)).map_err(explain)
+    };
+    let mut summaries = Vec::new();
+    for (model, folder) in MODELS {
+        summaries.push(train(&data, model, &args.out.join("runs").join(folder), model)?);
     }
-    let report = report(&data, &args.out, &summaries, started.elapsed().as_secs_f64())?;
+    // The same question for films that nobody took in training.
+    let folder = args.out.join("unseen");
+    let less = unseen::split(&data, &options, &folder)?;
+    let mut runs = Vec::new();
+    for (model, name) in MODELS {
+        let run = folder.join(name);
+        train(&less, model, &run, &format!("{model}, unseen"))?;
+        runs.push(run);
+    }
+    let unseen = unseen::measure(&less, &runs)?;
+    let report = report(&data, &args.out, &summaries, unseen, started.elapsed().as_secs_f64())?;
     let page = args.out.join("report.html");
     output::whole_file(&page, report.html().as_bytes())?;
     if quiet {
         return Ok(());
     }
-    table(&summaries)?;
+    table(&summaries, &report.unseen)?;
+    for (s, remark) in summaries.iter().flat_map(|s| s.remarks().into_iter().map(move |r| (s, r))) {
+        output::line(format!("note: {}: {remark}", s.model))?;
+    }
     output::line(format!(
         "\nreport: {} ({} in all)",
         page.display(),
         duration(started.elapsed().as_secs_f64())
     ))?;
-    output::line("\nnext, with the same program:")?;
+    output::line(
+        "\nnext, with the same program; the first opens a page of recommendations to click through:",
+    )?;
     report.next.iter().try_for_each(|command| output::line(format!("  {command}")))
 }
 
@@ -125,14 +140,11 @@ fn options(source: &Path, prepared: &Path) -> PrepareOptions {
     }
 }
 
-/// A model's settings, with fewer epochs where asked for.
-fn settings_of(settings: &[(&str, f64)], most: Option<u32>) -> toml::Table {
-    let value = |name: &str, v: f64| match (name, most) {
-        ("epochs", Some(most)) => toml::Value::Integer(i64::from(most).min(v as i64)),
-        _ if v.fract() == 0.0 => toml::Value::Integer(v as i64),
-        _ => toml::Value::Float(v),
-    };
-    settings.iter().map(|(name, v)| ((*name).to_string(), value(name, *v))).collect()
+/// The defaults, with fewer epochs where asked for.
+fn settings(model: &str, most: Option<u32>) -> Outcome<toml::Table> {
+    let known = (alike::models::find(model)?.settings)();
+    let most = most.filter(|_| known.iter().any(|s| s.name == "epochs"));
+    Ok(most.into_iter().map(|most| ("epochs".to_string(), toml::Value::Integer(most.into()))).collect())
 }
 
 fn explain(error: Error) -> Failure {
@@ -142,7 +154,7 @@ fn explain(error: Error) -> Failure {
     }
 }
 
-fn table(summaries: &[Summary]) -> Outcome {
+fn table(summaries: &[Summary], unseen: &Unseen) -> Outcome {
     let columns = ["recall@20", "ndcg@20"];
     let mut table = Table::new(&["model", "valid R@20", "valid N@20", "test R@20", "test N@20", "time"]);
     for s in summaries {
@@ -154,18 +166,37 @@ fn table(summaries: &[Summary]) -> Outcome {
         table.row(row);
     }
     output::write(&table.render())?;
-    output::line("\nR = recall, N = NDCG; full ranking, public protocol; higher is better")
+    output::line("\nR = recall, N = NDCG; full ranking, public protocol; higher is better\n")?;
+    let mut table = Table::new(&["films nobody took in training", "R@20 among them"]);
+    for (model, recall) in &unseen.recall {
+        table.row(vec![model.clone(), format!("{recall:.4}")]);
+    }
+    table.row(vec!["a random order".into(), format!("{:.4}", unseen.chance)]);
+    output::write(&table.render())?;
+    let (items, users) = (grouped(unseen.items), grouped(unseen.users));
+    output::line(format!(
+        "\n{items} films left out of another training, asked for {users} people who took one of them"
+    ))
 }
 
-fn report(data: &Dataset, out: &Path, summaries: &[Summary], seconds: f64) -> Outcome<Report> {
+fn report(
+    data: &Dataset,
+    out: &Path,
+    summaries: &[Summary],
+    unseen: Unseen,
+    seconds: f64,
+) -> Outcome<Report> {
     let mut models = Vec::new();
-    let mut shown = None;
-    for ((_, folder, _), summary) in MODELS.iter().zip(summaries) {
+    let mut shown: Option<(f64, Run, &str)> = None;
+    for ((_, folder), summary) in MODELS.iter().zip(summaries) {
         let run = Run::open(&out.join("runs").join(folder))?;
         models.push(model(&run, summary)?);
-        shown = Some((run, *folder));
+        let valid = summary.valid.get("recall@20");
+        if shown.as_ref().is_none_or(|best| valid > best.0) {
+            shown = Some((valid, run, folder));
+        }
     }
-    let (run, folder) = shown.ok_or_else(|| Failure::Failed("no model was trained".into()))?;
+    let (_, run, folder) = shown.ok_or_else(|| Failure::Failed("no model was trained".into()))?;
     let people = people(&run)?;
     let (alike, at) = (program(), |part: &str| out.join(part).display().to_string());
     let trained = at(&format!("runs/{folder}"));
@@ -180,8 +211,10 @@ fn report(data: &Dataset, out: &Path, summaries: &[Summary], seconds: f64) -> Ou
         models,
         shown: run.model.clone(),
         people,
+        unseen,
         facts: facts(data),
         next: vec![
+            format!("{alike} serve     {trained}"),
             format!("{alike} recommend {trained} --user {sample} --top 10"),
             format!("{alike} similar   {trained} --item {}", data.items.name(0)),
             format!("{alike} evaluate  {trained} --protocol clean"),
@@ -213,6 +246,7 @@ fn model(run: &Run, summary: &Summary) -> Outcome<Model> {
         public: scores(&summary.test_public),
         clean: scores(&summary.test_clean),
         settings,
+        remarks: summary.remarks().iter().map(ToString::to_string).collect(),
     })
 }
 

@@ -9,6 +9,9 @@ mod prepare;
 mod recommend;
 mod similar;
 mod train;
+mod unseen;
+
+pub(crate) use unseen::Unseen;
 
 use std::io;
 

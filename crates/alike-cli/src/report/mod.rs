@@ -7,6 +7,8 @@ mod sections;
 
 use std::fmt::{self, Write};
 
+use crate::commands::Unseen;
+
 /// What a report shows. All texts are plain; they are escaped here.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -28,6 +30,8 @@ pub(crate) struct Report {
     pub(crate) shown: String,
     /// A few users.
     pub(crate) people: Vec<Person>,
+    /// How the models place items that nobody took in training.
+    pub(crate) unseen: Unseen,
     /// Facts of the data: name and value.
     pub(crate) facts: Vec<(String, String)>,
     /// Commands to go on with.
@@ -59,6 +63,8 @@ pub(crate) struct Model {
     pub(crate) clean: Scores,
     /// All settings.
     pub(crate) settings: Vec<(String, String)>,
+    /// What should be said of its training besides.
+    pub(crate) remarks: Vec<String>,
 }
 
 /// The metrics that a report shows.
@@ -120,6 +126,7 @@ impl Report {
         page.push_str("<main>\n");
         sections::curves(&mut page, self);
         sections::metrics(&mut page, self);
+        sections::unseen(&mut page, self);
         people::section(&mut page, self);
         sections::data(&mut page, self);
         sections::settings(&mut page, self);

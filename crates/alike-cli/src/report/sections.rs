@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::chart::{Labels, Series, draw};
 use super::{Model, Report, Scores, Text, figure};
+use crate::commands::Unseen;
 use crate::output::{duration, grouped};
 
 /// Headline, sentence, and one bar a model.
@@ -124,7 +125,11 @@ pub(super) fn curves(page: &mut String, report: &Report) {
         &labels,
         &loss,
     );
-    page.push_str("</div>\n</section>\n");
+    page.push_str("</div>\n");
+    for (model, remark) in report.models.iter().flat_map(|m| m.remarks.iter().map(move |r| (m, r))) {
+        let _ = writeln!(page, "<p><strong>{}</strong>: {}.</p>", Text(&model.name), Text(remark));
+    }
+    page.push_str("</section>\n");
 }
 
 fn lines(page: &mut String, caption: &str, note: &str, labels: &Labels, series: &[Series]) {
@@ -235,6 +240,33 @@ pub(super) fn metrics(page: &mut String, report: &Report) {
 
 fn edge(at: usize) -> &'static str {
     if at == 0 || COLUMNS[at].0 != COLUMNS[at - 1].0 { " class=\"edge\"" } else { "" }
+}
+
+/// Recall among the items that nobody took in training.
+pub(super) fn unseen(page: &mut String, report: &Report) {
+    let Unseen { items, users, recall, chance } = &report.unseen;
+    if recall.is_empty() {
+        return;
+    }
+    let many = &report.noun.1;
+    let _ = writeln!(
+        page,
+        "<section id=\"unseen\">\n<h2>What nobody had taken yet</h2>\n<p>The same models trained once more without {0} of the \
+         {1}, which stand for new ones; then these {0} were ranked for each of the {2} users who took one. Pictures and texts \
+         are all that is known of them.</p>\n<div class=\"panel scroll\" style=\"padding:0\" tabindex=\"0\" role=\"region\" \
+         aria-label=\"Unseen {1}\">\n<table>\n<caption>Recall@20 among {1} that nobody took in training.</caption>\n<thead><tr>\
+         <th scope=\"col\">Model</th><th scope=\"col\">Recall@20</th></tr></thead>\n<tbody>",
+        grouped(*items),
+        Text(many),
+        grouped(*users)
+    );
+    let best = recall.iter().map(|r| r.1).fold(*chance, f64::max);
+    for (name, value) in recall.iter().map(|(n, v)| (n.as_str(), *v)).chain([("a random order", *chance)]) {
+        let text = format!("{value:.4}");
+        let text = if value == best { format!("<strong>{text}</strong>") } else { text };
+        let _ = writeln!(page, "<tr><th scope=\"row\">{}</th><td>{text}</td></tr>", Text(name));
+    }
+    page.push_str("</tbody>\n</table>\n</div>\n</section>\n");
 }
 
 /// Facts of the data.
