@@ -1,6 +1,6 @@
 """PyTorch's side: epochs, evaluations and memory of one model on one prepared folder, one JSON line each.
 
-    python benches/gpu/peer.py DIR nsmar+ [--device cuda] [--batch 8192] [--variant learned] [--profile]
+    python benches/gpu/peer.py DIR nsmar+ [--device cuda] [--batch 8192] [--profile]
 
 Every way of the model is tried (`how`), then what makes launches cheaper: `compiled` (torch.compile of the parts it can take) and
 `graphed` (the whole step captured once and replayed); the fastest runs once more with TF32. A way that fails is a line with `error`.
@@ -137,7 +137,6 @@ class Peer:
         self.edges = sparse.Edges(self.folder, self.device)
         self.more = {}
         if args.model == "nsmar+":
-            self.more = {"variant": args.variant}
             if not args.no_graphs:
                 self.more["graph"] = graphs.mixing(self.folder, self.device)
         self.ranking = Ranking(self.folder, self.device, args.eval_users)
@@ -245,7 +244,6 @@ def main():
     parser.add_argument("model", choices=sorted(MODELS))
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--batch", type=int, default=8192)
-    parser.add_argument("--variant", choices=["default", "learned"], default="default")
     parser.add_argument("--no-graphs", action="store_true")
     parser.add_argument("--eval-users", type=int, default=100_000)
     parser.add_argument("--profile", action="store_true")

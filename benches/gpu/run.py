@@ -22,8 +22,8 @@ from machine import Failed
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-# Settings under which `nsmar+` has all that is learned in the paper; see benches/peers.
-LEARNED = ["transform=mlp", "scorer=mlp", "align_skip=false", "damp_neighbors=false", "l2_vectors=0.0"]
+# What the peer draws too.
+NEGATIVES = 1
 EPOCHS = 6
 
 
@@ -35,8 +35,6 @@ def arguments():
     parser.add_argument("--models", default="lightgcn,nsmar+", help="[default: %(default)s]")
     first = "of alike: the first that works [default: %(default)s]; none: no flag"
     parser.add_argument("--device", default="vulkan:0,vulkan,wgpu:0,wgpu", help=first)
-    variants = "settings of nsmar+: alike's, or learned transforms and pair MLP"
-    parser.add_argument("--variant", choices=["default", "learned"], default="default", help=variants)
     sizes = "users, items, interactions, text and image width [default: %(default)s]"
     parser.add_argument("--big", default="1000000,200000,20000000,384,512", help=sizes)
     parser.add_argument("--big-batch", type=int, default=262_144, help="batch on `big` [default: %(default)s]")
@@ -101,7 +99,7 @@ def train(model, data, run, args, batch, epochs, every=1):
     command = [args.program, "train", model, f"--data={data}", f"--out={run}", "--no-test", "--json", "--quiet"]
     settings = [f"epochs={epochs}", f"eval_every={every}", "patience=1000", f"batch={batch}"]
     if model == "nsmar+":
-        settings += LEARNED if args.variant == "learned" else []
+        settings.append(f"negatives={NEGATIVES}")
         settings += ["user_graph=false", "item_graph=false"] if args.no_graphs else []
     if args.device_flag:
         command.append(f"--device={args.device_flag}")
@@ -154,7 +152,7 @@ def alike(model, name, data, args, memory):
 def peer(model, name, data, args, memory):
     """PyTorch's side. `memory_mib` is the peak since the line before."""
     command = [sys.executable, HERE / "peer.py", data, model, f"--device={args.torch_device}"]
-    command += [f"--batch={batch_of(model, name, args)}", f"--variant={args.variant}"]
+    command += [f"--batch={batch_of(model, name, args)}"]
     flags = {"--no-graphs": args.no_graphs, "--profile": args.profile, "--compile": not args.no_compile}
     command += [flag for flag, on in flags.items() if on]
     base = {"side": "torch", "data": name, "model": model}
@@ -175,7 +173,7 @@ def about(args):
     args.program = machine.program()
     version = machine.output(args.program, "--version") if args.program else None
     found = {"card": machine.card(), "torch": torch, "cuda": cuda, "commit": commit, "alike": version}
-    return found | {"cpus": os.cpu_count(), "variant": args.variant}
+    return found | {"cpus": os.cpu_count()}
 
 
 def main():

@@ -80,7 +80,7 @@ def page(about, notes, results):
     card, driver = about["card"] or ("no GPU: a trial of the script", "none")
     lines = ["# alike against PyTorch on one card", ""]
     lines += [f"{card}, driver {driver}; PyTorch {about['torch'] or 'not there'}; {about['alike'] or 'no alike'} at commit "]
-    lines[-1] += f"`{about['commit']}`; {about['cpus']} CPU cores; NSMAR+ with the settings `{about['variant']}`."
+    lines[-1] += f"`{about['commit']}`; {about['cpus']} CPU cores; NSMAR+ with one negative per pair."
     lines += ["Medians of as many timings as stand in brackets; ratio: seconds of PyTorch over seconds of alike.", ""]
     lines += [compared(results), ""]
     lines += [f"- {note}" for note in notes] + [""] * bool(notes)
