@@ -31,7 +31,7 @@ use crate::extension::{Operator, apply1};
 use crate::lanes::LANES;
 use crate::scratch::Scratch;
 use crate::simd::{Level, level};
-use crate::spmm_kernel::{Sparse, product};
+use crate::spmm::transposed_product;
 use crate::{Csr, Dense};
 use forward::{Outputs, Rows};
 pub(crate) use plan::Plan;
@@ -92,13 +92,6 @@ impl Operator<1> for Similarity {
     }
 
     fn backward(&self, weights: Vec<f32>, grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
-        let (pattern, d) = (&*self.pattern, grad.cols());
-        let dx = needed.then(|| {
-            let t = pattern.transposed();
-            let moved: Vec<f32> = t.edges.iter().map(|&e| weights[e as usize]).collect();
-            let a = Sparse { ptr: &t.ptr, idx: &t.rows, values: &moved };
-            Dense::new(product(self.level, a, grad.data(), pattern.rows(), d, None, 1.0), [pattern.cols(), d])
-        });
-        [dx]
+        [needed.then(|| transposed_product(self.level, &self.pattern, &weights, &grad))]
     }
 }

@@ -52,14 +52,17 @@ impl Operator<2> for Product {
             let dv = entry_dots(self.level, p, grad.data(), x.data(), d);
             Dense::new(dv, [p.nnz()])
         });
-        let to_x = to_x.then(|| {
-            let t = p.transposed();
-            let moved: Vec<f32> = t.edges.iter().map(|&e| values.data()[e as usize]).collect();
-            let a = Sparse { ptr: &t.ptr, idx: &t.rows, values: &moved };
-            Dense::new(product(self.level, a, grad.data(), p.rows(), d, None, 1.0), [p.cols(), d])
-        });
+        let to_x = to_x.then(|| transposed_product(self.level, p, values.data(), &grad));
         [to_values, to_x]
     }
+}
+
+/// `Aᵀ g` of a matrix of `p`'s entries with `values`, in their order: `g [R, d]`, result `[C, d]`.
+pub(crate) fn transposed_product(level: Level, p: &Csr, values: &[f32], g: &Dense) -> Dense {
+    let (t, d) = (p.transposed(), g.cols());
+    let moved: Vec<f32> = t.edges.iter().map(|&e| values[e as usize]).collect();
+    let a = Sparse { ptr: &t.ptr, idx: &t.rows, values: &moved };
+    Dense::new(product(level, a, g.data(), p.rows(), d, None, 1.0), [p.cols(), d])
 }
 
 /// `g_row · x_col` for every entry: `g [R, d]`, `x [C, d]`, result `[nnz]`.
@@ -126,7 +129,7 @@ unsafe fn dots_body<V: Lanes>(
 }
 
 #[cfg(feature = "gpu")]
-mod gpu;
+pub(crate) mod gpu;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -420,8 +420,8 @@ impl Training<'_> {
         on: &mut dyn FnMut(Event<'_>),
     ) -> Result<EpochRecord> {
         let config = &self.plan.train;
-        let epoch = self.state.epoch + 1;
         let adam = Adam { lr: config.lr as f32, ..Adam::default() };
+        let epoch = self.state.epoch + 1;
         let started = Instant::now();
         replicas.each(|model| model.start_epoch(epoch as u64))?;
         let list = sampler.epoch(epoch as u64, config.batch, replicas.first().negatives());

@@ -32,24 +32,24 @@ impl Words {
 }
 
 /// What was made of a structure for each device (or whatever else `K` names) that has met it.
-pub(crate) struct Cached<T, K = CubeDevice>(Mutex<Vec<(K, Arc<T>)>>);
+pub(crate) struct Cached<T>(Mutex<Vec<(CubeDevice, Arc<T>)>>);
 
-impl<T, K> Default for Cached<T, K> {
+impl<T> Default for Cached<T> {
     fn default() -> Self {
         Self(Mutex::new(Vec::new()))
     }
 }
 
-impl<T, K> fmt::Debug for Cached<T, K> {
+impl<T> fmt::Debug for Cached<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.0.lock().map_or(0, |list| list.len());
         write!(f, "Cached({count})")
     }
 }
 
-impl<T, K: PartialEq + Clone> Cached<T, K> {
-    /// What `make` made for `key`, now or before.
-    pub(crate) fn get(&self, key: &K, make: impl FnOnce() -> T) -> Arc<T> {
+impl<T> Cached<T> {
+    /// What `make` made for the device `key`, now or before.
+    pub(crate) fn get(&self, key: &CubeDevice, make: impl FnOnce() -> T) -> Arc<T> {
         let mut list = self.0.lock().unwrap_or_else(|e| e.into_inner());
         if let Some((_, found)) = list.iter().find(|(of, _)| of == key) {
             return found.clone();

@@ -9,7 +9,8 @@ use cubecl::prelude::*;
 
 use super::Similarity;
 use crate::extension::Operator;
-use crate::gpu::{Gpu, Sparse, UNITS, a_group_each, grid, lanes};
+use crate::gpu::{Gpu, UNITS, a_group_each, grid, lanes};
+use crate::spmm::gpu::transposed_product_on;
 use kernels::{SIDE, center_kernel, targets_kernel};
 
 /// How a workgroup holds a target's rows.
@@ -87,10 +88,6 @@ impl Operator<1, Gpu> for Similarity {
     }
 
     fn backward(&self, weights: Gpu, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
-        [needed.then(|| {
-            let t = self.pattern.transposed_on(&grad);
-            Sparse { graph: &t.rows, values: Some(&weights), places: Some(&t.edges) }
-                .product(&grad, None, 1.0)
-        })]
+        [needed.then(|| transposed_product_on(&self.pattern, &weights, &grad))]
     }
 }

@@ -31,6 +31,12 @@ fn entries_kernel(
     }
 }
 
+/// `Aᵀ g` of a matrix of `p`'s entries with `values`, in their order.
+pub(crate) fn transposed_product_on(p: &Csr, values: &Gpu, g: &Gpu) -> Gpu {
+    let t = p.transposed_on(g);
+    Sparse { graph: &t.rows, values: Some(values), places: Some(&t.edges) }.product(g, None, 1.0)
+}
+
 fn entry_dots_on(p: &Csr, g: &Gpu, x: &Gpu) -> Gpu {
     let (nnz, d) = (p.nnz(), x.cols());
     let out = Gpu::empty(x, [nnz]);
@@ -65,11 +71,10 @@ impl Operator<2, Gpu> for Product {
     }
 
     fn backward(&self, [values, x]: [Gpu; 2], grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
-        let to_x = || {
-            let t = self.pattern.transposed_on(&grad);
-            let a = Sparse { graph: &t.rows, values: Some(&values), places: Some(&t.edges) };
-            a.product(&grad, None, 1.0)
-        };
-        [needs[0].then(|| entry_dots_on(&self.pattern, &grad, &x)), needs[1].then(to_x)]
+        let p = &self.pattern;
+        [
+            needs[0].then(|| entry_dots_on(p, &grad, &x)),
+            needs[1].then(|| transposed_product_on(p, &values, &grad)),
+        ]
     }
 }

@@ -82,7 +82,7 @@ impl State {
 
     /// Whether fewer than `evaluations` evaluations or fewer than `steps` steps passed since the best.
     pub fn patient(&self, evaluations: usize, steps: usize) -> bool {
-        self.since_best < evaluations || self.steps - self.best_steps.min(self.steps) < steps as u64
+        self.since_best < evaluations || self.steps.saturating_sub(self.best_steps) < steps as u64
     }
 
     /// The epoch after which training ends if no evaluation is better than the best so far; `batches` steps per epoch.

@@ -43,8 +43,8 @@ impl Sampler {
         self.pairs.is_empty()
     }
 
-    /// The batches of `epoch` (from 1), of `batch` pairs with `negatives` triples each, side by side. They are drawn some at a time when they are asked for: a graphics processor works on
-    /// those before meanwhile.
+    /// The batches of `epoch` (from 1), of `batch` pairs with `negatives` triples each, side by side. They are drawn some at a
+    /// time when they are asked for: a graphics processor works on those before meanwhile.
     pub fn epoch(&self, epoch: u64, batch: usize, negatives: usize) -> Batches {
         let mut pairs = self.pairs.clone();
         pairs.shuffle(&mut Stream::Order.rng(self.seed, epoch));

@@ -82,6 +82,12 @@ pub fn on_device_of(constant: &Tensor<2>, like: &Tensor<2>) -> Tensor<2> {
     if like.device().is_autodiff() { Tensor::from_inner(constant.clone()) } else { constant.clone() }
 }
 
+/// The weights `[U, M]` that users give to modalities above those of `items` items, which are 1: `[N, M]`.
+pub fn weights_of_nodes(mix: Tensor<2>, items: usize) -> Tensor<2> {
+    let whole = mix.clone().narrow(0, 0, 1).ones_like().repeat_dim(0, items);
+    Tensor::cat(vec![mix, whole], 0)
+}
+
 /// `x + A x`, or the rows `rows` of it, in that order.
 pub fn propagated(a: &Arc<FixedSparse>, x: Tensor<2>, rows: Option<&[u32]>) -> Tensor<2> {
     match rows {

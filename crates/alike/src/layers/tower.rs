@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 
 use super::{
     Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Rows, Tracked, featured,
+    weights_of_nodes,
 };
 use crate::data::{Dataset, Features};
 use crate::error::Result;
@@ -70,11 +71,8 @@ impl Towers {
     /// Each modality's rows `[N, dim]`, those of users weighted.
     pub fn forward(&self, p: &Tracked, graph: &Arc<FixedSparse>, layers: usize) -> Vec<Tensor<2>> {
         let mix = p.matrix(self.mix);
-        let [users, modalities] = mix.dims();
-        let items = graph.pattern().rows() - users;
-        let mix =
-            Tensor::cat(vec![mix.clone(), mix.clone().narrow(0, 0, 1).ones_like().repeat_dim(0, items)], 0);
-        debug_assert_eq!(mix.dims(), [users + items, modalities]);
+        let items = graph.pattern().rows() - mix.dims()[0];
+        let mix = weights_of_nodes(mix, items);
         let rows = |(m, tower): (usize, &Tower)| {
             scale_rows(tower.forward(p, graph, layers), mix.clone().narrow(1, m, 1))
         };

@@ -50,7 +50,7 @@ use crate::error::{Error, Result};
 use crate::graph::{self, Normalization};
 use crate::layers::{
     Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Rows, Tracked, gather,
-    on_device_of, propagated,
+    on_device_of, propagated, weights_of_nodes,
 };
 use config::{Aggregation, Alignment, Config, Scoring};
 pub(super) use variants::{NO_ALIGNMENT, NO_GRAPHS, NO_IMAGE, NO_SIMILARITY, NO_TEXT, NSMAR, PLUS};
@@ -286,10 +286,7 @@ impl Nsmar {
         pattern: &Arc<Csr>,
         mut each: impl FnMut(usize, &Tensor<2>),
     ) -> Vec<Tensor<2>> {
-        let mix = p.matrix(self.parts.mix);
-        let items = self.pattern.rows() - self.users;
-        let whole = mix.clone().narrow(0, 0, 1).ones_like().repeat_dim(0, items);
-        let mix = Tensor::cat(vec![mix, whole], 0);
+        let mix = weights_of_nodes(p.matrix(self.parts.mix), self.pattern.rows() - self.users);
         let modalities = self.parts.modalities.iter().enumerate();
         let output =
             |(at, m)| scale_rows(self.convolve(p, m, pattern, |x| each(at, x)), mix.clone().narrow(1, at, 1));
@@ -371,8 +368,11 @@ impl GradientModel for Nsmar {
     }
 
     fn start_epoch(&mut self, epoch: u64) -> Result<()> {
-        let pattern = graph::sample_neighbors(&self.pattern, self.config.neighbors, self.seed, epoch)?;
-        self.sampled = Arc::new(pattern);
+        // Where the draw of evaluation cuts nothing, neither does this one: the lists stay, with what is kept beside them.
+        if self.fixed.nnz() < self.pattern.nnz() && self.plain.is_none() {
+            let pattern = graph::sample_neighbors(&self.pattern, self.config.neighbors, self.seed, epoch)?;
+            self.sampled = Arc::new(pattern);
+        }
         Ok(())
     }
 
