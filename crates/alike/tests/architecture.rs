@@ -139,6 +139,23 @@ fn disk_is_touched_by_data_and_checkpoint_only() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Inside `data` only the room of the folder touches the disk; the others get bytes.
+#[test]
+fn of_the_rooms_of_data_one_touches_the_disk() {
+    let data = crates().join("alike/src/data");
+    assert!(data.join("folder/read.rs").is_file());
+    let mut wrong = Vec::new();
+    for source in sources(&data) {
+        let code = code(&source);
+        let touches =
+            ["std::fs", "File::open", "File::create", "Mmap::map"].iter().any(|word| code.contains(word));
+        if touches && !source.starts_with(data.join("folder")) {
+            wrong.push(source.display().to_string());
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn libraries_print_nothing_and_leave_nothing_unfinished() {
     let mut wrong = Vec::new();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::read::{self, FileEntry};
+use crate::data::folder::read::{self, FileEntry};
 use crate::{Error, Result};
 
 /// File that makes a folder a prepared one.

@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::data::read;
+use crate::data::folder::read;
 use crate::{Error, Result};
 
 /// What a vector is known by: the first half of the blake3 hash of the content it was made of.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use alike_ops::Csr;
 use memmap2::Mmap;
 
-use crate::data::catalogue::Catalogue;
-use crate::data::manifest::{Manifest, check_hash};
-use crate::data::read;
+use crate::data::folder::manifest::{Manifest, check_hash};
+use crate::data::folder::read;
+use crate::data::prepare::catalogue::Catalogue;
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
