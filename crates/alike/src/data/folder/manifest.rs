@@ -9,6 +9,8 @@ use crate::{Error, Result};
 
 /// File that makes a folder a prepared one.
 pub(crate) const MANIFEST: &str = "manifest.json";
+/// What `alike prepare` said.
+pub(crate) const REPORT: &str = "report.json";
 /// Value of `format`.
 pub(crate) const FORMAT: &str = "alike-data";
 /// Version that is written and read.
@@ -124,7 +126,9 @@ impl Manifest {
 
 /// An error unless `content` has the hash of `entry`.
 pub(crate) fn check_hash(path: &Path, content: &[u8], entry: &FileEntry) -> Result<()> {
-    if blake3::hash(content).to_hex().as_str() == entry.blake3 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_rayon(content);
+    if hasher.finalize().to_hex().as_str() == entry.blake3 {
         return Ok(());
     }
     Err(Error::format(path, "is damaged (its hash differs from the manifest); prepare the data again"))

@@ -16,7 +16,7 @@ use std::str::FromStr;
 
 use alike_ops::Csr;
 
-use crate::data::folder::manifest::{FORMAT, FeatureEntry, KnnEntry, MANIFEST, Manifest, VERSION};
+use crate::data::folder::manifest::{FORMAT, FeatureEntry, KnnEntry, MANIFEST, Manifest, REPORT, VERSION};
 use crate::data::folder::read;
 use crate::data::folder::read::Staged;
 use crate::data::formats::columns::ColumnNames;
@@ -399,7 +399,7 @@ fn write(options: &PrepareOptions, log: &Log, cleaned: Cleaned, sources: &Source
         }
     }
     let text = serde_json::to_vec_pretty(&report).map_err(|e| Error::Data(e.to_string()))?;
-    files.push(staged.write_bytes("report.json", &text)?);
+    files.push(staged.write_bytes(REPORT, &text)?);
 
     let mut manifest = Manifest {
         format: FORMAT.into(),
