@@ -315,7 +315,8 @@ fn experimenting() {
     };
     // Every run in the folder, in order of their names.
     let found = |base: &Path| {
-        let entries = fs::read_dir(base.join("out/runs/log")).into_iter().flatten().map(|e| e.unwrap().path());
+        let entries =
+            fs::read_dir(base.join("out/runs/log")).into_iter().flatten().map(|e| e.unwrap().path());
         let mut runs: Vec<_> = entries.filter(|p| p.join("run.json").exists()).collect();
         runs.sort();
         runs.iter().map(|run| trained(run)).collect::<alike::Result<Vec<_>>>().map(|all| all.join("\n"))
