@@ -39,12 +39,16 @@ pub(crate) fn text(path: &Path) -> Result<String> {
 
 /// A file's bytes mapped into memory.
 pub(crate) fn map(path: &Path) -> Result<Mmap> {
-    let file = open(path)?;
+    map_file(path, &open(path)?)
+}
+
+/// The bytes of an opened file mapped into memory; `path` is for errors.
+pub(crate) fn map_file(path: &Path, file: &File) -> Result<Mmap> {
     // SAFETY: the mapping is read-only. Prepared folders are never changed in place (they are built elsewhere
     // and renamed), and an input file is only read during `prepare`; a file that another program truncates
     // meanwhile ends the process, it cannot hand out memory of others.
     #[allow(unsafe_code)]
-    unsafe { Mmap::map(&file) }.map_err(|e| Error::io(path, e))
+    unsafe { Mmap::map(file) }.map_err(|e| Error::io(path, e))
 }
 
 /// An array of plain numbers from its little-endian bytes.

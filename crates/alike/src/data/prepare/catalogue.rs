@@ -1,13 +1,18 @@
 //! What items are called and how they look, for people.
 
 use std::cell::Cell;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::data::folder::read;
 use crate::data::formats::columns::{ITEM_IDS, guess, listed};
-use crate::data::formats::table::{is_json_lines, read_texts};
+use crate::data::formats::id_text::find;
+use crate::data::formats::json::read_objects;
+use crate::data::formats::open::{Table, open_table};
+use crate::data::formats::options::TextOptions;
+use crate::data::formats::table::read_texts;
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
@@ -90,6 +95,8 @@ impl Catalogue {
 pub(crate) struct Read {
     pub(crate) catalogue: Catalogue,
     pub(crate) with_title: usize,
+    /// Items that the file says something about.
+    pub(crate) known_items: usize,
     pub(crate) unknown_items: usize,
     pub(crate) repeated: usize,
 }
@@ -104,7 +111,7 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn add(&mut self, id: &str, fields: impl FnOnce() -> [String; 3]) {
-        let Some(item) = self.items.get(id) else {
+        let Some(item) = find(self.items, id) else {
             self.unknown_items += 1;
             return;
         };
@@ -118,15 +125,18 @@ impl Found<'_> {
 /// Reads an items file: `.jsonl` with an object a line, `.parquet`, otherwise delimited text with a header. Names of keys and
 /// columns as above, others are ignored. Lines about items that are not in `items` are counted; of several lines about
 /// one item the first counts.
-pub(crate) fn read_items(path: &Path, items: &Vocab) -> Result<Read> {
+pub(crate) fn read_items(path: &Path, text: &TextOptions, items: &Vocab) -> Result<Read> {
     let mut found = Found { items, fields: vec![None; items.len()], unknown_items: 0, repeated: 0 };
-    if is_json_lines(path) {
-        read_json_lines(path, &mut found)?;
+    let table = open_table(path, text)?;
+    if let Table::Json(input) = table {
+        read_json_lines(path, input, &mut found)?;
     } else {
         // Where title, image and category stand among the columns that are read.
         let places = Cell::new([None; 3]);
         read_texts(
             path,
+            table,
+            text,
             |columns| {
                 let (id, three) = choose(path, columns)?;
                 let chosen: Vec<usize> = std::iter::once(id).chain(three.into_iter().flatten()).collect();
@@ -143,6 +153,7 @@ pub(crate) fn read_items(path: &Path, items: &Vocab) -> Result<Read> {
     }
     let Found { fields: found, unknown_items, repeated, .. } = found;
     let mut catalogue = Catalogue { offsets: vec![0], image_root: folder_of(path), ..Default::default() };
+    let known_items = found.iter().flatten().count();
     let mut with_title = 0;
     for fields in found {
         let fields = fields.unwrap_or_default();
@@ -152,7 +163,7 @@ pub(crate) fn read_items(path: &Path, items: &Vocab) -> Result<Read> {
             catalogue.offsets.push(catalogue.text.len() as u64);
         }
     }
-    Ok(Read { catalogue, with_title, unknown_items, repeated })
+    Ok(Read { catalogue, with_title, known_items, unknown_items, repeated })
 }
 
 /// The folder of a file, also of one that is named without a folder.
@@ -172,35 +183,28 @@ fn choose(path: &Path, columns: &[String]) -> Result<(usize, [Option<usize>; 3])
     Ok((id, [TITLE, IMAGE, CATEGORY].map(|names| guess(columns, names).filter(|&at| at != id))))
 }
 
-fn read_json_lines(path: &Path, found: &mut Found<'_>) -> Result<()> {
-    for (at, line) in read::text(path)?.lines().enumerate() {
-        let number = at as u64 + 1;
-        let line = line.trim();
-        if line.is_empty() {
-            continue;
-        }
-        let value: Value = serde_json::from_str(line)
-            .map_err(|e| Error::format_at(path, number, format!("is no JSON object: {e}")))?;
-        let get = |keys: &[&str]| keys.iter().find_map(|k| value.get(k)).filter(|v| !v.is_null());
+fn read_json_lines(path: &Path, input: Box<dyn BufRead>, found: &mut Found<'_>) -> Result<()> {
+    read_objects(path, input, &mut |place, value| {
+        let get = |keys: &[&str]| keys.iter().find_map(|k| value.get(*k)).filter(|v| !v.is_null());
         let id = match get(ID) {
             Some(Value::String(s)) => s.clone(),
             Some(Value::Number(n)) => n.to_string(),
             _ => {
                 let message = format!("has no item id; one of {} is expected", ID.join(", "));
-                return Err(Error::format_at(path, number, message));
+                return Err(place.error(message));
             }
         };
         found.add(&id, || {
             [TITLE, IMAGE, CATEGORY].map(|keys| {
                 keys.iter()
-                    .filter_map(|k| value.get(k))
+                    .filter_map(|k| value.get(*k))
                     .map(plain)
                     .find(|t| !t.is_empty())
                     .unwrap_or_default()
             })
         });
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// A value as text: lists joined, objects left out.

@@ -1,12 +1,15 @@
 //! Items files as text: an id and the wanted columns of every item, from JSON lines, delimited text or Parquet.
 
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
-
-use serde_json::Value;
 
 use crate::data::folder::read;
 use crate::data::formats::columns::{ITEM_IDS, guess, listed, named};
-use crate::data::formats::table::{has_extension, is_json_lines, read_texts};
+use crate::data::formats::id_text::clean;
+use crate::data::formats::json::read_objects;
+use crate::data::formats::open::{Table, has_extension, open_table};
+use crate::data::formats::options::TextOptions;
+use crate::data::formats::table::read_texts;
 use crate::data::prepare::catalogue::{CATEGORY, ID, IMAGE, TITLE, plain};
 use crate::ids::Vocab;
 use crate::{Error, Result};
@@ -53,6 +56,7 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     fn add(&mut self, line: u64, id: &str, fields: &[&str]) -> Result<()> {
+        let id = clean(id);
         if id.is_empty() {
             return Err(Error::format_at(self.path, line, "the item id is empty"));
         }
@@ -74,12 +78,16 @@ impl Rows<'_> {
 /// `id` names the column of ids; otherwise it is guessed.
 pub(crate) fn read_item_texts(path: &Path, id: Option<&str>, wanted: Wanted<'_>) -> Result<ItemTexts> {
     let mut rows = Rows { path, seen: Vocab::default(), lines: Vec::new(), items: ItemTexts::default() };
-    if is_json_lines(path) {
-        read_json_lines(path, id, wanted, &mut rows)?;
+    let options = TextOptions::default();
+    let table = open_table(path, &options)?;
+    if let Table::Json(input) = table {
+        read_json_lines(path, input, id, wanted, &mut rows)?;
     } else {
         let mut columns = Vec::new();
         read_texts(
             path,
+            table,
+            &options,
             |found| {
                 let chosen = choose(path, found, id, wanted)?;
                 columns = chosen.names;
@@ -95,22 +103,22 @@ pub(crate) fn read_item_texts(path: &Path, id: Option<&str>, wanted: Wanted<'_>)
     Ok(rows.items)
 }
 
-fn read_json_lines(path: &Path, id: Option<&str>, wanted: Wanted<'_>, rows: &mut Rows<'_>) -> Result<()> {
-    let content = read::text(path)?;
+fn read_json_lines(
+    path: &Path,
+    input: Box<dyn BufRead>,
+    id: Option<&str>,
+    wanted: Wanted<'_>,
+    rows: &mut Rows<'_>,
+) -> Result<()> {
     let mut objects = Vec::new();
     let mut found = Vocab::default();
-    for (at, line) in content.lines().enumerate() {
-        let number = at as u64 + 1;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let object: serde_json::Map<String, Value> = serde_json::from_str(line)
-            .map_err(|e| Error::format_at(path, number, format!("is no JSON object: {e}")))?;
+    read_objects(path, input, &mut |place, object| {
         for key in object.keys() {
             found.intern(key)?;
         }
-        objects.push((number, object));
-    }
+        objects.push((place.line, object));
+        Ok(())
+    })?;
     let found: Vec<String> = found.names().map(str::to_string).collect();
     let chosen = choose(rows.path, &found, id, wanted)?;
     rows.items.columns = chosen.names;
