@@ -1,4 +1,6 @@
-//! Every command, flag and default; help texts, completions and `docs/cli.md` are made from this file.
+//! Every command, flag and default; help texts, completions and `docs/cli.md` are made from this module.
+
+mod prepare;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,6 +9,8 @@ use alike::device::DeviceName;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(crate) use prepare::{Prepare, Role, SplitName};
 
 /// Recommendations from interactions, pictures and text, on one machine.
 #[derive(Debug, Parser)]
@@ -85,47 +89,6 @@ pub(crate) struct Demo {
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-}
-
-/// `alike prepare`.
-#[derive(Debug, Args)]
-pub(crate) struct Prepare {
-    /// Who took what: .inter (RecBole, MMRec), .csv, .tsv or .parquet
-    #[arg(long, value_name = "FILE")]
-    pub(crate) interactions: PathBuf,
-    /// Name of a column of the interactions; ROLE is user, item, rating, time or label [default: guessed]
-    #[arg(long = "column", value_name = "ROLE=NAME", value_parser = parse_column)]
-    pub(crate) columns: Vec<(Role, String)>,
-    /// Keep only interactions with at least this rating
-    #[arg(long, value_name = "X")]
-    pub(crate) min_rating: Option<f32>,
-    /// Item features of a modality: .npy, .npz, .safetensors or .parquet; repeat for more
-    #[arg(long = "feature", value_name = "NAME=FILE", value_parser = parse_named)]
-    pub(crate) features: Vec<(String, PathBuf)>,
-    /// Item ids of a feature file's rows, one a line; without it rows are the items 0, 1, 2 …
-    #[arg(long = "feature-ids", value_name = "NAME=FILE", value_parser = parse_named)]
-    pub(crate) feature_ids: Vec<(String, PathBuf)>,
-    /// Item graph computed elsewhere: .npz with idx and cos, both items × k; repeat for more
-    #[arg(long, value_name = "NAME=FILE", value_parser = parse_named)]
-    pub(crate) knn: Vec<(String, PathBuf)>,
-    /// Catalogue with the item's id and title, picture, category: .jsonl, .csv, .tsv or .parquet
-    #[arg(long, value_name = "FILE")]
-    pub(crate) items: Option<PathBuf>,
-    /// How to hold out interactions [default: label where a text file has a column x_label, else random]
-    #[arg(long, value_enum)]
-    pub(crate) split: Option<SplitName>,
-    /// Drop users and items with fewer interactions, repeatedly; 0 keeps all
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) k_core: usize,
-    /// Seed of the random split
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
-    /// Folder to write
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    /// Print the data report as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// `alike embed`.
@@ -362,34 +325,6 @@ pub(crate) enum Page {
     Api,
 }
 
-/// Ways to hold out interactions.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum SplitName {
-    /// As the file's label column says: 0 train, 1 valid, 2 test
-    Label,
-    /// Per user at random: 1 + 1 below ten interactions, otherwise 20 %, half of it for validation
-    Random,
-    /// Each user's last interaction for test, the one before for validation
-    LeaveOneOut,
-    /// The latest interactions of all users
-    Temporal,
-}
-
-/// What a column of the interactions holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Role {
-    /// User id
-    User,
-    /// Item id
-    Item,
-    /// Rating
-    Rating,
-    /// Time, any number that grows
-    Time,
-    /// Split label
-    Label,
-}
-
 /// A number of bytes, in binary units.
 fn parse_size(text: &str) -> Result<usize, String> {
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -424,13 +359,6 @@ fn parse_device(text: &str) -> Result<DeviceName, String> {
     text.parse().map_err(|e: alike::Error| e.to_string())
 }
 
-fn parse_column(text: &str) -> Result<(Role, String), String> {
-    let (role, name) = split_pair(text, "ROLE=NAME")?;
-    let role = Role::from_str(role, false)
-        .map_err(|_| format!("unknown role `{role}`; allowed: user, item, rating, time, label"))?;
-    Ok((role, name.to_string()))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -447,9 +375,7 @@ mod tests {
         assert_eq!(parse_named("text=a=b.npy").unwrap(), ("text".into(), PathBuf::from("a=b.npy")));
         assert_eq!(parse_named("text.npy").unwrap_err(), "expected NAME=FILE");
         assert!(parse_named("=x").is_err() && parse_named("x=").is_err());
-        assert_eq!(parse_column("time=ts").unwrap(), (Role::Time, "ts".into()));
         assert_eq!((parse_size("1MiB"), parse_size("2048")), (Ok(1 << 20), Ok(2048)));
         assert!(["", "MiB", "1", "1GB", "99999999999MiB", "-4KiB"].iter().all(|t| parse_size(t).is_err()));
-        assert!(parse_column("when=ts").unwrap_err().contains("allowed: user"));
     }
 }

@@ -3,6 +3,7 @@
 
 mod data_files;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -35,6 +36,12 @@ fn whole() -> &'static [(&'static str, Vec<u8>, Kind)] {
             ("l.inter", LOG.into(), Kind::Log),
             ("l.csv", LOG.replace('\t', ",").into(), Kind::Log),
             ("l.parquet", read(log), Kind::Log),
+            ("l.jsonl", b"{\"user\": \"a\", \"item\": \"x\", \"split\": 0}\n{\"user\": \"a\", \"item\": \"y\", \"split\": 1}\n{\"user\": \"a\", \"item\": \"z\", \"split\": 2}".to_vec(), Kind::Log),
+            ("l.json", b"[{\"user\": 1, \"item\": \"x\", \"split\": 0}, {\"user\": 1, \"item\": \"y\", \"split\": 1}, {\"user\": 1, \"item\": \"z\", \"split\": 2}]".to_vec(), Kind::Log),
+            ("l.csv.gz", gzip(LOG.as_bytes()), Kind::Log),
+            ("l.zst", zstd::encode_all(LOG.as_bytes(), 1).unwrap(), Kind::Log),
+            ("l.dat", LOG.replace('\t', "::").into(), Kind::Log),
+            ("l.txt", format!("\u{feff}{LOG}").encode_utf16().flat_map(u16::to_le_bytes).collect(), Kind::Log),
             ("f.npy", array(), Kind::Features),
             ("f.npz", npz(&[("ids", names()), ("v", array())]), Kind::Features),
             ("f.safetensors", tensors, Kind::Features),
@@ -43,6 +50,12 @@ fn whole() -> &'static [(&'static str, Vec<u8>, Kind)] {
             ("i.jsonl", b"{\"id\": \"x\", \"title\": \"X\"}\n{\"id\": \"y\"}".to_vec(), Kind::Items),
         ]
     })
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    out.write_all(content).unwrap();
+    out.finish().unwrap()
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -103,7 +116,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(
-        at in 0usize..9,
+        at in 0usize..15,
         content in prop::collection::vec(any::<u8>(), 0..300),
     ) {
         let (name, _, kind) = &whole()[at];
@@ -112,7 +125,7 @@ proptest! {
 
     #[test]
     fn damaged_files_never_panic(
-        at in 0usize..9,
+        at in 0usize..15,
         cut in any::<prop::sample::Index>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         truncate in any::<bool>(),

@@ -4,7 +4,7 @@
 mod data_files;
 
 use alike::data::{ColumnNames, PrepareOptions, SplitKind};
-use arrow::array::{Float32Array, Int64Array, ListArray, StringArray, TimestampSecondArray};
+use arrow::array::{BinaryArray, Float32Array, Int64Array, ListArray, StringArray, TimestampSecondArray};
 use arrow::datatypes::Float32Type;
 use data_files::*;
 
@@ -40,11 +40,11 @@ fn columns_can_be_named() {
     let text = "who,what,when,part\na,x,2020-01-01,0\na,y,2020-01-02,1\na,z,2020-01-03T10:00:00Z,2\n";
     let path = files.write("log.csv", text);
     let names = |user: &str| ColumnNames {
-        user: Some(user.into()),
-        item: Some("what".into()),
-        time: Some("when".into()),
-        label: Some("part".into()),
-        rating: None,
+        user: user.into(),
+        item: "what".into(),
+        time: "when".into(),
+        label: "part".into(),
+        ..Default::default()
     };
     let options = PrepareOptions {
         split: SplitKind::Label,
@@ -97,9 +97,10 @@ fn parquet_without_an_id_or_with_strange_ids_is_refused() {
         PrepareOptions::new(path, files.out())
     };
     let text = files.error(&make("null.parquet", column(StringArray::from(vec![Some("a"), None]))));
-    assert!(text.contains("row 2, column `user`"), "{text}");
-    let text = files.error(&make("float.parquet", column(Float32Array::from(vec![1.0, 2.0]))));
-    assert!(text.contains("column `user` holds Float32"), "{text}");
+    assert!(text.contains("null.parquet:2: column `user` is empty in 1 row"), "{text}");
+    let bytes = BinaryArray::from_vec(vec![b"a", b"\xff"]);
+    let text = files.error(&make("bytes.parquet", column(bytes)));
+    assert!(text.contains("column `user` holds bytes that are not UTF-8"), "{text}");
 }
 
 /// Six values: x → 1, 2; y → 3, 4; z → 5, 6.

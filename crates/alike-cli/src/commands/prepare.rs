@@ -1,28 +1,41 @@
 //! `alike prepare`.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
-
-use alike::data::{ColumnNames, PrepareOptions, SplitKind, prepare};
+use alike::data::{Column, ColumnNames, ItemColumns, PrepareOptions, SplitKind, TextOptions, prepare};
 
 use crate::args::{Prepare, Role, SplitName};
 use crate::failure::{Failure, Outcome};
 use crate::output;
 
-/// Bytes in which a header line must end.
-const HEAD: u64 = 1 << 16;
+/// The name of a column that leaves a role out.
+const NONE: &str = "none";
 
 /// Prepares, and prints the data report.
 pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
     let report = prepare(&PrepareOptions {
         interactions: args.interactions.clone(),
-        columns: columns(&args.columns)?,
+        columns: columns(&args.roles)?,
+        text: TextOptions {
+            delimiter: args.delimiter.clone(),
+            encoding: args.encoding.clone(),
+            no_header: args.no_header,
+            names: args.columns.clone(),
+            skip_lines: args.skip_lines,
+        },
+        time_format: args.time_format.clone(),
+        events: args.events.clone(),
+        drop_missing: args.drop_missing,
         min_rating: args.min_rating,
         features: args.features.clone(),
         feature_ids: args.feature_ids.clone(),
         knn: args.knn.clone(),
         items: args.items.clone(),
+        item_columns: ItemColumns {
+            id: args.id.clone(),
+            title: args.title.clone(),
+            image: args.images.clone(),
+            category: args.category.clone(),
+        },
+        cold_items: !args.no_cold_items,
         split: split(args),
         k_core: args.k_core,
         seed: args.seed,
@@ -47,34 +60,30 @@ fn columns(given: &[(Role, String)]) -> Outcome<ColumnNames> {
             Role::Rating => &mut names.rating,
             Role::Time => &mut names.time,
             Role::Label => &mut names.label,
+            Role::Event => &mut names.event,
         };
-        if let Some(before) = place.replace(name.clone()) {
-            return Err(Failure::Usage(format!(
-                "--column: both `{before}` and `{name}` are given for one role"
-            )));
+        if *place != Column::Guessed {
+            return Err(Failure::Usage(format!("--column: `{name}` is the second name for one role")));
         }
+        *place = match (name.as_str(), role) {
+            (NONE, Role::User | Role::Item) => {
+                let message = "--column: users and items cannot be left out";
+                return Err(Failure::Usage(message.into()));
+            }
+            (NONE, _) => Column::LeftOut,
+            (name, _) => Column::from(name),
+        };
     }
     Ok(names)
 }
 
-/// The split asked for; otherwise the file's own labels, which MMRec calls `x_label`, or a random split.
+/// The split asked for; otherwise the file's own labels, or a random split.
 fn split(args: &Prepare) -> SplitKind {
     match args.split {
         Some(SplitName::Label) => SplitKind::Label,
         Some(SplitName::Random) => SplitKind::Random,
         Some(SplitName::LeaveOneOut) => SplitKind::LeaveOneOut,
         Some(SplitName::Temporal) => SplitKind::Temporal,
-        None if args.columns.iter().any(|c| c.0 == Role::Label) => SplitKind::Label,
-        None if has_labels(&args.interactions) => SplitKind::Label,
-        None => SplitKind::Random,
+        None => SplitKind::Auto,
     }
-}
-
-/// Whether the first line of `path` names a column `x_label`. A file that cannot be read is not our business here.
-fn has_labels(path: &Path) -> bool {
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| BufReader::new(file.take(HEAD)).read_until(b'\n', &mut head));
-    let words = String::from_utf8_lossy(&head);
-    let mut words = words.split(|c: char| !c.is_alphanumeric() && c != '_');
-    read.is_ok() && words.any(|word| word == "x_label")
 }

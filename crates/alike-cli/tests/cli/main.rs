@@ -8,6 +8,7 @@ mod documentation;
 mod embed;
 mod experiment;
 mod pipeline;
+mod prepare;
 mod resume;
 mod usage;
 mod world;

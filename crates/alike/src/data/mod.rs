@@ -11,7 +11,8 @@ pub(crate) mod formats;
 pub(crate) mod prepare;
 
 pub use folder::dataset::{Dataset, Features, GivenKnn};
-pub use formats::columns::ColumnNames;
-pub use prepare::catalogue::Catalogue;
-pub use prepare::report::{Dropped, FeatureReport, KnnReport, Quantiles, Report};
+pub use formats::columns::{Column, ColumnNames};
+pub use formats::options::TextOptions;
+pub use prepare::catalogue::{Catalogue, ItemColumns};
+pub use prepare::report::{ColumnUse, Dropped, FeatureReport, KnnReport, Quantiles, Report};
 pub use prepare::{PrepareOptions, SplitKind, prepare};

@@ -6,11 +6,13 @@
 
 mod atomic;
 mod file;
+pub(crate) mod source;
 mod staged;
 mod watched;
 
 use std::fs;
 pub(crate) use std::fs::TryLockError;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bytemuck::Pod;
@@ -38,6 +40,18 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>> {
     File::open(path)?.content()
 }
 
+/// The whole content of a plain file of at most `most` bytes, or `None` where it has more. Pipes and devices, which may never
+/// end, are errors, before they are opened.
+pub(crate) fn bytes_within(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
+    let kind = fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(Error::format(path, "is no plain file"));
+    }
+    let mut content = Vec::new();
+    open(path)?.take(most.saturating_add(1)).read_to_end(&mut content).map_err(|e| Error::io(path, e))?;
+    Ok((content.len() as u64 <= most).then_some(content))
+}
+
 /// The whole content of a file, or `None` where there is none.
 pub(crate) fn bytes_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
     if exists(path) { bytes(path).map(Some) } else { Ok(None) }
@@ -54,12 +68,16 @@ pub(crate) fn text(path: &Path) -> Result<String> {
 
 /// A file's bytes mapped into memory.
 pub(crate) fn map(path: &Path) -> Result<Mmap> {
-    let file = File::open(path)?;
+    map_file(path, &open(path)?)
+}
+
+/// The bytes of an opened file mapped into memory; `path` is for errors.
+pub(crate) fn map_file(path: &Path, file: &fs::File) -> Result<Mmap> {
     // SAFETY: the mapping is read-only. Prepared folders are never changed in place (they are built elsewhere
     // and renamed), and an input file is only read during `prepare`; a file that another program truncates
     // meanwhile ends the process, it cannot hand out memory of others.
     #[allow(unsafe_code)]
-    unsafe { Mmap::map(file.plain()) }.map_err(|e| Error::io(path, e))
+    unsafe { Mmap::map(file) }.map_err(|e| Error::io(path, e))
 }
 
 /// An array of plain numbers from its little-endian bytes.

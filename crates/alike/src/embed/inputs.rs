@@ -59,10 +59,8 @@ pub(crate) fn picture_bytes(path: &Path) -> Result<Vec<u8>, String> {
         }
         other => other.to_string(),
     };
-    if read::size(path).map_err(why)? > FILE_BYTES {
-        return Err(format!("{} has more than {} MiB", path.display(), FILE_BYTES >> 20));
-    }
-    read::bytes(path).map_err(why)
+    let content = read::bytes_within(path, FILE_BYTES).map_err(why)?;
+    content.ok_or_else(|| format!("{} has more than {} MiB", path.display(), FILE_BYTES >> 20))
 }
 
 /// Reads what is to be encoded. Pictures are only named here.
@@ -91,14 +89,30 @@ pub(crate) fn gather(source: &Source, id: Option<&str>) -> Result<Inputs> {
             Ok(Inputs { modality: Modality::Image, ids: read.ids, contents, columns: read.columns })
         }
         Source::PictureFolder { folder, items } => {
-            let found = pictures_in(folder)?;
+            let (found, unread) = pictures_in(folder)?;
+            let of_kind =
+                |path: &Path| Content::Nothing(format!("{} is of a kind that is not read", path.display()));
+            let at = |list: &[(String, PathBuf)], id: &String| {
+                list.binary_search_by(|(name, _)| name.cmp(id)).ok().map(|at| list[at].1.clone())
+            };
             let (ids, contents) = match items {
-                None => found.into_iter().map(|(id, path)| (id, Content::Picture(path))).unzip(),
+                None => {
+                    let without = unread.into_iter().filter(|(id, _)| at(&found, id).is_none());
+                    let without: Vec<_> = without.map(|(id, path)| (id, of_kind(&path))).collect();
+                    let with = found.into_iter().map(|(id, path)| (id, Content::Picture(path)));
+                    // An item may have several pictures of kinds that are not read; it is left out once.
+                    let mut all: Vec<_> = with.chain(without).collect();
+                    all.dedup_by(|a, b| a.0 == b.0);
+                    all.into_iter().unzip()
+                }
                 Some(items) => {
                     let ids = read_item_texts(items, id, Wanted::Ids)?.ids;
-                    let content = |id: &String| match found.binary_search_by(|(name, _)| name.cmp(id)) {
-                        Ok(at) => Content::Picture(found[at].1.clone()),
-                        Err(_) => Content::Nothing(format!("no picture {id}.* in {}", folder.display())),
+                    let content = |id: &String| match (at(&found, id), at(&unread, id)) {
+                        (Some(path), _) => Content::Picture(path),
+                        (None, Some(path)) => of_kind(&path),
+                        (None, None) => {
+                            Content::Nothing(format!("no picture {id}.* in {}", folder.display()))
+                        }
                     };
                     let contents = ids.iter().map(content).collect();
                     (ids, contents)

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::config::SettingInfo;
 use crate::data::folder::read;
-use crate::data::{ColumnNames, PrepareOptions, SplitKind};
+use crate::data::{PrepareOptions, SplitKind};
 use crate::error::{Error, Result};
 use crate::models::{ModelInfo, find};
 
@@ -316,8 +316,6 @@ impl Source {
             files.iter().map(|(name, file)| (name.clone(), root.join(file))).collect::<Vec<_>>()
         };
         Ok(Some(PrepareOptions {
-            interactions: root.join(interactions),
-            columns: ColumnNames::default(),
             min_rating: self.min_rating,
             features: named(&self.features),
             feature_ids: named(&self.feature_ids),
@@ -326,7 +324,7 @@ impl Source {
             split: SplitKind::from_str(&self.split)?,
             k_core: self.k_core,
             seed: self.seed,
-            out: out.to_path_buf(),
+            ..PrepareOptions::new(root.join(interactions), out)
         }))
     }
 }

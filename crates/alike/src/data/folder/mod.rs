@@ -7,3 +7,4 @@ pub(crate) mod journal;
 pub(crate) mod manifest;
 
 pub(crate) use crate::disk as read;
+pub(crate) use crate::disk::source;

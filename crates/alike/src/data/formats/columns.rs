@@ -4,19 +4,39 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Names of the columns of the interactions; what is not given is guessed from usual names.
+/// Which column holds something.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Column {
+    /// The first with a usual name, if there is one.
+    #[default]
+    Guessed,
+    /// The one of this name.
+    Named(String),
+    /// None, whatever the columns are called.
+    LeftOut,
+}
+
+impl From<&str> for Column {
+    fn from(name: &str) -> Self {
+        Self::Named(name.into())
+    }
+}
+
+/// Columns of the interactions; what is not given is guessed from usual names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnNames {
-    /// Column of user ids.
-    pub user: Option<String>,
-    /// Column of item ids.
-    pub item: Option<String>,
-    /// Column of ratings.
-    pub rating: Option<String>,
-    /// Column of times.
-    pub time: Option<String>,
-    /// Column of split labels (0 train, 1 valid, 2 test).
-    pub label: Option<String>,
+    /// User ids.
+    pub user: Column,
+    /// Item ids.
+    pub item: Column,
+    /// Ratings.
+    pub rating: Column,
+    /// Times.
+    pub time: Column,
+    /// Split labels (0 train, 1 valid, 2 test).
+    pub label: Column,
+    /// Kinds of events, such as view and purchase.
+    pub event: Column,
 }
 
 /// Usual names, in order of preference, written without case, `_`, `-` and blanks.
@@ -60,6 +80,18 @@ const RATING: &[&str] = &["rating", "stars", "score", "overall", "preference"];
 const TIME: &[&str] =
     &["timestamp", "unixreviewtime", "time", "datetime", "date", "eventtime", "ts", "createdat"];
 const LABEL: &[&str] = &["xlabel", "split", "splitlabel"];
+const EVENT: &[&str] = &[
+    "event",
+    "eventtype",
+    "eventname",
+    "action",
+    "actiontype",
+    "behavior",
+    "behaviortype",
+    "interactiontype",
+];
+/// Usual names of the columns of a catalogue.
+const CATALOGUE: &[&str] = &["id", "title", "name", "description", "image", "category", "genres"];
 /// Usual names of an item id column in feature files.
 pub(crate) const ITEM_IDS: &[&str] = ITEM;
 
@@ -78,6 +110,7 @@ pub(crate) struct Positions {
     pub(crate) rating: Option<usize>,
     pub(crate) time: Option<usize>,
     pub(crate) label: Option<usize>,
+    pub(crate) event: Option<usize>,
 }
 
 /// A header name without RecBole's type suffix.
@@ -88,13 +121,21 @@ pub(crate) fn plain_name(name: &str) -> &str {
     }
 }
 
+/// A name without case, `_`, `-` and blanks.
+fn simple(name: &str) -> String {
+    name.chars().filter(|c| !"_- ".contains(*c)).flat_map(char::to_lowercase).collect()
+}
+
 /// Position of the first of `usual` among `found`, without regard to case, `_`, `-` and blanks.
 pub(crate) fn guess(found: &[String], usual: &[&str]) -> Option<usize> {
-    let simple = |name: &str| -> String {
-        name.chars().filter(|c| !"_- ".contains(*c)).flat_map(char::to_lowercase).collect()
-    };
     let found: Vec<String> = found.iter().map(|f| simple(f)).collect();
     usual.iter().map(|u| simple(u)).find_map(|u| found.iter().position(|f| *f == u))
+}
+
+/// True for a name that columns usually have.
+pub(crate) fn is_usual_name(name: &str) -> bool {
+    let name = simple(name);
+    [USER, ITEM, RATING, TIME, LABEL, EVENT, CATALOGUE].iter().any(|usual| usual.contains(&name.as_str()))
 }
 
 /// Position of the column `name`; an error lists the columns.
@@ -108,14 +149,37 @@ pub(crate) fn named(path: &Path, found: &[String], name: &str) -> Result<usize> 
 impl Columns {
     /// Finds the columns among the header names `found`; an error lists them.
     pub(crate) fn find(path: &Path, found: &[String], names: &ColumnNames) -> Result<Self> {
-        let one = |what: &str, given: &Option<String>, usual: &[&str]| match given {
-            Some(name) => named(path, found, name).map(Some),
-            None => Ok(guess(found, usual)).inspect(|at: &Option<usize>| {
-                tracing::debug!(column = what, found = ?at.map(|i| &found[i]), "guessed");
-            }),
+        let one = |what: &str, given: &Column, usual: &[&str]| {
+            let at = match given {
+                Column::LeftOut => None,
+                Column::Named(name) => Some(named(path, found, name)?),
+                Column::Guessed => guess(found, usual),
+            };
+            // Two columns of one name, or of names that differ in case only: which is meant is not ours to say.
+            let same = |at: usize, i: usize| match given {
+                Column::Guessed => simple(&found[i]) == simple(&found[at]),
+                _ => found[i] == found[at],
+            };
+            let twin = at.and_then(|at| (0..found.len()).find(|&i| i != at && same(at, i)));
+            if let (Some(at), Some(twin)) = (at, twin) {
+                let message = match found[at] == found[twin] {
+                    true => format!(
+                        "two columns are called `{}` ({} and {}); rename one",
+                        found[at],
+                        at + 1,
+                        twin + 1
+                    ),
+                    false => format!(
+                        "the columns `{}` and `{}` both look like {what}; name one (`--column {what}=NAME`)",
+                        found[at], found[twin]
+                    ),
+                };
+                return Err(Error::format(path, message));
+            }
+            Ok(at)
         };
-        let needed = |what: &str, at: Option<usize>| {
-            at.ok_or_else(|| {
+        let needed = |what: &str, given: &Column, usual: &[&str]| -> Result<usize> {
+            one(what, given, usual)?.ok_or_else(|| {
                 let message = format!(
                     "no column looks like {what} ids; name one (`--column {what}=NAME`); the columns are {}",
                     listed(found)
@@ -123,8 +187,8 @@ impl Columns {
                 Error::format(path, message)
             })
         };
-        let user = needed("user", one("user", &names.user, USER)?)?;
-        let item = needed("item", one("item", &names.item, ITEM)?)?;
+        let user = needed("user", &names.user, USER)?;
+        let item = needed("item", &names.item, ITEM)?;
         if user == item {
             let message = format!("column `{}` cannot hold both users and items", found[user]);
             return Err(Error::format(path, message));
@@ -135,8 +199,27 @@ impl Columns {
             rating: one("rating", &names.rating, RATING)?,
             time: one("time", &names.time, TIME)?,
             label: one("label", &names.label, LABEL)?,
+            event: one("event", &names.event, EVENT)?,
         };
         Ok(Self { positions, found: found.to_vec() })
+    }
+
+    /// What each column is taken for, in the order of the roles.
+    pub(crate) fn roles(&self) -> [(&'static str, Option<usize>); 6] {
+        let at = self.positions;
+        [
+            ("user", Some(at.user)),
+            ("item", Some(at.item)),
+            ("rating", at.rating),
+            ("time", at.time),
+            ("label", at.label),
+            ("event", at.event),
+        ]
+    }
+
+    /// Name of a column.
+    pub(crate) fn name(&self, at: usize) -> &str {
+        &self.found[at]
     }
 }
 
@@ -162,9 +245,32 @@ mod tests {
     }
 
     #[test]
+    fn of_two_columns_of_one_name_none_is_taken() {
+        let find = |found: &[&str]| {
+            let found: Vec<String> = found.iter().map(|f| f.to_string()).collect();
+            Columns::find(Path::new("x"), &found, &ColumnNames::default()).map(|c| c.positions)
+        };
+        let text = find(&["user", "item_id", "item_id"]).unwrap_err().to_string();
+        assert!(text.contains("two columns are called `item_id` (2 and 3)"), "{text}");
+        let text = find(&["user", "itemID", "item_id"]).unwrap_err().to_string();
+        assert!(
+            text.contains("`itemID` and `item_id` both") && text.contains("--column item=NAME"),
+            "{text}"
+        );
+        assert_eq!(find(&["user", "item_id", "price", "price"]).unwrap().item, 1);
+    }
+
+    #[test]
+    fn a_column_may_be_left_out() {
+        let found = ["user", "item", "time"].map(String::from);
+        let names = ColumnNames { time: Column::LeftOut, ..Default::default() };
+        assert_eq!(Columns::find(Path::new("x"), &found, &names).unwrap().positions.time, None);
+    }
+
+    #[test]
     fn a_missing_column_names_the_others() {
         let found = ["a", "b"].map(String::from);
-        let names = ColumnNames { user: Some("who".into()), ..Default::default() };
+        let names = ColumnNames { user: "who".into(), ..Default::default() };
         let text = Columns::find(Path::new("x"), &found, &names).unwrap_err().to_string();
         assert!(text.contains("`who`") && text.contains("`a`, `b`"), "{text}");
         let text = Columns::find(Path::new("x"), &found, &ColumnNames::default()).unwrap_err().to_string();

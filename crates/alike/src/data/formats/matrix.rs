@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors};
 
-use crate::data::folder::read;
 use crate::data::formats::columns::listed;
-use crate::data::formats::npy::{self, Bytes, Npy, f16_to_f32};
-use crate::data::formats::parquet;
-use crate::data::formats::table::{has_extension, is_parquet};
+use crate::data::formats::id_text::clean;
+use crate::data::formats::kinds::Kind;
+use crate::data::formats::npy::{self, Bytes, Npy, Npz, f16_to_f32};
+use crate::data::formats::open::{self, has_extension, is_parquet};
+use crate::data::formats::options::TextOptions;
+use crate::data::formats::parquet_features;
 use crate::{Error, Result};
 
 /// Item ids of the rows.
@@ -17,6 +20,22 @@ pub(crate) struct Ids {
     pub(crate) names: Vec<String>,
     /// Where they stand, for messages.
     pub(crate) origin: String,
+}
+
+impl Ids {
+    /// From an array beside `rows` rows, `name` in the archive. Counts are compared before anything is read: an array can
+    /// announce more ids than memory holds.
+    pub(crate) fn of_array(path: &Path, name: &str, array: &Npy, rows: usize) -> Result<Self> {
+        let bad = |message: String| Error::format(path, message);
+        let &[count] = array.shape.as_slice() else {
+            return Err(bad(format!("array `{name}` is no vector of ids")));
+        };
+        if count != rows {
+            return Err(bad(format!("has {rows} rows, but array `{name}` has {count} ids")));
+        }
+        let names = array.ids().ok_or_else(|| bad(format!("array `{name}` is no vector of ids")))?;
+        Ok(Self { names, origin: format!("array `{name}`") })
+    }
 }
 
 /// Where the numbers are.
@@ -61,19 +80,26 @@ impl Matrix {
         Ok(matrix)
     }
 
-    /// Reads a feature file by its extension.
+    /// Reads a feature file: its first bytes say what it is, or else its extension.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        if has_extension(path, &["npy"]) {
-            Self::from_npy(path, npy::open_npy(path)?, None)
-        } else if has_extension(path, &["npz"]) {
-            Self::open_npz(path)
-        } else if has_extension(path, &["safetensors"]) {
-            Self::open_safetensors(path)
-        } else if is_parquet(path) {
-            parquet::read_features(path)
-        } else {
-            read::open(path)?;
-            Err(Error::format(path, "unknown kind of features; allowed: .npy, .npz, .safetensors, .parquet"))
+        let opened = open::open_whole(path)?;
+        let kind = match opened.kind {
+            kind @ (Kind::Npy | Kind::Zip | Kind::Safetensors | Kind::Parquet) => kind,
+            Kind::Other(what) => return Err(Error::format(path, format!("is {what}"))),
+            _ if has_extension(path, &["npy"]) => Kind::Npy,
+            _ if has_extension(path, &["npz"]) => Kind::Zip,
+            _ if has_extension(path, &["safetensors"]) => Kind::Safetensors,
+            _ if is_parquet(path) => Kind::Parquet,
+            _ => {
+                let message = "unknown kind of features; allowed: .npy, .npz, .safetensors, .parquet";
+                return Err(Error::format(path, message));
+            }
+        };
+        match kind {
+            Kind::Npy => Self::from_npy(path, npy::map_npy(path, opened.map(path)?)?, None),
+            Kind::Zip => Self::from_npz(path, npy::read_npz(path, &opened.map(path)?)?),
+            Kind::Safetensors => Self::from_safetensors(path, opened.map(path)?),
+            _ => parquet_features::read_features(path, opened.file),
         }
     }
 
@@ -89,14 +115,11 @@ impl Matrix {
         Self::new(path, rows, dim, Source::Npy(array), ids)
     }
 
-    fn open_npz(path: &Path) -> Result<Self> {
-        let mut archive = npy::open_npz(path)?;
+    fn from_npz(path: &Path, mut archive: Npz<'_>) -> Result<Self> {
         let mut ids = None;
         for name in ID_ARRAYS {
             if let Some(array) = archive.take(name) {
-                let names = array?.ids();
-                let not_ids = || Error::format(path, format!("array `{name}` is no vector of ids"));
-                ids = Some(Ids { names: names.ok_or_else(not_ids)?, origin: format!("array `{name}`") });
+                ids = Some((name, array?));
                 break;
             }
         }
@@ -113,11 +136,11 @@ impl Matrix {
             }
         };
         let array = archive.take(&name).expect("the name comes from the archive")?;
+        let ids = ids.map(|(name, ids)| Ids::of_array(path, name, &ids, array.shape[0])).transpose()?;
         Self::from_npy(path, array, ids)
     }
 
-    fn open_safetensors(path: &Path) -> Result<Self> {
-        let bytes = read::map(path)?;
+    fn from_safetensors(path: &Path, bytes: Mmap) -> Result<Self> {
         let bad = |e: safetensors::SafeTensorError| Error::format(path, format!("bad safetensors: {e}"));
         let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(bad)?;
         let mut matrices: Vec<String> = Vec::new();
@@ -159,9 +182,8 @@ impl Matrix {
 
     /// Attaches the ids of an ids file, one a line.
     pub(crate) fn with_ids_file(mut self, ids: &Path) -> Result<Self> {
-        let text = read::text(ids)?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let names: Vec<String> = text.lines().map(str::to_string).collect();
+        let text = open::read_text(ids, &TextOptions::default())?;
+        let names: Vec<String> = text.lines().map(|line| clean(line).to_string()).collect();
         if let Some(at) = names.iter().position(String::is_empty) {
             return Err(Error::format_at(ids, at as u64 + 1, "is empty; an item id is expected"));
         }

@@ -1,8 +1,19 @@
-//! Files of others, as they come: text tables, Parquet, NumPy arrays, safetensors. Knows rows and columns, nothing of
-//! what is prepared from them.
+//! Files of others, as they come: text tables, JSON, Parquet, NumPy arrays, safetensors. Knows rows and columns, nothing
+//! of what is prepared from them.
 
 pub(crate) mod columns;
+mod delimited;
+mod encoding;
+pub(crate) mod id_text;
+pub(crate) mod json;
+mod kinds;
+pub(crate) mod markup;
 pub(crate) mod matrix;
 pub(crate) mod npy;
-pub(crate) mod parquet;
+pub(crate) mod open;
+pub(crate) mod options;
+mod parquet;
+mod parquet_depth;
+mod parquet_features;
 pub(crate) mod table;
+pub(crate) mod times;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use memmap2::Mmap;
 
-use crate::data::folder::read;
+use crate::data::formats::open::open_whole;
 use crate::{Error, Result};
 
 /// Bytes of a file: mapped or owned.
@@ -65,12 +65,22 @@ impl Npy {
             Some((o @ ("<" | ">" | "|" | "="), rest)) => (o, rest),
             _ => ("<", descr),
         };
+        if rest.starts_with('O') {
+            return Err(bad(
+                "holds Python objects, which are not read since they can run code; save text or numbers \
+                            (`array.astype(str)`)",
+            ));
+        }
         let kind = rest.chars().next().filter(|k| "fiubUS".contains(*k));
         let size = rest.get(1..).and_then(|n| n.parse::<usize>().ok());
         let (Some(kind), Some(size)) = (kind, size) else {
             let message = format!("has elements of type `{descr}`; numbers or text are expected");
             return Err(bad(&message));
         };
+        if size == 0 {
+            // Any number of them would fit no bytes at all.
+            return Err(bad(&format!("has elements of type `{descr}`, which hold nothing")));
+        }
         let size = if kind == 'U' { size.saturating_mul(4) } else { size };
         let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         let expected =
@@ -191,10 +201,9 @@ fn tuple(text: &str) -> Option<Vec<usize>> {
     parts.map(|p| p.trim_end_matches('L').parse().ok()).collect()
 }
 
-/// The array of an `.npy` file, mapped.
-pub(crate) fn open_npy(path: &Path) -> Result<Npy> {
-    let message = |m: String| Error::format(path, m);
-    Npy::parse(Bytes::Mapped(read::map(path)?), "the file").map_err(message)
+/// The array of an `.npy` file that is mapped.
+pub(crate) fn map_npy(path: &Path, bytes: Mmap) -> Result<Npy> {
+    Npy::parse(Bytes::Mapped(bytes), "the file").map_err(|message| Error::format(path, message))
 }
 
 /// All arrays of an `.npz` archive by name, in the order of the archive; elements that are Python objects are
@@ -204,11 +213,15 @@ pub(crate) struct Npz<'a> {
     arrays: Vec<(String, Result<Npy, String>)>,
 }
 
-/// Reads an archive, stored or compressed.
+/// Opens and reads an archive.
 pub(crate) fn open_npz(path: &Path) -> Result<Npz<'_>> {
+    read_npz(path, &open_whole(path)?.map(path)?)
+}
+
+/// Reads an archive, stored or compressed.
+pub(crate) fn read_npz<'a>(path: &'a Path, bytes: &[u8]) -> Result<Npz<'a>> {
     let bad = |e: String| Error::format(path, format!("bad .npz archive: {e}"));
-    let bytes = read::map(path)?;
-    let mut archive = npyz::npz::NpzArchive::new(Cursor::new(&bytes[..])).map_err(|e| bad(e.to_string()))?;
+    let mut archive = npyz::npz::NpzArchive::new(Cursor::new(bytes)).map_err(|e| bad(e.to_string()))?;
     let zip = archive.zip_archive();
     let mut arrays = Vec::new();
     for i in 0..zip.len() {
@@ -296,7 +309,10 @@ mod tests {
         assert_eq!(array(">i2", "(2,)", &[0xff, 0xfe, 0, 5]).unwrap().ids().unwrap(), ["-2", "5"]);
         assert_eq!(array(">f8", "(1, 1)", &1.5f64.to_be_bytes()).unwrap().float_at(0, 0), Some(1.5));
         assert_eq!(array("|u1", "(1, 2)", &[1, 200]).unwrap().integer_at(0, 1), Some(200));
-        assert!(array("|O", "(1,)", &[0; 8]).is_err());
+        assert!(array("|O", "(1,)", &[0; 8]).err().unwrap().contains("astype(str)"));
+        for empty in ["<U0", "|S0", "<i0"] {
+            assert!(array(empty, "(9223372036854775807,)", &[]).err().unwrap().contains("hold nothing"));
+        }
         assert!(array("<f4", "(2, 3)", &[0; 23]).err().unwrap().contains("24 bytes"));
         assert!(array("<f4", "(99999999999, 99999999999)", &[]).is_err());
     }

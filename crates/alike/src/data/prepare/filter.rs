@@ -22,8 +22,18 @@ impl Kept {
     }
 }
 
-/// Groups the rows by user and keeps of each (user, item) the earliest: by time, then by place in the file.
-pub(crate) fn without_repeats(log: &Log) -> Kept {
+/// Rows that [`without_repeats`] dropped.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rows {
+    /// Rows with a low rating, and rows of pairs whose last rating is low.
+    pub(crate) low: usize,
+    /// Later rows of pairs that stay.
+    pub(crate) repeats: usize,
+}
+
+/// Groups the rows by user. Of each (user, item) the last row, by time, then by place in the file, decides: if its rating
+/// is low, the pair is dropped. Otherwise the earliest row whose rating is not low stays.
+pub(crate) fn without_repeats(log: &Log) -> (Kept, Rows) {
     let mut ptr = vec![0u32; log.users.len() + 1];
     for &u in &log.user {
         ptr[u as usize + 1] += 1;
@@ -39,6 +49,7 @@ pub(crate) fn without_repeats(log: &Log) -> Kept {
     }
     drop(next);
 
+    let mut dropped = Rows::default();
     let (mut to, mut from) = (0, 0);
     for u in 0..log.users.len() {
         let end = ptr[u + 1] as usize;
@@ -47,12 +58,20 @@ pub(crate) fn without_repeats(log: &Log) -> Kept {
         own.sort_unstable_by(|a, b| {
             key(a).cmp(&key(b)).then(log.time_of(*a).total_cmp(&log.time_of(*b))).then(a.cmp(b))
         });
-        let mut kept = 0;
-        for i in 0..own.len() {
-            if kept == 0 || key(&own[i]) != key(&own[kept - 1]) {
-                own[kept] = own[i];
+        let (mut kept, mut at) = (0, 0);
+        while at < own.len() {
+            let pair = own[at..].iter().take_while(|r| key(r) == key(&own[at])).count();
+            let low = own[at..at + pair].iter().filter(|r| log.is_low(**r)).count();
+            if log.is_low(own[at + pair - 1]) {
+                dropped.low += pair;
+            } else {
+                let first = own[at..at + pair].iter().position(|r| !log.is_low(*r));
+                own[kept] = own[at + first.expect("the last row is not low")];
                 kept += 1;
+                dropped.low += low;
+                dropped.repeats += pair - low - 1;
             }
+            at += pair;
         }
         own[..kept].sort_unstable();
         rows.copy_within(from..from + kept, to);
@@ -61,7 +80,7 @@ pub(crate) fn without_repeats(log: &Log) -> Kept {
         ptr[u + 1] = to as u32;
     }
     rows.truncate(to);
-    Kept { ptr, rows }
+    (Kept { ptr, rows }, dropped)
 }
 
 /// Drops users and items with fewer than `k` interactions until none is left.

@@ -1,13 +1,19 @@
 //! Items files as text: an id and the wanted columns of every item, from JSON lines, delimited text or Parquet.
 
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::data::folder::read;
 use crate::data::formats::columns::{ITEM_IDS, guess, listed, named};
-use crate::data::formats::table::{has_extension, is_json_lines, read_texts};
-use crate::data::prepare::catalogue::{CATEGORY, ID, IMAGE, TITLE, plain};
+use crate::data::formats::id_text::clean;
+use crate::data::formats::json::read_objects;
+use crate::data::formats::markup;
+use crate::data::formats::open::{Table, has_extension, open_table};
+use crate::data::formats::options::TextOptions;
+use crate::data::formats::table::{Place, read_texts};
+use crate::data::prepare::catalogue::{CATEGORY, ID, IMAGE, TITLE, picture, plain};
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
@@ -34,6 +40,8 @@ pub(crate) struct ItemTexts {
     pub(crate) texts: Vec<String>,
     /// The columns that `texts` come from.
     pub(crate) columns: Vec<String>,
+    /// Rows about an item that stands before.
+    pub(crate) repeated: usize,
 }
 
 /// Positions of the id and of the wanted columns, and the names of these.
@@ -43,29 +51,33 @@ struct Chosen {
     names: Vec<String>,
 }
 
-/// Collects rows and refuses repeated ids.
-struct Rows<'a> {
-    path: &'a Path,
+/// Collects rows. Of several about one item, as shops write them for sizes and further pictures, the first that has what is
+/// wanted counts.
+#[derive(Default)]
+struct Rows {
     seen: Vocab,
-    lines: Vec<u64>,
     items: ItemTexts,
 }
 
-impl Rows<'_> {
-    fn add(&mut self, line: u64, id: &str, fields: &[&str]) -> Result<()> {
+impl Rows {
+    fn add(&mut self, place: &Place<'_>, id: &str, fields: &[&str]) -> Result<()> {
+        let id = clean(id);
         if id.is_empty() {
-            return Err(Error::format_at(self.path, line, "the item id is empty"));
+            return Err(place.error("the item id is empty"));
         }
+        let fields = fields.iter().map(|f| markup::plain(f.trim())).filter(|f| !f.is_empty());
+        let text = fields.collect::<Vec<_>>().join(" ");
         let (at, new) = self.seen.intern(id)?;
-        if !new {
-            let message =
-                format!("item id `{id}` is in line {} too; each item once", self.lines[at as usize]);
-            return Err(Error::format_at(self.path, line, message));
+        if new {
+            self.items.ids.push(id.to_string());
+            self.items.texts.push(text);
+            return Ok(());
         }
-        self.lines.push(line);
-        self.items.ids.push(id.to_string());
-        let fields = fields.iter().map(|f| f.trim()).filter(|f| !f.is_empty());
-        self.items.texts.push(fields.collect::<Vec<_>>().join(" "));
+        self.items.repeated += 1;
+        let known = &mut self.items.texts[at as usize];
+        if known.is_empty() {
+            *known = text;
+        }
         Ok(())
     }
 }
@@ -73,19 +85,23 @@ impl Rows<'_> {
 /// Reads the items of `path`. The kind goes by the extension: `.jsonl`, `.parquet`, otherwise delimited text.
 /// `id` names the column of ids; otherwise it is guessed.
 pub(crate) fn read_item_texts(path: &Path, id: Option<&str>, wanted: Wanted<'_>) -> Result<ItemTexts> {
-    let mut rows = Rows { path, seen: Vocab::default(), lines: Vec::new(), items: ItemTexts::default() };
-    if is_json_lines(path) {
-        read_json_lines(path, id, wanted, &mut rows)?;
+    let mut rows = Rows::default();
+    let options = TextOptions::default();
+    let table = open_table(path, &options)?;
+    if let Table::Json(input) = table {
+        read_json_lines(path, input, id, wanted, &mut rows)?;
     } else {
         let mut columns = Vec::new();
         read_texts(
             path,
+            table,
+            &options,
             |found| {
                 let chosen = choose(path, found, id, wanted)?;
                 columns = chosen.names;
                 Ok([vec![chosen.id], chosen.texts].concat())
             },
-            |line, id, fields| rows.add(line, id, fields),
+            |line, id, fields| rows.add(&Place { path, line }, id, fields),
         )?;
         rows.items.columns = columns;
     }
@@ -95,30 +111,31 @@ pub(crate) fn read_item_texts(path: &Path, id: Option<&str>, wanted: Wanted<'_>)
     Ok(rows.items)
 }
 
-fn read_json_lines(path: &Path, id: Option<&str>, wanted: Wanted<'_>, rows: &mut Rows<'_>) -> Result<()> {
-    let content = read::text(path)?;
+fn read_json_lines(
+    path: &Path,
+    input: Box<dyn BufRead>,
+    id: Option<&str>,
+    wanted: Wanted<'_>,
+    rows: &mut Rows,
+) -> Result<()> {
     let mut objects = Vec::new();
     let mut found = Vocab::default();
-    for (at, line) in content.lines().enumerate() {
-        let number = at as u64 + 1;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let object: serde_json::Map<String, Value> = serde_json::from_str(line)
-            .map_err(|e| Error::format_at(path, number, format!("is no JSON object: {e}")))?;
+    read_objects(path, input, &mut |place, object| {
         for key in object.keys() {
             found.intern(key)?;
         }
-        objects.push((number, object));
-    }
+        objects.push((place.line, object));
+        Ok(())
+    })?;
     let found: Vec<String> = found.names().map(str::to_string).collect();
-    let chosen = choose(rows.path, &found, id, wanted)?;
+    let chosen = choose(path, &found, id, wanted)?;
     rows.items.columns = chosen.names;
     for (line, object) in objects {
-        let text = |at: usize| object.get(&found[at]).map(plain).unwrap_or_default();
-        let fields: Vec<String> = chosen.texts.iter().map(|&at| text(at)).collect();
+        let read = if matches!(wanted, Wanted::Image(_)) { picture } else { plain };
+        let of = |at: usize, read: fn(&Value) -> String| object.get(&found[at]).map(read).unwrap_or_default();
+        let fields: Vec<String> = chosen.texts.iter().map(|&at| of(at, read)).collect();
         let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-        rows.add(line, &text(chosen.id), &fields)?;
+        rows.add(&Place { path, line }, &of(chosen.id, plain), &fields)?;
     }
     Ok(())
 }
@@ -157,22 +174,53 @@ fn choose(path: &Path, found: &[String], id: Option<&str>, wanted: Wanted<'_>) -
     Ok(Chosen { id, texts, names })
 }
 
-/// The pictures of a folder by name: what stands before the extension is the item's id.
-pub(crate) fn pictures_in(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
-    let mut pictures: Vec<(String, PathBuf)> = Vec::new();
-    for path in read::files_in(folder)? {
-        let id = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
-        if has_extension(&path, &["jpg", "jpeg", "png", "webp"]) && !id.is_empty() {
-            pictures.push((id.to_string(), path.clone()));
+/// Kinds of pictures that are read, by the ends of their files' names.
+const PICTURES: &[&str] = &["jpg", "jpeg", "png", "webp"];
+/// Kinds that are not.
+const UNREAD_PICTURES: &[&str] =
+    &["gif", "bmp", "tif", "tiff", "avif", "heic", "heif", "svg", "jxl", "ico", "psd"];
+/// Folders in folders that are looked into.
+const DEPTH: usize = 8;
+
+/// The pictures of a folder and its subfolders, by id: what stands before the end of a file's name. Names that start with
+/// `.` are passed over, as are links to folders; of pictures of kinds that are not read the second list has ids and paths.
+pub(crate) fn pictures_in(folder: &Path) -> Result<(Vec<(String, PathBuf)>, Vec<(String, PathBuf)>)> {
+    let (mut pictures, mut unread) = (Vec::new(), Vec::new());
+    collect(folder, 0, &mut |path| {
+        let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+        let id = clean(stem).to_string();
+        if id.is_empty() {
+        } else if has_extension(&path, PICTURES) {
+            pictures.push((id, path));
+        } else if has_extension(&path, UNREAD_PICTURES) {
+            unread.push((id, path));
         }
-    }
+    })?;
     pictures.sort();
+    unread.sort();
     if let Some(two) = pictures.windows(2).find(|two| two[0].0 == two[1].0) {
-        let name = |at: usize| two[at].1.file_name().unwrap_or_default().to_string_lossy();
+        let name = |at: usize| two[at].1.strip_prefix(folder).unwrap_or(&two[at].1).display();
         let message = format!("item `{}` has two pictures: {} and {}", two[0].0, name(0), name(1));
         return Err(Error::format(folder, message));
     }
-    Ok(pictures)
+    Ok((pictures, unread))
+}
+
+fn collect(folder: &Path, depth: usize, found: &mut dyn FnMut(PathBuf)) -> Result<()> {
+    for path in read::files_in(folder)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            if depth < DEPTH && !path.is_symlink() {
+                collect(&path, depth + 1, found)?;
+            }
+        } else {
+            found(path);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -210,6 +258,32 @@ mod tests {
     }
 
     #[test]
+    fn of_several_rows_about_an_item_the_first_with_a_text_counts() {
+        let named = ["body".to_string()];
+        let csv = "id,body\n1,\n2,<p>oak</p>\n1,red<br>shirt\n2,elm\n";
+        let items = of("i.csv", csv, Wanted::Texts(&named)).unwrap();
+        assert_eq!((items.texts, items.repeated), (vec!["red shirt".into(), "oak".into()], 2));
+    }
+
+    #[test]
+    fn pictures_are_found_in_subfolders_and_by_kind() {
+        let base = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(base.path().join("red/small")).unwrap();
+        for name in ["a.jpg", ".hidden.png", "red/b.PNG", "red/small/c.webp", "d.gif", "notes.txt"] {
+            std::fs::write(base.path().join(name), "x").unwrap();
+        }
+        let ids = |list: Vec<(String, PathBuf)>| list.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+        let (read, unread) = pictures_in(base.path()).unwrap();
+        assert_eq!(
+            (ids(read), ids(unread)),
+            (vec!["a".into(), "b".into(), "c".into()], vec!["d".to_string()])
+        );
+        std::fs::write(base.path().join("red/a.png"), "x").unwrap();
+        let text = pictures_in(base.path()).unwrap_err().to_string();
+        assert!(text.contains("item `a` has two pictures: a.jpg and red/a.png"), "{text}");
+    }
+
+    #[test]
     fn what_does_not_fit_is_named() {
         let says = |name: &str, content: &str, wanted| of(name, content, wanted).unwrap_err().to_string();
         let none = ["plot".to_string()];
@@ -221,8 +295,6 @@ mod tests {
         assert!(text.contains("--text COLUMN"), "{text}");
         let text = says("i.jsonl", "{\"id\": 1, \"title\": 2}\n[1]\n", Wanted::Ids);
         assert!(text.contains("i.jsonl:2: is no JSON object"), "{text}");
-        let text = says("i.csv", "id,title\n1,a\n2,b\n1,c\n", Wanted::Ids);
-        assert!(text.contains("i.csv:4: item id `1` is in line 2 too"), "{text}");
         let text = says("i.csv", "id,title\n,a\n", Wanted::Ids);
         assert!(text.contains("i.csv:2: the item id is empty"), "{text}");
         assert!(says("i.csv", "id,title\n", Wanted::Ids).contains("holds no items"));

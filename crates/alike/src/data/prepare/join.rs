@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::data::formats::columns::listed;
+use crate::data::formats::id_text::find;
 use crate::data::formats::matrix::{ID_ARRAYS, Ids, Matrix};
 use crate::data::formats::npy::{self, Npy};
 use crate::data::prepare::report::{FeatureReport, KnnReport};
@@ -80,7 +81,7 @@ impl Items<'_> {
                     format!("{}: item id `{name}` in row {first} and in row {}", ids.origin, row + 1);
                 return Err(Error::format(path, message));
             }
-            items.push(self.all.get(name).map_or(NONE, |all| self.number[all as usize]));
+            items.push(find(self.all, name).map_or(NONE, |all| self.number[all as usize]));
         }
         Ok(items)
     }
@@ -116,7 +117,8 @@ pub(crate) fn write_features(
                 matrix.row(row as usize, &mut values);
                 if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
                     let id = items.name(item);
-                    let message = format!("row {row} (item `{id}`) holds {bad}; finite values are expected");
+                    let message =
+                        format!("row {} (item `{id}`) holds {bad}; finite values are expected", row + 1);
                     return Err(Error::format(&matrix.path, message));
                 }
                 missing[item] = values.iter().all(|&v| v == 0.0);
@@ -188,11 +190,7 @@ impl Graph {
         let mut ids = None;
         for name in ID_ARRAYS {
             if let Some(array) = archive.take(name) {
-                let names = array?.ids().ok_or_else(|| bad(format!("array `{name}` is no vector of ids")))?;
-                if names.len() != rows {
-                    return Err(bad(format!("`idx` has {rows} rows, but `{name}` has {} ids", names.len())));
-                }
-                ids = Some(Ids { names, origin: format!("array `{name}`") });
+                ids = Some(Ids::of_array(path, name, &array?, rows)?);
             }
         }
         Ok(Self { path: path.to_path_buf(), idx, cos, ids })
@@ -225,12 +223,17 @@ impl Graph {
                     continue;
                 }
                 let Some(&other) = of_rows.get(neighbor as usize) else {
-                    let message = format!("row {row} of `idx` names row {neighbor}; there are {rows} rows");
+                    let message = format!(
+                        "row {} of `idx` holds {neighbor}; its {rows} rows are named 0 to {}",
+                        row + 1,
+                        rows - 1
+                    );
                     return Err(bad(message));
                 };
                 let value = self.cos.float_at(row, c).filter(|v| v.is_finite());
                 let value = value.ok_or_else(|| {
-                    bad(format!("row {row} (item `{}`) of `cos` is not finite", items.name(item as usize)))
+                    let id = items.name(item as usize);
+                    bad(format!("row {} (item `{id}`) of `cos` is not finite", row + 1))
                 })?;
                 if other == NONE {
                     dropped_neighbors += 1;

@@ -5,6 +5,8 @@ use std::fmt;
 use alike_ops::Csr;
 use serde::{Deserialize, Serialize};
 
+use crate::data::formats::columns::listed;
+
 /// Report of [`crate::data::prepare()`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -13,8 +15,14 @@ pub struct Report {
     /// Content hash of the prepared folder, hex; empty in the folder's own `report.json`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hash: String,
-    /// Rows of the file.
+    /// Rows of the file: all of `interactions` and all that were dropped.
     pub rows: u64,
+    /// What each column of the interactions was taken for.
+    #[serde(default)]
+    pub columns: Vec<ColumnUse>,
+    /// Columns of the interactions that were not used.
+    #[serde(default)]
+    pub ignored: Vec<String>,
     /// Number of users `U`.
     pub users: usize,
     /// Number of items `I`.
@@ -45,6 +53,15 @@ pub struct Report {
     pub dropped: Vec<Dropped>,
     /// What else is good to know.
     pub notes: Vec<String>,
+}
+
+/// A column of the interactions that was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnUse {
+    /// `user`, `item`, `rating`, `time`, `label` or `event`.
+    pub role: String,
+    /// Its name in the file.
+    pub name: String,
 }
 
 /// Something that was dropped.
@@ -140,6 +157,12 @@ impl fmt::Display for Report {
         let all = train + valid + test;
         writeln!(f, "{}: {} users, {} items, {all} interactions", self.name, self.users, self.items)?;
         writeln!(f, "density {:.4} %", self.density * 100.0)?;
+        let used: Vec<String> = self.columns.iter().map(|c| format!("{} `{}`", c.role, c.name)).collect();
+        write!(f, "columns: {}", used.join(", "))?;
+        match self.ignored.is_empty() {
+            true => writeln!(f)?,
+            false => writeln!(f, "; not used: {}", listed(&self.ignored))?,
+        }
         write!(f, "split {}", self.split)?;
         if let Some(seed) = self.seed {
             write!(f, " (seed {seed})")?;

@@ -20,7 +20,7 @@ pub(crate) fn labels(log: &Log, kept: &Kept, kind: SplitKind, seed: u64) -> Vec<
             let label = log.label.as_ref().expect("the log is read with labels for this split");
             kept.rows.iter().map(|&r| label[r as usize]).collect()
         }
-        SplitKind::Random => random(log, kept, seed),
+        SplitKind::Random | SplitKind::Auto => random(log, kept, seed),
         SplitKind::LeaveOneOut => leave_one_out(log, kept),
         SplitKind::Temporal => temporal(log, kept),
     }

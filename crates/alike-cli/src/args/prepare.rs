@@ -1,0 +1,147 @@
+//! The flags of `alike prepare`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::args::{parse_named, split_pair};
+
+/// `alike prepare`.
+#[derive(Debug, Args)]
+pub(crate) struct Prepare {
+    /// Who took what: delimited text, JSON lines or Parquet, plain, .gz or .zst; a folder of part files; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) interactions: PathBuf,
+    /// Name of a column of the interactions; ROLE is user, item, rating, time, label or event; none leaves one out [default: guessed]
+    #[arg(long = "column", value_name = "ROLE=NAME", value_parser = parse_column)]
+    pub(crate) roles: Vec<(Role, String)>,
+    /// The first line of the interactions is data, not a header
+    #[arg(long)]
+    pub(crate) no_header: bool,
+    /// Names of the columns where there is no header: user,item,rating,time, _ for what is not needed
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "no_header")]
+    pub(crate) columns: Vec<String>,
+    /// Lines of the interactions before the table
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) skip_lines: usize,
+    /// What separates the columns of the interactions: one or more characters, `tab` or `blanks` [default: guessed]
+    #[arg(long, value_name = "X")]
+    pub(crate) delimiter: Option<String>,
+    /// Encoding of interactions and catalogue that are not UTF-8, such as windows-1252
+    #[arg(long, value_name = "NAME")]
+    pub(crate) encoding: Option<String>,
+    /// How times are written, in strftime's signs, such as "%d.%m.%Y %H:%M" [default: a number or ISO 8601]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) time_format: Option<String>,
+    /// Kind of events to keep, where a column tells the kind; repeat for more [default: all]
+    #[arg(long = "event", value_name = "KIND", value_parser = parse_event)]
+    pub(crate) events: Vec<String>,
+    /// Leave out rows whose user or item (or needed rating or time) is empty, nan, NULL or None
+    #[arg(long)]
+    pub(crate) drop_missing: bool,
+    /// Keep only interactions with at least this rating; of several ratings of an item by a user the last decides
+    #[arg(long, value_name = "X")]
+    pub(crate) min_rating: Option<f32>,
+    /// Item features of a modality: .npy, .npz, .safetensors or .parquet; repeat for more
+    #[arg(long = "feature", value_name = "NAME=FILE", value_parser = parse_named)]
+    pub(crate) features: Vec<(String, PathBuf)>,
+    /// Item ids of a feature file's rows, one a line; without it rows are the items 0, 1, 2 …
+    #[arg(long = "feature-ids", value_name = "NAME=FILE", value_parser = parse_named)]
+    pub(crate) feature_ids: Vec<(String, PathBuf)>,
+    /// Item graph computed elsewhere: .npz with idx and cos, both items × k; repeat for more
+    #[arg(long, value_name = "NAME=FILE", value_parser = parse_named)]
+    pub(crate) knn: Vec<(String, PathBuf)>,
+    /// Catalogue with the item's id and title, picture, category: .jsonl, .csv, .tsv or .parquet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) items: Option<PathBuf>,
+    /// Its column of item ids [default: guessed]
+    #[arg(long, value_name = "COLUMN", requires = "items")]
+    pub(crate) id: Option<String>,
+    /// Its column of titles [default: guessed]
+    #[arg(long, value_name = "COLUMN", requires = "items")]
+    pub(crate) title: Option<String>,
+    /// Its column of pictures' paths or addresses [default: guessed]
+    #[arg(long, value_name = "COLUMN", requires = "items")]
+    pub(crate) images: Option<String>,
+    /// Its column of categories [default: guessed]
+    #[arg(long, value_name = "COLUMN", requires = "items")]
+    pub(crate) category: Option<String>,
+    /// Leave out items of the catalogue that have features and that nobody took yet; kept, they can be recommended
+    #[arg(long, requires = "items")]
+    pub(crate) no_cold_items: bool,
+    /// How to hold out interactions [default: label where there is a column x_label, else random]
+    #[arg(long, value_enum)]
+    pub(crate) split: Option<SplitName>,
+    /// Drop users and items with fewer interactions, repeatedly; 0 keeps all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) k_core: usize,
+    /// Seed of the random split
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Folder to write
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Print the data report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Ways to hold out interactions.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SplitName {
+    /// As the file's label column says: 0 train, 1 valid, 2 test
+    Label,
+    /// Per user at random: 1 + 1 below ten interactions, otherwise 20 %, half of it for validation
+    Random,
+    /// Each user's last interaction for test, the one before for validation
+    LeaveOneOut,
+    /// The latest interactions of all users
+    Temporal,
+}
+
+/// What a column of the interactions holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// User id
+    User,
+    /// Item id
+    Item,
+    /// Rating
+    Rating,
+    /// Time, any number that grows
+    Time,
+    /// Split label
+    Label,
+    /// Kind of event
+    Event,
+}
+
+fn parse_column(text: &str) -> Result<(Role, String), String> {
+    let (role, name) = split_pair(text, "ROLE=NAME")?;
+    let role = Role::from_str(role, false)
+        .map_err(|_| format!("unknown role `{role}`; allowed: user, item, rating, time, label, event"))?;
+    Ok((role, name.to_string()))
+}
+
+fn parse_event(text: &str) -> Result<String, String> {
+    let weighted = text.rsplit_once('=').filter(|(_, weight)| weight.trim().parse::<f64>().is_ok());
+    match weighted {
+        Some((kind, _)) => Err(format!(
+            "kinds have no weights, since models count an interaction or do not; name the kinds to keep (`--event {kind}`)"
+        )),
+        None => Ok(text.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_and_kinds_are_strict() {
+        assert_eq!(parse_column("time=ts").unwrap(), (Role::Time, "ts".into()));
+        assert!(parse_column("when=ts").unwrap_err().contains("allowed: user"));
+        assert_eq!(parse_event("purchase").unwrap(), "purchase");
+        assert!(parse_event("view=0.1").unwrap_err().contains("`--event view`"));
+    }
+}

@@ -1,0 +1,249 @@
+//! Delimited text: which sign separates the columns, what they are called, and the rows.
+
+use std::io::{BufRead, Cursor, Read};
+use std::path::Path;
+
+use csv::ByteRecord;
+
+use crate::data::formats::columns::{is_usual_name, plain_name};
+use crate::data::formats::options::{Delimiter, TextOptions};
+use crate::data::formats::table::{Choose, Place, Visit};
+use crate::data::formats::times::TimeFormat;
+use crate::{Error, Result};
+
+/// Longest first line.
+const LINE: u64 = 1 << 20;
+
+/// How the rows of a text are to be read.
+struct Layout {
+    delimiter: Delimiter,
+    /// Names of the columns.
+    names: Vec<String>,
+    /// Lines before the rows.
+    lines: u64,
+    /// The first row, where the text has no header.
+    first: Vec<u8>,
+}
+
+/// Reads the rows of `input`, UTF-8 without a byte order mark. `flags` is true where the program has flags for this file
+/// that an error can name.
+pub(crate) fn read(
+    path: &Path,
+    mut input: Box<dyn BufRead>,
+    options: &TextOptions,
+    flags: bool,
+    choose: Choose<'_>,
+    visit: Visit<'_>,
+) -> Result<()> {
+    let layout = layout(path, &mut input, options, flags)?;
+    let chosen = choose(&layout.names)?;
+    let mut visit_record = |line: u64, record: &ByteRecord| {
+        if record.len() != layout.names.len() {
+            let message = match options.no_header {
+                true => format!("{} columns, the first row has {}", record.len(), layout.names.len()),
+                false => format!("{} columns, the header has {}", record.len(), layout.names.len()),
+            };
+            return Err(Error::format_at(path, line, message));
+        }
+        let field = |&at: &usize| {
+            std::str::from_utf8(&record[at]).map_err(|_| {
+                let what = format!("column `{}` is not UTF-8; {}", layout.names[at], encoding_advice());
+                Error::format_at(path, line, what)
+            })
+        };
+        let cells = chosen.iter().map(field).collect::<Result<Vec<&str>>>()?;
+        visit(&Place { path, line }, &cells)
+    };
+    match &layout.delimiter {
+        Delimiter::Byte(byte) => read_quoted(path, input, *byte, &layout, &mut visit_record),
+        other => read_plain(path, input, other, &layout, &mut visit_record),
+    }
+}
+
+/// The way out of text in another encoding.
+pub(crate) fn encoding_advice() -> &'static str {
+    "name the encoding (`--encoding windows-1252`) or write the file as UTF-8"
+}
+
+/// Reads what comes before the rows.
+fn layout(path: &Path, input: &mut dyn BufRead, options: &TextOptions, flags: bool) -> Result<Layout> {
+    let mut lines = 0;
+    let mut next = || -> Result<Vec<u8>> {
+        let mut line = Vec::new();
+        (&mut *input).take(LINE).read_until(b'\n', &mut line).map_err(|e| Error::io(path, e))?;
+        lines += 1;
+        Ok(line)
+    };
+    for _ in 0..options.skip_lines {
+        next()?;
+    }
+    let mut delimiter = options.delimiter()?;
+    let mut first = next()?;
+    // Excel's own line that says the delimiter.
+    if let [b's', b'e', b'p', b'=', sign, b'\r' | b'\n', ..] = first.as_slice() {
+        delimiter = delimiter.or(Some(Delimiter::Byte(*sign)));
+        first = next()?;
+    }
+    let mut comment = None;
+    while first.starts_with(b"#") {
+        comment = Some(std::mem::replace(&mut first, next()?));
+    }
+    let header = text_of(path, lines, &first)?;
+    if header.is_empty() {
+        let message = match options.no_header {
+            true => "is empty or starts with an empty line; rows are expected",
+            false => "is empty or starts with an empty line; a header line is expected",
+        };
+        return Err(Error::format(path, message));
+    }
+    let delimiter = match delimiter.or_else(|| guess_delimiter(header)) {
+        Some(delimiter) => delimiter,
+        None => {
+            let way = if flags { "; name another (`--delimiter X`)" } else { "" };
+            let message =
+                format!("the first line has no tab, comma, semicolon or bar to separate columns{way}");
+            return Err(Error::format_at(path, lines, message));
+        }
+    };
+    let names: Vec<String> = split(header, &delimiter);
+    if options.no_header {
+        let names = names_without_header(path, lines, &names, &options.names)?;
+        return Ok(Layout { delimiter, names, lines: lines - 1, first });
+    }
+    let names: Vec<String> = names.iter().map(|n| plain_name(n).to_string()).collect();
+    let datum = names.iter().find(|n| TimeFormat::Usual.read(n).is_some());
+    if let Some(datum) = datum.filter(|_| !names.iter().any(|n| is_usual_name(n))) {
+        // A comment above the rows may be their header.
+        if let Some(comment) = comment {
+            let comment = text_of(path, lines - 1, &comment)?.trim_start_matches('#').trim();
+            let found = split(comment, &delimiter);
+            if found.len() == names.len() {
+                return Ok(Layout { delimiter, names: found, lines: lines - 1, first });
+            }
+        }
+        let way = match flags {
+            true => "; say what its columns are: `--no-header --columns user,item,rating,time`",
+            false => "; give the file a first line with the names of its columns",
+        };
+        let message = format!("the first line looks like data, not like names of columns (`{datum}`){way}");
+        return Err(Error::format_at(path, lines, message));
+    }
+    Ok(Layout { delimiter, names, lines, first: Vec::new() })
+}
+
+fn text_of<'a>(path: &Path, line: u64, bytes: &'a [u8]) -> Result<&'a str> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Error::format_at(path, line, format!("is not UTF-8 text; {}", encoding_advice())))?;
+    Ok(text.trim_end_matches(['\n', '\r']))
+}
+
+/// The sign that stands most often in a line, of those that usually separate columns; blanks where there is none.
+fn guess_delimiter(line: &str) -> Option<Delimiter> {
+    let count = |d: &u8| line.bytes().filter(|c| c == d).count();
+    let best = b"\t,;|".iter().copied().rev().max_by_key(count).expect("the list is not empty");
+    let doubled = line.matches("::").count();
+    if doubled > 0 && doubled >= count(&best) {
+        return Some(Delimiter::Text("::".into()));
+    }
+    if count(&best) > 0 {
+        return Some(Delimiter::Byte(best));
+    }
+    line.trim().contains(' ').then_some(Delimiter::Blanks)
+}
+
+/// The fields of a line, without quotes around them.
+fn split(line: &str, delimiter: &Delimiter) -> Vec<String> {
+    let plain = |name: &str| name.trim().trim_matches('"').to_string();
+    match delimiter {
+        Delimiter::Byte(byte) => line.split(*byte as char).map(plain).collect(),
+        Delimiter::Text(text) => line.split(text.as_str()).map(plain).collect(),
+        Delimiter::Blanks => line.split_whitespace().map(plain).collect(),
+    }
+}
+
+/// Names of the columns of text without a header: those given, otherwise their numbers.
+fn names_without_header(path: &Path, line: u64, first: &[String], given: &[String]) -> Result<Vec<String>> {
+    if given.is_empty() {
+        return Ok((1..=first.len()).map(|n| n.to_string()).collect());
+    }
+    if given.len() != first.len() {
+        let message = format!(
+            "the first row has {} columns, `--columns` names {}; write `_` for those that are not needed",
+            first.len(),
+            given.len()
+        );
+        return Err(Error::format_at(path, line, message));
+    }
+    Ok(given.iter().map(|n| n.trim().to_string()).collect())
+}
+
+/// Rows with one byte between columns and, unless that is a tab, quotes.
+fn read_quoted(
+    path: &Path,
+    mut input: Box<dyn BufRead>,
+    delimiter: u8,
+    layout: &Layout,
+    visit: &mut dyn FnMut(u64, &ByteRecord) -> Result<()>,
+) -> Result<()> {
+    let head = input.fill_buf().map_err(|e| Error::io(path, e))?;
+    let escape = has_escaped_quotes(head, delimiter).then_some(b'\\');
+    let mut rows = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .quoting(delimiter != b'\t')
+        .escape(escape)
+        .buffer_capacity(1 << 20)
+        .from_reader(Cursor::new(&layout.first[..]).chain(input));
+    let mut record = ByteRecord::new();
+    loop {
+        match rows.read_byte_record(&mut record) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(e) => return Err(csv_error(path, e, layout.lines)),
+        }
+        visit(record.position().map_or(0, csv::Position::line) + layout.lines, &record)?;
+    }
+}
+
+/// True when quotes inside quotes are written `\"`: one that is followed by more of its field.
+fn has_escaped_quotes(head: &[u8], delimiter: u8) -> bool {
+    head.windows(3).any(|w| w[0] == b'\\' && w[1] == b'"' && ![delimiter, b'\n', b'\r', b'"'].contains(&w[2]))
+}
+
+/// Rows with several signs or runs of blanks between columns; quotes mean nothing.
+fn read_plain(
+    path: &Path,
+    input: Box<dyn BufRead>,
+    delimiter: &Delimiter,
+    layout: &Layout,
+    visit: &mut dyn FnMut(u64, &ByteRecord) -> Result<()>,
+) -> Result<()> {
+    let mut input = Cursor::new(&layout.first[..]).chain(input);
+    let (mut line, mut record, mut number) = (Vec::new(), ByteRecord::new(), layout.lines);
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line).map_err(|e| Error::io(path, e))? == 0 {
+            return Ok(());
+        }
+        number += 1;
+        let row = text_of(path, number, &line)?;
+        if row.is_empty() {
+            continue;
+        }
+        record.clear();
+        match delimiter {
+            Delimiter::Text(text) => row.split(text.as_str()).for_each(|f| record.push_field(f.as_bytes())),
+            _ => row.split_whitespace().for_each(|f| record.push_field(f.as_bytes())),
+        }
+        visit(number, &record)?;
+    }
+}
+
+fn csv_error(path: &Path, error: csv::Error, before: u64) -> Error {
+    let line = error.position().map(|p| p.line() + before);
+    match error.into_kind() {
+        csv::ErrorKind::Io(e) => Error::io(path, e),
+        other => Error::Format { path: path.to_path_buf(), line, message: format!("{other:?}") },
+    }
+}

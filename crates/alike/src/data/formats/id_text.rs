@@ -1,0 +1,51 @@
+//! One rule for ids wherever they come from: interactions, catalogues, features.
+
+use crate::ids::Vocab;
+
+/// Words that programs write where there is nothing.
+const NOTHING: &[&str] = &["nan", "null", "none", "<na>", "\\n"];
+
+/// An id as it counts: without blanks around it.
+pub(crate) fn clean(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+}
+
+/// True for a clean id that is a program's word for nothing.
+pub(crate) fn means_nothing(id: &str) -> bool {
+    NOTHING.iter().any(|word| id.eq_ignore_ascii_case(word))
+}
+
+/// Number of the id `text` of another file, or `None` where `ids` has nothing like it. `21.0` and `21` are the same where
+/// only one of them is there: programs that keep numbers with gaps as floats write the former.
+pub(crate) fn find(ids: &Vocab, text: &str) -> Option<u32> {
+    let id = clean(text);
+    if let Some(found) = ids.get(id) {
+        return Some(found);
+    }
+    let digits = |t: &str| !t.is_empty() && t.bytes().all(|c| c.is_ascii_digit());
+    match id.strip_suffix(".0") {
+        Some(whole) if digits(whole) => ids.get(whole),
+        None if digits(id) => ids.get(&format!("{id}.0")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_floats_and_blanks_do_not_keep_ids_apart() {
+        let ids = Vocab::from_names(["21", "7.0", "x", "8", "8.0"]).unwrap();
+        let cases = [(" 21\t", Some(0)), ("21.0", Some(0)), ("7", Some(1)), ("x", Some(2)), ("x.0", None)];
+        for (text, found) in cases.into_iter().chain([("8", Some(3)), ("8.0", Some(4)), ("021", None)]) {
+            assert_eq!(find(&ids, text), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_for_nothing_are_known() {
+        assert!(["nan", "NaN", "NULL", "None", "\\N"].iter().all(|t| means_nothing(t)));
+        assert!(!["", "nancy", "0", "no"].iter().any(|t| means_nothing(t)));
+    }
+}

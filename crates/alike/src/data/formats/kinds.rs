@@ -1,0 +1,117 @@
+//! What a file is by its first bytes.
+
+/// Bytes that are looked at.
+pub(crate) const HEAD: usize = 1 << 16;
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Gzip,
+    Zstd,
+    Parquet,
+    /// A NumPy array.
+    Npy,
+    /// A zip archive that holds NumPy arrays or anything else.
+    Zip,
+    /// An Excel workbook.
+    Workbook,
+    Safetensors,
+    /// JSON objects one after another, or an array of them.
+    Json,
+    /// Something that is not read: what it is, and what to do.
+    Other(&'static str),
+    /// Text, as far as the first bytes tell.
+    Text,
+}
+
+/// What is known by its first bytes and not read, with the way out.
+const OTHERS: &[(&[u8], &str)] = &[
+    (b"BZh", "bzip2; unpack it (`bunzip2 -k FILE`), or pack it with gzip or zstd"),
+    (b"\xfd7zXZ\0", "xz; unpack it (`unxz -k FILE`), or pack it with gzip or zstd"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it"),
+    (b"Rar!", "a rar archive; unpack it"),
+    (
+        b"SQLite format 3\0",
+        "an SQLite database; write the table as CSV (`sqlite3 -header -csv FILE 'select …'`)",
+    ),
+    (b"\x89HDF", "HDF5; save the table as Parquet or the array as .npy"),
+    (b"ARROW1", "an Arrow or Feather file; save it as Parquet"),
+    (b"ORC", "an ORC file; save it as Parquet"),
+    (b"Obj\x01", "an Avro file; save it as Parquet"),
+    (b"\x80\x02", PICKLE),
+    (b"\x80\x03", PICKLE),
+    (b"\x80\x04", PICKLE),
+    (b"\x80\x05", PICKLE),
+    (b"%PDF", "a PDF"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook; save it as .xlsx or CSV"),
+    (b"MATLAB 5.0", "a MATLAB file; save the array as .npy"),
+    (b"RDX3", "an R data file; save the table as CSV or Parquet"),
+];
+const PICKLE: &str = "a Python pickle, which is not read since it can run code; save the table as Parquet or the array as .npy";
+
+/// The kind of a file that starts with `head`.
+pub(crate) fn kind_of(head: &[u8]) -> Kind {
+    if let Some((_, what)) = OTHERS.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Kind::Other(what);
+    }
+    match head {
+        [0x1f, 0x8b, ..] => Kind::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Kind::Zstd,
+        [b'P', b'A', b'R', b'1' | b'E', ..] => Kind::Parquet,
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Kind::Npy,
+        [b'P', b'K', 3 | 5, 4 | 6, ..] => zip_of(head),
+        [_, _, _, _, _, 0, 0, 0, b'{', ..] => Kind::Safetensors,
+        _ => text_of(head),
+    }
+}
+
+/// A workbook starts with these entries, in any order.
+fn zip_of(head: &[u8]) -> Kind {
+    let has = |name: &[u8]| head.windows(name.len()).any(|w| w == name);
+    let workbook = [&b"[Content_Types].xml"[..], b"xl/", b"_rels/.rels"].iter().any(|name| has(name));
+    if workbook { Kind::Workbook } else { Kind::Zip }
+}
+
+fn text_of(head: &[u8]) -> Kind {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let after = |n: usize| head[n..].trim_ascii_start().first().copied();
+    match head {
+        [b'{', ..] if matches!(after(1), None | Some(b'"' | b'\'' | b'}')) => Kind::Json,
+        [b'{', b'u', b'\'', ..] => Kind::Json,
+        [b'[', ..] if matches!(after(1), None | Some(b'{' | b']')) => Kind::Json,
+        [b'<', ..] => {
+            Kind::Other("a web page or XML, not the data themselves (perhaps a download that asks to log in)")
+        }
+        _ => Kind::Text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_bytes_tell_what_a_file_is() {
+        let cases: [(&[u8], Kind); 14] = [
+            (b"", Kind::Text),
+            (b"user,item\n", Kind::Text),
+            (b"{user},item\n", Kind::Text),
+            (b"[user],item\n", Kind::Text),
+            (b"\xef\xbb\xbf {\"user\": 1}", Kind::Json),
+            (b"{\n  \"user\": 1}", Kind::Json),
+            (b"[\n {}]", Kind::Json),
+            (b"{'user': 1}", Kind::Json),
+            (b"\x1f\x8b\x08", Kind::Gzip),
+            (b"PAR1", Kind::Parquet),
+            (b"PK\x03\x04 ids.npy", Kind::Zip),
+            (b"PK\x03\x04 xl/workbook.xml", Kind::Workbook),
+            (b"\x40\0\0\0\0\0\0\0{\"a\"", Kind::Safetensors),
+            (b"(\xb5/\xfd", Kind::Zstd),
+        ];
+        for (head, kind) in cases {
+            assert_eq!(kind_of(head), kind, "{:?}", String::from_utf8_lossy(head));
+        }
+        assert!(matches!(kind_of(b"<!DOCTYPE html>"), Kind::Other(what) if what.contains("web page")));
+        assert!(matches!(kind_of(b"\x80\x04\x95"), Kind::Other(what) if what.contains("pickle")));
+    }
+}

@@ -1,0 +1,169 @@
+//! The one place where files of others are opened: packed ones are unpacked, and their first bytes say what they are.
+
+use std::io::{BufRead, BufReader, Cursor, Read, Seek};
+use std::path::Path;
+
+use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE};
+use memmap2::Mmap;
+
+use crate::data::folder::read;
+use crate::data::folder::source::{self, File, Source};
+use crate::data::formats::delimited::encoding_advice;
+use crate::data::formats::encoding::{CarriageReturns, Decoded, encoding_of, has_bare_carriage_returns};
+use crate::data::formats::kinds::{HEAD, Kind, kind_of};
+use crate::data::formats::options::TextOptions;
+use crate::{Error, Result};
+
+/// Times that a file is looked at: so many packings less one are undone. More is no accident.
+const LAYERS: usize = 3;
+const PACKED_OFTEN: &str = "is packed several times over; unpack it";
+
+/// A table, opened and not yet read.
+pub(crate) enum Table {
+    /// Lines of UTF-8 text, without a byte order mark.
+    Text(Box<dyn BufRead>),
+    /// JSON objects, or an array of them.
+    Json(Box<dyn BufRead>),
+    Parquet(File),
+}
+
+/// A file after its packing is undone, at its start.
+struct Unpacked {
+    head: Vec<u8>,
+    /// What comes after the head.
+    rest: Box<dyn Read>,
+    /// The file itself, where nothing had to be unpacked.
+    file: Option<File>,
+}
+
+impl Unpacked {
+    fn open(path: &Path) -> Result<Self> {
+        let failed = |e| Error::io(path, e);
+        let (mut file, mut input): (_, Box<dyn Read>) = match source::open(path)? {
+            Source::File(file) => {
+                let copy = file.try_clone().map_err(failed)?;
+                (Some(file), Box::new(BufReader::with_capacity(1 << 20, copy)))
+            }
+            Source::Pipe(input) => (None, input),
+        };
+        for _ in 0..LAYERS {
+            let mut head = Vec::new();
+            input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
+            let kind = kind_of(&head);
+            let whole = |head, rest| BufReader::with_capacity(1 << 17, Cursor::new(head).chain(rest));
+            match kind {
+                Kind::Gzip => input = Box::new(flate2::bufread::MultiGzDecoder::new(whole(head, input))),
+                Kind::Zstd => {
+                    let unpacking = zstd::stream::read::Decoder::with_buffer(whole(head, input));
+                    input = Box::new(unpacking.map_err(failed)?);
+                }
+                _ => return Ok(Self { head, rest: input, file }),
+            }
+            file = None;
+        }
+        Err(Error::format(path, PACKED_OFTEN))
+    }
+
+    /// The file, for readers that go to and fro.
+    fn into_file(self, path: &Path) -> Result<File> {
+        match self.file {
+            Some(mut file) => {
+                file.rewind().map_err(|e| Error::io(path, e))?;
+                Ok(file)
+            }
+            None => source::spool(path, &mut Cursor::new(self.head).chain(self.rest)),
+        }
+    }
+
+    fn into_text(self, path: &Path, options: &TextOptions) -> Result<Box<dyn BufRead>> {
+        let encoding = encoding_of(&self.head, options.encoding()?);
+        let wide = encoding == UTF_16LE || encoding == UTF_16BE;
+        if !wide && self.head.contains(&0) {
+            let message = "is no text: it holds zero bytes (text in UTF-16 without a byte order mark is read with \
+                           `--encoding utf-16le`)";
+            return Err(Error::format(path, message));
+        }
+        let bare = !wide && has_bare_carriage_returns(&self.head);
+        let start = if self.head.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let mut head = Cursor::new(self.head);
+        head.set_position(start);
+        let mut input: Box<dyn Read> = Box::new(head.chain(self.rest));
+        if encoding != UTF_8 {
+            input = Box::new(Decoded::new(input, encoding));
+        }
+        if bare {
+            input = Box::new(CarriageReturns(input));
+        }
+        Ok(Box::new(BufReader::with_capacity(1 << 20, input)))
+    }
+}
+
+/// Opens a table. `path` may be `-` for standard input; it is opened once, so that it may be a pipe.
+pub(crate) fn open_table(path: &Path, options: &TextOptions) -> Result<Table> {
+    let unpacked = Unpacked::open(path)?;
+    let is_not = |what: &str| Err(Error::format(path, format!("is {what}")));
+    match kind_of(&unpacked.head) {
+        Kind::Parquet => unpacked.into_file(path).map(Table::Parquet),
+        Kind::Json => unpacked.into_text(path, options).map(Table::Json),
+        Kind::Workbook => is_not("an Excel workbook; save the sheet as CSV"),
+        Kind::Zip => is_not("a zip archive; unpack it and give the file inside"),
+        Kind::Npy => is_not("a NumPy array; a table is expected (CSV, JSON lines or Parquet)"),
+        Kind::Safetensors => is_not("a safetensors file; a table is expected (CSV, JSON lines or Parquet)"),
+        Kind::Other(what) => is_not(what),
+        Kind::Gzip | Kind::Zstd => Err(Error::format(path, PACKED_OFTEN)),
+        Kind::Text if is_parquet(path) => {
+            Err(Error::format(path, "bad Parquet: it does not start with `PAR1`"))
+        }
+        Kind::Text if is_json_lines(path) && !unpacked.head.trim_ascii().is_empty() => {
+            Err(Error::format_at(path, 1, "is no JSON object; an object a line is expected"))
+        }
+        Kind::Text => unpacked.into_text(path, options).map(Table::Text),
+    }
+}
+
+/// A file that is read at any place.
+pub(crate) struct Whole {
+    pub(crate) kind: Kind,
+    pub(crate) file: File,
+}
+
+impl Whole {
+    /// Its bytes.
+    pub(crate) fn map(&self, path: &Path) -> Result<Mmap> {
+        read::map_file(path, &self.file)
+    }
+}
+
+/// Opens a feature file; its first bytes say what it is.
+pub(crate) fn open_whole(path: &Path) -> Result<Whole> {
+    let unpacked = Unpacked::open(path)?;
+    Ok(Whole { kind: kind_of(&unpacked.head), file: unpacked.into_file(path)? })
+}
+
+/// The whole text of a file.
+pub(crate) fn read_text(path: &Path, options: &TextOptions) -> Result<String> {
+    let mut bytes = Vec::new();
+    let mut input = Unpacked::open(path)?.into_text(path, options)?;
+    input.read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
+    String::from_utf8(bytes).map_err(|e| {
+        let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+        let line = 1 + good.iter().filter(|&&c| c == b'\n').count() as u64;
+        Error::format_at(path, line, format!("is not UTF-8 text; {}", encoding_advice()))
+    })
+}
+
+/// True when `path` is a Parquet file by its extension.
+pub(crate) fn is_parquet(path: &Path) -> bool {
+    has_extension(path, &["parquet", "pq"])
+}
+
+/// True when `path` holds JSON by its extension.
+pub(crate) fn is_json_lines(path: &Path) -> bool {
+    has_extension(path, &["jsonl", "ndjson", "json"])
+}
+
+/// True when the extension of `path` is one of `any`, in upper or lower case.
+pub(crate) fn has_extension(path: &Path, any: &[&str]) -> bool {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+    any.iter().any(|a| extension.eq_ignore_ascii_case(a))
+}

@@ -1,0 +1,232 @@
+//! From the log to numbered users and items and the three matrices.
+
+use std::path::Path;
+
+use alike_ops::Csr;
+
+use crate::data::folder::source::STDIN;
+use crate::data::formats::open::has_extension;
+use crate::data::prepare::filter::{self, Kept};
+use crate::data::prepare::log::Log;
+use crate::data::prepare::report::{Dropped, Quantiles, Report, degrees};
+use crate::data::prepare::{PrepareOptions, SplitKind, split};
+use crate::ids::Vocab;
+use crate::{Error, Result};
+
+/// A figure over fewer users is mostly chance.
+const FEW_USERS: usize = 100;
+
+/// What is left of the log, numbered.
+pub(crate) struct Cleaned {
+    pub(crate) users: Vocab,
+    pub(crate) items: Vocab,
+    /// For each item of the log its number, or `u32::MAX`; and back.
+    pub(crate) item_number: Vec<u32>,
+    pub(crate) item_origin: Vec<u32>,
+    pub(crate) integers: bool,
+    pub(crate) splits: [Csr; 3],
+    pub(crate) report: Report,
+}
+
+/// What was dropped and what is good to know, as it comes up.
+struct Told {
+    dropped: Vec<Dropped>,
+    notes: Vec<String>,
+}
+
+impl Told {
+    fn drop(&mut self, count: usize, what: &str, why: impl Into<String>) {
+        if count > 0 {
+            self.dropped.push(Dropped { count: count as u64, what: what.into(), why: why.into() });
+        }
+    }
+}
+
+/// `named` is the number of items that the interactions name; the log's other items are only rows of features.
+pub(crate) fn clean(options: &PrepareOptions, log: &Log, named: usize) -> Result<Cleaned> {
+    let path = &options.interactions;
+    let split = log.split.expect("the split is decided when the log is read");
+    let mut told = Told { dropped: log.dropped.clone(), notes: log.notes.clone() };
+    let kept = filtered(options, log, &mut told)?;
+
+    let labels = split::labels(log, &kept, split, options.seed);
+    let has_train = |u: usize| {
+        let own = kept.ptr[u] as usize..kept.ptr[u + 1] as usize;
+        labels[own].contains(&split::TRAIN)
+    };
+    let (user_number, user_origin) = number(&log.users, log.users.integer_order(), has_train);
+    let mut in_use = vec![false; log.items.len()];
+    if options.k_core <= 1 && log.items.len() > named {
+        in_use[named..].fill(true);
+        let more = log.items.len() - named;
+        told.notes.push(format!("{more} items have features and no interaction; they can be recommended"));
+    }
+    kept.rows.iter().for_each(|&r| in_use[log.item[r as usize] as usize] = true);
+    let integers = log.items.integer_order();
+    let (item_number, item_origin) = number(&log.items, integers.clone(), |i| in_use[i]);
+
+    let cold: Vec<usize> =
+        (0..log.users.len()).filter(|&u| user_number[u] == u32::MAX && !kept.of(u).is_empty()).collect();
+    told.drop(cold.len(), "users", "cold: no interaction in train");
+    told.drop(cold.iter().map(|&u| kept.of(u).len()).sum(), "interactions", "of cold users");
+
+    let splits = matrices(log, &kept, &labels, &user_origin, (&item_number, item_origin.len()))?;
+    for (what, csr) in ["train", "valid", "test"].iter().zip(&splits) {
+        if csr.nnz() == 0 {
+            let message = format!("the split `{split}` leaves no {what} interactions");
+            return Err(Error::format(path, message));
+        }
+    }
+    note_split(log, &kept, split, &splits, &mut told);
+
+    let [train, valid, test] = splits.each_ref().map(Csr::nnz);
+    let (user_degrees, item_degrees) = degrees(&splits[0]);
+    let report = Report {
+        name: name_of(path),
+        hash: String::new(),
+        rows: log.rows,
+        columns: log.columns.clone(),
+        ignored: log.ignored.clone(),
+        users: user_origin.len(),
+        items: item_origin.len(),
+        interactions: [train, valid, test],
+        density: (train + valid + test) as f64 / (user_origin.len() as f64 * item_origin.len() as f64),
+        split: split.to_string(),
+        seed: (split == SplitKind::Random).then_some(options.seed),
+        cold_users: cold.len(),
+        cold_items: item_degrees.iter().filter(|d| **d == 0).count(),
+        user_degrees: Quantiles::of(user_degrees),
+        item_degrees: Quantiles::of(item_degrees),
+        features: Vec::new(),
+        knn: Vec::new(),
+        titles: None,
+        dropped: told.dropped,
+        notes: told.notes,
+    };
+    let vocab = |all: &Vocab, origin: &[u32]| Vocab::from_names(origin.iter().map(|&o| all.name(o)));
+    Ok(Cleaned {
+        users: vocab(&log.users, &user_origin)?,
+        items: vocab(&log.items, &item_origin)?,
+        item_number,
+        item_origin,
+        integers: integers.is_some(),
+        splits,
+        report,
+    })
+}
+
+/// Name of the data: the file's, without what says how it is written and packed.
+fn name_of(path: &Path) -> String {
+    let stem = |path: &Path| path.file_stem().and_then(|n| n.to_str()).unwrap_or("data").to_string();
+    match has_extension(path, &["gz", "zst"]) {
+        _ if path == Path::new(STDIN) => "stdin".into(),
+        true => stem(Path::new(&stem(path))),
+        false => stem(path),
+    }
+}
+
+/// The interactions that stay: rated well enough, none twice, k of every user and item.
+fn filtered(options: &PrepareOptions, log: &Log, told: &mut Told) -> Result<Kept> {
+    let (mut kept, dropped) = filter::without_repeats(log);
+    if let Some(least) = options.min_rating {
+        told.drop(
+            dropped.low,
+            "interactions",
+            format!("rating below {least}; of several of a pair the last decides"),
+        );
+    }
+    told.drop(dropped.repeats, "interactions", "repeats of a user and an item; the earliest stays");
+    if options.k_core > 1 {
+        let before = (kept.rows.len(), count_users(&kept), count_items(log, &kept));
+        kept = filter::k_core(log, kept, options.k_core);
+        let why = format!("{}-core", options.k_core);
+        told.drop(before.0 - kept.rows.len(), "interactions", why.clone());
+        told.drop(before.1 - count_users(&kept), "users", why.clone());
+        told.drop(before.2 - count_items(log, &kept), "items", why);
+    }
+    if kept.rows.is_empty() {
+        let message = match log.rows {
+            0 => "has a header and no interactions".to_string(),
+            rows => {
+                let why: Vec<&str> = told.dropped.iter().map(|d| &*d.why).collect();
+                format!("none of its {rows} interactions is left ({})", why.join("; "))
+            }
+        };
+        return Err(Error::format(&options.interactions, message));
+    }
+    Ok(kept)
+}
+
+/// Train, valid and test as users × items; `items` are the number of each item of the log, and how many stay.
+fn matrices(
+    log: &Log,
+    kept: &Kept,
+    labels: &[u8],
+    user_origin: &[u32],
+    items: (&[u32], usize),
+) -> Result<[Csr; 3]> {
+    let one = |label: u8| {
+        let mut ptr = Vec::with_capacity(user_origin.len() + 1);
+        let mut idx: Vec<u32> = Vec::new();
+        ptr.push(0);
+        for &u in user_origin {
+            let start = idx.len();
+            let (from, to) = (kept.ptr[u as usize] as usize, kept.ptr[u as usize + 1] as usize);
+            let rows = (from..to).filter(|&at| labels[at] == label);
+            idx.extend(rows.map(|at| items.0[log.item[kept.rows[at] as usize] as usize]));
+            idx[start..].sort_unstable();
+            ptr.push(idx.len() as u32);
+        }
+        Csr::new(user_origin.len(), items.1, ptr, idx)
+    };
+    Ok([one(split::TRAIN)?, one(split::VALID)?, one(split::TEST)?])
+}
+
+/// What is good to know of a split.
+fn note_split(log: &Log, kept: &Kept, split: SplitKind, splits: &[Csr; 3], told: &mut Told) {
+    let short = (0..log.users.len()).filter(|&u| matches!(kept.of(u).len(), 1 | 2)).count();
+    if short > 0 && matches!(split, SplitKind::Random | SplitKind::LeaveOneOut) {
+        told.notes
+            .push(format!("{short} users have fewer than 3 interactions; all of them are for training"));
+    }
+    let constant = log.time.as_ref().is_none_or(|t| t.windows(2).all(|w| w[0] == w[1]));
+    if constant && split == SplitKind::LeaveOneOut {
+        let note = "there are no times (or all are equal): the last interaction is the last in the file";
+        told.notes.push(note.into());
+    }
+    if split != SplitKind::Temporal {
+        return;
+    }
+    let all: usize = splits.iter().map(Csr::nnz).sum();
+    for (what, csr) in [("validation", &splits[1]), ("test", &splits[2])] {
+        let users = (0..csr.rows()).filter(|&u| csr.degree(u) > 0).count();
+        if users < FEW_USERS || csr.nnz() * 100 < all {
+            told.notes.push(format!(
+                "only {} interactions of {users} users are for {what}: most who came late were not there before; figures                  from so few are mostly chance (`--split leave-one-out` holds out something of everybody)",
+                csr.nnz()
+            ));
+        }
+    }
+}
+
+fn count_users(kept: &Kept) -> usize {
+    kept.ptr.windows(2).filter(|w| w[0] < w[1]).count()
+}
+
+fn count_items(log: &Log, kept: &Kept) -> usize {
+    let mut seen = vec![false; log.items.len()];
+    kept.rows.iter().for_each(|&r| seen[log.item[r as usize] as usize] = true);
+    seen.iter().filter(|s| **s).count()
+}
+
+/// Numbers those ids that stay: in numeric order when the ids of the file are exactly the integers 0..n-1,
+/// otherwise in order of first appearance. Returns old → new (`u32::MAX` for dropped) and new → old.
+fn number(all: &Vocab, order: Option<Vec<u32>>, stays: impl Fn(usize) -> bool) -> (Vec<u32>, Vec<u32>) {
+    let order = order.unwrap_or_else(|| (0..all.len() as u32).collect());
+    let origin: Vec<u32> = order.into_iter().filter(|&old| stays(old as usize)).collect();
+    let mut numbers = vec![u32::MAX; all.len()];
+    for (new, &old) in origin.iter().enumerate() {
+        numbers[old as usize] = new as u32;
+    }
+    (numbers, origin)
+}

@@ -1,0 +1,105 @@
+//! Rows in which an id is missing: counted, and named with their count.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::Error;
+use crate::data::formats::id_text::means_nothing;
+use crate::data::formats::table::Place;
+use crate::data::prepare::report::Dropped;
+
+/// What was found of one column of ids.
+#[derive(Debug, Default)]
+pub(crate) struct Missing {
+    empty: u64,
+    first: Option<(PathBuf, u64)>,
+    /// Rows by the word for nothing that stands there.
+    words: BTreeMap<String, u64>,
+}
+
+impl Missing {
+    /// Counts the clean `id` if it is empty or a word for nothing. True if the row is to be left out: it is empty, or
+    /// `drop` is asked for.
+    pub(crate) fn check(&mut self, id: &str, place: &Place<'_>, drop: bool) -> bool {
+        if id.is_empty() {
+            self.empty += 1;
+            self.first.get_or_insert_with(|| (place.path.to_path_buf(), place.line));
+            return true;
+        }
+        if !means_nothing(id) {
+            return false;
+        }
+        *self.words.entry(id.to_string()).or_default() += 1;
+        drop
+    }
+
+    /// The error that rows without an id are, unless they were to be dropped.
+    pub(crate) fn error(&self, column: &str) -> Option<Error> {
+        let (path, line) = self.first.as_ref()?;
+        let rows = if self.empty == 1 { "1 row".into() } else { format!("{} rows", self.empty) };
+        let message = format!(
+            "column `{column}` is empty in {rows}, here first; `--drop-missing` leaves rows without an id out"
+        );
+        Some(Error::format_at(path, *line, message))
+    }
+
+    /// What is to be said of words that were taken as ids.
+    pub(crate) fn notes<'a>(&'a self, column: &'a str) -> impl Iterator<Item = String> + 'a {
+        self.words.iter().map(move |(word, count)| {
+            format!(
+                "{count} rows have `{word}` in column `{column}`, which is taken as an id; if it means that there is \
+                 none, `--drop-missing` leaves them out"
+            )
+        })
+    }
+
+    /// What was dropped.
+    pub(crate) fn dropped(&self, column: &str) -> Option<Dropped> {
+        let count = self.empty + self.words.values().sum::<u64>();
+        let mut found: Vec<String> = self.words.keys().map(|word| format!("`{word}`")).collect();
+        if self.empty > 0 {
+            found.insert(0, "empty".into());
+        }
+        let why = format!("column `{column}` is {}", found.join(" or "));
+        (count > 0).then(|| Dropped { count, what: "interactions".into(), why })
+    }
+}
+
+/// The error of a cell that is needed and empty or unreadable.
+pub(crate) fn unreadable(place: &Place<'_>, column: &str, text: &str, expected: &str) -> Error {
+    place.error(match text.is_empty() {
+        true => format!("column `{column}` is empty; {expected}; `--drop-missing` leaves such rows out"),
+        false => format!("column `{column}` is `{text}`; {expected}"),
+    })
+}
+
+/// True for a cell that is empty or holds a word for nothing.
+pub(crate) fn is_nothing(text: &str) -> bool {
+    text.is_empty() || means_nothing(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn rows_without_an_id_are_counted_by_what_stands_there() {
+        let place = |line| Place { path: Path::new("log.csv"), line };
+        for drop in [false, true] {
+            let mut missing = Missing::default();
+            let left_out: Vec<bool> = ["a", "", "NULL", "", "nan", "NULL"]
+                .iter()
+                .zip(2..)
+                .map(|(id, line)| missing.check(id, &place(line), drop))
+                .collect();
+            assert_eq!(left_out, [false, true, drop, true, drop, drop]);
+            let text = missing.error("who").unwrap().to_string();
+            assert!(text.starts_with("log.csv:3: column `who` is empty in 2 rows"), "{text}");
+            let dropped = missing.dropped("who").unwrap();
+            assert_eq!((dropped.count, &*dropped.why), (5, "column `who` is empty or `NULL` or `nan`"));
+            assert!(missing.notes("who").next().unwrap().starts_with("2 rows have `NULL`"));
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What ratings look like where nobody said which of them are too low to count.
+
+/// Ratings that were seen.
+#[derive(Debug, Default)]
+pub(crate) struct Ratings {
+    count: u64,
+    negative: u64,
+    /// Of those from 0 to 10, how many there are from `i` to below `i + 1`.
+    from: [u64; 11],
+    max: f32,
+}
+
+impl Ratings {
+    /// Takes in a rating; what is no number is passed over, since nothing depends on it.
+    pub(crate) fn add(&mut self, text: &str) {
+        let Ok(rating) = text.parse::<f32>() else { return };
+        if !rating.is_finite() {
+            return;
+        }
+        self.count += 1;
+        self.max = self.max.max(rating);
+        if rating < 0.0 {
+            self.negative += 1;
+        } else if rating <= 10.0 {
+            self.from[rating as usize] += 1;
+        }
+    }
+
+    /// What is to be said of low ones: they count like all others.
+    pub(crate) fn note(&self, column: &str) -> Option<String> {
+        let say = |low: u64, what: String, least: u32| {
+            let percent = 100.0 * low as f64 / self.count as f64;
+            format!(
+                "{low} interactions ({percent:.1} %) have a {what} in column `{column}` and count like all others; \
+                 `--min-rating {least}` drops them"
+            )
+        };
+        if self.negative > 0 {
+            return Some(say(self.negative, "negative rating".into(), 0));
+        }
+        // A scale of five or of ten stars; other numbers are counts, prices, flags.
+        let (most, middle) = match self.max {
+            max if max > 3.0 && max <= 5.0 => (5, 3),
+            max if max > 5.0 && max <= 10.0 => (10, 6),
+            _ => return None,
+        };
+        let low: u64 = self.from[..middle].iter().sum();
+        (low > 0).then(|| say(low, format!("rating below {middle} of {most}"), middle as u32))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(ratings: &[&str]) -> Option<String> {
+        let mut seen = Ratings::default();
+        ratings.iter().for_each(|r| seen.add(r));
+        seen.note("stars")
+    }
+
+    #[test]
+    fn low_stars_are_told() {
+        let text = note(&["5", "4", "2", "1", "", "x"]).unwrap();
+        assert!(text.starts_with("2 interactions (50.0 %) have a rating below 3 of 5"), "{text}");
+        assert!(text.contains("`--min-rating 3`"), "{text}");
+        assert!(note(&["5", "2.5", "3"]).unwrap().starts_with("1 interactions"));
+        assert!(
+            note(&["9", "5", "6"]).unwrap().contains("1 interactions (33.3 %) have a rating below 6 of 10")
+        );
+        assert!(note(&["1", "-1"]).unwrap().contains("negative rating"));
+        for fine in [&["5", "4", "3"][..], &["1", "0"], &["1", "250"], &[]] {
+            assert_eq!(note(fine), None, "{fine:?}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Catalogues as shops have them: items that nobody took yet, columns by name, markup, nested values, repeated rows.
+#![allow(clippy::unwrap_used)]
+
+mod data_files;
+
+use alike::data::{Dataset, ItemColumns, PrepareOptions, prepare};
+use data_files::{Files, LOG, npy_f32};
+
+/// [`LOG`]'s items x, y, z, a new one with features, and one without.
+const CATALOGUE: &str =
+    "id,title,image,genre\nx,X,x.png,a\ny,Y,,b\nz,Z,,b\nnew,\"<b>New</b> &amp; fine\",,a\nbare,Bare,,a\n";
+
+fn options(files: &Files) -> PrepareOptions {
+    let mut options = files.options(LOG);
+    let values = [1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.0, 0.0, 3.0, 3.0];
+    options.features = vec![("m".into(), files.write("m.npy", npy_f32(6, 2, &values)))];
+    options.feature_ids = vec![("m".into(), files.write("ids", "x\ny\nz\nnew\nbare\nother"))];
+    options.items = Some(files.write("items.csv", CATALOGUE));
+    options
+}
+
+#[test]
+fn items_that_nobody_took_are_kept_where_they_have_features() {
+    let files = Files::new();
+    let (report, data) = files.open(&options(&files));
+    let new = data.items.get("new").unwrap();
+    assert_eq!((report.items, report.cold_items, data.items.len()), (4, 1, 4));
+    assert_eq!(data.title(new), Some("New & fine"));
+    assert_eq!(data.features[0].values()[new as usize * 2..][..2], [0.5, 0.5]);
+    assert!(
+        report.notes.iter().any(|n| n.starts_with("1 items have features and no interaction")),
+        "{report}"
+    );
+    assert_eq!(data.items.get("bare"), None, "a row of zeros is no feature");
+    assert_eq!(data.items.get("other"), None, "not in the catalogue");
+
+    let known = PrepareOptions { cold_items: false, ..options(&files) };
+    assert_eq!(files.open(&known).0.items, 3);
+    let core = PrepareOptions { k_core: 2, ..options(&files) };
+    assert_eq!(files.open(&core).0.items, 3, "a core leaves out what has fewer interactions");
+}
+
+#[test]
+fn a_catalogue_of_other_items_is_an_error_still() {
+    let files = Files::new();
+    let mut options = options(&files);
+    options.items = Some(files.write("items.csv", "id,title\nother,O\nnew,N\n"));
+    let text = files.error(&options);
+    assert!(text.contains("none of its 2 ids is an item of the interactions"), "{text}");
+}
+
+#[test]
+fn columns_are_named_where_they_are_called_otherwise() {
+    let files = Files::new();
+    let mut options = options(&files);
+    options.items = Some(files.write("items.csv", "Artikelnummer;Bezeichnung;Bild\nx;Hemd;h.jpg\ny;Hose;\n"));
+    let text = files.error(&options);
+    assert!(text.contains("`--id COLUMN`") && text.contains("`Artikelnummer`"), "{text}");
+    options.item_columns = ItemColumns {
+        id: Some("Artikelnummer".into()),
+        title: Some("Bezeichnung".into()),
+        image: Some("Bild".into()),
+        category: None,
+    };
+    let data = files.open(&options).1;
+    let x = data.items.get("x").unwrap();
+    assert_eq!((data.title(x), data.catalogue.image(x)), (Some("Hemd"), Some("h.jpg")));
+    options.item_columns.category = Some("Gruppe".into());
+    assert!(files.error(&options).contains("no column `Gruppe`"));
+    let json =
+        "{\"nr\": \"x\", \"produkt\": {\"name\": \"Hemd\"}, \"bilder\": [{\"id\": 1, \"src\": \"a.jpg\"}]}\n";
+    options.items = Some(files.write("items.jsonl", json));
+    let names = ["nr", "produkt", "bilder"].map(|n| Some(n.to_string()));
+    let [id, title, image] = names;
+    options.item_columns = ItemColumns { id, title, image, category: None };
+    let data = files.open(&options).1;
+    assert_eq!((data.title(x), data.catalogue.image(x)), (Some("Hemd"), Some("a.jpg")));
+    options.item_columns.category = Some("gruppe".into());
+    assert!(files.error(&options).contains("no object has `gruppe`"));
+}
+
+#[test]
+fn rows_for_further_pictures_add_what_the_first_lacks() {
+    let files = Files::new();
+    let mut options = options(&files);
+    options.items =
+        Some(files.write("items.csv", "Handle,Title,Image Src\nx,Shirt,\nx,,a.jpg\nx,Other,b.jpg\n"));
+    options.item_columns.id = Some("Handle".into());
+    let (report, data) = files.open(&options);
+    let x = data.items.get("x").unwrap();
+    assert_eq!((data.title(x), data.catalogue.image(x)), (Some("Shirt"), Some("a.jpg")));
+    assert!(report.notes.iter().any(|n| n == "2 lines of items.csv repeat an item"), "{report}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_catalogue_may_be_a_pipe() {
+    use std::os::fd::AsRawFd;
+    let files = Files::new();
+    let mut options = options(&files);
+    let mut child = std::process::Command::new("cat")
+        .arg(options.items.as_ref().unwrap())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pipe = child.stdout.take().unwrap();
+    options.items = Some(format!("/dev/fd/{}", pipe.as_raw_fd()).into());
+    prepare(&options).unwrap();
+    assert_eq!(Dataset::open(&options.out).unwrap().items.len(), 4);
+    child.wait().unwrap();
+}
