@@ -18,6 +18,7 @@ use crate::args::Experiment;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table, bytes, grouped};
 use crate::progress::Whole;
+use crate::report::experiment::Charts;
 use crate::{report, results_file, stop};
 
 /// How often the runs' logs are looked at.
@@ -204,12 +205,18 @@ fn reason(line: &str) -> String {
     line.strip_prefix("error: ").unwrap_or(line).to_string()
 }
 
-/// Writes the tables and the page; returns the page's place.
+/// Writes the tables, the charts and the page; returns the page's place.
 fn write(lab: &Lab, results: &Results, out: &Path) -> Outcome<PathBuf> {
     std::fs::create_dir_all(out).map_err(|e| Failure::io(out, &e))?;
     results_file::write(results, &out.join("results.csv"), &out.join("results.parquet"))?;
+    let tables = report::experiment::latex(&lab.experiment, results);
+    output::whole_file(&out.join("tables.tex"), tables.as_bytes())?;
+    let charts = Charts::draw(&lab.experiment, results);
+    for chart in charts.iter() {
+        output::whole_file(&out.join(format!("{}.svg", chart.file)), chart.standalone().as_bytes())?;
+    }
     let page = out.join("report.html");
-    output::whole_file(&page, report::experiment::html(&lab.experiment, results).as_bytes())?;
+    output::whole_file(&page, report::experiment::html(&lab.experiment, results, &charts).as_bytes())?;
     Ok(page)
 }
 

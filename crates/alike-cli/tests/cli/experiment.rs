@@ -109,6 +109,15 @@ fn an_experiment_writes_a_table_and_a_report_and_repeats_nothing() {
     assert!(
         page.contains("Two &lt;tastes&gt;") && page.contains("LightGCN") && page.contains("Shapiro-Wilk")
     );
+    // For papers: tables, and every chart as a drawing that needs no page.
+    assert!(fs::read_to_string(world.path("out/tables.tex")).unwrap().contains("\\midrule"));
+    let drawings = fs::read_dir(world.path("out")).unwrap().map(|e| e.unwrap().path());
+    let drawings: Vec<_> = drawings.filter(|p| p.extension().is_some_and(|e| e == "svg")).collect();
+    assert_eq!(drawings.len(), 5, "{drawings:?}");
+    for drawing in drawings {
+        let text = fs::read_to_string(&drawing).unwrap();
+        assert!(text.starts_with("<?xml") && text.ends_with("</svg>\n") && !text.contains("var("), "{text}");
+    }
     // Both files hold the same rows.
     let file = fs::File::open(world.path("out/results.parquet")).unwrap();
     let batch =
