@@ -6,6 +6,8 @@
 
 pub mod error;
 
+pub mod unfinished;
+
 pub mod config;
 
 pub mod device;

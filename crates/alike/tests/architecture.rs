@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The library's modules: each may import only those before it.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "error",
+    "unfinished",
     "config",
     "device",
     "ids",
@@ -132,7 +133,7 @@ fn disk_is_touched_by_data_and_checkpoint_only() {
         let code = code(&source);
         let touches =
             ["std::fs", "File::open", "File::create", "Mmap"].iter().any(|word| code.contains(word));
-        if touches && own != "data" && own != "checkpoint" {
+        if touches && !["data", "checkpoint", "unfinished"].contains(&&*own) {
             wrong.push(source.display().to_string());
         }
     }

@@ -9,6 +9,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::DeserializeOwned;
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::layers::Saved;
 use crate::models::TrainConfig;
 use crate::scorer::{ItemItem, Matrix, Scorer};
+use crate::unfinished::Unfinished;
 
 /// Version of the layout of run folders.
 pub const FORMAT: u32 = 1;
@@ -419,16 +421,35 @@ impl RunDir {
     }
 }
 
+/// Waits until no process writes to the run folder `dir`, for at most `patience`: one that was told to end, or whose parent
+/// was killed, needs a moment.
+///
+/// # Errors
+/// A process still writes to it, or the folder cannot be locked.
+pub fn wait_until_free(dir: &Path, patience: Duration) -> Result<()> {
+    let since = Instant::now();
+    loop {
+        let mut run = RunDir { path: dir.to_path_buf(), lock: None };
+        match run.lock() {
+            Err(Error::Checkpoint { .. }) if since.elapsed() < patience => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            other => return other,
+        }
+    }
+}
+
 /// Writes `bytes` to `path` so that it is there wholly or not at all.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".tmp");
     let temporary = path.with_file_name(name);
     let write = || -> std::io::Result<()> {
+        let unfinished = Unfinished::new(&temporary);
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)?;
+        unfinished.finish(|| fs::rename(&temporary, path))?;
         match path.parent().filter(|p| !p.as_os_str().is_empty()) {
             Some(parent) => File::open(parent)?.sync_all(),
             None => Ok(()),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bytemuck::Pod;
 use memmap2::Mmap;
 
+use crate::unfinished::Unfinished;
 use crate::{Error, Result};
 
 #[cfg(target_endian = "big")]
@@ -81,9 +82,10 @@ pub(crate) fn write_atomic(path: &Path, content: &[u8]) -> Result<()> {
         #[cfg(unix)]
         let builder = builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let mut file = builder.prefix(".writing-").tempfile_in(folder)?;
+        let unfinished = Unfinished::new(file.path());
         file.write_all(content)?;
         file.as_file().sync_all()?;
-        file.persist(path).map_err(|e| e.error)?;
+        unfinished.finish(|| file.persist(path)).map_err(|e| e.error)?;
         Ok(())
     };
     run().map_err(|e| Error::io(path, e))
@@ -111,6 +113,7 @@ pub(crate) struct FileEntry {
 /// A folder under construction beside its final place. Dropped without [`Staged::commit`], it leaves nothing.
 pub(crate) struct Staged {
     temp: tempfile::TempDir,
+    unfinished: Unfinished,
     out: PathBuf,
 }
 
@@ -146,7 +149,8 @@ impl Staged {
             .prefix(&format!(".{name}.writing-"))
             .tempdir_in(folder)
             .map_err(|e| Error::io(folder, e))?;
-        Ok(Self { temp, out: out.to_path_buf() })
+        let unfinished = Unfinished::new(temp.path());
+        Ok(Self { temp, unfinished, out: out.to_path_buf() })
     }
 
     /// Writes file `name` with `fill`, flushed to the disk; returns its entry for the manifest. An error of
@@ -175,11 +179,20 @@ impl Staged {
     /// Puts the finished folder in place. A folder that stood there is moved aside first and removed last, and
     /// put back if the new one cannot take its place.
     pub(crate) fn commit(self, marker: &str) -> Result<()> {
-        let out = &self.out;
+        let Self { temp, unfinished, out } = self;
+        if let Some(old) = unfinished.finish(|| Self::put(temp, &out, marker))? {
+            let _going = Unfinished::new(old.path());
+            drop(old);
+        }
+        Ok(())
+    }
+
+    /// Returns what stood there, which is removed when it is dropped.
+    fn put(temp: tempfile::TempDir, out: &Path, marker: &str) -> Result<Option<tempfile::TempDir>> {
         let failed = |e: io::Error| Error::io(out, e);
         check_replaceable(out, marker)?;
         #[cfg(unix)]
-        File::open(self.temp.path()).and_then(|d| d.sync_all()).map_err(failed)?;
+        File::open(temp.path()).and_then(|d| d.sync_all()).map_err(failed)?;
         let aside = if exists(out) {
             let aside =
                 tempfile::Builder::new().prefix(".replaced-").tempdir_in(parent(out)).map_err(failed)?;
@@ -188,7 +201,7 @@ impl Staged {
         } else {
             None
         };
-        let temp = self.temp.keep();
+        let temp = temp.keep();
         if let Err(e) = fs::rename(&temp, out) {
             if let Some(aside) = aside {
                 let old = aside.path().join("old");
@@ -205,7 +218,7 @@ impl Staged {
         }
         #[cfg(unix)]
         File::open(parent(out)).and_then(|d| d.sync_all()).map_err(failed)?;
-        Ok(())
+        Ok(aside)
     }
 }
 
