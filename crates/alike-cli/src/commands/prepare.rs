@@ -7,6 +7,7 @@ use std::path::Path;
 use alike::data::{ColumnNames, PrepareOptions, SplitKind, prepare};
 
 use crate::args::{Prepare, Role, SplitName};
+use crate::destination;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 
@@ -26,7 +27,7 @@ pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
         split: split(args),
         k_core: args.k_core,
         seed: args.seed,
-        out: args.out.clone(),
+        out: destination::folder(&args.out)?,
     })?;
     if args.json {
         return output::json(&report);

@@ -182,6 +182,28 @@ fn an_experiment_that_was_stopped_or_killed_goes_on() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn the_same_command_right_after_a_kill_goes_on() {
+    let long = FILE.replace("epochs = 6", "epochs = 40");
+    let world = world(&long);
+    for moment in [0, 40, 150] {
+        let mut child = Command::new(assert_cmd::cargo::cargo_bin("alike"))
+            .args(args(&world))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        until("no run started", || trainers(&world) > 0 || child.try_wait().unwrap().is_some());
+        std::thread::sleep(Duration::from_millis(moment));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    // Whatever the last one left is still ending.
+    alike().args(args(&world)).assert().success();
+    assert!(csv(&world).len() == 12, "all runs are there");
+}
+
+#[test]
 fn a_wrong_file_is_one_line() {
     let refused = |text: &str, words: &str| {
         let world = world(text);
