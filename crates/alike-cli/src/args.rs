@@ -56,7 +56,7 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// Train and compare models × data sets × settings × seeds as a file says, and write a report
     Experiment(Experiment),
-    /// Items that a user would like, or those of all users as a Parquet file
+    /// Items that a user would like, or those of all users as a file
     Recommend(Recommend),
     /// Items most like a given one
     Similar(Similar),
@@ -224,11 +224,11 @@ pub(crate) struct Recommend {
     /// A user's id, as in the interactions
     #[arg(long, value_name = "ID")]
     pub(crate) user: Option<String>,
-    /// All users, to a Parquet file with the columns user, rank, item, score
+    /// All users, to a file of user, rank, item, score
     #[arg(long, requires = "out")]
     pub(crate) all: bool,
-    /// Parquet file to write, with --all
-    #[arg(long, value_name = "FILE.parquet", requires = "all")]
+    /// File to write, with --all: .csv, .jsonl (one line per user) or .parquet
+    #[arg(long, value_name = "FILE", requires = "all")]
     pub(crate) out: Option<PathBuf>,
     /// Number of items
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]

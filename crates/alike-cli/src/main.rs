@@ -4,11 +4,12 @@
 mod args;
 mod bundled;
 mod commands;
+mod destination;
 mod failure;
 mod output;
 mod pages;
-mod parquet_file;
 mod progress;
+mod recommendations;
 mod report;
 mod results_file;
 mod serve;

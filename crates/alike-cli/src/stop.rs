@@ -1,34 +1,89 @@
-//! Ctrl-C: the first asks the loop at work to stop after the batch at hand, the second ends at once.
+//! Ctrl-C and the termination signal: every command ends within two seconds, with exit code 130 and nothing half-written.
+//!
+//! Work that keeps what it has done looks at a [`flag`], saves and returns. Everything else is ended where it stands: outputs
+//! are written under temporary names, which are removed first.
 
 use std::io::{self, Read};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::failure::{Failure, Outcome};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// Exit code of a program that a signal stopped.
-const INTERRUPTED: i32 = 130;
+/// What a command says when it was stopped, and how long it may take to stop by itself.
+static ASKED: OnceLock<(String, Duration)> = OnceLock::new();
 
-/// From now on Ctrl-C (and a termination signal) sets the returned flag; a second one exits at once.
-pub(crate) fn on_signal() -> Outcome<&'static AtomicBool> {
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::SeqCst) {
-            std::process::exit(INTERRUPTED);
+/// Time for work that looks at the flag.
+pub(crate) const SHORT: Duration = Duration::from_millis(1000);
+/// Time for a command that waits for others, which have [`SHORT`].
+pub(crate) const LONG: Duration = Duration::from_millis(1700);
+
+/// From now on Ctrl-C (and a termination signal) stops the command; a second one ends it at once.
+pub(crate) fn on_signal() -> Outcome {
+    let on = || match STOP.swap(true, Ordering::SeqCst) {
+        true => end(),
+        false => {
+            if ASKED.get().is_some() {
+                eprintln!("\nstopping; Ctrl-C again ends at once");
+            }
+            end_in_time();
         }
-        eprintln!("\nstopping after this batch and saving; Ctrl-C again exits at once");
-    })
-    .map_err(|e| Failure::Failed(format!("cannot listen to Ctrl-C: {e}")))?;
-    Ok(&STOP)
+    };
+    ctrlc::set_handler(on).map_err(|e| Failure::Failed(format!("cannot listen to Ctrl-C: {e}")))
 }
 
-/// From now on the end of standard input sets the flag too: who started this program holds the other end, and it ends
-/// with him, however he ends.
-pub(crate) fn when_input_ends() {
+/// The flag that a stop sets, for a command that looks at it and ends by itself within `patience`, then with the words
+/// `goes_on`. A command that does not ask for it is ended at once.
+pub(crate) fn flag(goes_on: impl Into<String>, patience: Duration) -> &'static AtomicBool {
+    // Of several the first counts: a program runs one command.
+    let _ = ASKED.set((goes_on.into(), patience));
+    &STOP
+}
+
+/// Why a command that was stopped did not finish.
+pub(crate) fn interrupted() -> Failure {
+    Failure::Interrupted(match ASKED.get() {
+        Some((goes_on, _)) => format!("interrupted; {goes_on}"),
+        None => "interrupted".into(),
+    })
+}
+
+/// From now on the end of standard input stops the command too: who started this program holds the other end, and it ends
+/// with them, however they end. On Linux the system says so as well.
+pub(crate) fn when_parent_ends() {
+    // The signal comes when the thread ends that started this program, which is the other's main thread.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM) {
+        tracing::debug!(%error, "the end of standard input alone will tell");
+    }
     std::thread::spawn(|| {
         let mut bytes = [0; 64];
         // An error says as well that nobody is there.
         while matches!(io::stdin().read(&mut bytes), Ok(n) if n > 0) {}
-        STOP.store(true, Ordering::SeqCst);
+        if !STOP.swap(true, Ordering::SeqCst) {
+            end_in_time();
+        }
     });
+}
+
+/// Ends the program unless it ends by itself before.
+fn end_in_time() {
+    let patience = ASKED.get().map_or(Duration::ZERO, |(_, patience)| *patience);
+    // Not in the thread of signals: a second one must be heard.
+    std::thread::spawn(move || {
+        std::thread::sleep(patience);
+        end();
+    });
+}
+
+/// Ends the program where it stands.
+fn end() -> ! {
+    let _nothing_more_is_written = alike::disk::unfinished::remove_all();
+    let failure = interrupted();
+    if let Some(line) = failure.line() {
+        eprintln!("{line}");
+    }
+    std::process::exit(failure.code().into())
 }

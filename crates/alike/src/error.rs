@@ -94,9 +94,9 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An I/O error of `path`.
+    /// An I/O error of `path`, which is where something was to be in the end, not a temporary name.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
-        Self::Io { path: path.as_ref().to_path_buf(), source }
+        Self::Io { path: path.as_ref().to_path_buf(), source: without_path(source) }
     }
 
     /// The same of the disk, said of `path`: a temporary file's name tells nobody anything.
@@ -127,10 +127,31 @@ impl Error {
     }
 }
 
+/// `tempfile` adds the temporary name to what the system said, which tells nothing to whoever asked for another file.
+fn without_path(error: std::io::Error) -> std::io::Error {
+    let ours = error.raw_os_error().is_some();
+    match error.to_string().rsplit_once(" at path \"") {
+        Some((said, _)) if !ours => std::io::Error::new(error.kind(), said),
+        _ => error,
+    }
+}
+
 /// Ids and texts from files may hold line ends; a message never does.
 fn one_line(message: String) -> String {
     match message.contains(char::is_control) {
         true => message.replace(char::is_control, " "),
         false => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_do_not_name_temporary_files() {
+        let error = tempfile::NamedTempFile::new_in("/no/such/folder").unwrap_err();
+        let said = Error::io("out.parquet", error).to_string();
+        assert!(said.starts_with("out.parquet: ") && !said.contains("/no/such/folder"), "{said}");
     }
 }

@@ -1,5 +1,6 @@
 //! A finished or running run, opened to recommend from it.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use alike_ops::TopK;
@@ -87,7 +88,12 @@ impl Run {
 
     /// The same for all users; row `u` is user `u`.
     pub fn recommend_all(&self, top: usize) -> TopK {
-        self.top(&(0..self.data.users.len() as u32).collect::<Vec<_>>(), top)
+        self.recommend_block(0..self.data.users.len() as u32, top)
+    }
+
+    /// The same for the users with these numbers, in order.
+    pub fn recommend_block(&self, users: Range<u32>, top: usize) -> TopK {
+        self.top(&users.collect::<Vec<_>>(), top)
     }
 
     fn top(&self, rows: &[u32], top: usize) -> TopK {

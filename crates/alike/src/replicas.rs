@@ -13,8 +13,7 @@ use burn::tensor::{Device, Tensor};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::layers::Tracked;
-use crate::models::{GradientModel, Learner, build};
-use crate::scorer::Scorer;
+use crate::models::{GradientModel, Learner, Solver, build};
 
 /// The copies, at least one.
 pub struct Replicas {
@@ -24,7 +23,7 @@ pub struct Replicas {
 /// A model built on devices.
 pub enum Built {
     /// Solved at once, on the first device.
-    Direct(Scorer),
+    Direct(Solver),
     /// To be trained.
     Gradient(Replicas),
 }
@@ -46,7 +45,7 @@ impl Replicas {
         let mut models = Vec::with_capacity(devices.len());
         for device in devices {
             match build(name, data, settings, seed, device)? {
-                Learner::Direct(scorer) => return Ok(Built::Direct(scorer)),
+                Learner::Direct(solver) => return Ok(Built::Direct(solver)),
                 Learner::Gradient(model) => models.push(model),
             }
         }

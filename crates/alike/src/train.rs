@@ -45,7 +45,7 @@ pub struct Request<'a> {
     pub test: bool,
     /// Where to train: one device, or several that share every batch.
     pub devices: Vec<DeviceName>,
-    /// Set by others to stop; checked every batch.
+    /// Set by others to stop; checked every batch, and by what is solved at once while it is solved.
     pub stop: Option<&'a AtomicBool>,
 }
 
@@ -144,7 +144,7 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
     let started = Instant::now();
     let built = Replicas::build(request.model, data, &request.settings, request.seed, &devices)?;
     let summary = match built {
-        Built::Direct(scorer) => solve(data, request, &scorer, run.as_ref(), started)?,
+        Built::Direct(solver) => solve(data, request, &solver(request.stop)?, run.as_ref(), started)?,
         Built::Gradient(mut replicas) => {
             if let Some(warm) = &warm {
                 replicas.each(|model| model.params_mut().warm(&warm.params, &warm.data, data).map(|_| ()))?;
@@ -307,9 +307,10 @@ fn summarize(
 
 /// Recall@20 of the most popular items.
 fn popularity(data: &Dataset, test: bool) -> Result<Popularity> {
-    let Learner::Direct(scorer) = build("popularity", data, &toml::Table::new(), 0, &Device::flex())? else {
+    let Learner::Direct(solver) = build("popularity", data, &toml::Table::new(), 0, &Device::flex())? else {
         unreachable!("popularity has nothing to train");
     };
+    let scorer = solver(None)?;
     let recall =
         |split| -> Result<f64> { Ok(evaluate(&scorer, data, split, Protocol::Public)?.get(CRITERION)) };
     Ok(Popularity { valid: recall(Split::Valid)?, test: test.then(|| recall(Split::Test)).transpose()? })

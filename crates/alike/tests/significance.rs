@@ -93,10 +93,39 @@ fn what_cannot_be_tested_is_not() {
 #[test]
 fn the_verdict_follows_the_assumptions() {
     let normal = anova(&[vec![1.0, 1.1, 0.9, 1.05], vec![2.0, 2.1, 1.9, 1.95]]).unwrap();
-    assert_eq!(normal.verdict().0, "one-way ANOVA");
+    let verdict = normal.verdict();
+    assert_eq!(verdict.name, "one-way ANOVA");
+    assert!(verdict.why.starts_with("normal residuals are plausible (Shapiro-Wilk, p 0."), "{verdict:?}");
     let wide = vec![-6.0, -3.0, -1.0, 0.0, 1.0, 3.0, 6.0, 8.0];
     let narrow: Vec<f64> = wide.iter().map(|v| 5.0 + v / 1000.0).collect();
     let found = anova(&[wide, narrow, vec![1.0, 1.1, 0.9, 1.05, 1.2, 0.8, 0.95, 1.0]]).unwrap();
     assert!(found.equal_variances.unwrap().p < 0.05, "{found:?}");
-    assert_ne!(found.verdict().0, "one-way ANOVA");
+    let verdict = found.verdict();
+    assert_ne!(verdict.name, "one-way ANOVA");
+    assert!(verdict.why.contains("not normal") || verdict.why.contains("variances differ"), "{verdict:?}");
+}
+
+#[test]
+fn assumptions_are_not_tested_below_three_values() {
+    // Two values are equally far from their middle up to rounding, of which Levene's F once made 1e27.
+    let two = anova(&[vec![0.1234, 0.1241], vec![0.2013, 0.2017], vec![0.1733, 0.1752]]).unwrap();
+    assert!(two.normality.is_none() && two.equal_variances.is_none(), "{two:?}");
+    let verdict = two.verdict();
+    assert_eq!((verdict.name, verdict.test), ("one-way ANOVA", two.classic));
+    assert_eq!(verdict.why, "normality and equal variances cannot be tested below 3 seeds");
+    // One group of two is enough to know nothing.
+    let mixed = anova(&[vec![0.1, 0.11, 0.13], vec![0.2, 0.21]]).unwrap();
+    assert!(mixed.smallest == 2 && mixed.normality.is_none() && mixed.equal_variances.is_none());
+}
+
+#[test]
+fn rounding_noise_is_no_spread() {
+    let noisy = |v: f64| vec![v, v * (1.0 + f64::EPSILON), v * (1.0 - f64::EPSILON)];
+    assert!(anova(&[noisy(0.1), noisy(0.2)]).is_none());
+    // A model whose seeds give the same up to rounding has no weight in Welch's analysis.
+    let one = anova(&[noisy(0.1), vec![0.2, 0.21, 0.23]]).unwrap();
+    assert!(one.welch.is_none() && one.classic.statistic < 1e4, "{one:?}");
+    // The same distances from the middle in all groups: nothing for Levene to compare.
+    let same = anova(&[vec![0.1, 0.2, 0.3], vec![1.1, 1.2, 1.3]]).unwrap();
+    assert!(same.equal_variances.is_some_and(|t| t.p > 0.9), "{same:?}");
 }

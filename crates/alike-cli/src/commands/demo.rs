@@ -14,6 +14,7 @@ use alike::train::{Request, Summary, fit};
 use super::unseen::{self, Unseen};
 use crate::args::Demo;
 use crate::bundled;
+use crate::destination;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table, duration, grouped};
 use crate::progress::Training;
@@ -40,9 +41,10 @@ const PICTURE: u64 = 300_000;
 /// Prepares, trains, compares, writes the report, and says how to go on.
 pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
     let started = Instant::now();
-    clear(&args.out)?;
-    let stop = stop::on_signal()?;
-    let (source, prepared) = (args.out.join("source"), args.out.join("data"));
+    let out = destination::folder(&args.out)?;
+    clear(&out)?;
+    let stop = stop::flag("the next `alike demo` starts again", stop::SHORT);
+    let (source, prepared) = (out.join("source"), out.join("data"));
     bundled::unpack(&source)?;
     let options = options(&source, &prepared);
     prepare(&options)?;
@@ -74,10 +76,10 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
     };
     let mut summaries = Vec::new();
     for (model, folder) in MODELS {
-        summaries.push(train(&data, model, &args.out.join("runs").join(folder), model)?);
+        summaries.push(train(&data, model, &out.join("runs").join(folder), model)?);
     }
     // The same question for films that nobody took in training.
-    let folder = args.out.join("unseen");
+    let folder = out.join("unseen");
     let less = unseen::split(&data, &options, &folder)?;
     let mut runs = Vec::new();
     for (model, name) in MODELS {
@@ -88,7 +90,7 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
     let unseen = unseen::measure(&less, &runs)?;
     let report = report(&data, &args.out, &summaries, unseen, started.elapsed().as_secs_f64())?;
     let page = args.out.join("report.html");
-    output::whole_file(&page, report.html().as_bytes())?;
+    output::whole_file(&out.join("report.html"), report.html().as_bytes())?;
     if quiet {
         return Ok(());
     }
@@ -149,7 +151,7 @@ fn settings(model: &str, most: Option<u32>) -> Outcome<toml::Table> {
 
 fn explain(error: Error) -> Failure {
     match error {
-        Error::Interrupted => Failure::Interrupted("interrupted; the next `alike demo` starts again".into()),
+        Error::Interrupted => stop::interrupted(),
         other => other.into(),
     }
 }

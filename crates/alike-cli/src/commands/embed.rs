@@ -1,9 +1,16 @@
 //! `alike embed`.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
 use alike::Error;
 use alike::embed::{Choice, Modality, Report, Request, Source, embed};
 
+use serde_json::{Map, Value};
+
 use crate::args::Embed;
+use crate::destination::Kind;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, duration, grouped};
 use crate::progress::Encoding;
@@ -14,23 +21,43 @@ const NAMED: usize = 5;
 /// Width of the built-in text encoder.
 const DIM: u16 = 128;
 
+/// The files that are written here: `.safetensors` that say which encoder made them, and of what.
+const FILE: Kind =
+    Kind { endings: &["safetensors"], name: "a feature file of `alike embed`", is_ours: is_features };
+
+fn is_features(path: &Path) -> bool {
+    let head = || -> io::Result<Map<String, Value>> {
+        let mut file = File::open(path)?;
+        let mut length = [0; 8];
+        file.read_exact(&mut length)?;
+        let mut head = Vec::new();
+        file.take(u64::from_le_bytes(length)).read_to_end(&mut head)?;
+        Ok(serde_json::from_slice(&head)?)
+    };
+    head().is_ok_and(|head| ["features", "contents", "encoder"].iter().all(|name| head.contains_key(*name)))
+}
+
 /// Encodes, with progress and what is left out on standard error, and the result on standard output.
 pub(crate) fn run(args: &Embed, quiet: bool) -> Outcome {
+    if args.out.is_symlink() {
+        // What belongs to the file is saved beside it, and would be looked for beside the link.
+        let text = format!("{}: is a link; give the file that it leads to", args.out.display());
+        return Err(Failure::Failed(text));
+    }
+    let goes_on = "what was encoded is saved: the same command goes on from there";
     let request = Request {
         source: source(args)?,
         id: args.id.clone(),
         encoder: choice(args)?,
         batch: args.batch as usize,
-        out: args.out.clone(),
-        stop: Some(stop::on_signal()?),
+        out: FILE.place(&args.out)?,
+        stop: Some(stop::flag(goes_on, stop::SHORT)),
     };
     let mut progress = Encoding::new(quiet);
     let report = embed(&request, &mut |event| progress.on(&event));
     drop(progress);
     let report = report.map_err(|e| match e {
-        Error::Interrupted => Failure::Interrupted(
-            "interrupted; what was encoded is saved: the same command goes on from there".into(),
-        ),
+        Error::Interrupted => stop::interrupted(),
         other => other.into(),
     })?;
     if !quiet {

@@ -10,18 +10,23 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use alike::checkpoint::wait_until_free;
 use alike::device::{DeviceName, open_all};
 use alike::experiment::{Job, Lab, Outcome as Results, Usage};
 use wait4::Wait4;
 
 use crate::args::Experiment;
+use crate::destination;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table, bytes, grouped};
 use crate::progress::Whole;
+use crate::report::experiment::Charts;
 use crate::{report, results_file, stop};
 
-/// How often the runs' logs are looked at.
-const LOOK: Duration = Duration::from_millis(300);
+/// How often the runs' logs are looked at, and whether to stop.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long a run waits for one in the same folder that is still ending: that of an experiment that was killed.
+const ENDING: Duration = Duration::from_secs(10);
 
 /// Runs what is missing, then writes results and report.
 pub(crate) fn run(args: &Experiment, threads: Option<u16>, quiet: bool) -> Outcome {
@@ -31,7 +36,8 @@ pub(crate) fn run(args: &Experiment, threads: Option<u16>, quiet: bool) -> Outco
     };
     open_all(&args.device)?;
     let root = args.root.clone().or_else(|| args.file.parent().map(Path::to_path_buf)).unwrap_or_default();
-    let stop = stop::on_signal()?;
+    let out = destination::folder(&out)?;
+    let stop = stop::flag("the same command goes on from there", stop::LONG);
     let mut lab = Lab::open(&args.file, &root, &out, &mut |data| {
         if !quiet {
             eprintln!(
@@ -163,6 +169,10 @@ fn own_program() -> std::io::Result<PathBuf> {
 /// Starts a run as a process of this program.
 fn start(job: &Job, pool: &Pool) -> Outcome<(Child, Option<ChildStdin>)> {
     let problem = |e: std::io::Error| Failure::Failed(format!("cannot start a run: {e}"));
+    if job.run.is_dir() {
+        // If another holds it for longer, the run says so.
+        let _ = wait_until_free(&job.run, ENDING);
+    }
     let mut command = Command::new(own_program().map_err(problem)?);
     command.args(["train", &job.model, "--quiet", "--no-test", "--stop-with-input"]);
     command.arg("--data").arg(&job.data_dir).arg("--out").arg(&job.run);
@@ -204,12 +214,18 @@ fn reason(line: &str) -> String {
     line.strip_prefix("error: ").unwrap_or(line).to_string()
 }
 
-/// Writes the tables and the page; returns the page's place.
+/// Writes the tables, the charts and the page; returns the page's place.
 fn write(lab: &Lab, results: &Results, out: &Path) -> Outcome<PathBuf> {
     std::fs::create_dir_all(out).map_err(|e| Failure::io(out, &e))?;
     results_file::write(results, &out.join("results.csv"), &out.join("results.parquet"))?;
+    let tables = report::experiment::latex(&lab.experiment, results);
+    output::whole_file(&out.join("tables.tex"), tables.as_bytes())?;
+    let charts = Charts::draw(&lab.experiment, results);
+    for chart in charts.iter() {
+        output::whole_file(&out.join(format!("{}.svg", chart.file)), chart.standalone().as_bytes())?;
+    }
     let page = out.join("report.html");
-    output::whole_file(&page, report::experiment::html(&lab.experiment, results).as_bytes())?;
+    output::whole_file(&page, report::experiment::html(&lab.experiment, results, &charts).as_bytes())?;
     Ok(page)
 }
 

@@ -19,11 +19,15 @@ use clap::CommandFactory;
 
 use crate::args::{Cli, Command, Page};
 use crate::failure::Outcome;
-use crate::{output, pages, serve};
+use crate::{output, pages, serve, stop};
 
 /// Runs the command.
 pub(crate) fn run(cli: Cli) -> Outcome {
     let quiet = cli.global.quiet;
+    // The server ends in its own way: what was begun is done first.
+    if !matches!(cli.command, Command::Serve(_)) {
+        stop::on_signal()?;
+    }
     match cli.command {
         Command::Demo(args) => demo::run(&args, quiet),
         Command::Prepare(args) => prepare::run(&args, quiet),

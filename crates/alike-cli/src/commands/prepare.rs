@@ -3,6 +3,7 @@
 use alike::data::{Column, ColumnNames, ItemColumns, PrepareOptions, SplitKind, TextOptions, prepare};
 
 use crate::args::{Prepare, Role, SplitName};
+use crate::destination;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 
@@ -39,7 +40,7 @@ pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
         split: split(args),
         k_core: args.k_core,
         seed: args.seed,
-        out: args.out.clone(),
+        out: destination::folder(&args.out)?,
     })?;
     if args.json {
         return output::json(&report);

@@ -8,22 +8,29 @@ use serde_json::json;
 use crate::args::Recommend;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table, grouped};
-use crate::parquet_file;
+use crate::recommendations;
 
-/// Recommendations of one user on standard output, or of all as a Parquet file.
+/// Recommendations of one user on standard output, or of all as a file.
 pub(crate) fn run(args: &Recommend, quiet: bool) -> Outcome {
-    let run = Run::open(&args.run)?;
     let top = args.top as usize;
     match (&args.user, &args.out) {
-        (Some(user), _) => {
+        (Some(_), Some(_)) => {
+            let text = "--out is for --all; the list of one user goes to standard output".to_string();
+            Err(Failure::Usage(text))
+        }
+        (Some(user), None) => {
+            let run = Run::open(&args.run)?;
             let items = run.recommend(user, top)?;
             if args.json {
                 return output::json(&json!({ "user": user, "model": run.model, "items": items }));
             }
             list(&items)
         }
-        (None, Some(out)) => all(&run, out, top, args.json, quiet),
-        (None, None) => Err(Failure::Usage("either --user ID, or --all --out FILE.parquet".into())),
+        (None, Some(out)) => {
+            let place = recommendations::FILE.place(out)?;
+            all(&Run::open(&args.run)?, &place, out, top, args.json, quiet)
+        }
+        (None, None) => Err(Failure::Usage("either --user ID, or --all --out FILE".into())),
     }
 }
 
@@ -40,17 +47,26 @@ pub(crate) fn list(items: &[Recommendation]) -> Outcome {
     output::write(&table.render())
 }
 
-fn all(run: &Run, out: &Path, top: usize, json: bool, quiet: bool) -> Outcome {
-    let lists = run.recommend_all(top);
-    let (users, items) = (&run.data.users, &run.data.items);
-    let rows = parquet_file::write(out, &lists, |u| users.name(u), |i| items.name(i))?;
+/// Writes the file at `place`, which was given as `out`.
+fn all(run: &Run, place: &Path, out: &Path, top: usize, json: bool, quiet: bool) -> Outcome {
+    let written = recommendations::write(place, out, run, top)?;
+    let users = run.data.users.len();
     if json {
-        return output::json(&json!({ "out": out, "model": run.model, "users": users.len(), "rows": rows }));
+        return output::json(&json!({
+            "out": out, "model": run.model, "users": users, "rows": written.rows, "users_without_items": written.without,
+        }));
     }
     if quiet {
         return Ok(());
     }
-    let wrote =
-        format!("wrote {} rows for {} users to {}", grouped(rows), grouped(users.len()), out.display());
-    output::line(wrote)
+    let (rows, place) = (grouped(written.rows), out.display());
+    output::line(format!("wrote {rows} rows for {} users to {place}", grouped(users - written.without)))?;
+    match written.without {
+        0 => Ok(()),
+        1 => output::line("1 user has no row: they took every item that could be recommended"),
+        n => output::line(format!(
+            "{} users have no row: they took every item that could be recommended",
+            grouped(n)
+        )),
+    }
 }

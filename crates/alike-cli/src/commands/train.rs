@@ -7,6 +7,7 @@ use alike::data::Dataset;
 use alike::train::{Request, Summary, fit};
 
 use crate::args::Train;
+use crate::destination;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table, duration, grouped};
 use crate::progress::Training;
@@ -15,17 +16,24 @@ use crate::stop;
 /// Trains, with progress on standard error and the result on standard output.
 pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
     alike::models::find(&args.model)?;
-    let settings = settings(args)?;
-    let data = Dataset::open(&args.data)?;
-    let stop = stop::on_signal()?;
+    let stop = stop::flag(
+        format!(
+            "what was evaluated is saved in {}: the same command with --resume goes on from there",
+            args.out.display()
+        ),
+        stop::SHORT,
+    );
     if args.stop_with_input {
-        stop::when_input_ends();
+        stop::when_parent_ends();
     }
+    let settings = settings(args)?;
+    let out = destination::folder(&args.out)?;
+    let data = Dataset::open(&args.data)?;
     let request = Request {
         model: &args.model,
         settings,
         seed: args.seed,
-        run: Some(&args.out),
+        run: Some(&out),
         resume: args.resume,
         warm_start: args.warm_start.as_deref(),
         test: !args.no_test,
@@ -36,7 +44,10 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
     alike_ops::keep_freed_memory();
     let summary = fit(&data, &request, &mut |event| progress.on(&event));
     drop(progress);
-    let summary = summary.map_err(|e| explain(e, args))?;
+    let summary = summary.map_err(|e| match e {
+        Error::Interrupted => stop::interrupted(),
+        other => other.into(),
+    })?;
     if args.json {
         return output::json(&summary);
     }
@@ -63,16 +74,6 @@ fn read_toml(path: &Path) -> Outcome<toml::Table> {
         let line = line.map(|l| format!(":{l}")).unwrap_or_default();
         Failure::Usage(format!("{}{line}: {}", path.display(), e.message()))
     })
-}
-
-fn explain(error: Error, args: &Train) -> Failure {
-    match error {
-        Error::Interrupted => Failure::Interrupted(format!(
-            "interrupted; what was evaluated is saved in {}: the same command with --resume goes on from there",
-            args.out.display()
-        )),
-        other => other.into(),
-    }
 }
 
 /// Recall@20 in plain words, beside what the same list for everybody would give.

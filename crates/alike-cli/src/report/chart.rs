@@ -3,15 +3,14 @@
 use std::fmt::Write;
 
 use super::Text;
+use super::palette::Style;
 
 /// One line of a chart.
 pub(super) struct Series<'a> {
     /// Name, written at the line's end.
     pub(super) name: &'a str,
-    /// Index of its colour.
-    pub(super) style: usize,
-    /// Index of its dash, 0 is solid.
-    pub(super) dash: usize,
+    /// Colour and dash.
+    pub(super) style: Style,
     /// Points with growing x; a single value for all x is a [`level`](Self::level).
     pub(super) points: Vec<(f64, f64)>,
     /// The point to be marked.
@@ -96,7 +95,7 @@ pub(super) fn draw(page: &mut String, labels: &Labels, series: &[Series]) {
             floor + 17.0
         );
     }
-    let _ = writeln!(page, "<text x=\"0\" y=\"12\">{}</text>", Text(labels.y));
+    let _ = writeln!(page, "<text x=\"0\" y=\"12\">{}</text>", Text(&axis(labels.y, &y_ticks)));
     let _ = writeln!(
         page,
         "<text x=\"{right}\" y=\"{}\" text-anchor=\"end\">{}</text>",
@@ -111,7 +110,8 @@ pub(super) fn draw(page: &mut String, labels: &Labels, series: &[Series]) {
 }
 
 fn line(page: &mut String, s: &Series, x: &dyn Fn(f64) -> f64, y: &dyn Fn(f64) -> f64, last: f64) {
-    let class = format!("s{} d{}", s.style % 6, s.dash);
+    let Style { colour, dash } = s.style;
+    let class = format!("s{colour} d{dash}");
     if let Some(level) = s.level {
         let at = y(level);
         let _ = writeln!(
@@ -125,7 +125,6 @@ fn line(page: &mut String, s: &Series, x: &dyn Fn(f64) -> f64, y: &dyn Fn(f64) -
     let finite = || s.points.iter().filter(|p| p.1.is_finite());
     let path: Vec<String> = finite().map(|p| format!("{:.1},{:.1}", x(p.0), y(p.1))).collect();
     let _ = writeln!(page, "<polyline class=\"curve {class}\" points=\"{}\"/>", path.join(" "));
-    let colour = s.style % 6;
     if s.points.len() <= 40 {
         for p in finite() {
             let _ = writeln!(
@@ -166,7 +165,7 @@ fn names(page: &mut String, series: &[Series], y: &dyn Fn(f64) -> f64) {
         let _ = writeln!(
             page,
             "<text class=\"name s{}\" x=\"{:.1}\" y=\"{at:.1}\">{name}</text>",
-            s.style % 6,
+            s.style.colour,
             WIDTH - RIGHT + 8.0
         );
     }
@@ -181,6 +180,14 @@ pub(super) fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
         [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= raw * 0.999).unwrap_or(raw);
     let (first, last) = ((low / step + 1e-9).floor() as i64, (high / step - 1e-9).ceil() as i64);
     (first..=last.max(first + 1)).map(|n| n as f64 * step).collect()
+}
+
+/// The name of a vertical axis; one that does not start at 0 says so, since it makes differences look larger than they are.
+pub(super) fn axis(name: &str, ticks: &[f64]) -> String {
+    match ticks[0] {
+        0.0 => name.to_string(),
+        first => format!("{name}; this axis starts at {}, not at 0", number(first, ticks)),
+    }
 }
 
 /// A tick's text, with as many digits as the distance of the ticks asks for.
@@ -208,11 +215,20 @@ mod tests {
     }
 
     #[test]
+    fn an_axis_that_is_cut_says_so() {
+        assert_eq!(axis("Recall@20", &[0.0, 0.1, 0.2]), "Recall@20");
+        assert_eq!(
+            axis("Recall@20", &[0.28, 0.282, 0.284]),
+            "Recall@20; this axis starts at 0.280, not at 0"
+        );
+        assert_eq!(axis("loss", &[-0.5, 0.0, 0.5]), "loss; this axis starts at -0.5, not at 0");
+    }
+
+    #[test]
     fn labels_do_not_overlap() {
         let s = |name, level| Series {
             name,
-            style: 0,
-            dash: 0,
+            style: Style { colour: 0, dash: 0 },
             points: vec![],
             marked: None,
             level: Some(level),
@@ -228,6 +244,7 @@ mod tests {
             .collect();
         at.sort_by(f64::total_cmp);
         assert_eq!(at.len(), 3);
+        assert!(page.contains("<text x=\"0\" y=\"12\">y</text>"), "{page}");
         assert!(at.windows(2).all(|w| w[1] - w[0] >= LABEL - 0.11), "{at:?}");
     }
 }

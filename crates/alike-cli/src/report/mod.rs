@@ -2,12 +2,15 @@
 
 mod chart;
 pub(crate) mod experiment;
+mod export;
+mod palette;
 mod people;
 mod sections;
 
 use std::fmt::{self, Write};
 
 use crate::commands::Unseen;
+use palette::Palette;
 
 /// What a report shows. All texts are plain; they are escaped here.
 #[derive(Debug, Default)]
@@ -119,6 +122,11 @@ impl Report {
         self.models.iter().max_by(|a, b| a.valid.recall[1].total_cmp(&b.valid.recall[1]))
     }
 
+    /// The models' colours.
+    fn palette(&self) -> Palette {
+        Palette::new(self.models.iter().map(|m| (m.name.as_str(), m.name.as_str())))
+    }
+
     /// The whole page.
     pub(crate) fn html(&self) -> String {
         let mut page = start(&self.data_name);
@@ -145,6 +153,7 @@ fn start(title: &str) -> String {
     page.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
     page.push_str("<meta name=\"color-scheme\" content=\"light dark\">\n");
     let _ = write!(page, "<title>alike · {}</title>\n<style>\n", Text(title));
+    page.push_str(include_str!("chart.css"));
     page.push_str(include_str!("page.css"));
     page.push_str("</style>\n</head>\n<body>\n");
     page

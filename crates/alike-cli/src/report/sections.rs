@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::chart::{Labels, Series, draw};
+use super::palette::Style;
 use super::{Model, Report, Scores, Text, figure};
 use crate::commands::Unseen;
 use crate::output::{duration, grouped};
@@ -28,13 +29,14 @@ pub(super) fn header(page: &mut String, report: &Report) {
     );
     let most = report.models.iter().map(|m| m.public.recall[1]).fold(f64::MIN_POSITIVE, f64::max);
     page.push_str("<dl class=\"bars\">\n");
-    for (at, model) in report.models.iter().enumerate() {
+    let palette = report.palette();
+    for model in &report.models {
         let recall = model.public.recall[1];
         let _ = writeln!(
             page,
             "<dt>{}</dt><dd><span class=\"bar s{}\" style=\"width:{:.1}%\"></span><b>{:.1}\u{a0}%</b></dd>",
             Text(&model.name),
-            at % 6,
+            palette.of(&model.name).colour,
             (80.0 * recall / most).max(0.5),
             100.0 * recall
         );
@@ -140,8 +142,8 @@ fn lines(page: &mut String, caption: &str, note: &str, labels: &Labels, series: 
             let _ = write!(
                 page,
                 "<li><svg viewBox=\"0 0 34 10\" aria-hidden=\"true\"><line class=\"curve s{} d{}\" x1=\"1\" x2=\"33\" y1=\"5\" y2=\"5\"/></svg>{}{}</li>",
-                s.style % 6,
-                s.dash,
+                s.style.colour,
+                s.style.dash,
                 Text(s.name),
                 if s.level.is_some() { " (not trained by epochs)" } else { "" }
             );
@@ -155,11 +157,9 @@ fn recall_line<'a>(report: &Report, at: usize, model: &'a Model) -> Option<Serie
         model.curve.iter().filter_map(|p| p.recall.map(|r| (p.epoch as f64, r))).collect();
     let level = points.is_empty().then_some(model.valid.recall[1]);
     let marked = points.iter().position(|p| p.0 == model.best_epoch as f64);
-    let dash = dash(report, at);
     level.is_none_or(f64::is_finite).then_some(Series {
         name: &model.name,
-        style: at,
-        dash,
+        style: style(report, at),
         points,
         marked,
         level,
@@ -169,12 +169,14 @@ fn recall_line<'a>(report: &Report, at: usize, model: &'a Model) -> Option<Serie
 fn loss_line<'a>(report: &Report, at: usize, model: &'a Model) -> Series<'a> {
     let points: Vec<(f64, f64)> = model.curve.iter().map(|p| (p.epoch as f64, p.loss)).collect();
     let marked = model.curve.iter().position(|p| p.epoch == model.best_epoch);
-    Series { name: &model.name, style: at, dash: dash(report, at), points, marked, level: None }
+    Series { name: &model.name, style: style(report, at), points, marked, level: None }
 }
 
 /// The line of the model that the page is about is solid, the others are dashed, each in its own way.
-fn dash(report: &Report, at: usize) -> usize {
-    if report.models[at].name == report.shown { 0 } else { 1 + at % 3 }
+fn style(report: &Report, at: usize) -> Style {
+    let name = &report.models[at].name;
+    let dash = if *name == report.shown { 0 } else { 1 + at % 3 };
+    Style { dash, ..report.palette().of(name) }
 }
 
 /// The columns of the metrics table: protocol, metric, value.
@@ -216,11 +218,12 @@ pub(super) fn metrics(page: &mut String, report: &Report) {
     }
     page.push_str("</tr></thead>\n<tbody>\n");
     let rounded = |v: f64| (v * 1e4).round();
-    for (row, model) in report.models.iter().enumerate() {
+    let palette = report.palette();
+    for model in &report.models {
         let _ = write!(
             page,
             "<tr><th scope=\"row\"><span class=\"swatch s{}\"></span>{}</th>",
-            row % 6,
+            palette.of(&model.name).colour,
             Text(&model.name)
         );
         for (at, (_, _, value)) in COLUMNS.iter().enumerate() {

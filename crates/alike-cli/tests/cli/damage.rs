@@ -133,7 +133,7 @@ fn a_parquet_file_that_cannot_be_written_is_an_error() {
     let world = trained();
     let run = world.at("run");
     let nowhere = world.at("no/folder/all.parquet");
-    fails(&["recommend", &run, "--all", "--out", &nowhere], "all.parquet");
+    fails(&["recommend", &run, "--all", "--out", &nowhere], "no/folder/all.parquet: there is no folder");
     fs::create_dir(world.path("folder.parquet")).unwrap();
     fails(&["recommend", &run, "--all", "--out", &world.at("folder.parquet")], "folder.parquet");
 }

@@ -109,6 +109,15 @@ fn an_experiment_writes_a_table_and_a_report_and_repeats_nothing() {
     assert!(
         page.contains("Two &lt;tastes&gt;") && page.contains("LightGCN") && page.contains("Shapiro-Wilk")
     );
+    // For papers: tables, and every chart as a drawing that needs no page.
+    assert!(fs::read_to_string(world.path("out/tables.tex")).unwrap().contains("\\midrule"));
+    let drawings = fs::read_dir(world.path("out")).unwrap().map(|e| e.unwrap().path());
+    let drawings: Vec<_> = drawings.filter(|p| p.extension().is_some_and(|e| e == "svg")).collect();
+    assert_eq!(drawings.len(), 5, "{drawings:?}");
+    for drawing in drawings {
+        let text = fs::read_to_string(&drawing).unwrap();
+        assert!(text.starts_with("<?xml") && text.ends_with("</svg>\n") && !text.contains("var("), "{text}");
+    }
     // Both files hold the same rows.
     let file = fs::File::open(world.path("out/results.parquet")).unwrap();
     let batch =
@@ -170,6 +179,28 @@ fn an_experiment_that_was_stopped_or_killed_goes_on() {
     }
     alike().args(args(&world)).assert().success();
     assert_eq!(csv(&world), csv(&whole));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_same_command_right_after_a_kill_goes_on() {
+    let long = FILE.replace("epochs = 6", "epochs = 40");
+    let world = world(&long);
+    for moment in [0, 40, 150] {
+        let mut child = Command::new(assert_cmd::cargo::cargo_bin("alike"))
+            .args(args(&world))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        until("no run started", || trainers(&world) > 0 || child.try_wait().unwrap().is_some());
+        std::thread::sleep(Duration::from_millis(moment));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    // Whatever the last one left is still ending.
+    alike().args(args(&world)).assert().success();
+    assert!(csv(&world).len() == 12, "all runs are there");
 }
 
 #[test]

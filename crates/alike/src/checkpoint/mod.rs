@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::models::TrainConfig;
 
-pub use run_dir::RunDir;
+pub use run_dir::{RunDir, wait_until_free};
 
 /// Version of the layout of run folders.
 pub const FORMAT: u32 = 1;

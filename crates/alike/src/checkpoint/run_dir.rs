@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -189,6 +190,24 @@ impl RunDir {
             }
         }
         Ok(())
+    }
+}
+
+/// Waits until no process writes to the run folder `dir`, for at most `patience`: one that was told to end, or whose parent
+/// was killed, needs a moment.
+///
+/// # Errors
+/// A process still writes to it, or the folder cannot be locked.
+pub fn wait_until_free(dir: &Path, patience: Duration) -> Result<()> {
+    let since = Instant::now();
+    loop {
+        let mut run = RunDir { path: dir.to_path_buf(), lock: None };
+        match run.lock() {
+            Err(Error::Checkpoint { .. }) if since.elapsed() < patience => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            other => return other,
+        }
     }
 }
 

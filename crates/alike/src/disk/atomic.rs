@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::File;
+use super::unfinished::Unfinished;
 use crate::error::{Error, Result};
 
 /// Writes a file so that it is there whole or not at all, also after a crash. Its folder is made if it is missing; what a
@@ -19,10 +20,11 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> Result<()> {
     remove_leftovers(path);
     let named = |e: Error| e.at_path(path);
     let (temporary, mut file) = temporary(path).map_err(named)?;
-    let mut write = || {
+    let unfinished = Unfinished::new(&temporary);
+    let write = || {
         file.write_all(content).map_err(|e| Error::io(path, e))?;
         file.sync()?;
-        super::rename(&temporary, path)
+        unfinished.finish(|| super::rename(&temporary, path))
     };
     if let Err(e) = write() {
         // The first error is the one to tell.

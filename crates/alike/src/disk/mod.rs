@@ -8,6 +8,7 @@ mod atomic;
 mod file;
 pub(crate) mod source;
 mod staged;
+pub mod unfinished;
 mod watched;
 
 use std::fs;

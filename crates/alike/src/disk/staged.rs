@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::atomic::{remove_leftovers, temporary_name};
+use super::unfinished::Unfinished;
 use super::watched::{Op, tell};
 use super::{File, create_folders, exists, parent, remove_folder, rename, sync_folder};
 use crate::error::{Error, Result};
@@ -24,7 +25,8 @@ pub(crate) struct FileEntry {
 pub(crate) struct Staged {
     temporary: PathBuf,
     out: PathBuf,
-    committed: bool,
+    /// Until it is in place.
+    unfinished: Option<Unfinished>,
     /// Locked, so that others do not take the folder for a leftover; where the system has no such locks, nothing.
     _lock: Option<fs::File>,
 }
@@ -66,7 +68,8 @@ impl Staged {
                 break (temporary, lock);
             }
         };
-        Ok(Self { temporary, out: out.to_path_buf(), committed: false, _lock: lock })
+        let unfinished = Some(Unfinished::new(&temporary));
+        Ok(Self { temporary, out: out.to_path_buf(), unfinished, _lock: lock })
     }
 
     /// Writes file `name` with `fill`, flushed to the disk; returns its entry for the manifest. An error of
@@ -96,40 +99,50 @@ impl Staged {
     /// Puts the finished folder in place. One that stood there changes places with it at once and is removed last; where
     /// the file system cannot do that, it is moved aside first, and back if the new one cannot take its place.
     pub(crate) fn commit(mut self, marker: &str) -> Result<()> {
-        let out = &self.out;
-        check_replaceable(out, marker)?;
-        let named = |e: Error| e.at_path(out);
-        sync_folder(&self.temporary).map_err(named)?;
-        if !exists(out) {
-            rename(&self.temporary, out)?;
-        } else if exchange(&self.temporary, out).is_err() {
-            let aside = parent(out).join(format!(
-                ".replaced-{}",
-                temporary_name(out).file_name().unwrap_or_default().to_string_lossy()
-            ));
-            rename(out, &aside).map_err(named)?;
-            if let Err(e) = rename(&self.temporary, out) {
-                if rename(&aside, out).is_err() {
-                    let note = format!("{e}; the former data are in {}", aside.display());
-                    return Err(Error::format(out, note));
-                }
-                return Err(e);
-            }
-            let _ = remove_folder(&aside);
+        check_replaceable(&self.out, marker)?;
+        sync_folder(&self.temporary).map_err(|e| e.at_path(&self.out))?;
+        // An error leaves the folder unfinished, which is removed then.
+        let put = || put(&self.temporary, &self.out);
+        match self.unfinished.take() {
+            Some(unfinished) => unfinished.finish(put),
+            None => put(),
         }
-        self.committed = true;
-        sync_folder(parent(out))?;
+        .inspect_err(|_| self.unfinished = Some(Unfinished::new(&self.temporary)))?;
+        sync_folder(parent(&self.out))?;
         if exists(&self.temporary) {
             // The old folder, which changed places with the new one. What cannot be removed now goes with the next.
+            let _going = Unfinished::new(&self.temporary);
             let _ = remove_folder(&self.temporary);
         }
         Ok(())
     }
 }
 
+/// Has the finished folder at `from` stand at `out`.
+fn put(from: &Path, out: &Path) -> Result<()> {
+    if !exists(out) {
+        return rename(from, out);
+    }
+    if exchange(from, out).is_ok() {
+        return Ok(());
+    }
+    let name = from.file_name().unwrap_or_default().to_string_lossy();
+    let aside = parent(out).join(format!(".replaced{name}"));
+    rename(out, &aside).map_err(|e| e.at_path(out))?;
+    if let Err(e) = rename(from, out) {
+        if rename(&aside, out).is_err() {
+            let note = format!("{e}; the former data are in {}", aside.display());
+            return Err(Error::format(out, note));
+        }
+        return Err(e);
+    }
+    let _ = remove_folder(&aside);
+    Ok(())
+}
+
 impl Drop for Staged {
     fn drop(&mut self) {
-        if !self.committed {
+        if self.unfinished.is_some() {
             // Nothing half-written stays; an error before this one is the one to tell.
             let _ = remove_folder(&self.temporary);
         }

@@ -92,7 +92,7 @@ pub struct Request<'a> {
     pub batch: usize,
     /// The file to write, `.safetensors`.
     pub out: PathBuf,
-    /// Set by whoever wants to stop; looked at after every batch.
+    /// Set by whoever wants to stop; looked at before every item. What is encoded by then is kept.
     pub stop: Option<&'a AtomicBool>,
 }
 
@@ -206,12 +206,13 @@ pub fn embed(request: &Request<'_>, watch: &mut dyn FnMut(Event<'_>)) -> Result<
     let mut failed: HashMap<ContentKey, String> = HashMap::new();
     let mut encoded = 0;
     for (at, batch) in todo.chunks(request.batch.max(1)).enumerate() {
-        if request.stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
-            return Err(Error::Interrupted);
-        }
-        let made: Vec<Result<Vec<f32>, String>> =
-            batch.par_iter().map(|(key, item)| encode(&encoder, &inputs.contents[*item], key)).collect();
-        let pairs = || batch.iter().map(|(key, _)| key).zip(&made);
+        let stopped = || request.stop.is_some_and(|s| s.load(Ordering::Relaxed));
+        let one = |(key, item): &(ContentKey, usize)| {
+            (!stopped()).then(|| encode(&encoder, &inputs.contents[*item], key))
+        };
+        // What a stop kept from being encoded is `None`; the rest of the batch is kept.
+        let made: Vec<Option<Result<Vec<f32>, String>>> = batch.par_iter().map(one).collect();
+        let pairs = || batch.iter().zip(&made).filter_map(|((key, _), made)| Some((key, made.as_ref()?)));
         journal.append(pairs().filter_map(|(key, v)| Some((key, v.as_deref().ok()?))))?;
         for (key, vector) in pairs() {
             match vector {
@@ -221,6 +222,9 @@ pub fn embed(request: &Request<'_>, watch: &mut dyn FnMut(Event<'_>)) -> Result<
                 }
                 Err(why) => drop(failed.insert(*key, why.clone())),
             }
+        }
+        if made.iter().any(Option::is_none) {
+            return Err(Error::Interrupted);
         }
         watch(Event::Batch { done: known.len() + (at * request.batch.max(1)) + batch.len() });
     }

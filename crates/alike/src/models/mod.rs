@@ -16,6 +16,7 @@ mod slim;
 mod vbpr;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use alike_ops::Triples;
 use burn::tensor::{Device, Tensor};
@@ -101,10 +102,16 @@ pub struct Plan {
     pub largest_bytes: u64,
 }
 
+/// Solves a model at once. It looks at the flag, which others set to stop it, many times per second.
+///
+/// # Errors
+/// [`Error::Interrupted`] when it was stopped.
+pub type Solver = Box<dyn FnOnce(Option<&AtomicBool>) -> Result<Scorer>>;
+
 /// The two kinds of learners.
 pub enum Learner {
     /// Solved at once.
-    Direct(Scorer),
+    Direct(Solver),
     /// Trained by gradient steps.
     Gradient(Box<dyn GradientModel>),
 }

@@ -35,5 +35,6 @@ fn plan(data: &Dataset, table: &toml::Table) -> Result<Plan> {
 fn build(data: &Dataset, _: &toml::Table, _: u64, _: &Device) -> Result<Learner> {
     let mut scores = vec![0f32; data.items.len()];
     data.train.idx().iter().for_each(|&i| scores[i as usize] += 1.0);
-    Ok(Learner::Direct(Scorer::Static { users: data.users.len(), scores }))
+    let users = data.users.len();
+    Ok(Learner::Direct(Box::new(move |_| Ok(Scorer::Static { users, scores }))))
 }

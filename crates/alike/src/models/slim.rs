@@ -12,6 +12,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use alike_ops::Csr;
 use burn::tensor::Device;
@@ -20,7 +21,7 @@ use rayon::prelude::*;
 use super::{Learner, ModelInfo, Plan, TrainConfig};
 use crate::config::{Settings, apply};
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::scorer::{ItemItem, Scorer};
 
 pub(super) const INFO: ModelInfo = ModelInfo {
@@ -72,9 +73,26 @@ fn plan(data: &Dataset, overrides: &toml::Table) -> Result<Plan> {
 
 fn build(data: &Dataset, overrides: &toml::Table, _: u64, _: &Device) -> Result<Learner> {
     let config = resolved(overrides)?;
-    let gram = Gram::new(&data.train);
-    let columns = solve(&gram, &config);
-    Ok(Learner::Direct(Scorer::ItemItem(weights(data, &columns)?)))
+    let train = data.train.clone();
+    Ok(Learner::Direct(Box::new(move |flag| {
+        let stop = Stop(flag);
+        let gram = Gram::new(&train, stop)?;
+        let columns = solve(&gram, &config, stop)?;
+        Ok(Scorer::ItemItem(weights(train, &columns)?))
+    })))
+}
+
+/// The flag that others set to stop: looked at for every item, and for every pass over a column.
+#[derive(Clone, Copy)]
+struct Stop<'a>(Option<&'a AtomicBool>);
+
+impl Stop<'_> {
+    fn check(self) -> Result<()> {
+        match self.0.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    }
 }
 
 /// `AᵀA`: how many users took both items.
@@ -86,13 +104,14 @@ struct Gram {
 }
 
 impl Gram {
-    fn new(train: &Csr) -> Self {
+    fn new(train: &Csr, stop: Stop<'_>) -> Result<Self> {
         let items = train.cols();
         let t = train.transposed();
         let scratch = || (vec![0f32; items], Vec::<u32>::new());
         let rows: Vec<(Vec<u32>, Vec<f32>)> = (0..items)
             .into_par_iter()
             .map_init(scratch, |(count, touched), i| {
+                stop.check()?;
                 for &u in &t.rows[t.ptr[i] as usize..t.ptr[i + 1] as usize] {
                     for &j in train.row(u as usize) {
                         if count[j as usize] == 0.0 {
@@ -103,9 +122,9 @@ impl Gram {
                 }
                 touched.sort_unstable();
                 let values = touched.iter().map(|&j| std::mem::take(&mut count[j as usize])).collect();
-                (std::mem::take(touched), values)
+                Ok((std::mem::take(touched), values))
             })
-            .collect();
+            .collect::<Result<_>>()?;
         let mut ptr = vec![0];
         let (mut idx, mut count) = (Vec::new(), Vec::new());
         for (row, values) in &rows {
@@ -114,7 +133,7 @@ impl Gram {
             ptr.push(idx.len());
         }
         let diagonal = (0..items).map(|i| (t.ptr[i + 1] - t.ptr[i]) as f32).collect();
-        Self { ptr, idx, count, diagonal }
+        Ok(Self { ptr, idx, count, diagonal })
     }
 
     fn row(&self, i: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
@@ -124,11 +143,11 @@ impl Gram {
 }
 
 /// For every item the items that speak for it, with positive weights, by item.
-fn solve(gram: &Gram, config: &Config) -> Vec<Vec<(u32, f32)>> {
+fn solve(gram: &Gram, config: &Config, stop: Stop<'_>) -> Result<Vec<Vec<(u32, f32)>>> {
     let items = gram.diagonal.len();
     (0..items)
         .into_par_iter()
-        .map_init(|| Column::new(items), |column, i| column.solve(gram, config, i))
+        .map_init(|| Column::new(items), |column, i| column.solve(gram, config, stop, i))
         .collect()
 }
 
@@ -145,7 +164,7 @@ impl Column {
         Self { place: vec![0; items], kept: Vec::new() }
     }
 
-    fn solve(&mut self, gram: &Gram, config: &Config, i: usize) -> Vec<(u32, f32)> {
+    fn solve(&mut self, gram: &Gram, config: &Config, stop: Stop<'_>, i: usize) -> Result<Vec<(u32, f32)>> {
         let near = |&(j, g): &(usize, f32)| j != i && f64::from(g) > config.l1;
         let mut candidates: Vec<(usize, f32)> = gram.row(i).filter(near).collect();
         if config.neighbors > 0 && candidates.len() > config.neighbors {
@@ -163,6 +182,7 @@ impl Column {
         let mut active: Vec<usize> = (0..candidates.len()).collect();
         let mut whole = true;
         for _ in 0..config.passes {
+            stop.check()?;
             let (mut moved, mut largest) = (0f64, 0f64);
             for &c in &active {
                 let own = f64::from(gram.diagonal[candidates[c].0]);
@@ -190,7 +210,7 @@ impl Column {
         }
         candidates.iter().for_each(|&(j, _)| self.place[j] = 0);
         let taken = candidates.iter().zip(weight).filter(|(_, w)| *w > 0.0);
-        taken.map(|(&(j, _), w)| (j as u32, w as f32)).collect()
+        Ok(taken.map(|(&(j, _), w)| (j as u32, w as f32)).collect())
     }
 
     /// Keeps what row `j` of the Gram matrix says of the candidates, and says where; `j` itself is among them.
@@ -203,7 +223,7 @@ impl Column {
 }
 
 /// Turns columns (who speaks for an item) into rows (for whom an item speaks).
-fn weights(data: &Dataset, columns: &[Vec<(u32, f32)>]) -> Result<ItemItem> {
+fn weights(history: Arc<Csr>, columns: &[Vec<(u32, f32)>]) -> Result<ItemItem> {
     let mut rows: Vec<Vec<(u32, f32)>> = vec![Vec::new(); columns.len()];
     for (i, column) in columns.iter().enumerate() {
         column.iter().for_each(|&(j, w)| rows[j as usize].push((i as u32, w)));
@@ -211,5 +231,23 @@ fn weights(data: &Dataset, columns: &[Vec<(u32, f32)>]) -> Result<ItemItem> {
     let idx: Vec<Vec<u32>> = rows.iter().map(|row| row.iter().map(|e| e.0).collect()).collect();
     let values = rows.iter().flatten().map(|e| e.1).collect();
     let pattern = Arc::new(Csr::from_rows(columns.len(), &idx)?);
-    Ok(ItemItem { history: data.train.clone(), pattern, values })
+    Ok(ItemItem { history, pattern, values })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_ends_both_parts_of_the_solution() {
+        let train = Csr::from_rows(3, &[vec![0, 1], vec![0, 1, 2], vec![1, 2]]).unwrap();
+        let flag = AtomicBool::new(false);
+        let stop = Stop(Some(&flag));
+        let gram = Gram::new(&train, stop).unwrap();
+        let config = Config { l1: 0.1, ..Config::default() };
+        assert!(solve(&gram, &config, stop).unwrap().iter().any(|column| !column.is_empty()));
+        flag.store(true, Ordering::Relaxed);
+        assert!(matches!(Gram::new(&train, stop), Err(Error::Interrupted)));
+        assert!(matches!(solve(&gram, &config, stop), Err(Error::Interrupted)));
+    }
 }

@@ -1,18 +1,55 @@
 //! The report of an experiment: tables with published values beside ours, bars, studies, tests of significance, cost,
-//! learning curves, and every setting that was tried.
+//! learning curves, and every setting that was tried; and the same for papers, as LaTeX and SVG.
 
 mod figures;
+mod latex;
 mod tables;
 
 use std::fmt::Write;
 
 use alike::experiment::{DataOutcome, Experiment, Outcome};
 
-use super::{Text, start};
+use super::export::{Chart, distinct};
+use super::palette::Palette;
+use super::{Text, figure, start};
 use crate::output::grouped;
+pub(crate) use latex::tables as latex;
+
+/// The charts of an experiment, in the order of its data sets.
+#[derive(Debug)]
+pub(crate) struct Charts(Vec<SetCharts>);
+
+#[derive(Debug)]
+struct SetCharts {
+    bars: Vec<Chart>,
+    studies: Vec<Vec<Chart>>,
+    curves: Option<Chart>,
+}
+
+impl Charts {
+    /// Draws all of them.
+    pub(crate) fn draw(experiment: &Experiment, outcome: &Outcome) -> Self {
+        let palette = Palette::new(experiment.models.iter().map(|m| (m.name.as_str(), m.model.as_str())));
+        let of = |set| SetCharts {
+            bars: figures::bars(set, &palette),
+            studies: figures::studies(set, &palette),
+            curves: figures::curves(set, &palette),
+        };
+        let mut all: Vec<SetCharts> = outcome.data.iter().map(of).collect();
+        distinct(all.iter_mut().flat_map(|set| {
+            set.bars.iter_mut().chain(set.studies.iter_mut().flatten()).chain(&mut set.curves)
+        }));
+        Self(all)
+    }
+
+    /// All of them, one after the other.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Chart> {
+        self.0.iter().flat_map(|set| set.bars.iter().chain(set.studies.iter().flatten()).chain(&set.curves))
+    }
+}
 
 /// The whole page.
-pub(crate) fn html(experiment: &Experiment, outcome: &Outcome) -> String {
+pub(crate) fn html(experiment: &Experiment, outcome: &Outcome, charts: &Charts) -> String {
     let mut page = start(&experiment.title);
     header(&mut page, experiment, outcome);
     page.push_str("<main>\n");
@@ -20,11 +57,11 @@ pub(crate) fn html(experiment: &Experiment, outcome: &Outcome) -> String {
         outcome.data.iter().for_each(|set| tables::results(page, experiment, set));
     });
     section(&mut page, "bars", "Side by side", BARS, |page| {
-        outcome.data.iter().for_each(|set| figures::bars(page, set));
+        charts.0.iter().for_each(|set| grid(page, &set.bars));
     });
-    if outcome.data.iter().any(|set| !set.studies.is_empty()) {
+    if charts.0.iter().any(|set| !set.studies.is_empty()) {
         section(&mut page, "studies", "One setting varied", STUDIES, |page| {
-            outcome.data.iter().for_each(|set| figures::studies(page, set));
+            charts.0.iter().flat_map(|set| &set.studies).for_each(|study| grid(page, study));
         });
     }
     section(&mut page, "significance", "Is it chance?", SIGNIFICANCE, |page| {
@@ -37,9 +74,7 @@ pub(crate) fn html(experiment: &Experiment, outcome: &Outcome) -> String {
         outcome.data.iter().for_each(|set| tables::cost(page, set));
     });
     section(&mut page, "learning", "How they learned", LEARNING, |page| {
-        page.push_str("<div class=\"grid2\">\n");
-        outcome.data.iter().for_each(|set| figures::curves(page, set));
-        page.push_str("</div>\n");
+        grid(page, charts.0.iter().filter_map(|set| set.curves.as_ref()));
     });
     section(&mut page, "settings", "What was tried", SETTINGS, |page| {
         outcome.data.iter().for_each(|set| tables::settings(page, set));
@@ -47,8 +82,8 @@ pub(crate) fn html(experiment: &Experiment, outcome: &Outcome) -> String {
     page.push_str("</main>\n");
     let _ = writeln!(
         page,
-        "<footer><div class=\"in\"><p>Every run of this page is a row of results.csv and results.parquet beside it.</p>\
-         <p>Made by alike {}.</p></div></footer>\n</body>\n</html>",
+        "<footer><div class=\"in\"><p>Every run of this page is a row of results.csv and results.parquet beside it; \
+         tables.tex has its tables for LaTeX, and each chart is an .svg file.</p><p>Made by alike {}.</p></div></footer>\n</body>\n</html>",
         env!("CARGO_PKG_VERSION")
     );
     page
@@ -61,8 +96,8 @@ const RESULTS: &str = "Test split, public protocol: full ranking over all items,
 const BARS: &str = "Mean over seeds; the line at a bar’s end is one standard deviation to each side.";
 const STUDIES: &str = "The chosen settings with one of them varied; the vertical lines are one standard deviation to each side.";
 const SIGNIFICANCE: &str = "Analysis of variance asks whether the models’ means over seeds differ at all, and needs normal \
-    residuals (Shapiro-Wilk) and equal variances (Levene, around medians); where one fails, with p below 0.05, the test to read is \
-    another. The paired tests ask it for two models, user by user.";
+    residuals (Shapiro-Wilk) and equal variances (Levene, around medians), which are tested from three seeds per model on; where one \
+    fails, with p below 0.05, the test to read is another. The paired tests ask it for two models, user by user.";
 const BEYOND: &str = "The first 20 items of each user’s list. Coverage: share of the catalogue that anybody is shown. Gini: 0 when \
     all items are shown equally often. Novelty: mean −log₂ of the share of users who took the item. Diversity: mean 1 − cosine of the \
     features over pairs of a list. Tail: share of items outside the most popular ones that hold 80 % of train. Cold: the quarter of \
@@ -121,6 +156,15 @@ fn section(page: &mut String, id: &str, title: &str, text: &str, fill: impl FnOn
     let _ = writeln!(page, "<section id=\"{id}\">\n<h2>{title}</h2>\n<p>{text}</p>");
     fill(page);
     page.push_str("</section>\n");
+}
+
+/// Charts side by side.
+fn grid<'a>(page: &mut String, charts: impl IntoIterator<Item = &'a Chart>) {
+    page.push_str("<div class=\"grid2\">\n");
+    for chart in charts {
+        figure(page, &chart.caption, &chart.note, |page| page.push_str(&chart.svg));
+    }
+    page.push_str("</div>\n");
 }
 
 /// A table in a panel that scrolls on a narrow screen: caption, head, rows; cells are HTML, the first of a row its head.

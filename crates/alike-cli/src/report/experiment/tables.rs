@@ -1,10 +1,11 @@
 //! The tables of an experiment's report.
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 
 use alike::config::show_all;
 use alike::experiment::stats::{Test, mean};
-use alike::experiment::{Comparison, DataOutcome, EntryOutcome, Experiment, RunOutcome};
+use alike::experiment::{DataOutcome, EntryOutcome, Experiment, RunOutcome};
 use alike::train::Remark;
 
 use super::table;
@@ -29,14 +30,6 @@ pub(super) fn results(page: &mut String, experiment: &Experiment, set: &DataOutc
     let metrics = &experiment.metrics;
     let mut head = vec!["Model".to_string(), "Seeds".into(), "Validation R@20".into()];
     head.extend(metrics.iter().map(|m| title(m)));
-    let rounded = |v: f64| (v * 1e4).round();
-    let best = |metric: &str| {
-        set.entries
-            .iter()
-            .filter_map(|e| e.cell(metric))
-            .map(|c| rounded(c.0))
-            .fold(f64::NEG_INFINITY, f64::max)
-    };
     let rows: Vec<Vec<String>> = set
         .entries
         .iter()
@@ -53,13 +46,14 @@ pub(super) fn results(page: &mut String, experiment: &Experiment, set: &DataOutc
                 let cell = match entry.cell(metric) {
                     Some((value, sd)) => {
                         let text = format!("{value:.4}");
-                        let text = if rounded(value) >= best(metric) {
+                        let text = if is_best(set, metric, value) {
                             format!("<strong>{text}</strong>")
                         } else {
                             text
                         };
-                        let sd = if sd.is_finite() { format!(" ± {sd:.4}") } else { String::new() };
-                        format!("{text}{sd}{}", sign(set, entry, metric))
+                        let sd = if sd.is_finite() { format!("± {sd:.4}") } else { String::new() };
+                        let sign = sign(set, entry, metric).map(arrow).unwrap_or_default();
+                        format!("{text} <span class=\"nowrap\">{sd}{sign}</span>")
                     }
                     None => NONE.to_string(),
                 };
@@ -87,18 +81,23 @@ fn remarks(entry: &EntryOutcome) -> impl Iterator<Item = String> {
     said.into_iter().filter(|(n, _)| *n > 0).map(move |(n, what)| format!("{n} of {all} runs: {what}"))
 }
 
-/// Whether an entry differs from the reference by more than chance.
-fn sign(set: &DataOutcome, entry: &EntryOutcome, metric: &str) -> &'static str {
-    let of_metric = set.comparisons.iter().find(|(m, _)| m == metric).map(|(_, all)| all);
-    let found = of_metric.and_then(|all: &Vec<Comparison>| all.iter().find(|c| c.name == entry.name));
-    match found {
-        Some(c) if c.t_holm < 0.05 && c.test.difference > 0.0 => {
-            " <span title=\"worse than the reference\">▼</span>"
-        }
-        Some(c) if c.t_holm < 0.05 && c.test.difference < 0.0 => {
-            " <span title=\"better than the reference\">▲</span>"
-        }
-        _ => "",
+/// Whether `value` is the best of its column, as it is shown: ties share it.
+pub(super) fn is_best(set: &DataOutcome, metric: &str, value: f64) -> bool {
+    let rounded = |v: f64| (v * 1e4).round();
+    set.entries.iter().filter_map(|e| e.cell(metric)).all(|(other, _)| rounded(other) <= rounded(value))
+}
+
+/// How an entry differs from the reference by more than chance: `Less` is worse; `None` where it does not.
+pub(super) fn sign(set: &DataOutcome, entry: &EntryOutcome, metric: &str) -> Option<Ordering> {
+    let (_, all) = set.comparisons.iter().find(|(m, _)| m == metric)?;
+    let found = all.iter().find(|c| c.name == entry.name).filter(|c| c.t_holm < 0.05)?;
+    0.0.partial_cmp(&found.test.difference).filter(|order| order.is_ne())
+}
+
+fn arrow(sign: Ordering) -> &'static str {
+    match sign {
+        Ordering::Less => " <span title=\"worse than the reference\">▼</span>",
+        _ => " <span title=\"better than the reference\">▲</span>",
     }
 }
 
@@ -109,8 +108,14 @@ fn p_value(p: f64) -> String {
     }
 }
 
+/// A test in a narrow cell: the statistic, and p under it.
 fn test(test: Option<Test>) -> String {
-    test.map_or_else(|| NONE.into(), |t| format!("{:.2}, p {}", t.statistic, p_value(t.p)))
+    test.map_or_else(|| NONE.into(), |t| format!("{}<br>p\u{a0}{}", statistic(t.statistic), p_value(t.p)))
+}
+
+/// A statistic with two digits, or as a power of ten where that is too long to read.
+pub(super) fn statistic(value: f64) -> String {
+    if value.abs() < 1e5 { format!("{value:.2}") } else { format!("{value:.1e}") }
 }
 
 /// Analysis of variance with its assumptions, and the paired tests.
@@ -120,14 +125,18 @@ pub(super) fn significance(page: &mut String, set: &DataOutcome) {
         .anova
         .iter()
         .map(|(metric, a)| {
-            let (name, verdict) = a.verdict();
-            let differ = if verdict.p < 0.05 { "they differ" } else { "no difference shown" };
+            let verdict = a.verdict();
+            let differ = if verdict.test.p < 0.05 { "they differ" } else { "no difference shown" };
             vec![
                 title(metric),
-                format!("{name}: {differ}"),
+                format!(
+                    "<span class=\"words\">{}: {differ}<br><small>{}</small></span>",
+                    verdict.name,
+                    Text(&verdict.why)
+                ),
                 test(a.normality),
                 test(a.equal_variances),
-                format!("({}, {}) {}", a.df.0, a.df.1, test(Some(a.classic))),
+                format!("({},\u{a0}{}) {}", a.df.0, a.df.1, test(Some(a.classic))),
                 test(a.welch),
                 test(a.kruskal),
             ]
@@ -136,7 +145,7 @@ pub(super) fn significance(page: &mut String, set: &DataOutcome) {
     if rows.is_empty() {
         let _ = writeln!(
             page,
-            "<p>{}: no analysis of variance; it needs two models with results of several seeds.</p>",
+            "<p>{}: no analysis of variance; it needs two models with several seeds each whose results differ.</p>",
             Text(&set.name)
         );
     } else {
@@ -158,7 +167,7 @@ pub(super) fn significance(page: &mut String, set: &DataOutcome) {
                 Text(&c.name).to_string(),
                 title(metric),
                 format!("{:+.4}", c.test.difference),
-                format!("{:.2}", c.test.t.statistic),
+                statistic(c.test.t.statistic),
                 p_value(c.t_holm),
                 p_value(c.wilcoxon_holm),
             ]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use alike::experiment::Lab;
 use alike::train::{Request, fit};
 
+use super::{Chart, Charts, Palette, html, latex};
 use crate::report::tests::balanced;
 
 const FILE: &str = r#"
@@ -36,8 +37,25 @@ setting = "lr"
 values = [1e-3, 1e-2]
 "#;
 
-/// Two tastes: the page before and after the runs.
-fn pages() -> [String; 2] {
+/// What is written of an experiment.
+struct Written {
+    page: String,
+    tables: String,
+    charts: Vec<Chart>,
+}
+
+fn written(lab: &mut Lab) -> Written {
+    let outcome = lab.outcome().unwrap();
+    let charts = Charts::draw(&lab.experiment, &outcome);
+    Written {
+        page: html(&lab.experiment, &outcome, &charts),
+        tables: latex(&lab.experiment, &outcome),
+        charts: charts.iter().cloned().collect(),
+    }
+}
+
+/// Two tastes, before and after the runs.
+fn experiment() -> [Written; 2] {
     let dir = tempfile::tempdir().unwrap();
     let mut inter = String::from("userID\titemID\trating\ttimestamp\tx_label\n");
     for (u, n) in (0..20).flat_map(|u| (0..30).map(move |n| (u, n))) {
@@ -47,8 +65,7 @@ fn pages() -> [String; 2] {
     std::fs::write(dir.path().join("x.toml"), FILE).unwrap();
     let out = dir.path().join("out");
     let mut lab = Lab::open(&dir.path().join("x.toml"), dir.path(), &out, &mut |_| {}).unwrap();
-    let before = lab.outcome().unwrap();
-    let before = super::html(&lab.experiment, &before);
+    let before = written(&mut lab);
     while let Some(job) = lab.ready().unwrap().0.into_iter().next() {
         let data = alike::data::Dataset::open(&job.data_dir).unwrap();
         let request = Request {
@@ -65,15 +82,19 @@ fn pages() -> [String; 2] {
         let result = fit(&data, &request, &mut |_| {}).map(|_| ()).map_err(|e| e.to_string());
         lab.ended(&job, result).unwrap();
     }
-    let after = lab.outcome().unwrap();
-    [before, super::html(&lab.experiment, &after)]
+    [before, written(&mut lab)]
 }
 
 #[test]
 fn the_page_shows_everything_and_is_well_formed() {
-    let [before, page] = pages();
-    balanced(&before);
-    assert!(before.contains("its search is not finished") && before.contains("no results yet"));
+    let [before, Written { page, tables, charts }] = experiment();
+    balanced(&before.page);
+    assert!(before.page.contains("its search is not finished") && before.page.contains("no results yet"));
+    assert!(
+        before.charts.is_empty() && before.tables.contains("MF & -- & -- & -- & -- \\\\"),
+        "{}",
+        before.tables
+    );
     balanced(&page);
     assert!(page.contains("One &amp; two") && page.contains("&lt;b&gt;plain&lt;/b&gt;"));
     for words in [
@@ -95,4 +116,22 @@ fn the_page_shows_everything_and_is_well_formed() {
     let ids: Vec<&str> = page.split(" id=\"").skip(1).map(|p| p.split('"').next().unwrap()).collect();
     let distinct: std::collections::HashSet<&&str> = ids.iter().collect();
     assert_eq!(distinct.len(), ids.len(), "{ids:?}");
+    // A model's colour is the same in bars, curves and studies; the axis of a study says where it starts.
+    let palette = Palette::new([("Popular", "popularity"), ("MF", "bpr"), ("LightGCN", "lightgcn")]);
+    let file = |name: &str| charts.iter().find(|c| c.file == name).unwrap_or_else(|| panic!("no {name}"));
+    let (bars, curves, study) =
+        (file("bars-board-recall-20"), file("curves-board"), file("study-board-rate-ndcg-20"));
+    for name in ["Popular", "MF", "LightGCN"] {
+        let style = palette.of(name);
+        assert!(curves.svg.contains(&format!("class=\"name s{}\"", style.colour)), "{name}");
+        assert!(bars.svg.contains(&format!("class=\"fill s{}\"", style.colour)), "{name}");
+    }
+    assert!(study.svg.contains(&format!("class=\"curve s{} d0\"", palette.of("MF").colour)));
+    assert_eq!(charts.len(), 5);
+    assert!(charts.iter().all(|c| page.contains(&c.svg)));
+    // For papers.
+    assert_eq!(tables.matches("\\begin{table}").count(), 2, "{tables}");
+    assert_eq!(tables.matches("\\toprule").count(), tables.matches("\\bottomrule").count());
+    assert!(tables.contains("Model & Recall@10 & Recall@20 & NDCG@10 & NDCG@20 \\\\"), "{tables}");
+    assert!(tables.matches("\\mathbf{").count() >= 4 && tables.contains("downarrow}$"), "{tables}");
 }

@@ -3,18 +3,24 @@
 use serde::Serialize;
 use statrs::distribution::{ChiSquared, ContinuousCDF, FisherSnedecor};
 
-use super::{Test, mean, ranks, sd, shapiro_wilk, squares};
+use super::{Test, is_noise, mean, ranks, sd, shapiro_wilk, squares};
+
+/// Values that each group needs before the assumptions are tested. With two, both are equally far from their middle
+/// whatever they are, so that nothing can be learned of their distribution or spread.
+const TESTED: usize = 3;
 
 /// What differs between groups of results.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Anova {
     /// Degrees of freedom between groups and within.
     pub df: (usize, usize),
+    /// Number of values of the smallest group.
+    pub smallest: usize,
     /// One-way analysis of variance, F.
     pub classic: Test,
-    /// Shapiro-Wilk of the residuals, W; `None` where they are too few or all equal.
+    /// Shapiro-Wilk of the residuals, W; `None` where a group has fewer than three values, or they vary by rounding alone.
     pub normality: Option<Test>,
-    /// Levene's test around medians (Brown and Forsythe), F; `None` where all distances are equal.
+    /// Levene's test around medians (Brown and Forsythe), F; `None` for the same reasons.
     pub equal_variances: Option<Test>,
     /// Welch's analysis, which needs no equal variances, F; `None` where a group has no variance.
     pub welch: Option<Test>,
@@ -22,34 +28,74 @@ pub struct Anova {
     pub kruskal: Option<Test>,
 }
 
+/// Which of the tests to read.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verdict {
+    /// Name of the test.
+    pub name: &'static str,
+    /// Its result.
+    pub test: Test,
+    /// Why this one, in words.
+    pub why: String,
+}
+
 impl Anova {
-    /// Name and result of the test whose assumptions hold at level 0.05: the classic analysis; Welch's where only the
-    /// variances differ; Kruskal and Wallis' where the residuals are not normal.
-    pub fn verdict(&self) -> (&'static str, Test) {
-        let fails = |test: Option<Test>| test.is_some_and(|t| t.p < 0.05);
-        let other = if fails(self.normality) {
-            self.kruskal.map(|t| ("Kruskal-Wallis", t))
-        } else if fails(self.equal_variances) {
-            self.welch.map(|t| ("Welch's ANOVA", t))
-        } else {
-            None
+    /// The test whose assumptions hold at level 0.05: the classic analysis, also where nothing could be tested; Welch's where
+    /// only the variances differ; Kruskal and Wallis' where the residuals are not normal.
+    pub fn verdict(&self) -> Verdict {
+        let classic = |why: String| Verdict { name: "one-way ANOVA", test: self.classic, why };
+        if self.smallest < TESTED {
+            return classic(format!("normality and equal variances cannot be tested below {TESTED} seeds"));
+        }
+        let said = |name: &str, test: Test| format!("{name}, p {}", p_value(test.p));
+        let fails = |test: &Test| test.p < 0.05;
+        if let Some(normality) = self.normality.filter(fails) {
+            let why = format!("residuals are not normal ({})", said("Shapiro-Wilk", normality));
+            return match self.kruskal {
+                Some(test) => Verdict { name: "Kruskal-Wallis", test, why },
+                None => classic(format!("{why}, but all ranks are tied")),
+            };
+        }
+        if let Some(levene) = self.equal_variances.filter(fails) {
+            let why = format!("variances differ ({})", said("Levene", levene));
+            return match self.welch {
+                Some(test) => Verdict { name: "Welch's ANOVA", test, why },
+                None => classic(format!("{why}, but the seeds of one model all give the same")),
+            };
+        }
+        let passed = [
+            ("normal residuals", "Shapiro-Wilk", self.normality),
+            ("equal variances", "Levene", self.equal_variances),
+        ];
+        let part = |(what, name, test): (&str, &str, Option<Test>)| match test {
+            Some(test) => format!("{what} are plausible ({})", said(name, test)),
+            None => format!("{what} cannot be tested"),
         };
-        other.unwrap_or(("one-way ANOVA", self.classic))
+        classic(passed.map(part).join(", "))
     }
 }
 
+/// A p-value with four digits.
+fn p_value(p: f64) -> String {
+    if p < 1e-4 { "below 0.0001".into() } else { format!("{p:.4}") }
+}
+
 /// Compares `groups`; those with fewer than two values are left out, and there is nothing to say below two groups or when
-/// nothing varies within them.
+/// nothing but rounding varies within them.
 pub fn anova(groups: &[Vec<f64>]) -> Option<Anova> {
     let groups: Vec<&[f64]> = groups.iter().map(Vec::as_slice).filter(|g| g.len() > 1).collect();
-    let (df, classic) = classic(&groups)?;
-    let residuals: Vec<f64> = groups.iter().flat_map(|g| g.iter().map(|v| v - mean(g))).collect();
+    let smallest = groups.iter().map(|g| g.len()).min()?;
+    let scale = mean(&groups.concat().iter().map(|v| v.abs()).collect::<Vec<_>>());
+    let (df, classic) = classic(&groups, scale)?;
+    let residuals = || groups.iter().flat_map(|g| g.iter().map(|v| v - mean(g))).collect::<Vec<f64>>();
+    let tested = smallest >= TESTED;
     Some(Anova {
         df,
+        smallest,
         classic,
-        normality: shapiro_wilk(&residuals),
-        equal_variances: levene(&groups),
-        welch: welch(&groups),
+        normality: tested.then(|| shapiro_wilk(&residuals())).flatten(),
+        equal_variances: tested.then(|| levene(&groups, scale)).flatten(),
+        welch: welch(&groups, scale),
         kruskal: kruskal(&groups),
     })
 }
@@ -58,7 +104,8 @@ fn upper_f(f: f64, df: (f64, f64)) -> Option<f64> {
     Some(FisherSnedecor::new(df.0, df.1).ok()?.sf(f))
 }
 
-fn classic(groups: &[&[f64]]) -> Option<((usize, usize), Test)> {
+/// One-way analysis of variance of values that were computed from numbers of size `scale`.
+fn classic(groups: &[&[f64]], scale: f64) -> Option<((usize, usize), Test)> {
     let all: Vec<f64> = groups.concat();
     if groups.len() < 2 || all.len() <= groups.len() {
         return None;
@@ -67,14 +114,14 @@ fn classic(groups: &[&[f64]]) -> Option<((usize, usize), Test)> {
     let within: f64 = groups.iter().map(|g| squares(g)).sum();
     let centre = mean(&all);
     let between: f64 = groups.iter().map(|g| g.len() as f64 * (mean(g) - centre).powi(2)).sum();
-    if within <= 0.0 {
+    if is_noise(within, df.1 as f64, scale) {
         return None;
     }
     let f = between / df.0 as f64 / (within / df.1 as f64);
     Some((df, Test { statistic: f, p: upper_f(f, (df.0 as f64, df.1 as f64))? }))
 }
 
-fn levene(groups: &[&[f64]]) -> Option<Test> {
+fn levene(groups: &[&[f64]], scale: f64) -> Option<Test> {
     let distances: Vec<Vec<f64>> = groups
         .iter()
         .map(|g| {
@@ -85,16 +132,16 @@ fn levene(groups: &[&[f64]]) -> Option<Test> {
         })
         .collect();
     let slices: Vec<&[f64]> = distances.iter().map(Vec::as_slice).collect();
-    classic(&slices).map(|(_, test)| test)
+    classic(&slices, scale).map(|(_, test)| test)
 }
 
-fn welch(groups: &[&[f64]]) -> Option<Test> {
+fn welch(groups: &[&[f64]], scale: f64) -> Option<Test> {
+    if groups.iter().any(|g| is_noise(squares(g), (g.len() - 1) as f64, scale)) {
+        return None;
+    }
     let k = groups.len() as f64;
     let weights: Vec<f64> = groups.iter().map(|g| g.len() as f64 / sd(g).powi(2)).collect();
     let total: f64 = weights.iter().sum();
-    if !total.is_finite() {
-        return None;
-    }
     let centre = groups.iter().zip(&weights).map(|(g, w)| w * mean(g)).sum::<f64>() / total;
     let between =
         groups.iter().zip(&weights).map(|(g, w)| w * (mean(g) - centre).powi(2)).sum::<f64>() / (k - 1.0);

@@ -7,7 +7,7 @@ mod shapiro;
 
 use serde::Serialize;
 
-pub use anova::{Anova, anova};
+pub use anova::{Anova, Verdict, anova};
 pub use paired::{Paired, holm, paired};
 pub use shapiro::shapiro_wilk;
 
@@ -29,6 +29,12 @@ pub fn mean(values: &[f64]) -> f64 {
 fn squares(values: &[f64]) -> f64 {
     let centre = mean(values);
     values.iter().map(|v| (v - centre).powi(2)).sum()
+}
+
+/// Whether a sum of squares over `df` degrees of freedom is rounding noise beside values of size `scale`. Doubles are
+/// rounded to about 1e-16 of themselves and means of them to little more: a spread below 1e-12 says nothing of models.
+fn is_noise(squares: f64, df: f64, scale: f64) -> bool {
+    squares <= df * (1e-12 * scale).powi(2)
 }
 
 /// Standard deviation of a sample, with `n - 1`; NaN below two values.

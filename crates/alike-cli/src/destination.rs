@@ -1,0 +1,151 @@
+//! Where a command writes: every output path is checked here, before any work.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::failure::{Failure, Outcome};
+
+/// Links to links that are followed.
+const LINKS: usize = 40;
+
+/// A file that a command writes.
+pub(crate) struct Kind {
+    /// Endings that the name may have.
+    pub(crate) endings: &'static [&'static str],
+    /// What it is called in messages, with its article.
+    pub(crate) name: &'static str,
+    /// Whether what stands there is such a file and may be replaced.
+    pub(crate) is_ours: fn(&Path) -> bool,
+}
+
+impl Kind {
+    /// The place of a file to write at `path`: where links lead. An empty file may stand there, or one of this kind.
+    ///
+    /// # Errors
+    /// Another ending is wrong usage; the folder is missing; something else stands there.
+    pub(crate) fn place(&self, path: &Path) -> Outcome<PathBuf> {
+        let ending = path.extension().and_then(|e| e.to_str());
+        if !ending.is_some_and(|e| self.endings.contains(&e)) {
+            let endings: Vec<String> = self.endings.iter().map(|e| format!(".{e}")).collect();
+            let text = format!("{}: the output is a {} file", path.display(), one_of(&endings));
+            return Err(Failure::Usage(text));
+        }
+        let place = behind_links(path)?;
+        folder_of(path, &place)?;
+        let failed = |text: String| Failure::Failed(format!("{}: {text}", path.display()));
+        match fs::metadata(&place) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(place),
+            Err(e) => Err(Failure::io(path, &e)),
+            Ok(meta) if !meta.is_file() => Err(failed("is not a file, and is left alone".into())),
+            Ok(meta) if meta.len() > 0 && !(self.is_ours)(&place) => {
+                Err(failed(format!("is not {}, and is left alone; choose another --out", self.name)))
+            }
+            Ok(_) => Ok(place),
+        }
+    }
+}
+
+/// The place of a folder to write at `path`: where links lead. What may stand there is for the command to say.
+///
+/// # Errors
+/// A file stands there, or in the way.
+pub(crate) fn folder(path: &Path) -> Outcome<PathBuf> {
+    let place = behind_links(path)?;
+    for above in place.ancestors().filter(|p| !p.as_os_str().is_empty()) {
+        match fs::metadata(above) {
+            Ok(meta) if meta.is_dir() => break,
+            Ok(_) => {
+                let what = if above == place { "is a file" } else { "has a file in its way" };
+                let text = format!("{}: {what}; the output is a folder", path.display());
+                return Err(Failure::Failed(text));
+            }
+            // Made with the output.
+            Err(_) => {}
+        }
+    }
+    Ok(place)
+}
+
+/// What `path` leads to through links, whether or not anything is there.
+fn behind_links(path: &Path) -> Outcome<PathBuf> {
+    let mut place = path.to_path_buf();
+    for _ in 0..LINKS {
+        let Ok(target) = fs::read_link(&place) else { return Ok(place) };
+        place = place.parent().unwrap_or(Path::new("")).join(target);
+    }
+    Err(Failure::Failed(format!("{}: a link that leads to itself", path.display())))
+}
+
+fn folder_of(path: &Path, place: &Path) -> Outcome {
+    let folder = place.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let text = format!("{}: there is no folder {}; make it first", path.display(), folder.display());
+    Err(Failure::Failed(text))
+}
+
+fn one_of(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [word] => word.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTES: Kind = Kind {
+        endings: &["txt", "md", "text"],
+        name: "a file of notes",
+        is_ours: |path| fs::read_to_string(path).is_ok_and(|text| text.starts_with("notes")),
+    };
+
+    fn refused(path: &Path) -> (u8, String) {
+        let failure = NOTES.place(path).unwrap_err();
+        (failure.code(), failure.line().unwrap())
+    }
+
+    #[test]
+    fn only_what_is_ours_is_replaced() {
+        let base = tempfile::tempdir().unwrap();
+        let at = |name: &str| base.path().join(name);
+        assert_eq!(NOTES.place(&at("new.md")).unwrap(), at("new.md"));
+        fs::write(at("ours.md"), "notes of mine").unwrap();
+        fs::write(at("empty.md"), "").unwrap();
+        fs::write(at("novel.md"), "It was a dark night").unwrap();
+        fs::create_dir(at("folder.md")).unwrap();
+        assert!(NOTES.place(&at("ours.md")).is_ok() && NOTES.place(&at("empty.md")).is_ok());
+        let (code, said) = refused(&at("novel.md"));
+        assert!(code == 1 && said.contains("novel.md: is not a file of notes"), "{said}");
+        assert!(refused(&at("folder.md")).1.contains("is not a file"));
+        let (code, said) = refused(&at("new.csv"));
+        assert!(code == 2 && said.ends_with("the output is a .txt, .md or .text file"), "{said}");
+        assert_eq!(refused(&at("noending")).0, 2);
+        let (code, said) = refused(&at("none/new.md"));
+        assert!(code == 1 && said.contains("none/new.md: there is no folder "), "{said}");
+        assert!(folder(&at("novel.md")).unwrap_err().line().unwrap().contains("is a file"));
+        assert!(folder(&at("novel.md/under")).unwrap_err().line().unwrap().contains("a file in its way"));
+        assert_eq!(folder(&at("a/b")).unwrap(), at("a/b"));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_are_followed() {
+        use std::os::unix::fs::symlink;
+        let base = tempfile::tempdir().unwrap();
+        let at = |name: &str| base.path().join(name);
+        fs::create_dir(at("big")).unwrap();
+        symlink("big/data", at("one")).unwrap();
+        symlink(at("one"), at("two")).unwrap();
+        assert_eq!(folder(&at("two")).unwrap(), at("big/data"));
+        symlink("novel.md", at("link.md")).unwrap();
+        fs::write(at("novel.md"), "It was a dark night").unwrap();
+        assert!(refused(&at("link.md")).1.contains("is not a file of notes"));
+        symlink("round", at("round")).unwrap();
+        assert!(folder(&at("round")).unwrap_err().line().unwrap().contains("leads to itself"));
+    }
+}
