@@ -55,6 +55,8 @@ fn ids_of_other_files_match_as_numbers_do() {
     assert_eq!(report.features[0].missing, 0);
     assert_eq!(data.features[0].values(), [1.0, 2.0, 3.0]);
     assert_eq!((data.title(0), data.title(1), data.title(2)), (None, Some("One"), Some("Two")));
+    options.feature_ids = vec![("m".into(), files.write("ids.txt", "0\n1\n1.0\n"))];
+    assert_says(&files.error(&options), &["ids.txt", "rows 2 and 3 are both of item `1`"]);
 }
 
 #[test]

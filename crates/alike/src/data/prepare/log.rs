@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::data::formats::columns::{Column, Columns, listed};
-use crate::data::formats::id_text::clean;
+use crate::data::formats::id_text::{self, clean};
 use crate::data::formats::table::{Place, read_rows};
 use crate::data::formats::times::{TimeFormat, Units, expected};
 use crate::data::prepare::missing::{Missing, is_nothing, unreadable};
-use crate::data::prepare::ratings::Ratings;
+use crate::data::prepare::ratings::{Ratings, parse_rating};
 use crate::data::prepare::report::{ColumnUse, Dropped};
 use crate::data::prepare::{PrepareOptions, SplitKind};
 use crate::ids::Vocab;
@@ -161,7 +161,7 @@ impl Log {
             let mut low = false;
             if let (Some(at), Some(least)) = (plan.rating, options.min_rating) {
                 let Some(text) = needed(at, "no rating") else { return Ok(()) };
-                let rating = text.parse().ok().filter(|r: &f32| r.is_finite());
+                let rating = parse_rating(text);
                 let bad = || unreadable(place, plan.name(at), text, "a number is expected");
                 low = rating.ok_or_else(bad)? < least;
             }
@@ -221,6 +221,9 @@ impl Log {
             return Err(Error::format_at(path, line, message));
         }
         self.check_header(options, plan)?;
+        for (at, ids) in [(USER, &self.users), (ITEM, &self.items)] {
+            self.notes.extend(id_text::note_of_twins(plan.name(at), ids));
+        }
         let mut drop = |count: u64, why: String| {
             if count > 0 {
                 self.dropped.push(Dropped { count, what: "interactions".into(), why });
