@@ -72,7 +72,7 @@ pub(crate) fn read(
 
 /// The way out of text in another encoding.
 pub(crate) fn encoding_advice() -> &'static str {
-    "name the encoding (`--encoding windows-1252`) or write the file as UTF-8"
+    "name its encoding (`alike prepare --encoding windows-1252`), or write it as UTF-8 (`iconv -f WINDOWS-1252 -t UTF-8`)"
 }
 
 /// Reads what comes before the rows.
