@@ -168,7 +168,7 @@ fn the_report_says_which_columns_count_and_what_the_split_means() {
     let late: String = ["u0,i9,900\n", "u1,i9,901\n"].concat();
     let log = format!("user,item,time\n{rows}{late}");
     let (report, _) = files.open(&PrepareOptions { split: SplitKind::Temporal, ..of(&files, &log) });
-    assert_says(&report.notes.join("\n"), &["are for test", "mostly chance"]);
+    assert_says(&report.notes.join("\n"), &["are for test", "; figures from so few are mostly chance"]);
 }
 
 /// A cell of a row: one of `words`.
