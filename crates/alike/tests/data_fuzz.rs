@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
+use alike::data::{Dataset, PrepareOptions, SplitKind, TextOptions, prepare};
 use arrow::array::{Float32Array, Int64Array, StringArray};
 use data_files::*;
 use proptest::prelude::*;
@@ -121,6 +121,34 @@ proptest! {
     ) {
         let (name, _, kind) = &whole()[at];
         try_prepare(name, &content, *kind);
+    }
+
+    /// However text is said to be written.
+    #[test]
+    fn text_never_panics(
+        content in prop::collection::vec(
+            prop::sample::select(&b"a1x,;\t|:: \"\\\n\r#=-.{}[]\xff\xfe\xc3\xbc\0"[..]), 0..120),
+        head in prop::sample::select(&["", "user,item\n", "sep=;\n", "\u{feff}user;item\r\n", "# user::item\n"][..]),
+        delimiter in prop::sample::select(&[None, Some(","), Some("::"), Some("blanks"), Some("tab"), Some("\\")][..]),
+        encoding in prop::sample::select(&[None, Some("windows-1252"), Some("utf-16le"), Some("gbk"), Some("utf-16be")][..]),
+        no_header in any::<bool>(),
+        names in prop::sample::select(&["", "user,item", "user,item,time"][..]),
+        skip_lines in 0usize..3,
+    ) {
+        let files = Files::new();
+        let names = if no_header && !names.is_empty() { names.split(',').map(String::from).collect() } else { Vec::new() };
+        let text = TextOptions {
+            delimiter: delimiter.map(String::from),
+            encoding: encoding.map(String::from),
+            no_header,
+            names,
+            skip_lines,
+        };
+        let path = files.write("l.txt", [head.as_bytes(), &content].concat());
+        let options = PrepareOptions { text, drop_missing: true, ..PrepareOptions::new(path, files.out()) };
+        if let Err(error) = prepare(&options) {
+            prop_assert_eq!(error.to_string().lines().count(), 1, "{}", error);
+        }
     }
 
     #[test]

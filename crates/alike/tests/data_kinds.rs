@@ -175,6 +175,9 @@ fn a_first_row_of_data_is_not_lost() {
     words.columns.user = "ann".into();
     words.columns.item = "tea".into();
     assert_says(&files.error(&words), &["column `ann` holds `ann` too", "--no-header"]);
+    let json = objects().join("\n");
+    let text = TextOptions { no_header: true, ..plain() };
+    assert_says(&refused("log.jsonl", json.as_bytes(), text), &["has names for its columns", "--no-header"]);
     let contradiction = TextOptions { names: vec!["user".into()], ..plain() };
     assert_says(&refused("log.csv", rows.as_bytes(), contradiction), &["`--columns` needs `--no-header`"]);
 }
@@ -214,7 +217,7 @@ fn json_logs_are_read() {
 fn what_is_not_read_is_called_by_its_name() {
     let cases: [(&[u8], &str); 9] = [
         (b"<!DOCTYPE html><html>", "a web page"),
-        (b"PK\x03\x04\x14\0[Content_Types].xml", "Excel"),
+        (b"PK\x03\x04--------------------------[Content_Types].xml", "Excel"),
         (b"PK\x03\x04\x14\0log.csv", "zip archive"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "Excel"),
         (b"SQLite format 3\0", "SQLite"),

@@ -55,6 +55,8 @@ fn ids_of_other_files_match_as_numbers_do() {
     assert_eq!(report.features[0].missing, 0);
     assert_eq!(data.features[0].values(), [1.0, 2.0, 3.0]);
     assert_eq!((data.title(0), data.title(1), data.title(2)), (None, Some("One"), Some("Two")));
+    options.feature_ids = vec![("m".into(), files.write("ids.txt", "0\n1\n1.0\n"))];
+    assert_says(&files.error(&options), &["ids.txt", "rows 2 and 3 are both of item `1`"]);
 }
 
 #[test]
@@ -166,7 +168,7 @@ fn the_report_says_which_columns_count_and_what_the_split_means() {
     let late: String = ["u0,i9,900\n", "u1,i9,901\n"].concat();
     let log = format!("user,item,time\n{rows}{late}");
     let (report, _) = files.open(&PrepareOptions { split: SplitKind::Temporal, ..of(&files, &log) });
-    assert_says(&report.notes.join("\n"), &["are for test", "mostly chance"]);
+    assert_says(&report.notes.join("\n"), &["are for test", "; figures from so few are mostly chance"]);
 }
 
 /// A cell of a row: one of `words`.

@@ -7,12 +7,14 @@ use csv::ByteRecord;
 
 use crate::data::formats::columns::{is_usual_name, plain_name};
 use crate::data::formats::options::{Delimiter, TextOptions};
-use crate::data::formats::table::{Choose, Place, Visit};
+use crate::data::formats::table::{Choose, Place, Visit, next_line};
 use crate::data::formats::times::TimeFormat;
 use crate::{Error, Result};
 
 /// Longest first line.
 const LINE: u64 = 1 << 20;
+/// Columns of a log at most.
+const FEW: usize = 6;
 
 /// How the rows of a text are to be read.
 struct Layout {
@@ -51,6 +53,14 @@ pub(crate) fn read(
                 Error::format_at(path, line, what)
             })
         };
+        // Logs have few columns: no memory is asked for at every row.
+        let mut few = [""; FEW];
+        if chosen.len() <= FEW {
+            for (cell, at) in few.iter_mut().zip(&chosen) {
+                *cell = field(at)?;
+            }
+            return visit(&Place { path, line }, &few[..chosen.len()]);
+        }
         let cells = chosen.iter().map(field).collect::<Result<Vec<&str>>>()?;
         visit(&Place { path, line }, &cells)
     };
@@ -62,7 +72,7 @@ pub(crate) fn read(
 
 /// The way out of text in another encoding.
 pub(crate) fn encoding_advice() -> &'static str {
-    "name the encoding (`--encoding windows-1252`) or write the file as UTF-8"
+    "name its encoding (`alike prepare --encoding windows-1252`), or write it as UTF-8 (`iconv -f WINDOWS-1252 -t UTF-8`)"
 }
 
 /// Reads what comes before the rows.
@@ -222,11 +232,10 @@ fn read_plain(
     let mut input = Cursor::new(&layout.first[..]).chain(input);
     let (mut line, mut record, mut number) = (Vec::new(), ByteRecord::new(), layout.lines);
     loop {
-        line.clear();
-        if input.read_until(b'\n', &mut line).map_err(|e| Error::io(path, e))? == 0 {
+        number += 1;
+        if !next_line(&Place { path, line: number }, &mut input, &mut line)? {
             return Ok(());
         }
-        number += 1;
         let row = text_of(path, number, &line)?;
         if row.is_empty() {
             continue;

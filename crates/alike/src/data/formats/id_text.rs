@@ -30,6 +30,18 @@ pub(crate) fn find(ids: &Vocab, text: &str) -> Option<u32> {
     }
 }
 
+/// What is to be said of ids of one file that differ as `21` and `21.0` do: they stay apart.
+pub(crate) fn note_of_twins(column: &str, ids: &Vocab) -> Option<String> {
+    let mut twins =
+        ids.names().filter(|id| id.strip_suffix(".0").is_some_and(|whole| ids.get(whole).is_some()));
+    let first = twins.next()?;
+    let whole = first.trim_end_matches(".0");
+    let count = 1 + twins.count();
+    Some(format!(
+        "column `{column}` has `{whole}` and `{first}`, and {count} such pairs in all; they count as different ids"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +50,7 @@ mod tests {
     fn whole_floats_and_blanks_do_not_keep_ids_apart() {
         let ids = Vocab::from_names(["21", "7.0", "x", "8", "8.0"]).unwrap();
         let cases = [(" 21\t", Some(0)), ("21.0", Some(0)), ("7", Some(1)), ("x", Some(2)), ("x.0", None)];
+        assert!(note_of_twins("item", &ids).unwrap().contains("`8` and `8.0`, and 1 such pairs"));
         for (text, found) in cases.into_iter().chain([("8", Some(3)), ("8.0", Some(4)), ("021", None)]) {
             assert_eq!(find(&ids, text), found, "{text}");
         }

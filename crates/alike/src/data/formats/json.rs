@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::{Map, Value, error::Category};
 
 use crate::data::formats::delimited::encoding_advice;
-use crate::data::formats::table::{Choose, Place, Visit};
+use crate::data::formats::table::{Choose, Place, Visit, next_line};
 use crate::{Error, Result};
 
 /// Objects from which the names of the columns are taken.
@@ -21,14 +21,13 @@ type VisitObject<'a> = &'a mut dyn FnMut(&Place<'_>, Map<String, Value>) -> Resu
 pub(crate) fn read_objects(path: &Path, mut input: Box<dyn BufRead>, visit: VisitObject<'_>) -> Result<()> {
     let (mut line, mut number) = (Vec::new(), 0);
     loop {
-        line.clear();
         if number == 0 && starts_array(path, &mut input)? {
             return read_array(path, input, visit);
         }
-        if input.read_until(b'\n', &mut line).map_err(|e| Error::io(path, e))? == 0 {
+        number += 1;
+        if !next_line(&Place { path, line: number }, &mut *input, &mut line)? {
             return Ok(());
         }
-        number += 1;
         let text = line.trim_ascii();
         if text.is_empty() {
             continue;

@@ -13,7 +13,7 @@ pub(crate) enum Kind {
     Npy,
     /// A zip archive that holds NumPy arrays or anything else.
     Zip,
-    /// An Excel workbook.
+    /// A workbook of Excel or another program for tables.
     Workbook,
     Safetensors,
     /// JSON objects one after another, or an array of them.
@@ -65,11 +65,11 @@ pub(crate) fn kind_of(head: &[u8]) -> Kind {
     }
 }
 
-/// A workbook starts with these entries, in any order.
+/// What an archive holds, by the name of its first entry.
 fn zip_of(head: &[u8]) -> Kind {
-    let has = |name: &[u8]| head.windows(name.len()).any(|w| w == name);
-    let workbook = [&b"[Content_Types].xml"[..], b"xl/", b"_rels/.rels"].iter().any(|name| has(name));
-    if workbook { Kind::Workbook } else { Kind::Zip }
+    let name = head.get(30..).unwrap_or_default();
+    let workbook = [&b"[Content_Types].xml"[..], b"xl/", b"_rels/", b"docProps/", b"mimetype"];
+    if workbook.iter().any(|start| name.starts_with(start)) { Kind::Workbook } else { Kind::Zip }
 }
 
 fn text_of(head: &[u8]) -> Kind {
@@ -103,8 +103,8 @@ mod tests {
             (b"{'user': 1}", Kind::Json),
             (b"\x1f\x8b\x08", Kind::Gzip),
             (b"PAR1", Kind::Parquet),
-            (b"PK\x03\x04 ids.npy", Kind::Zip),
-            (b"PK\x03\x04 xl/workbook.xml", Kind::Workbook),
+            (b"PK\x03\x04--------------------------ids.npy xl/", Kind::Zip),
+            (b"PK\x03\x04--------------------------xl/workbook.xml", Kind::Workbook),
             (b"\x40\0\0\0\0\0\0\0{\"a\"", Kind::Safetensors),
             (b"(\xb5/\xfd", Kind::Zstd),
         ];

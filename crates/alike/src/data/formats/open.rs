@@ -105,7 +105,7 @@ pub(crate) fn open_table(path: &Path, options: &TextOptions) -> Result<Table> {
     match kind_of(&unpacked.head) {
         Kind::Parquet => unpacked.into_file(path).map(Table::Parquet),
         Kind::Json => unpacked.into_text(path, options).map(Table::Json),
-        Kind::Workbook => is_not("an Excel workbook; save the sheet as CSV"),
+        Kind::Workbook => is_not("an Excel or OpenDocument workbook; save the sheet as CSV"),
         Kind::Zip => is_not("a zip archive; unpack it and give the file inside"),
         Kind::Npy => is_not("a NumPy array; a table is expected (CSV, JSON lines or Parquet)"),
         Kind::Safetensors => is_not("a safetensors file; a table is expected (CSV, JSON lines or Parquet)"),

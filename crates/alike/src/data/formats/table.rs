@@ -1,5 +1,6 @@
 //! Tables of any kind, row by row, as text: the cells of the columns that the caller chooses.
 
+use std::io::{BufRead, Read};
 use std::path::Path;
 
 use crate::data::folder::manifest::MANIFEST;
@@ -29,6 +30,20 @@ impl Place<'_> {
 pub(crate) type Choose<'a> = &'a mut dyn FnMut(&[String]) -> Result<Vec<usize>>;
 /// Called for every row with the cells of the chosen columns; null is empty.
 pub(crate) type Visit<'a> = &'a mut dyn FnMut(&Place<'_>, &[&str]) -> Result<()>;
+
+/// Longest line that is read where a line is held in memory: a file that never ends its line would fill that.
+pub(crate) const LINE_BYTES: u64 = 64 << 20;
+
+/// Reads the next line into `line`, which is empty at the end; false at the end.
+pub(crate) fn next_line(place: &Place<'_>, input: &mut dyn BufRead, line: &mut Vec<u8>) -> Result<bool> {
+    line.clear();
+    let read =
+        (&mut *input).take(LINE_BYTES).read_until(b'\n', line).map_err(|e| Error::io(place.path, e))?;
+    if read as u64 == LINE_BYTES && line.last() != Some(&b'\n') {
+        return Err(place.error(format!("is longer than {} MiB", LINE_BYTES >> 20)));
+    }
+    Ok(read > 0)
+}
 
 /// Reads the table `path`: a file, a pipe, `-` for standard input, or a folder of part files with the same columns.
 /// `choose` is called once. An error may name flags of `alike prepare` for the interactions.
@@ -66,6 +81,9 @@ fn read_table(
     choose: Choose<'_>,
     visit: Visit<'_>,
 ) -> Result<()> {
+    if options.no_header && !matches!(table, Table::Text(_)) {
+        return Err(Error::format(path, "has names for its columns; `--no-header` is for delimited text"));
+    }
     match table {
         Table::Text(input) => delimited::read(path, input, options, flags, choose, visit),
         Table::Json(input) => json::read(path, input, choose, visit),
@@ -87,4 +105,20 @@ pub(crate) fn read_texts(
     read_table(path, table, options, false, &mut once, &mut |place, cells| {
         visit(place.line, cells[0], &cells[1..])
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_an_end_is_refused() {
+        let place = Place { path: Path::new("pipe"), line: 7 };
+        let mut line = Vec::new();
+        let mut endless = std::io::BufReader::with_capacity(1 << 20, std::io::repeat(b'x'));
+        let error = next_line(&place, &mut endless, &mut line).unwrap_err().to_string();
+        assert_eq!(error, "pipe:7: is longer than 64 MiB");
+        assert!(next_line(&place, &mut &b"a\n"[..], &mut line).unwrap());
+        assert!(!next_line(&place, &mut &b""[..], &mut line).unwrap());
+    }
 }

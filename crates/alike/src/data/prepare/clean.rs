@@ -202,7 +202,8 @@ fn note_split(log: &Log, kept: &Kept, split: SplitKind, splits: &[Csr; 3], told:
         let users = (0..csr.rows()).filter(|&u| csr.degree(u) > 0).count();
         if users < FEW_USERS || csr.nnz() * 100 < all {
             told.notes.push(format!(
-                "only {} interactions of {users} users are for {what}: most who came late were not there before; figures                  from so few are mostly chance (`--split leave-one-out` holds out something of everybody)",
+                "only {} interactions of {users} users are for {what}: most who came late were not there before; figures \
+                 from so few are mostly chance (`--split leave-one-out` holds out something of everybody)",
                 csr.nnz()
             ));
         }

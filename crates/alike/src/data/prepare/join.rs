@@ -74,6 +74,7 @@ impl Items<'_> {
         };
         let mut seen = Vocab::default();
         let mut items = Vec::with_capacity(rows);
+        let mut row_of = vec![NONE; self.len()];
         for (row, name) in ids.names.iter().enumerate() {
             if !seen.intern(name)?.1 {
                 let first = seen.get(name).expect("the name is known") as usize + 1;
@@ -81,7 +82,22 @@ impl Items<'_> {
                     format!("{}: item id `{name}` in row {first} and in row {}", ids.origin, row + 1);
                 return Err(Error::format(path, message));
             }
-            items.push(find(self.all, name).map_or(NONE, |all| self.number[all as usize]));
+            let item = find(self.all, name).map_or(NONE, |all| self.number[all as usize]);
+            if let Some(before) = row_of.get_mut(item as usize) {
+                // Not the same text, but the same item: `21` and `21.0`.
+                if *before != NONE {
+                    let message = format!(
+                        "{}: rows {} and {} are both of item `{}`",
+                        ids.origin,
+                        *before + 1,
+                        row + 1,
+                        self.name(item as usize)
+                    );
+                    return Err(Error::format(path, message));
+                }
+                *before = row as u32;
+            }
+            items.push(item);
         }
         Ok(items)
     }

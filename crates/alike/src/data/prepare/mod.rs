@@ -3,6 +3,7 @@
 pub(crate) mod catalogue;
 mod clean;
 mod filter;
+mod intake;
 pub(crate) mod item_texts;
 mod join;
 mod log;
@@ -33,7 +34,7 @@ pub fn prepare(options: &PrepareOptions) -> Result<Report> {
     options.check()?;
     read::check_replaceable(&options.out, MANIFEST)?;
     let sources = Sources::open(options)?;
-    let mut log = Log::read(options)?;
+    let mut log = intake::read(options)?;
     let named = log.items.len();
     sources.add_items_of_rows(&mut log)?;
     sources.add_items_of_catalogue(options, &mut log)?;

@@ -13,10 +13,7 @@ pub(crate) struct Ratings {
 impl Ratings {
     /// Takes in a rating; what is no number is passed over, since nothing depends on it.
     pub(crate) fn add(&mut self, text: &str) {
-        let Ok(rating) = text.parse::<f32>() else { return };
-        if !rating.is_finite() {
-            return;
-        }
+        let Some(rating) = parse_rating(text) else { return };
         self.count += 1;
         self.max = self.max.max(rating);
         if rating < 0.0 {
@@ -49,6 +46,17 @@ impl Ratings {
     }
 }
 
+/// A finite number; `4,5` is one where people write it so.
+pub(crate) fn parse_rating(text: &str) -> Option<f32> {
+    let finite = |text: &str| text.parse::<f32>().ok().filter(|r| r.is_finite());
+    finite(text).or_else(|| {
+        let (whole, part) = text.split_once(',')?;
+        // Three digits would rather be thousands.
+        let decimal = matches!(part.len(), 1 | 2) && part.bytes().all(|c| c.is_ascii_digit());
+        decimal.then(|| finite(&format!("{whole}.{part}"))).flatten()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +65,17 @@ mod tests {
         let mut seen = Ratings::default();
         ratings.iter().for_each(|r| seen.add(r));
         seen.note("stars")
+    }
+
+    #[test]
+    fn a_decimal_comma_is_understood() {
+        assert_eq!(
+            [parse_rating("4,5"), parse_rating("-1"), parse_rating("1e1")],
+            [Some(4.5), Some(-1.0), Some(10.0)]
+        );
+        for bad in ["1,234", "4,", ",x", "nan", "", "4,5,6"] {
+            assert_eq!(parse_rating(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -1,0 +1,310 @@
+//! The interactions as they come in: which columns are read, which rows count, and what is told of the rest.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::data::formats::columns::{Column, Columns, listed};
+use crate::data::formats::id_text::{self, clean};
+use crate::data::formats::table::{Place, read_rows};
+use crate::data::formats::times::{TimeFormat, Units, expected};
+use crate::data::prepare::log::Log;
+use crate::data::prepare::missing::{Missing, is_nothing, unreadable};
+use crate::data::prepare::ratings::{Ratings, parse_rating};
+use crate::data::prepare::report::{ColumnUse, Dropped};
+use crate::data::prepare::{PrepareOptions, SplitKind};
+use crate::{Error, Result};
+
+/// Kinds of events that a note names.
+const KINDS: usize = 12;
+
+/// The columns that are read, and where their cells stand in a row.
+struct Plan {
+    columns: Columns,
+    split: SplitKind,
+    /// Positions of the columns in the file, in the order of the cells.
+    chosen: Vec<usize>,
+    rating: Option<usize>,
+    time: Option<usize>,
+    label: Option<usize>,
+    event: Option<usize>,
+}
+
+const USER: usize = 0;
+const ITEM: usize = 1;
+
+impl Plan {
+    /// What to read of a file with these columns; an error if something is not there that an option needs.
+    fn new(path: &Path, names: &[String], options: &PrepareOptions) -> Result<Self> {
+        let columns = Columns::find(path, names, &options.columns)?;
+        let at = columns.positions;
+        let own_labels = |at: usize| {
+            matches!(options.columns.label, Column::Named(_)) || names[at].eq_ignore_ascii_case("x_label")
+        };
+        let split = match options.split {
+            SplitKind::Auto if at.label.is_some_and(own_labels) => SplitKind::Label,
+            SplitKind::Auto => SplitKind::Random,
+            given => given,
+        };
+        let lacks = |what: &str, why: &str| {
+            let found = listed(names);
+            Error::format(path, format!("no column of {what}, which {why} needs; the columns are {found}"))
+        };
+        if options.min_rating.is_some() && at.rating.is_none() {
+            return Err(lacks("ratings", "the smallest rating"));
+        }
+        if split == SplitKind::Label && at.label.is_none() {
+            return Err(lacks("split labels", "the split `label`"));
+        }
+        if split == SplitKind::Temporal && at.time.is_none() {
+            return Err(lacks("times", "the split `temporal`"));
+        }
+        if !options.events.is_empty() && at.event.is_none() {
+            return Err(lacks("kinds of events (`--column event=NAME`)", "`--event`"));
+        }
+        let mut chosen = vec![at.user, at.item];
+        let mut cell = |column: Option<usize>| {
+            column.map(|column| {
+                chosen.push(column);
+                chosen.len() - 1
+            })
+        };
+        let (rating, time, event) = (cell(at.rating), cell(at.time), cell(at.event));
+        let label = cell(at.label.filter(|_| split == SplitKind::Label));
+        Ok(Self { columns, split, chosen, rating, time, label, event })
+    }
+
+    /// Name of the column of a cell.
+    fn name(&self, cell: usize) -> &str {
+        self.columns.name(self.chosen[cell])
+    }
+}
+
+/// What is counted while the rows come in.
+#[derive(Default)]
+struct Counts {
+    missing: [Missing; 2],
+    without: BTreeMap<&'static str, u64>,
+    kinds: BTreeMap<String, u64>,
+    other_kinds: u64,
+    ratings: Ratings,
+    units: Units,
+}
+
+/// Reads the interactions. Ids of rows that are dropped by rating or kind are known all the same.
+pub(crate) fn read(options: &PrepareOptions) -> Result<Log> {
+    let path = &options.interactions;
+    let format = options.time_format.as_deref().map(TimeFormat::parse).transpose()?.unwrap_or_default();
+    let mut intake = Intake {
+        options,
+        format,
+        log: Log::default(),
+        times: Vec::new(),
+        labels: Vec::new(),
+        counts: Counts::default(),
+    };
+    let plan = OnceCell::new();
+    let mut choose = |names: &[String]| {
+        let made = Plan::new(path, names, options)?;
+        Ok(plan.get_or_init(|| made).chosen.clone())
+    };
+    read_rows(path, &options.text, &mut choose, &mut |place, cells| {
+        intake.row(plan.get().expect("columns are chosen before rows are read"), place, cells)
+    })?;
+    let plan = plan.get().ok_or_else(|| Error::format(path, "holds no table"))?;
+    intake.conclude(plan)
+}
+
+/// The log while its rows come in.
+struct Intake<'a> {
+    options: &'a PrepareOptions,
+    format: TimeFormat,
+    log: Log,
+    times: Vec<f64>,
+    labels: Vec<u8>,
+    counts: Counts,
+}
+
+impl Intake<'_> {
+    /// Takes a row in, or counts why it does not stay.
+    fn row(&mut self, plan: &Plan, place: &Place<'_>, cells: &[&str]) -> Result<()> {
+        self.log.rows += 1;
+        let ids = [USER, ITEM].map(|at| clean(cells[at]));
+        let [no_user, no_item] = &mut self.counts.missing;
+        let drop = self.options.drop_missing;
+        if no_user.check(ids[USER], place, drop) || no_item.check(ids[ITEM], place, drop) {
+            return Ok(());
+        }
+        let named = |e: Error| place.error(e.to_string());
+        let (user, _) = self.log.users.intern(ids[USER]).map_err(named)?;
+        let (item, _) = self.log.items.intern(ids[ITEM]).map_err(named)?;
+        if let Some(at) = plan.event
+            && !self.counts.keeps(cells[at].trim(), &self.options.events)
+        {
+            return Ok(());
+        }
+        // All cells are read before anything is kept, so that the columns of the log stay equally long.
+        let (mut low, mut time, mut label) = (false, None, None);
+        if let (Some(at), Some(least)) = (plan.rating, self.options.min_rating) {
+            let Some(text) = self.needed(cells[at], "no rating") else { return Ok(()) };
+            let bad = || unreadable(place, plan.name(at), text, "a number is expected");
+            low = parse_rating(text).ok_or_else(bad)? < least;
+        }
+        if let Some(at) = plan.time {
+            let Some(text) = self.needed(cells[at], "no time") else { return Ok(()) };
+            let bad = || unreadable(place, plan.name(at), text, expected(text));
+            let read = self.format.read(text).ok_or_else(bad)?;
+            self.counts.units.add(read, place.line);
+            time = Some(read);
+        }
+        if let Some(at) = plan.label {
+            let text = cells[at].trim();
+            let bad =
+                || unreadable(place, plan.name(at), text, "0 or train, 1 or valid, 2 or test is expected");
+            label = Some(parse_label(text).ok_or_else(bad)?);
+        }
+        if let Some(at) = plan.rating.filter(|_| self.options.min_rating.is_none()) {
+            self.counts.ratings.add(cells[at].trim());
+        }
+        if self.log.user.len() == u32::MAX as usize - 1 {
+            return Err(place.error("more than 2^32 - 2 interactions"));
+        }
+        self.log.user.push(user);
+        self.log.item.push(item);
+        self.times.extend(time);
+        self.labels.extend(label);
+        if self.options.min_rating.is_some() {
+            self.log.low.push(low);
+        }
+        Ok(())
+    }
+
+    /// The text of a cell that is needed; nothing, and counted as `why`, where rows without it are to be dropped.
+    fn needed<'c>(&mut self, cell: &'c str, why: &'static str) -> Option<&'c str> {
+        let text = cell.trim();
+        if self.options.drop_missing && is_nothing(text) {
+            *self.counts.without.entry(why).or_default() += 1;
+            return None;
+        }
+        Some(text)
+    }
+
+    /// Turns the counts into what the report says, or into errors about the file as a whole.
+    fn conclude(mut self, plan: &Plan) -> Result<Log> {
+        let (options, path, counts) = (self.options, &self.options.interactions, &self.counts);
+        let log = &mut self.log;
+        log.time = plan.time.map(|_| self.times);
+        log.label = plan.label.map(|_| self.labels);
+        log.split = Some(plan.split);
+        for (at, missing) in [USER, ITEM].into_iter().zip(&counts.missing) {
+            let column = plan.name(at);
+            if options.drop_missing {
+                log.dropped.extend(missing.dropped(column));
+            } else if let Some(error) = missing.error(column) {
+                return Err(error);
+            } else {
+                log.notes.extend(missing.notes(column));
+            }
+        }
+        if let Some((line, message)) = counts.units.mixed() {
+            return Err(Error::format_at(path, line, message));
+        }
+        check_header(options, plan, log)?;
+        for (at, ids) in [(USER, &log.users), (ITEM, &log.items)] {
+            log.notes.extend(id_text::note_of_twins(plan.name(at), ids));
+        }
+        let mut drop = |count: u64, why: String| {
+            if count > 0 {
+                log.dropped.push(Dropped { count, what: "interactions".into(), why });
+            }
+        };
+        drop(counts.other_kinds, format!("kinds of events other than {}", options.events.join(", ")));
+        counts.without.iter().for_each(|(why, count)| drop(*count, (*why).into()));
+        if let Some(at) = plan.rating {
+            log.notes.extend(counts.ratings.note(plan.name(at)));
+        }
+        if options.events.is_empty() && counts.kinds.len() > 1 && counts.kinds.len() <= KINDS {
+            let kinds: Vec<String> = counts.kinds.iter().map(|(k, n)| format!("{k} {n}")).collect();
+            log.notes.push(format!(
+                "all kinds of events count the same ({}); `--event KIND` keeps only some",
+                kinds.join(", ")
+            ));
+        }
+        let kinds_asked = options.events.iter().find(|kind| !counts.kinds.contains_key(*kind));
+        if let Some(kind) = kinds_asked {
+            let found: Vec<String> = counts.kinds.keys().cloned().collect();
+            return Err(Error::format(
+                path,
+                format!("no event is `{kind}`; the kinds are {}", listed(&found)),
+            ));
+        }
+        let used = plan.columns.roles().into_iter().filter(|(role, _)| match *role {
+            "rating" => options.min_rating.is_some(),
+            "label" => plan.split == SplitKind::Label,
+            "event" => !options.events.is_empty(),
+            _ => true,
+        });
+        let used: Vec<(&str, usize)> = used.filter_map(|(role, at)| Some((role, at?))).collect();
+        let of_role = |(role, at): &(&str, usize)| ColumnUse {
+            role: (*role).into(),
+            name: plan.columns.name(*at).into(),
+        };
+        log.columns = used.iter().map(of_role).collect();
+        let all = plan.columns.found.iter().enumerate();
+        let unused = all.filter(|(at, _)| used.iter().all(|(_, used)| used != at));
+        log.ignored = unused.map(|(_, name)| name.clone()).collect();
+        if options.split == SplitKind::Auto && plan.split == SplitKind::Random && plan.time.is_some() {
+            let note = "there are times, but the split is random; `--split leave-one-out` or `--split temporal` hold out \
+                        the latest interactions";
+            log.notes.push(note.into());
+        }
+        Ok(self.log)
+    }
+}
+
+/// A first line that was named as a header, but is a row: its ids come again.
+fn check_header(options: &PrepareOptions, plan: &Plan, log: &Log) -> Result<()> {
+    let columns = &options.columns;
+    for (at, column, ids) in [(USER, &columns.user, &log.users), (ITEM, &columns.item, &log.items)] {
+        if options.text.no_header || !matches!(column, Column::Named(_)) {
+            continue;
+        }
+        let name = plan.name(at);
+        if ids.get(name).is_some() {
+            let message = format!(
+                "the column `{name}` holds `{name}` too, so the first line looks like data; if it is, \
+                 `--no-header --columns user,item,rating,time` keeps it"
+            );
+            return Err(Error::format(&options.interactions, message));
+        }
+    }
+    Ok(())
+}
+
+impl Counts {
+    /// Counts an event, and tells whether its kind is wanted.
+    fn keeps(&mut self, kind: &str, wanted: &[String]) -> bool {
+        if let Some(count) = self.kinds.get_mut(kind) {
+            *count += 1;
+        } else if self.kinds.len() <= KINDS || wanted.iter().any(|w| w == kind) {
+            // A column of many values is none of kinds, and need not be counted.
+            self.kinds.insert(kind.to_string(), 1);
+        }
+        let keeps = wanted.is_empty() || wanted.iter().any(|w| w == kind);
+        self.other_kinds += u64::from(!keeps);
+        keeps
+    }
+}
+
+/// A split label as a number: 0 train, 1 valid, 2 test.
+fn parse_label(text: &str) -> Option<u8> {
+    match text {
+        "0" | "0.0" => Some(0),
+        "1" | "1.0" => Some(1),
+        "2" | "2.0" => Some(2),
+        _ if text.eq_ignore_ascii_case("train") => Some(0),
+        _ if ["valid", "validation", "val", "dev"].iter().any(|v| text.eq_ignore_ascii_case(v)) => Some(1),
+        _ if text.eq_ignore_ascii_case("test") => Some(2),
+        _ => None,
+    }
+}
