@@ -271,18 +271,51 @@ pub(crate) struct Serve {
     /// ALIKE_INDEX). What they find is scored exactly. The run of --compare is always exact [default: exact]
     #[arg(long, value_name = "INDEX")]
     pub(crate) index: Option<String>,
-    /// File with the API key that clients must send (or the variable ALIKE_API_KEY holds it)
+    /// File with the API key that clients must send, 16 visible ASCII characters or more (or the variable ALIKE_API_KEY holds
+    /// it). It is good for everything
     #[arg(long, value_name = "FILE")]
     pub(crate) api_key_file: Option<PathBuf>,
+    /// File with keys that are each good for some things: lines NAME SCOPES KEY, where scopes are read, write, admin, joined by
+    /// commas, and a key may be given as blake3: and its hash
+    #[arg(long, value_name = "FILE")]
+    pub(crate) api_keys: Option<PathBuf>,
+    /// Most requests a second of each key, or of each address where there is none; twice as many may come at once. More are
+    /// refused by 429, which says when to come again [default: any]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: Option<u32>,
+    /// A site whose pages may ask from browsers, such as https://shop.example; repeat for more [default: none]
+    #[arg(long, value_name = "ORIGIN", value_parser = crate::serve::parse_site)]
+    pub(crate) cors: Vec<String>,
+    /// A name by which clients may call a server that listens on this machine only and has no key; repeat for more. Without it:
+    /// localhost and IP addresses
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_host: Vec<String>,
     /// Listen without an API key on an address that others can reach
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Encrypt connections: the certificate, and those that signed it, as PEM; a hang-up signal reads it again
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's private key, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Form of the log on stderr
     #[arg(long, value_enum, value_name = "FORM", default_value_t = LogForm::Json)]
     pub(crate) log: LogForm,
     /// Largest body of a request, such as 64KiB or 8MiB
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = parse_size)]
     pub(crate) max_body: usize,
+    /// Most connections at a time; fewer where the system allows fewer open files
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u16).range(8..))]
+    pub(crate) connections: u16,
+    /// Most connections of one client address; raise it where all requests come through one proxy [default: half of
+    /// --connections]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) connections_per_address: Option<u16>,
+    /// How long to go on answering after a termination signal: /health/ready says 503 and connections end with their next
+    /// answer, so that load balancers and clients go elsewhere first. Ctrl-C does not wait
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(0..=600))]
+    pub(crate) drain: u64,
     /// A second run, to compare with
     #[arg(long, value_name = "RUN")]
     pub(crate) compare: Option<PathBuf>,

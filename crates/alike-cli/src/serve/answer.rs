@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::{StatusCode, header, request::Parts};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::openapi::{RefOr, ResponseBuilder, content::ContentBuilder, schema::Ref};
 use utoipa::{IntoResponses, ToSchema};
 
+use super::arriving::TooSlow;
 use super::store::StoreError;
 
 /// An error as clients see it.
@@ -37,6 +38,8 @@ pub(crate) struct Refusal {
     status: StatusCode,
     code: &'static str,
     message: String,
+    /// What the client is told in a header.
+    header: Option<(HeaderName, String)>,
 }
 
 /// Result of a route.
@@ -45,7 +48,12 @@ pub(crate) type Answer<T> = Result<T, Refusal>;
 impl Refusal {
     /// With this status, code and text.
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), header: None }
+    }
+
+    /// The same with a header.
+    pub(crate) fn with(self, name: HeaderName, value: impl Into<String>) -> Self {
+        Self { header: Some((name, value.into())), ..self }
     }
 
     /// 404: nobody knows this user.
@@ -90,8 +98,9 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let Self { status, code, message } = self;
-        (status, Json(ErrorBody { error: ErrorDetail { code, message } })).into_response()
+        let Self { status, code, message, header } = self;
+        let body = Json(ErrorBody { error: ErrorDetail { code, message } });
+        (status, header.map(|header| [header]), body).into_response()
     }
 }
 
@@ -149,22 +158,40 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Answer<Self> {
-        let kind =
-            request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        if !kind.split(';').next().is_some_and(|k| k.trim().eq_ignore_ascii_case("application/json")) {
-            let text = format!("the body is `{kind}`; allowed: application/json");
-            return Err(Refusal::rejected(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
-        }
-        let rejected = |status, text| Refusal::rejected(status, text);
-        let bytes =
-            Bytes::from_request(request, state).await.map_err(|r| rejected(r.status(), r.body_text()))?;
-        let Json(body) = Json::from_bytes(&bytes).map_err(|r| rejected(r.status(), r.body_text()))?;
+        json_type(request.headers())?;
+        let bytes = bytes(request, state).await?;
+        let Json(body) =
+            Json::from_bytes(&bytes).map_err(|r| Refusal::rejected(r.status(), r.body_text()))?;
         // Lists of values would be taken for objects without names.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Err(Refusal::invalid("the body is not an object; allowed: {…}"));
         }
         Ok(Self(body))
     }
+}
+
+/// Whether a request says that it brings JSON.
+pub(crate) fn json_type(headers: &HeaderMap) -> Answer<()> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().is_some_and(|k| k.trim().eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    let text = format!("the body is `{kind}`; allowed: application/json");
+    Err(Refusal::rejected(StatusCode::UNSUPPORTED_MEDIA_TYPE, text))
+}
+
+/// The bytes of a body.
+pub(crate) async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Answer<Bytes> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&rejection);
+        while let Some(error) = cause {
+            if error.is::<TooSlow>() {
+                return Refusal::new(StatusCode::REQUEST_TIMEOUT, "timeout", error.to_string());
+            }
+            cause = error.source();
+        }
+        Refusal::rejected(rejection.status(), rejection.body_text())
+    })
 }
 
 /// A whole number, also one that is written as `5.0` or `5e0`: JSON tells these not from `5`.
@@ -225,11 +252,14 @@ impl IntoResponses for Refusals {
         let texts = [
             ("400", "The request is malformed"),
             ("401", "The API key is missing or wrong"),
+            ("403", "The key is not good for this, or a page of another site asks"),
             ("404", "No such user, item or page; the text names it"),
             ("408", "The body came too slowly"),
             ("413", "The body is too large"),
             ("415", "The body is of a kind that is not understood here"),
+            ("421", "Sent to a name that is not this server's"),
             ("422", "A value is not allowed; the text says what is"),
+            ("429", "Too many requests of this key or address; `Retry-After` says when to come again"),
             ("500", "The server failed"),
             ("503", "Too many requests wait, or the store cannot be reached; try again later"),
         ];

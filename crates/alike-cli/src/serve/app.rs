@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
@@ -20,18 +22,20 @@ use utoipa_axum::routes;
 
 use super::answer::{Answer, ErrorBody, Refusal};
 use super::encoder::Encoder;
-use super::guard;
+use super::guard::{self, API_KEY, Guard, REQUEST_ID};
+use super::keys::Keys;
+use super::limits::Limits;
+use super::listen::Tls;
 use super::metrics::Metrics;
 use super::model::{Loaded, Slot};
+use super::origin::Origins;
 use super::people::{self, Now};
+use super::places::Places;
+use super::pool::Pool;
 use super::ranking::Ranking;
+use super::rate::Rate;
 use super::routes::{events, items, model, page, recommend, search, status, users};
 use super::store::Store;
-
-/// Requests that are answered at a time; more are refused at once.
-const ADMITTED: usize = 512;
-/// Longest time that a request may take, its body included.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the routes share.
 pub(crate) struct App {
@@ -47,19 +51,30 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     /// What turns texts and pictures into features.
     pub(crate) encoder: Option<Arc<dyn Encoder>>,
-    /// Hash of the API key, if one is asked for.
-    pub(crate) key: Option<blake3::Hash>,
-    /// Bytes of a body at most.
-    pub(crate) max_body: usize,
-    /// Longest time that a request may take.
-    pub(crate) patience: Duration,
+    /// The keys that are asked for, if any.
+    pub(crate) keys: Keys,
+    /// From where browsers may ask.
+    pub(crate) origins: Origins,
+    /// What encrypts connections, if anything does.
+    pub(crate) tls: Option<Tls>,
+    /// How often one client may ask, if that is bounded.
+    pub(crate) rate: Option<Rate>,
+    /// What clients can take at most.
+    pub(crate) limits: Limits,
     /// Places for requests.
-    pub(crate) admitted: Semaphore,
-    /// Places for work that takes a processor for long.
-    workers: Arc<Semaphore>,
+    pub(crate) requests: Arc<Places>,
+    /// Places for requests whose body is on its way.
+    pub(crate) bodies: Arc<Places>,
+    /// Work that takes a processor for some time.
+    pub(crate) work: Pool,
+    /// Work that takes it for long.
+    pub(crate) long: Pool,
+    /// Pictures, which also take memory.
+    pub(crate) pictures: Pool,
     /// False once the server has begun to stop.
     ready: AtomicBool,
-    requests: AtomicU64,
+    /// Requests so far.
+    numbered: AtomicU64,
     /// Tells the request numbers of this process from those of others.
     process: String,
 }
@@ -76,26 +91,31 @@ pub(crate) enum Which {
 }
 
 impl App {
-    /// Puts the parts together, with the limits of a server on one machine.
-    pub(crate) fn new(main: Slot, store: Store) -> std::io::Result<Self> {
+    /// Puts the parts together.
+    pub(crate) fn new(main: Slot, store: Store, limits: Limits) -> std::io::Result<Self> {
         let metrics = Arc::new(Metrics::new());
         metrics.model_version.set(main.current().version as i64);
-        let workers = std::thread::available_parallelism().map_or(2, usize::from);
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Self {
             main,
             compare: None,
             store,
             ranking: Ranking::start(metrics.clone())?,
-            metrics,
             encoder: None,
-            key: None,
-            max_body: 1 << 20,
-            patience: PATIENCE,
-            admitted: Semaphore::new(ADMITTED),
-            workers: Arc::new(Semaphore::new(workers)),
+            keys: Keys::default(),
+            origins: Origins::default(),
+            rate: None,
+            tls: None,
+            requests: Places::new(limits.requests, limits.requests),
+            bodies: Places::new(limits.bodies, limits.bodies_of_one),
+            work: Pool::new(cores, limits.waiting, metrics.panics.clone()),
+            long: Pool::new(cores.div_ceil(2), limits.waiting_long, metrics.panics.clone()),
+            pictures: Pool::new(cores.div_ceil(2).min(2), limits.waiting_pictures, metrics.panics.clone()),
+            limits,
             ready: AtomicBool::new(true),
-            requests: AtomicU64::new(0),
+            numbered: AtomicU64::new(0),
             process: process(),
+            metrics,
         })
     }
 
@@ -114,25 +134,6 @@ impl App {
     pub(crate) async fn user(&self, model: &Loaded, user: &str) -> Answer<Now> {
         let events = self.store.of_user(user).await?;
         people::now(&model.serving, user, &events).ok_or_else(|| Refusal::unknown_user(user))
-    }
-
-    /// Does what takes a processor for long on a thread of its own, as many at a time as there are cores.
-    pub(crate) async fn work<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Answer<T> {
-        let place = self.workers.clone().acquire_owned().await.map_err(Refusal::internal)?;
-        let done = tokio::task::spawn_blocking(move || {
-            let done = work();
-            drop(place);
-            done
-        });
-        done.await.map_err(|e| {
-            if e.is_panic() {
-                self.metrics.panics.inc();
-            }
-            Refusal::internal(e)
-        })
     }
 
     /// Loads newer checkpoints and puts them in place; whether the main one changed.
@@ -156,7 +157,7 @@ impl App {
 
     /// A number for a request.
     pub(crate) fn next_request(&self) -> String {
-        format!("{}-{}", self.process, self.requests.fetch_add(1, Ordering::Relaxed))
+        format!("{}-{}", self.process, self.numbered.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Whether requests are welcome.
@@ -206,7 +207,8 @@ fn outline() -> OpenApi {
         .title("alike")
         .description(Some(
             "Recommendations of one trained run. Errors are `{\"error\": {\"code\", \"message\"}}`. Where the server was \
-             started with an API key, send it as `Authorization: Bearer KEY` or `X-Api-Key: KEY`.",
+             started with API keys, send one as `Authorization: Bearer KEY` or `X-Api-Key: KEY`; what scope it needs, each \
+             route says.",
         ))
         .version(env!("CARGO_PKG_VERSION"))
         .build();
@@ -227,28 +229,45 @@ pub(crate) fn document() -> OpenApi {
 }
 
 /// The document of a server that asks for no key.
-fn without_key(mut document: OpenApi) -> OpenApi {
-    for path in document.paths.paths.values_mut() {
-        for operation in [&mut path.get, &mut path.post, &mut path.delete].into_iter().flatten() {
-            operation.security = None;
+fn without_keys(document: &mut serde_json::Value) {
+    for operations in document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut()) {
+        for operation in operations.as_object_mut().into_iter().flat_map(|methods| methods.values_mut()) {
+            operation.as_object_mut().map(|operation| operation.remove("security"));
         }
     }
-    document
+}
+
+/// What the sites of `sites` may do from browsers.
+fn cors(sites: &[String]) -> CorsLayer {
+    let sites = sites.iter().filter_map(|site| site.parse().ok());
+    let headers = [header::CONTENT_TYPE, header::AUTHORIZATION, API_KEY, REQUEST_ID];
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(sites))
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers(headers)
+        .expose_headers([REQUEST_ID, header::RETRY_AFTER])
+        .max_age(Duration::from_secs(600))
 }
 
 /// Every route over `app`. Needs no socket.
 pub(crate) fn app(app: Arc<App>) -> Router {
     let (router, document) = described().split_for_parts();
-    let document = if app.key.is_some() { document } else { without_key(document) };
+    let mut document = serde_json::to_value(document).expect("texts and numbers are JSON");
+    let guard = Arc::new(Guard::new(app.clone(), &document));
+    if app.keys.is_empty() {
+        without_keys(&mut document);
+    }
+    // Made once: it is open to everybody, and making it takes longer than most answers.
+    let document = ([(header::CONTENT_TYPE, "application/json")], Bytes::from(document.to_string()));
     let counted = app.metrics.clone();
     let on_panic = move |_: Box<dyn std::any::Any + Send>| -> Response {
         counted.panics.inc();
         Refusal::internal("a route panicked").into_response()
     };
-    router
+    let router = router
         .route("/", get(page::index))
         .route("/page/{file}", get(page::part))
-        .route("/openapi.json", get(async move || Json(document)))
+        .route("/openapi.json", get(async move || document))
         .fallback(async || {
             Refusal::new(StatusCode::NOT_FOUND, "unknown_path", "no such path; /openapi.json has them all")
         })
@@ -256,7 +275,9 @@ pub(crate) fn app(app: Arc<App>) -> Router {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this path does not know that method")
         })
         .layer(CatchPanicLayer::custom(on_panic))
-        .layer(DefaultBodyLimit::max(app.max_body))
-        .layer(axum::middleware::from_fn_with_state(app.clone(), guard::pass))
-        .with_state(app)
+        .layer(DefaultBodyLimit::max(app.limits.max_body))
+        .layer(from_fn_with_state(guard, guard::pass));
+    // Outside the guard: browsers ask what they may ask before they send a key, and read why they were refused.
+    let router = if app.origins.sites.is_empty() { router } else { router.layer(cors(&app.origins.sites)) };
+    router.layer(from_fn_with_state(app.clone(), guard::last_request)).with_state(app)
 }

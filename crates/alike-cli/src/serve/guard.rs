@@ -1,45 +1,88 @@
 //! What every request passes on its way: a number, the API key, limits, the log and the counts.
 
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::answer::Refusal;
+use super::answer::{Answer, Refusal};
 use super::app::App;
+use super::arriving::Arriving;
+use super::keys::Scope;
+use super::listen::Client;
+use super::origin::one_host;
+use super::places::Place;
+use super::rate::Who;
 
 /// Name of the header that numbers a request; clients may choose the number.
-const REQUEST_ID: &str = "x-request-id";
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Name of the header that holds a key, where it is not in `Authorization`.
+pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Ends a connection with the answer.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// What the guard knows.
+pub(crate) struct Guard {
+    app: Arc<App>,
+    /// What each route asks of a key, by method and pattern.
+    needs: HashMap<(String, String), Scope>,
+}
+
+impl Guard {
+    /// Reads what routes ask for from their description, so that the two are one.
+    pub(crate) fn new(app: Arc<App>, document: &serde_json::Value) -> Self {
+        let mut needs = HashMap::new();
+        for (path, methods) in document["paths"].as_object().into_iter().flatten() {
+            for (method, operation) in methods.as_object().into_iter().flatten() {
+                if let Some(scope) = operation["security"][0]["key"][0].as_str().and_then(Scope::from_word) {
+                    needs.insert((method.to_uppercase(), path.clone()), scope);
+                }
+            }
+        }
+        Self { app, needs }
+    }
+
+    /// What a route asks of a key. What is no route asks for any key.
+    fn needed(&self, method: &str, route: &str) -> Option<Scope> {
+        // A route that knows GET answers HEAD.
+        let method = if method == "HEAD" { "GET" } else { method };
+        self.needs.get(&(method.to_string(), route.to_string())).copied()
+    }
+}
 
 /// Passes `request` on, if it may.
-pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(crate) async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let app = &guard.app;
     let start = Instant::now();
     let id = given_id(request.headers()).unwrap_or_else(|| app.next_request());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_string();
     let method = known_method(request.method().as_str());
-    let in_flight = InFlight::begin(&app);
-    let mut response = match app.admitted.try_acquire() {
-        Err(_) => Refusal::busy().into_response(),
-        Ok(_place) if !(open(&route) || authorised(&app, request.headers())) => {
-            let text = "this server wants its API key: `Authorization: Bearer KEY` or `X-Api-Key: KEY`";
-            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", text);
-            ([(header::WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
-        }
-        // Said at once; a body that does not say its length is cut off when it is read.
-        Ok(_place) if announced(request.headers()).is_some_and(|length| length > app.max_body as u64) => {
-            let text = format!("the body is too large; allowed: {} bytes", app.max_body);
-            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text).into_response()
-        }
-        Ok(_place) => match tokio::time::timeout(app.patience, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => {
-                let text = format!("not done after {} s", app.patience.as_secs());
+    let in_flight = InFlight::begin(app);
+    let client = request.extensions().get::<Arc<Client>>().cloned();
+    // Whether all of the body has come; none has none to come.
+    let whole = Arc::new(AtomicBool::new(request.body().is_end_stream()));
+    let mut response = match guard.admit(&route, client.as_deref(), &request) {
+        Err(refusal) => refusal.into_response(),
+        Ok(Held { _request: held, body }) => {
+            let stall = app.limits.stall;
+            let request = match body {
+                Some(place) => request.map(|body| Arriving::body(body, place, whole.clone(), stall)),
+                None => request,
+            };
+            let answered = tokio::time::timeout(app.limits.patience, next.run(request)).await;
+            drop(held);
+            answered.unwrap_or_else(|_| {
+                let text = format!("not done after {} s", app.limits.patience.as_secs());
                 Refusal::new(StatusCode::REQUEST_TIMEOUT, "timeout", text).into_response()
-            }
-        },
+            })
+        }
     };
     drop(in_flight);
     let (status, took) = (response.status().as_u16(), start.elapsed());
@@ -52,7 +95,100 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
         headers.insert(REQUEST_ID, value);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !whole.load(Ordering::Relaxed) {
+        // What still comes of the body would be taken for the next request.
+        headers.insert(header::CONNECTION, CLOSE);
+        client.inspect(|client| client.leaves_unread());
+    }
     response
+}
+
+/// Tells clients when a connection takes no more requests: it has had its share, or the server is about to stop. Otherwise
+/// their next request would meet a closed door.
+pub(crate) async fn last_request(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let client = request.extensions().get::<Arc<Client>>().cloned();
+    let mut response = next.run(request).await;
+    if client.is_some_and(|client| client.is_last()) || !app.is_ready() {
+        response.headers_mut().insert(header::CONNECTION, CLOSE);
+    }
+    response
+}
+
+/// What a request holds while it is answered.
+struct Held {
+    _request: Option<Place>,
+    /// Of requests with a body, until it has come.
+    body: Option<Place>,
+}
+
+impl Guard {
+    /// Whether a request may be answered, and with what it may take up.
+    fn admit(&self, route: &str, client: Option<&Client>, request: &Request) -> Answer<Held> {
+        let app = &self.app;
+        one_host(request)?;
+        let health = matches!(route, "/health/live" | "/health/ready");
+        // Counts are looked at just when there is too much to do.
+        let about_itself = health || route == "/metrics";
+        if client.is_some_and(|client| client.probe) && !about_itself {
+            return Err(Refusal::busy());
+        }
+        if health {
+            return Ok(Held { _request: None, body: None });
+        }
+        let address = client.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |client| client.address);
+        self.welcome(route, address, request)?;
+        let (length, most) = (announced(request.headers()), app.limits.max_body);
+        // Said at once; a body that does not say its length is cut off when it is read.
+        if length.is_some_and(|length| length > most as u64) {
+            let text = format!("the body is too large; allowed: {most} bytes");
+            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text));
+        }
+        if about_itself {
+            return Ok(Held { _request: None, body: None });
+        }
+        let place = app.requests.take(address).ok_or_else(Refusal::busy)?;
+        let body = match request.body().is_end_stream() {
+            true => None,
+            false => Some(app.bodies.take(address).ok_or_else(Refusal::busy)?),
+        };
+        Ok(Held { _request: Some(place), body })
+    }
+
+    /// Whether whoever asks may ask for this, and not too often.
+    fn welcome(&self, route: &str, address: IpAddr, request: &Request) -> Answer<()> {
+        let app = &self.app;
+        let key = app.keys.of(request.headers());
+        if let Some(rate) = &app.rate {
+            // Also before a key is known to be wrong: nobody should be able to try many.
+            let who = key.map_or(Who::Address(address), |(number, _)| Who::Key(number));
+            rate.take(who, Instant::now()).map_err(too_often)?;
+        }
+        if app.keys.is_empty() {
+            return app.origins.check(request, open(route));
+        }
+        if open(route) {
+            return Ok(());
+        }
+        let Some((_, key)) = key else {
+            let text = "this server wants its API key: `Authorization: Bearer KEY` or `X-Api-Key: KEY`";
+            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", text);
+            return Err(refusal.with(header::WWW_AUTHENTICATE, "Bearer"));
+        };
+        let needed = self.needed(request.method().as_str(), route);
+        if !key.may(needed) {
+            let scope = needed.map_or("admin", Scope::word);
+            let text = format!("this key is not good for that; allowed: keys with the scope {scope}");
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "forbidden", text));
+        }
+        Ok(())
+    }
+}
+
+/// 429, and when to come again.
+fn too_often(wait: Duration) -> Refusal {
+    let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
+    let text = format!("too many requests; try again in {seconds} s");
+    Refusal::new(StatusCode::TOO_MANY_REQUESTS, "rate", text).with(header::RETRY_AFTER, seconds.to_string())
 }
 
 /// Counts a request while it is answered, also one that is given up because its client has gone.
@@ -74,14 +210,6 @@ impl Drop for InFlight<'_> {
 /// Whether a route answers without a key: the page (which asks people for it), what load balancers ask, and what there is to ask.
 fn open(route: &str) -> bool {
     matches!(route, "/" | "/page/{file}" | "/health/live" | "/health/ready" | "/openapi.json")
-}
-
-fn authorised(app: &App, headers: &HeaderMap) -> bool {
-    let Some(key) = &app.key else { return true };
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|v| v.as_bytes().strip_prefix(b"Bearer "));
-    let given = bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes));
-    // Hashes of this kind are compared in the same time wherever they differ.
-    given.is_some_and(|given| blake3::hash(given) == *key)
 }
 
 /// The length of the body, where the client says it.

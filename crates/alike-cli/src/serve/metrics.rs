@@ -37,6 +37,8 @@ pub(crate) struct Metrics {
     pub(crate) in_flight: Gauge,
     /// Open connections.
     pub(crate) connections: Gauge,
+    /// Connections that were closed for want of a place.
+    pub(crate) refused_connections: Counter,
     /// Orders that wait to be ranked.
     pub(crate) rank_queue: Gauge,
     /// Orders that were ranked together.
@@ -68,6 +70,7 @@ impl Metrics {
             memory: Gauge::default(),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
+            refused_connections: Counter::default(),
             rank_queue: Gauge::default(),
             rank_batch: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
             events: Counter::default(),
@@ -88,6 +91,11 @@ impl Metrics {
         );
         registry.register("requests_in_flight", "Requests being answered", metrics.in_flight.clone());
         registry.register("connections", "Open connections", metrics.connections.clone());
+        registry.register(
+            "refused_connections",
+            "Connections that were closed for want of a place",
+            metrics.refused_connections.clone(),
+        );
         registry.register("rank_queue", "Orders that wait to be ranked", metrics.rank_queue.clone());
         registry.register("rank_batch", "Orders that were ranked together", metrics.rank_batch.clone());
         registry.register("lists", "Lists by where their items came from", metrics.lists.clone());

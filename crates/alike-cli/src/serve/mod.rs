@@ -1,25 +1,34 @@
 //! `alike serve`: a trained run that answers over HTTP.
 //!
-//! A request passes `guard`, is read by `answer`, looks up its user in `store`, is ranked with others by `ranking`, and is
-//! shown by one of `routes`. [`app::app`] puts them together and needs no socket.
+//! `listen` takes connections, within `limits`. A request passes `guard`, which knows `keys`, `origin` and `rate`, is read by
+//! `answer`, looks up its user in `store`, is ranked with others by `ranking`, and is shown by one of `routes`. [`app::app`] puts
+//! them together and needs no socket.
 
 mod answer;
 mod app;
+mod arriving;
 mod encoder;
 mod guard;
 mod index;
+mod keys;
+mod limits;
 mod listen;
 mod metrics;
 mod model;
+mod origin;
+mod pace;
 mod page_of_api;
 mod people;
+mod places;
+mod pool;
 mod ranking;
+mod rate;
 mod routes;
 mod store;
 #[cfg(test)]
 mod tests;
+mod unique;
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,9 +40,14 @@ use crate::failure::{Failure, Outcome};
 use crate::output;
 use app::App;
 use index::Choice;
+use keys::Keys;
+use limits::Limits;
 use model::Slot;
+use origin::Origins;
+use rate::Rate;
 use store::{Place, Store};
 
+pub(crate) use origin::parse_site;
 pub(crate) use page_of_api::page as documentation;
 
 /// Variable of the environment with the API key.
@@ -45,13 +59,17 @@ const INDEX: &str = "ALIKE_INDEX";
 
 /// Serves until it is told to stop.
 pub(crate) fn run(args: &Serve) -> Outcome {
-    let key = api_key(args.api_key_file.as_deref())?;
-    if !args.address.ip().is_loopback() && key.is_none() && !args.insecure {
+    let keys = keys(args)?;
+    if !args.address.ip().is_loopback() && keys.is_empty() && !args.insecure {
         return Err(Failure::Usage(format!(
-            "{} is open to others: give an API key (--api-key-file FILE or {KEY}), or say --insecure",
+            "{} is open to others: give an API key (--api-key-file FILE, --api-keys FILE or {KEY}), or say --insecure",
             args.address
         )));
     }
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Some(listen::Tls::open(certificate, key).map_err(Failure::Failed)?),
+        _ => None,
+    };
     let place = place(args)?;
     let index = index(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -66,30 +84,48 @@ pub(crate) fn run(args: &Serve) -> Outcome {
     let served = runtime.block_on(async {
         let store =
             Store::open(&place).await.map_err(|e| Failure::Failed(format!("the store of events: {e}")))?;
-        let mut app =
-            App::new(main, store).map_err(|e| Failure::Failed(format!("cannot start a thread: {e}")))?;
-        (app.compare, app.key, app.max_body) = (compare, key, args.max_body);
+        // Before the number of places is fixed, since there may be files for fewer.
+        let mut limits = limits(args);
+        let failed = |e: std::io::Error| Failure::Failed(format!("{}: {e}", args.address));
+        let listener = listen::bind(args.address, &mut limits).map_err(failed)?;
+        let mut app = App::new(main, store, limits)
+            .map_err(|e| Failure::Failed(format!("cannot start a thread: {e}")))?;
+        (app.compare, app.keys, app.tls) = (compare, keys, tls);
+        app.rate = args.rate.map(Rate::new);
+        app.origins = Origins {
+            local: args.address.ip().is_loopback(),
+            hosts: args.allow_host.clone(),
+            sites: args.cors.clone(),
+        };
         app.encoder = (!args.encoders.is_empty()).then(|| Arc::new(encoders) as Arc<dyn encoder::Encoder>);
-        listen(Arc::new(app), args.address, args.watch).await
+        answer(Arc::new(app), listener, args).await
     });
     // What still runs on threads of its own after the time for it is left to itself.
     runtime.shutdown_timeout(Duration::from_secs(5));
     served
 }
 
-/// Binds, says where, and answers until a signal to stop.
-async fn listen(app: Arc<App>, address: SocketAddr, watch: Option<u64>) -> Outcome {
-    let failed = |e: std::io::Error| Failure::Failed(format!("{address}: {e}"));
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+/// What clients can take at most.
+fn limits(args: &Serve) -> Limits {
+    let usual = Limits::default();
+    let connections = usize::from(args.connections);
+    let of_one = args.connections_per_address.map_or(connections.div_ceil(2), usize::from);
+    Limits { connections, connections_of_one: of_one, max_body: args.max_body, ..usual }
+}
+
+/// Says where it listens, and answers until a signal to stop.
+async fn answer(app: Arc<App>, listener: TcpListener, args: &Serve) -> Outcome {
+    let failed = |e: std::io::Error| Failure::Failed(format!("{}: {e}", args.address));
     let bound = listener.local_addr().map_err(failed)?;
     // Before the address is out, so that whoever reads it may send signals.
-    let stop = signals(app.clone()).map_err(failed)?;
-    output::line(format!("listening on http://{bound}"))?;
+    let stop = signals(app.clone(), Duration::from_secs(args.drain)).map_err(failed)?;
+    let scheme = if app.tls.is_some() { "https" } else { "http" };
+    output::line(format!("listening on {scheme}://{bound}"))?;
     tracing::info!(address = %bound, store = app.store.kind(), "listening");
-    if let Some(seconds) = watch {
+    if let Some(seconds) = args.watch {
         tokio::spawn(watch_run(app.clone(), Duration::from_secs(seconds)));
     }
-    listen::serve(listener, app::app(app.clone()), app.metrics.clone(), stop).await;
+    listen::serve(listener, app, stop).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -109,48 +145,70 @@ async fn refresh(app: &Arc<App>) {
     }
 }
 
-/// Ends at Ctrl-C or a termination signal; a hang-up looks for a newer checkpoint.
+/// Ends at Ctrl-C at once, and some time after a termination signal: load balancers need it to see that the server is not
+/// ready any more, and clients to be told to close their connections. A hang-up looks for a
+/// newer checkpoint and a renewed certificate.
 #[cfg(unix)]
-fn signals(app: Arc<App>) -> std::io::Result<impl Future<Output = ()>> {
+fn signals(app: Arc<App>, drain: Duration) -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hang_up = signal(SignalKind::hangup())?;
     Ok(async move {
-        loop {
+        let at_once = loop {
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break false,
+                _ = interrupt.recv() => break true,
                 _ = hang_up.recv() => {
                     let app = app.clone();
-                    tokio::spawn(async move { refresh(&app).await });
+                    tokio::spawn(async move {
+                        if let Some(Err(error)) = app.tls.as_ref().map(listen::Tls::refresh) {
+                            tracing::warn!(%error, "the certificate was not loaded; the old one goes on");
+                        }
+                        refresh(&app).await;
+                    });
                 }
             }
-        }
+        };
         app.stopping();
+        if at_once || drain.is_zero() {
+            return;
+        }
+        tracing::info!(
+            seconds = drain.as_secs(),
+            "stopping; answers go on for a while, so that nobody comes any more"
+        );
+        tokio::select! {
+            () = tokio::time::sleep(drain) => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     })
 }
 
 /// Ends at Ctrl-C.
 #[cfg(not(unix))]
-fn signals(app: Arc<App>) -> std::io::Result<impl Future<Output = ()>> {
+fn signals(app: Arc<App>, _: Duration) -> std::io::Result<impl Future<Output = ()>> {
     Ok(async move {
         let _ = tokio::signal::ctrl_c().await;
         app.stopping();
     })
 }
 
-/// The key that clients must send, hashed; `None` when none is asked for.
-fn api_key(file: Option<&Path>) -> Outcome<Option<blake3::Hash>> {
-    let text = match file {
-        Some(path) => Some(std::fs::read_to_string(path).map_err(|e| Failure::io(path, &e))?),
+/// The keys of which clients must send one; none when none is asked for.
+fn keys(args: &Serve) -> Outcome<Keys> {
+    let read = |path: &Path| std::fs::read_to_string(path).map_err(|e| Failure::io(path, &e));
+    let one = match &args.api_key_file {
+        Some(path) => Some(read(path)?),
         None => std::env::var(KEY).ok(),
     };
-    let Some(text) = text else { return Ok(None) };
-    let key = text.trim();
-    if key.len() < 16 || !key.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Failure::Usage("the API key must have at least 16 characters, all visible ASCII".into()));
+    let mut keys = match one {
+        Some(key) => Keys::admin(key.trim()).map_err(Failure::Usage)?,
+        None => Keys::default(),
+    };
+    if let Some(path) = &args.api_keys {
+        keys.add_file(&read(path)?).map_err(|why| Failure::Usage(format!("{}: {why}", path.display())))?;
     }
-    Ok(Some(blake3::hash(key.as_bytes())))
+    Ok(keys)
 }
 
 /// Where candidates come from.

@@ -25,6 +25,10 @@ pub(crate) fn page() -> String {
         if let Some(more) = operation["description"].as_str() {
             let _ = write!(page, "\n{more}\n");
         }
+        if let Some(scopes) = operation["security"][0]["key"].as_array() {
+            let scope = scopes.first().map_or("any".into(), |scope| format!("one with `{}`", plain(scope)));
+            let _ = write!(page, "\nKey, where the server asks for one: {scope}.\n");
+        }
         parameters(&mut page, operation);
         if let Some(content) = operation["requestBody"]["content"].as_object() {
             let kinds: Vec<String> = content.iter().map(|(kind, c)| of_kind(kind, &c["schema"])).collect();

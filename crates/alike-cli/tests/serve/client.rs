@@ -38,6 +38,9 @@ impl Server {
     pub(crate) fn start(world: &World, more: &[&str]) -> Self {
         let mut command = program();
         command.args(["serve", &world.at("run"), "--address", "127.0.0.1:0"]).args(more);
+        if !more.contains(&"--drain") {
+            command.args(["--drain", "0"]);
+        }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -88,8 +91,9 @@ pub(crate) fn connect(address: &str) -> std::io::Result<TcpStream> {
 pub(crate) fn ask(address: &str, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
     let mut stream = connect(address)?;
     let length = body.len();
-    let head =
-        format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n");
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n"
+    );
     stream.write_all(format!("{head}content-type: application/json\r\n\r\n{body}").as_bytes())?;
     answer(&mut stream)
 }

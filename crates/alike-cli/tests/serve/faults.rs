@@ -61,9 +61,11 @@ fn clients_that_behave_badly_hurt_only_themselves() {
     let idle: Vec<_> = (0..100)
         .map(|n| {
             let mut stream = server.connect();
-            let half =
-                ["", "GET /v1/mo", "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"]
-                    [n % 3];
+            let half = [
+                "",
+                "GET /v1/mo",
+                "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{",
+            ][n % 3];
             stream.write_all(half.as_bytes()).unwrap();
             stream
         })
@@ -86,15 +88,14 @@ fn clients_that_behave_badly_hurt_only_themselves() {
     still_serves();
     // A huge head, and bodies that say that they are huge.
     let mut stream = server.connect();
-    let head = format!("GET / HTTP/1.1\r\nhost: x\r\nlong: {}\r\n\r\n", "x".repeat(1 << 20));
+    let head = format!("GET / HTTP/1.1\r\nhost: localhost\r\nlong: {}\r\n\r\n", "x".repeat(1 << 20));
     let _ = stream.write_all(head.as_bytes());
     if let Ok((status, _)) = answer(&mut stream) {
         assert!([400, 431].contains(&status), "{status}");
     }
     for length in ["99999999999", "5000"] {
         let mut stream = server.connect();
-        let head =
-            "POST /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n";
+        let head = "POST /v1/events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n";
         stream.write_all(format!("{head}content-length: {length}\r\n\r\n{{").as_bytes()).unwrap();
         assert_eq!(answer(&mut stream).unwrap().0, 413);
     }
@@ -102,7 +103,7 @@ fn clients_that_behave_badly_hurt_only_themselves() {
     for lengths in ["content-length: -1", "content-length: x", "content-length: 1\r\ncontent-length: 2"] {
         let mut stream = server.connect();
         stream
-            .write_all(format!("POST /v1/events HTTP/1.1\r\nhost: x\r\n{lengths}\r\n\r\n").as_bytes())
+            .write_all(format!("POST /v1/events HTTP/1.1\r\nhost: localhost\r\n{lengths}\r\n\r\n").as_bytes())
             .unwrap();
         assert_eq!(answer(&mut stream).unwrap().0, 400);
     }
@@ -121,7 +122,9 @@ fn clients_that_behave_badly_hurt_only_themselves() {
     for _ in 0..50 {
         let mut stream = server.connect();
         stream
-            .write_all(b"GET /v1/users/4/recommendations?top=1000&reasons=10 HTTP/1.1\r\nhost: x\r\n\r\n")
+            .write_all(
+                b"GET /v1/users/4/recommendations?top=1000&reasons=10 HTTP/1.1\r\nhost: localhost\r\n\r\n",
+            )
             .unwrap();
     }
     still_serves();

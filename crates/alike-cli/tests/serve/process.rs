@@ -35,6 +35,11 @@ fn wrong_settings_are_refused_before_anything_listens() {
     refused(&[&run, "--api-key-file", &world.at("nowhere")], 1, "nowhere");
     std::fs::write(world.path("key"), "short\n").unwrap();
     refused(&[&run, "--api-key-file", &world.at("key")], 2, "at least 16 characters");
+    std::fs::write(world.path("keys"), "shop read 0123456789abcdef\nshop write fedcba9876543210\n").unwrap();
+    refused(&[&run, "--api-keys", &world.at("keys")], 2, "line 2: the name or the key of `shop` comes twice");
+    refused(&[&run, "--cors", "*"], 2, "expected a site such as https://shop.example");
+    refused(&[&run, "--tls-cert", &world.at("key")], 2, "--tls-key");
+    refused(&[&run, "--tls-cert", &world.at("key"), "--tls-key", &world.at("key")], 1, "has no certificate");
     let server = Server::start(&world, &[]);
     refused(&[&run, "--address", &server.address], 1, "ddress already in use");
 }
@@ -48,7 +53,7 @@ fn a_termination_signal_ends_it_with_what_was_begun_done() {
     // Half a request is on its way when the signal comes.
     let mut late = server.connect();
     let head = format!(
-        "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         event.len()
     );
     late.write_all(head.as_bytes()).unwrap();
@@ -73,6 +78,20 @@ fn a_termination_signal_ends_it_with_what_was_begun_done() {
 }
 
 #[test]
+fn after_a_termination_signal_it_is_there_until_others_know() {
+    let world = trained();
+    let mut server = Server::start(&world, &["--drain", "1"]);
+    let begun = Instant::now();
+    server.signal("TERM");
+    while server.ask("GET", "/health/ready", "").0 == 200 {
+        assert!(begun.elapsed() < Duration::from_millis(900), "it does not say that it stops");
+    }
+    assert_eq!(server.ask("GET", "/v1/users/4/recommendations", "").0, 200);
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert!(begun.elapsed() >= Duration::from_secs(1) && begun.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
 fn a_hang_up_signal_loads_what_was_trained_meanwhile() {
     let world = trained();
     let server = Server::start(&world, &[]);
@@ -94,7 +113,7 @@ fn a_hang_up_signal_loads_what_was_trained_meanwhile() {
 fn the_log_is_json_and_names_no_people() {
     let world = trained();
     let mut command = program();
-    command.args(["serve", &world.at("run"), "--address", "127.0.0.1:0"]);
+    command.args(["serve", &world.at("run"), "--address", "127.0.0.1:0", "--drain", "0"]);
     let mut child =
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
     let mut line = String::new();

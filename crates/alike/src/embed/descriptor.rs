@@ -3,8 +3,8 @@
 //!
 //! A modest default: it sees shapes and colours, not what is shown.
 
-use image::RgbImage;
 use image::imageops::{self, FilterType};
+use image::{GenericImageView, Rgb};
 
 /// Side that every picture is brought to.
 const SIDE: usize = 64;
@@ -26,7 +26,7 @@ const COLOURS: usize = COLOUR_CELLS * COLOUR_CELLS * (HUES + GREYS);
 pub(crate) const DIM: usize = EDGES + COLOURS;
 
 /// The vector of a picture, `[DIM]`, of length one.
-pub(crate) fn describe(picture: &RgbImage) -> Vec<f32> {
+pub(crate) fn describe(picture: &impl GenericImageView<Pixel = Rgb<u8>>) -> Vec<f32> {
     let small = imageops::resize(picture, SIDE as u32, SIDE as u32, FilterType::Triangle);
     let pixels: Vec<[f32; 3]> = small.pixels().map(|p| p.0.map(|c| f32::from(c) / 255.0)).collect();
     let mut edges = edges(&pixels);
@@ -92,6 +92,8 @@ fn share(bins: &mut [f32], place: f32, weight: f32) {
 
 #[cfg(test)]
 mod tests {
+    use image::RgbImage;
+
     use super::*;
 
     fn drawn(paint: impl Fn(u32, u32) -> [u8; 3]) -> Vec<f32> {

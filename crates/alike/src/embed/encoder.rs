@@ -14,6 +14,8 @@ use crate::{Error, Result};
 
 const FORMAT: &str = "alike-encoder";
 const VERSION: u32 = 1;
+/// How pictures are decoded: 2 sees them as the camera was held.
+const DECODING: u32 = 2;
 
 /// What is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,7 +154,12 @@ impl Encoder {
             }
             Kind::OnnxImage { model, .. } => model.path.clear(),
         }
-        let text = serde_json::to_string(&(VERSION, what)).map_err(|e| Error::Data(e.to_string()))?;
+        let text = match what {
+            // Pictures as they were decoded before had other vectors.
+            Kind::BuiltinImage | Kind::OnnxImage { .. } => serde_json::to_string(&(VERSION, what, DECODING)),
+            Kind::BuiltinText { .. } | Kind::OnnxText { .. } => serde_json::to_string(&(VERSION, what)),
+        };
+        let text = text.map_err(|e| Error::Data(e.to_string()))?;
         let key = *blake3::hash(text.as_bytes()).as_bytes();
         let mut encoder = Self { kind, engine, dim: 0, key };
         encoder.dim = match &encoder.engine {
@@ -205,11 +212,21 @@ impl Encoder {
         }
     }
 
-    /// The vector of a picture, `[dim]`, from the bytes of its file: JPEG, PNG or WebP.
+    /// The vector of a picture that somebody brings, `[dim]`, from the bytes of its file: JPEG, PNG or WebP of at most 24 million
+    /// pixels. It is seen as the camera was held.
     pub fn picture(&self, bytes: &[u8]) -> Result<Vec<f32>> {
+        self.picture_of(bytes, picture::BROUGHT)
+    }
+
+    /// The same for pictures of a catalogue, which may be larger.
+    pub(crate) fn picture_of_catalogue(&self, bytes: &[u8]) -> Result<Vec<f32>> {
+        self.picture_of(bytes, picture::CATALOGUE)
+    }
+
+    fn picture_of(&self, bytes: &[u8], most_pixels: u64) -> Result<Vec<f32>> {
         match &self.engine {
-            Engine::Descriptor => Ok(descriptor::describe(&picture::decode(bytes)?)),
-            Engine::OnnxImage(model) => self.checked(model.encode(&picture::decode(bytes)?)?),
+            Engine::Descriptor => Ok(descriptor::describe(&picture::decode(bytes, most_pixels)?)),
+            Engine::OnnxImage(model) => self.checked(model.encode(&picture::decode(bytes, most_pixels)?)?),
             Engine::Words(_) | Engine::OnnxText(_) => Err(Error::Data("this encoder is one of texts".into())),
         }
     }

@@ -9,10 +9,12 @@ mod encoder;
 mod inputs;
 mod onnx;
 mod picture;
+mod png_chunks;
 mod resample;
 mod runtime;
 mod settings;
 mod svd;
+mod upright;
 mod words;
 
 use std::collections::HashMap;
@@ -317,7 +319,7 @@ fn encode(encoder: &Encoder, content: &Content, key: &ContentKey) -> Result<Vec<
             if inputs::key_of(&bytes) != *key {
                 return Err("its file changed while it was read".into());
             }
-            encoder.picture(&bytes).map_err(|e| e.to_string())
+            encoder.picture_of_catalogue(&bytes).map_err(|e| e.to_string())
         }
         Content::Nothing(why) => Err(why.clone()),
     }

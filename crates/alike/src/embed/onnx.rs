@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use image::RgbImage;
+use image::{GenericImageView, Rgb, RgbImage};
 use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::embed::runtime::{Input, Model};
@@ -119,12 +119,12 @@ impl OnnxImage {
         }
         let model = model.with_output(settings.output.as_deref(), IMAGE_OUTPUTS)?;
         let encoder = Self { model, settings: settings.clone() };
-        encoder.encode(&RgbImage::from_pixel(8, 8, image::Rgb([127; 3])))?;
+        encoder.encode(&RgbImage::from_pixel(8, 8, Rgb([127; 3])))?;
         Ok(encoder)
     }
 
     /// The vector of a picture.
-    pub(crate) fn encode(&self, picture: &RgbImage) -> Result<Vec<f32>> {
+    pub(crate) fn encode(&self, picture: &impl GenericImageView<Pixel = Rgb<u8>>) -> Result<Vec<f32>> {
         let s = &self.settings;
         let small = s.fit().of(picture);
         let (w, h) = (small.width() as usize, small.height() as usize);

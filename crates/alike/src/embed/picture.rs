@@ -1,18 +1,30 @@
 //! Pictures from the bytes of their files: JPEG, PNG, WebP.
 
 use std::io::Cursor;
+use std::sync::{Mutex, PoisonError};
 
 use image::error::{ImageError, LimitErrorKind};
-use image::imageops;
-use image::{ImageFormat, ImageReader, Limits, RgbImage};
+use image::metadata::Orientation;
+use image::{
+    DynamicImage, GenericImageView, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage, imageops,
+};
 
+use crate::embed::png_chunks;
 use crate::embed::resample::{Filter, resample};
+use crate::embed::upright::Upright;
 use crate::{Error, Result};
 
 /// Longest side of a picture that is decoded, in pixels.
 const SIDE: u32 = 16_384;
 /// Most memory that decoding one picture may take, in bytes.
 const MEMORY: u64 = 512 << 20;
+/// Most pixels of a picture that somebody brings: more than most cameras make, and decoded in about a second.
+pub(crate) const BROUGHT: u64 = 24_000_000;
+/// Most pixels of a picture of a catalogue.
+pub(crate) const CATALOGUE: u64 = 64_000_000;
+
+/// Held by whoever has decoded a picture larger than most: several at a time, one a thread, would take the machine's memory.
+static LARGE: Mutex<()> = Mutex::new(());
 
 /// How a picture is brought to the size that an encoder expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -35,34 +47,59 @@ pub(crate) enum Middle {
     First,
 }
 
-/// Decodes a picture to RGB; an alpha channel is dropped, the orientation that a camera noted is not applied.
-pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage> {
+/// Decodes a picture of at most `most` pixels, which is then seen as RGB and upright; an alpha channel is dropped.
+pub(crate) fn decode(bytes: &[u8], most: u64) -> Result<Upright> {
     let bad = |why: &str| Error::Data(why.to_string());
     if bytes.is_empty() {
         return Err(bad("the file is empty"));
     }
-    let mut reader =
-        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| bad(&e.to_string()))?;
-    match reader.format() {
+    let format = match image::guess_format(bytes) {
         // The decoder fills what is missing of a cut JPEG with grey.
-        Some(ImageFormat::Jpeg) if !jpeg_ends(bytes) => {
+        Ok(ImageFormat::Jpeg) if !jpeg_ends(bytes) => {
             return Err(bad("the JPEG is cut off: it has no end mark"));
         }
-        Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) => {}
+        Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)) => format,
         _ => return Err(bad("is no JPEG, PNG or WebP")),
-    }
+    };
+    let needed = if format == ImageFormat::Png { png_chunks::essential(bytes) } else { bytes.into() };
+    let failed = |error: ImageError| match error {
+        ImageError::Limits(e) if e.kind() == LimitErrorKind::DimensionError => {
+            bad(&format!("is larger than {SIDE} × {SIDE} pixels"))
+        }
+        ImageError::Limits(_) => bad(&format!("would take more than {} MiB to decode", MEMORY >> 20)),
+        error => bad(&format!("is damaged: {error}")),
+    };
+    let mut reader = ImageReader::with_format(Cursor::new(&*needed), format);
     let mut limits = Limits::default();
     limits.max_image_width = Some(SIDE);
     limits.max_image_height = Some(SIDE);
     limits.max_alloc = Some(MEMORY);
     reader.limits(limits);
-    match reader.decode() {
-        Ok(picture) => Ok(picture.to_rgb8()),
-        Err(ImageError::Limits(e)) => Err(match e.kind() {
-            LimitErrorKind::DimensionError => bad(&format!("is larger than {SIDE} × {SIDE} pixels")),
-            _ => bad(&format!("would take more than {} MiB to decode", MEMORY >> 20)),
-        }),
-        Err(e) => Err(bad(&format!("is damaged: {e}"))),
+    let mut decoder = reader.into_decoder().map_err(failed)?;
+    // Before anything is decoded: the file's header says it all.
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > most {
+        let text = format!("has {width} × {height} pixels; allowed: {} million", most / 1_000_000);
+        return Err(bad(&text));
+    }
+    if decoder.total_bytes() + pixels * beside(format, bytes) > MEMORY {
+        return Err(bad(&format!("would take more than {} MiB to decode", MEMORY >> 20)));
+    }
+    let alone = (pixels > BROUGHT).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let pixels = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    Ok(Upright::new(pixels, orientation, alone))
+}
+
+/// Bytes a pixel that the decoder of a format holds beside its result.
+fn beside(format: ImageFormat, bytes: &[u8]) -> u64 {
+    match format {
+        // A progressive one, which this mark tells, keeps two bytes of each of up to four channels until its last scan.
+        ImageFormat::Jpeg if bytes.windows(2).any(|two| two == [0xff, 0xc2]) => 8,
+        // Canvas and frame, where it moves.
+        ImageFormat::WebP => 8,
+        _ => 0,
     }
 }
 
@@ -89,7 +126,7 @@ pub(crate) struct Fit {
 
 impl Fit {
     /// The picture in that size.
-    pub(crate) fn of(&self, picture: &RgbImage) -> RgbImage {
+    pub(crate) fn of(&self, picture: &impl GenericImageView<Pixel = Rgb<u8>>) -> RgbImage {
         let &Self { size: (width, height), shorter, filter, .. } = self;
         match self.resize {
             Resize::Stretch => resample(picture, width, height, filter),
@@ -115,6 +152,7 @@ impl Fit {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::embed::png_chunks::tests::chunk;
 
     /// A picture as a file of the given format: a gradient from `from` to its inverse.
     pub(crate) fn file(format: ImageFormat, width: u32, height: u32, from: [u8; 3]) -> Vec<u8> {
@@ -130,7 +168,7 @@ pub(crate) mod tests {
     #[test]
     fn the_three_formats_are_read() {
         for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP] {
-            let picture = decode(&file(format, 30, 20, [250, 20, 90])).unwrap();
+            let picture = decode(&file(format, 30, 20, [250, 20, 90]), BROUGHT).unwrap();
             assert_eq!(picture.dimensions(), (30, 20));
             assert!(picture.get_pixel(0, 0)[0].abs_diff(250) < 20, "{format:?}");
         }
@@ -139,7 +177,7 @@ pub(crate) mod tests {
     #[test]
     fn what_is_broken_is_said() {
         let says = |bytes: &[u8], what: &str| {
-            let text = decode(bytes).unwrap_err().to_string();
+            let text = decode(bytes, BROUGHT).err().unwrap().to_string();
             assert!(text.contains(what), "{text}");
         };
         says(b"", "empty");
@@ -153,23 +191,67 @@ pub(crate) mod tests {
         let len = (thumbnail.len() as u16 + 2).to_be_bytes();
         let with = |to: usize| [&jpeg[..2], &[0xff, 0xe1], &len, &thumbnail, &jpeg[2..to]].concat();
         says(&with(jpeg.len() - 20), "cut off");
-        assert_eq!(decode(&with(jpeg.len())).unwrap().dimensions(), (40, 40));
-        // A header that announces 60,000 × 60,000 pixels.
-        let mut huge = png.clone();
-        huge[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
-        let crc = crc32(&huge[12..29]);
-        huge[29..33].copy_from_slice(&crc.to_be_bytes());
-        says(&huge, "larger than");
+        assert_eq!(decode(&with(jpeg.len()), BROUGHT).unwrap().dimensions(), (40, 40));
     }
 
-    fn crc32(bytes: &[u8]) -> u32 {
-        let step = |c: u32| (0..8).fold(c, |c, _| if c & 1 == 1 { c >> 1 ^ 0xedb8_8320 } else { c >> 1 });
-        !bytes.iter().fold(!0, |c, &b| c >> 8 ^ step((c ^ u32::from(b)) & 0xff))
+    #[test]
+    fn what_a_header_announces_is_bounded_before_it_is_decoded() {
+        // One row is there of what is announced: whoever begins to decode it says that it is damaged.
+        let png = |width: u32, height: u32, bits: u8, colour: u8| {
+            let (w, h) = (width.to_be_bytes(), height.to_be_bytes());
+            let head = [&w[..], &h, &[bits, colour, 0, 0, 0]].concat();
+            let mut file = vec![137, 80, 78, 71, 13, 10, 26, 10];
+            file.extend(chunk(b"IHDR", &head));
+            file.extend(chunk(b"IDAT", &[0x78, 0x9c, 3, 0, 0, 0, 0, 1]));
+            file.extend(chunk(b"IEND", b""));
+            file
+        };
+        let says = |file: &[u8], most, what: &str| {
+            let text = decode(file, most).err().unwrap().to_string();
+            assert!(text.contains(what), "{text}");
+        };
+        says(&png(60_000, 60_000, 8, 2), CATALOGUE, "is larger than 16384");
+        says(&png(16_384, 16_384, 1, 0), BROUGHT, "has 16384 × 16384 pixels; allowed: 24 million");
+        says(&png(16_384, 16_384, 1, 0), CATALOGUE, "allowed: 64 million");
+        says(&png(9000, 9000, 8, 2), BROUGHT, "allowed: 24 million");
+        says(&png(8100, 8400, 16, 6), CATALOGUE, "allowed: 64 million");
+        says(&png(8001, 7999, 16, 6), CATALOGUE, "is damaged");
+        says(&png(6000, 4000, 16, 6), BROUGHT, "is damaged");
+        // What its decoder keeps beside it counts, too.
+        assert_eq!(
+            (beside(ImageFormat::Jpeg, &[0xff, 0xc0]), beside(ImageFormat::Jpeg, &[0xff, 0xc2])),
+            (0, 8)
+        );
+    }
+
+    #[test]
+    fn what_a_picture_does_not_need_is_not_unpacked() {
+        let png = file(ImageFormat::Png, 8, 8, [10, 200, 30]);
+        // A profile that the decoder would unpack, or refuse: it says nothing of the pixels.
+        let profile = chunk(b"iCCP", b"name\0\0no zlib stream");
+        let text = chunk(b"zTXt", &[b'a'; 5000]);
+        let full = [&png[..33], &profile, &text, &png[33..]].concat();
+        let (plain, full) = (decode(&png, BROUGHT).unwrap(), decode(&full, BROUGHT).unwrap());
+        assert!(plain.pixels().eq(full.pixels()));
+    }
+
+    #[test]
+    fn a_picture_is_seen_as_the_camera_was_held() {
+        let png = file(ImageFormat::Png, 6, 4, [250, 20, 90]);
+        let held = |orientation: u8| {
+            let exif =
+                [&b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0"[..], &[orientation, 0, 0, 0]].concat();
+            let turned = [&png[..33], &chunk(b"eXIf", &exif), &png[33..]].concat();
+            decode(&turned, BROUGHT).unwrap()
+        };
+        assert_eq!((held(1).dimensions(), held(6).dimensions()), ((6, 4), (4, 6)));
+        assert_eq!(held(6).get_pixel(3, 0), held(1).get_pixel(0, 0));
+        assert_eq!(held(3).get_pixel(5, 3), held(1).get_pixel(0, 0));
     }
 
     #[test]
     fn shapes_are_stretched_or_cut() {
-        let wide = decode(&file(ImageFormat::Png, 90, 30, [0, 0, 0])).unwrap();
+        let wide = decode(&file(ImageFormat::Png, 90, 30, [0, 0, 0]), BROUGHT).unwrap();
         let fit = |resize, filter, middle| Fit { size: (20, 20), resize, shorter: 24, middle, filter };
         let cut = fit(Resize::CentreCrop, Filter::Bilinear, Middle::Even).of(&wide);
         let stretched = fit(Resize::Stretch, Filter::Bicubic, Middle::Even).of(&wide);

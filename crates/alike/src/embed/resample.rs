@@ -4,7 +4,7 @@
 //! A pixel of the result is a weighted mean of those that it covers; where the picture grows, of its neighbours. Rows are
 //! done first, then columns, with weights of 22 bits after the point, and the values between are rounded to 8 bits.
 
-use image::RgbImage;
+use image::{GenericImageView, Rgb, RgbImage};
 
 /// How pixels are averaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -70,21 +70,30 @@ fn average(weights: &[i32], values: impl Iterator<Item = u8>) -> u8 {
     (sum >> BITS).clamp(0, 255) as u8
 }
 
-/// `picture` in `width × height`.
-pub(crate) fn resample(picture: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbImage {
+/// `picture` in `width × height`. It is read a row at a time; no more than the result's width of it is kept.
+pub(crate) fn resample(
+    picture: &impl GenericImageView<Pixel = Rgb<u8>>,
+    width: u32,
+    height: u32,
+    filter: Filter,
+) -> RgbImage {
     let (from_width, from_height) = (picture.width() as usize, picture.height() as usize);
     let (to_width, to_height) = (width as usize, height as usize);
-    let mut source = picture.as_raw().clone();
-    if from_width != to_width {
-        let means = means(from_width, to_width, filter);
-        let mut rows = Vec::with_capacity(to_width * from_height * 3);
-        for row in source.chunks_exact(from_width * 3) {
-            for mean in &means {
-                let pixels = &row[mean.first * 3..];
-                rows.extend((0..3).map(|c| average(&mean.weights, pixels[c..].iter().step_by(3).copied())));
-            }
+    let means_of_rows = means(from_width, to_width, filter);
+    let mut source = Vec::with_capacity(to_width * from_height * 3);
+    let mut row = vec![0; from_width * 3];
+    for y in 0..picture.height() {
+        for (x, pixel) in (0..).zip(row.chunks_exact_mut(3)) {
+            pixel.copy_from_slice(&picture.get_pixel(x, y).0);
         }
-        source = rows;
+        if from_width == to_width {
+            source.extend_from_slice(&row);
+            continue;
+        }
+        for mean in &means_of_rows {
+            let pixels = &row[mean.first * 3..];
+            source.extend((0..3).map(|c| average(&mean.weights, pixels[c..].iter().step_by(3).copied())));
+        }
     }
     if from_height != to_height {
         let line = to_width * 3;

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 pub use fold_in::fit;
 pub use index::{Index, dot_items};
 pub use nearest::Placed;
-pub use reasons::Reason;
+pub use reasons::{HISTORY_LOOKED_AT, Reason};
 
 use crate::error::{Error, Result};
 use crate::models::{FoldIn, Learner, find};

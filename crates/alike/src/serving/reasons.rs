@@ -4,8 +4,8 @@ use super::Serving;
 use crate::error::Result;
 use crate::scorer::{Person, Scorer, best};
 
-/// Items of a history that are looked at; of longer ones, those with the highest numbers are left out.
-const LOOKED_AT: usize = 200;
+/// Items of a history that reasons are looked for among; of longer ones, those with the highest numbers are left out.
+pub const HISTORY_LOOKED_AT: usize = 200;
 
 /// One item of the history that carries a recommendation.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +22,7 @@ impl Serving {
     /// For each of `items`, the at most `most` items of the person's history that its score would lose most without, most
     /// important first. Those that the score would not lose by are not named.
     pub fn reasons(&self, person: &Person, items: &[u32], most: usize) -> Result<Vec<Vec<Reason>>> {
-        let history = &person.history[..person.history.len().min(LOOKED_AT)];
+        let history = &person.history[..person.history.len().min(HISTORY_LOOKED_AT)];
         let without = |&left_out: &u32| Person {
             user: person.user,
             history: person.history.iter().copied().filter(|&j| j != left_out).collect(),

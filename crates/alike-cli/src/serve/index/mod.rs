@@ -108,7 +108,7 @@ pub(crate) async fn narrowed(app: &App, mut order: Order) -> Answer<Order> {
     let model = order.model.clone();
     let (Index::Postgres(table), Some(count)) = (&model.index, fetch(&order)) else { return Ok(order) };
     let (person, placed) = (order.person.clone(), model.clone());
-    let tastes = app.work(move || placed.serving.tastes(&[person])).await??;
+    let tastes = app.work.run(move || placed.serving.tastes(&[person])).await??;
     let found = table.near(tastes[0].row(), count).await;
     if let Some(candidates) = found.and_then(|found| passed(&order, found)) {
         (order.among, order.narrowed) = (Some(candidates), true);

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use crate::serve::answer::{Answer, Body, Refusal, Refusals, id, whole_or_none, within};
 use crate::serve::app::{App, Which};
 use crate::serve::store::{Event, Kind};
+use crate::serve::unique::Unique;
 
 /// Most events of a request.
 const BATCH: usize = 1000;
@@ -31,7 +32,7 @@ pub(crate) enum NewEvents {
 impl<'de> Deserialize<'de> for NewEvents {
     /// By the name of its only member, so that what is wrong can be said of the form that was meant.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
+        let Unique(value) = Unique::deserialize(deserializer)?;
         let events = match value.get("events") {
             Some(_) => serde_json::from_value(value).map(Self::Many),
             None => serde_json::from_value(value).map(Self::One),
@@ -94,7 +95,7 @@ pub(crate) struct Unknown {
 ///
 /// The answer comes when the events are on disk. They count from the next request on. Of a batch, events about unknown items
 /// are reported and not written; a single one is an error.
-#[utoipa::path(post, path = "/v1/events", tag = "events", security(("key" = [])), request_body = NewEvents,
+#[utoipa::path(post, path = "/v1/events", tag = "events", security(("key" = ["write"])), request_body = NewEvents,
     responses((status = 200, description = "What became of the events", body = Written), Refusals))]
 pub(crate) async fn append(
     State(app): State<Arc<App>>,

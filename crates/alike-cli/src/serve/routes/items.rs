@@ -32,7 +32,7 @@ fn number(model: &Loaded, item: &str) -> Answer<u32> {
 }
 
 /// One item
-#[utoipa::path(get, path = "/v1/items/{item}", tag = "items", security(("key" = [])),
+#[utoipa::path(get, path = "/v1/items/{item}", tag = "items", security(("key" = ["read"])),
     params(OfItem),
     responses((status = 200, description = "The item", body = Item), Refusals))]
 pub(crate) async fn one(
@@ -44,7 +44,7 @@ pub(crate) async fn one(
 }
 
 /// Items most like one
-#[utoipa::path(get, path = "/v1/items/{item}/similar", tag = "items", security(("key" = [])),
+#[utoipa::path(get, path = "/v1/items/{item}/similar", tag = "items", security(("key" = ["read"])),
     params(OfItem, Top),
     responses((status = 200, description = "The list", body = RankedItems), Refusals))]
 pub(crate) async fn similar(
@@ -59,7 +59,7 @@ pub(crate) async fn similar(
         let list = model.serving.run().scorer.similar(item, top)?;
         Ok(RankedItems { model: model.reference(), items: model.ranked(&list) })
     };
-    Ok(Json(app.work(work).await??))
+    Ok(Json(app.work.run(work).await??))
 }
 
 /// Items that were found.
@@ -74,7 +74,7 @@ pub(crate) struct Items {
 /// Items by a part of the title or id
 ///
 /// Those that start with the text come first, then those with a word that does, then the rest.
-#[utoipa::path(get, path = "/v1/items", tag = "items", security(("key" = [])), params(Find),
+#[utoipa::path(get, path = "/v1/items", tag = "items", security(("key" = ["read"])), params(Find),
     responses((status = 200, description = "The items", body = Items), Refusals))]
 pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) -> Answer<Json<Items>> {
     let Find { query, top, model } = find;
@@ -104,13 +104,13 @@ pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) 
             items: found.into_iter().map(|(_, item)| model.shown(item)).collect(),
         }
     };
-    Ok(Json(app.work(work).await?))
+    Ok(Json(app.work.run(work).await?))
 }
 
 /// The picture of an item
 ///
 /// Only files in the folder of the items file are served, wherever links and dots point.
-#[utoipa::path(get, path = "/v1/items/{item}/image", tag = "items", security(("key" = [])),
+#[utoipa::path(get, path = "/v1/items/{item}/image", tag = "items", security(("key" = ["read"])),
     params(OfItem),
     responses((status = 200, description = "The picture", body = Vec<u8>, content_type = "image/*"), Refusals))]
 pub(crate) async fn image(
@@ -125,7 +125,7 @@ pub(crate) async fn image(
         let small = path.metadata().ok()?.len() <= PICTURE_BYTES;
         small.then(|| std::fs::read(path).ok()).flatten().map(|bytes| (kind, bytes))
     };
-    match app.work(work).await? {
+    match app.work.run(work).await? {
         Some((kind, bytes)) => {
             let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "private, max-age=3600")];
             Ok((headers, bytes).into_response())

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::serve::answer::{Answer, Query, Refusals};
+use crate::serve::answer::{Answer, Query, Refusals, json_type};
 use crate::serve::app::{App, Which};
 use crate::serve::model::Loaded;
 
@@ -70,7 +71,7 @@ pub(crate) struct Modality {
 }
 
 /// What answers
-#[utoipa::path(get, path = "/v1/model", tag = "model", security(("key" = [])), params(ModelParams),
+#[utoipa::path(get, path = "/v1/model", tag = "model", security(("key" = ["read"])), params(ModelParams),
     responses((status = 200, description = "The model", body = ModelInfo), Refusals))]
 pub(crate) async fn info(
     State(app): State<Arc<App>>,
@@ -105,20 +106,20 @@ pub(crate) async fn info(
             index: model.index.kind(),
         })
     };
-    Ok(Json(app.work(work).await??))
+    Ok(Json(app.work.run(work).await??))
 }
 
 /// The learning curve
 ///
 /// One entry an epoch, as `log.jsonl` of the run folder has them; none for models that are solved at once.
-#[utoipa::path(get, path = "/v1/model/log", tag = "model", security(("key" = [])), params(ModelParams),
+#[utoipa::path(get, path = "/v1/model/log", tag = "model", security(("key" = ["read"])), params(ModelParams),
     responses((status = 200, description = "The epochs", body = Vec<Object>), Refusals))]
 pub(crate) async fn log(
     State(app): State<Arc<App>>,
     Query(params): Query<ModelParams>,
 ) -> Answer<Json<Vec<alike::train::EpochRecord>>> {
     let model: Arc<Loaded> = app.model(params.model)?;
-    Ok(Json(app.work(move || model.serving.run().log()).await??))
+    Ok(Json(app.work.run(move || model.serving.run().log()).await??))
 }
 
 /// What a reload did.
@@ -133,10 +134,14 @@ pub(crate) struct Reloaded {
 /// Look for a newer checkpoint now
 ///
 /// It is loaded beside the one that answers and then takes its place; requests in flight keep theirs. If it cannot be
-/// loaded, the old one stays.
-#[utoipa::path(post, path = "/v1/model/reload", tag = "model", security(("key" = [])),
+/// loaded, the old one stays. A request without a key has the content type `application/json` (a body is not needed): so no
+/// form of another site can send it.
+#[utoipa::path(post, path = "/v1/model/reload", tag = "model", security(("key" = ["admin"])),
     responses((status = 200, description = "The newest checkpoint answers", body = Reloaded), Refusals))]
-pub(crate) async fn reload(State(app): State<Arc<App>>) -> Answer<Json<Reloaded>> {
+pub(crate) async fn reload(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<Json<Reloaded>> {
+    if app.keys.is_empty() {
+        json_type(&headers)?;
+    }
     let changed = app.refresh().await.map_err(crate::serve::answer::Refusal::internal)?;
     Ok(Json(Reloaded { changed, version: app.main.current().version }))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alike::serving::HISTORY_LOOKED_AT;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,6 @@ const LISTED: usize = 10_000;
 const SESSION: usize = 1000;
 /// Most reasons an item.
 const REASONS: usize = 10;
-
 /// How the list is to be.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
@@ -127,7 +127,7 @@ pub(crate) struct Recommendations {
 /// Recommend items to a user
 ///
 /// A user whom training did not know is placed by his events. What he took, and what he disliked, is left out.
-#[utoipa::path(get, path = "/v1/users/{user}/recommendations", tag = "recommend", security(("key" = [])),
+#[utoipa::path(get, path = "/v1/users/{user}/recommendations", tag = "recommend", security(("key" = ["read"])),
     params(OfUser, Params),
     responses((status = 200, description = "The list", body = Recommendations), Refusals))]
 pub(crate) async fn of_user(
@@ -152,7 +152,7 @@ pub(crate) async fn of_user(
 /// Recommend items to anybody
 ///
 /// To a user, or to somebody of whom only a few items are known (he need not have been there when the model was trained).
-#[utoipa::path(post, path = "/v1/recommendations", tag = "recommend", security(("key" = [])), request_body = Ask,
+#[utoipa::path(post, path = "/v1/recommendations", tag = "recommend", security(("key" = ["read"])), request_body = Ask,
     responses((status = 200, description = "The list", body = Recommendations), Refusals))]
 pub(crate) async fn of_anybody(
     State(app): State<Arc<App>>,
@@ -200,13 +200,23 @@ async fn answer(app: &App, ask: Ask) -> Answer<Json<Recommendations>> {
     let (top, diversity, reasons) = (ask.top, ask.diversity, ask.reasons);
     let items = if diversity > 0.0 || reasons > 0 {
         let model = model.clone();
-        app.work(move || explained(&model, &now, list, top, diversity, reasons)).await??
+        // Short ones need not wait for long ones.
+        let pool = if cost(&ask, &now, list.len()) > app.limits.long { &app.long } else { &app.work };
+        pool.run(move || explained(&model, &now, list, top, diversity, reasons)).await??
     } else {
         model.ranked(&list)
     };
     unknown.sort_unstable();
     unknown.dedup();
     Ok(Json(Recommendations { user: ask.user, model: model.reference(), items, unknown_items: unknown }))
+}
+
+/// What a list costs beside its ranking: each of its items is scored without each item of the history, and compared with each
+/// that it might be.
+fn cost(ask: &Ask, now: &Now, pool: usize) -> usize {
+    let scored = if ask.reasons > 0 { now.person.history.len().min(HISTORY_LOOKED_AT) } else { 0 };
+    let compared = if ask.diversity > 0.0 { pool } else { 0 };
+    ask.top.min(pool) * (scored + compared)
 }
 
 /// The list with other items between, and with reasons.

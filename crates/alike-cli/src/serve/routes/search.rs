@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::shown::{MOST, RankedItems};
-use crate::serve::answer::{Answer, Body, Query, Refusal, Refusals, whole, within};
+use crate::serve::answer::{Answer, Body, Query, Refusal, Refusals, bytes, whole, within};
 use crate::serve::app::{App, Which};
 use crate::serve::encoder::Encoded;
 
@@ -67,7 +67,7 @@ enum Brought {
 /// Items nearest to a text, a picture or a feature vector
 ///
 /// A picture is the whole body, with its content type. Texts and pictures need an encoder (error `no_encoder`).
-#[utoipa::path(post, path = "/v1/items/search", tag = "items", security(("key" = [])), params(PictureParams),
+#[utoipa::path(post, path = "/v1/items/search", tag = "items", security(("key" = ["read"])), params(PictureParams),
     request_body(content((Search = "application/json"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"))),
     responses((status = 200, description = "The list, with cosines of features", body = RankedItems), Refusals))]
 pub(crate) async fn search(
@@ -77,8 +77,11 @@ pub(crate) async fn search(
 ) -> Answer<Json<RankedItems>> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
     if kind.is_some_and(|kind| kind.starts_with("image/")) {
-        let bytes = Bytes::from_request(request, &app).await;
-        let bytes = bytes.map_err(|r| Refusal::rejected(r.status(), r.body_text()))?;
+        // Before it is read: a picture that would have to wait for too many others need not be sent.
+        if app.pictures.is_full() {
+            return Err(Refusal::busy());
+        }
+        let bytes = bytes(request, &app).await?;
         let found = encode(&app, Brought::Picture(bytes)).await?;
         return nearest(&app, Which::Main, found, top).await;
     }
@@ -100,11 +103,11 @@ async fn encode(app: &App, brought: Brought) -> Answer<Encoded> {
             "this server has no encoder of texts and pictures; `features` with their `modality` are allowed";
         return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "no_encoder", text));
     };
-    let work = move || match brought {
-        Brought::Text(text) => encoder.text(&text),
-        Brought::Picture(bytes) => encoder.image(&bytes),
+    let found = match brought {
+        Brought::Text(text) => app.work.run(move || encoder.text(&text)).await?,
+        Brought::Picture(bytes) => app.pictures.run(move || encoder.image(&bytes)).await?,
     };
-    app.work(work).await?.map_err(Refusal::invalid)
+    found.map_err(Refusal::invalid)
 }
 
 async fn nearest(app: &App, which: Which, found: Encoded, top: usize) -> Answer<Json<RankedItems>> {
@@ -114,5 +117,5 @@ async fn nearest(app: &App, which: Which, found: Encoded, top: usize) -> Answer<
         let list = model.serving.nearest(&found.modality, &found.features, top)?;
         Ok(RankedItems { model: model.reference(), items: model.ranked(&list) })
     };
-    Ok(Json(app.work(work).await??))
+    Ok(Json(app.work.run(work).await??))
 }

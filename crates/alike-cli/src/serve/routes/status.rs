@@ -1,6 +1,7 @@
 //! What machines ask about the server itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -11,6 +12,10 @@ use utoipa::ToSchema;
 
 use crate::serve::answer::{Answer, ErrorBody, Refusal, Refusals};
 use crate::serve::app::App;
+use crate::serve::store::StoreError;
+
+/// How long the store may take to say that it is there: whoever asks waits only a little longer.
+const STORE: Duration = Duration::from_secs(2);
 
 /// All is well.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,7 +40,8 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Answer<Json<Health>> {
         let text = "the server is stopping";
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", text));
     }
-    app.store.users("", 1).await?;
+    let asked = tokio::time::timeout(STORE, app.store.users("", 1)).await;
+    asked.map_err(|_| StoreError::Failed(format!("no answer within {} s", STORE.as_secs())))??;
     Ok(Json(Health { status: "ok" }))
 }
 

@@ -81,7 +81,7 @@ pub(crate) struct SimilarUser {
 }
 
 /// Users most like one
-#[utoipa::path(get, path = "/v1/users/{user}/similar", tag = "users", security(("key" = [])),
+#[utoipa::path(get, path = "/v1/users/{user}/similar", tag = "users", security(("key" = ["read"])),
     params(OfUser, Top),
     responses((status = 200, description = "The list", body = SimilarUsers), Refusals))]
 pub(crate) async fn similar(
@@ -100,7 +100,7 @@ pub(crate) async fn similar(
             found.into_iter().map(|(u, score)| SimilarUser { user: names.name(u).to_string(), score });
         Ok(SimilarUsers { model: model.reference(), users: users.collect() })
     };
-    Ok(Json(app.work(work).await??))
+    Ok(Json(app.work.run(work).await??))
 }
 
 /// What somebody did.
@@ -141,7 +141,7 @@ pub(crate) enum PastKind {
 }
 
 /// What a user took, liked and disliked
-#[utoipa::path(get, path = "/v1/users/{user}/history", tag = "users", security(("key" = [])),
+#[utoipa::path(get, path = "/v1/users/{user}/history", tag = "users", security(("key" = ["read"])),
     params(OfUser, Top),
     responses((status = 200, description = "The history", body = History), Refusals))]
 pub(crate) async fn history(
@@ -184,7 +184,7 @@ pub(crate) struct Users {
 }
 
 /// Users whose ids start with a text
-#[utoipa::path(get, path = "/v1/users", tag = "users", security(("key" = [])), params(Find),
+#[utoipa::path(get, path = "/v1/users", tag = "users", security(("key" = ["read"])), params(Find),
     responses((status = 200, description = "The users", body = Users), Refusals))]
 pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) -> Answer<Json<Users>> {
     let Find { query, top, model } = find;
@@ -201,7 +201,7 @@ pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) 
         let new = new.into_iter().filter(|n| names.get(n).is_none());
         Users { trained: names.len(), users: exact.into_iter().chain(new).chain(others).take(top).collect() }
     };
-    Ok(Json(app.work(work).await?))
+    Ok(Json(app.work.run(work).await?))
 }
 
 /// How much was forgotten.
@@ -214,7 +214,7 @@ pub(crate) struct Forgotten {
 /// Forget a user
 ///
 /// Removes every event of his from the store. What a model has learned in training stays in that model.
-#[utoipa::path(delete, path = "/v1/users/{user}", tag = "users", security(("key" = [])),
+#[utoipa::path(delete, path = "/v1/users/{user}", tag = "users", security(("key" = ["admin"])),
     params(OfUser),
     responses((status = 200, description = "His events are gone from the disk", body = Forgotten), Refusals))]
 pub(crate) async fn forget(

@@ -1,6 +1,7 @@
 //! The routes without a socket: right requests, wrong ones, and what changes what.
 
 pub(super) mod cluster;
+mod connections;
 #[allow(dead_code)]
 #[path = "../../../tests/cli/world.rs"]
 mod files;
@@ -9,6 +10,7 @@ mod people;
 mod refused;
 mod search;
 mod swap;
+mod welcome;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use tower::ServiceExt;
 
 use super::app::{self, App};
 use super::index::Choice;
+use super::limits::Limits;
 use super::model::Slot;
 use super::store::{Place, Store};
 
@@ -45,8 +48,13 @@ impl Served {
         Self::trained(model, 60, change).await
     }
 
-    /// The same, trained for so many epochs.
+    /// A server of `model`, trained for so many epochs, with other parts or limits.
     async fn trained(model: &'static str, epochs: i64, change: impl FnOnce(&mut App)) -> Self {
+        Self::made(model, epochs, Limits::default(), change).await
+    }
+
+    /// The same with other limits.
+    async fn made(model: &'static str, epochs: i64, limits: Limits, change: impl FnOnce(&mut App)) -> Self {
         let files = files::World::new();
         std::fs::create_dir(files.path("pictures")).unwrap();
         std::fs::write(files.path("pictures/0.png"), b"a picture").unwrap();
@@ -59,7 +67,8 @@ impl Served {
         .unwrap();
         train(&files.path("data"), &files.path("run"), model, epochs);
         let store = Store::open(&Place::File(files.path("store/events.sqlite"))).await.unwrap();
-        let mut app = App::new(Slot::open(&files.path("run"), Choice::Exact).unwrap(), store).unwrap();
+        let mut app =
+            App::new(Slot::open(&files.path("run"), Choice::Exact).unwrap(), store, limits).unwrap();
         change(&mut app);
         let app = Arc::new(app);
         Self { files: Arc::new(files), router: app::app(app.clone()), app }
@@ -70,12 +79,14 @@ impl Served {
         let run = files.path("run");
         let slot = tokio::task::spawn_blocking(move || Slot::open(&run, index)).await.unwrap().unwrap();
         let store = Store::open(&Place::File(files.path("store/events.sqlite"))).await.unwrap();
-        let app = Arc::new(App::new(slot, store).unwrap());
+        let app = Arc::new(App::new(slot, store, Limits::default()).unwrap());
         Self { files, router: app::app(app.clone()), app }
     }
 
     /// Sends a request; status and body, which is JSON unless it is a picture.
-    async fn send(&self, request: Request<Body>) -> (u16, Value) {
+    async fn send(&self, mut request: Request<Body>) -> (u16, Value) {
+        let host = header::HeaderValue::from_static("localhost");
+        request.headers_mut().entry(header::HOST).or_insert(host);
         let response = self.router.clone().oneshot(request).await.unwrap();
         assert!(response.headers().contains_key("x-request-id"));
         let status = response.status().as_u16();

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Served, is_even, items};
+use crate::serve::pool::Pool;
 
 /// Items of a user's history as the server tells it, with their kinds.
 async fn history(served: &Served, user: &str) -> Vec<(String, String)> {
@@ -122,6 +123,24 @@ async fn diversity_and_reasons() {
             assert!(reason["loss"].as_f64().unwrap() > 0.0 && reason["title"].is_string());
         }
     }
+}
+
+#[tokio::test]
+async fn long_lists_wait_for_one_another_only() {
+    let served = Served::with("bpr", |app| {
+        app.limits.long = 60;
+        // As if all its places and those who may wait were taken.
+        app.long = Pool::new(0, 0, app.metrics.panics.clone());
+    })
+    .await;
+    let status = |more: &'static str| {
+        let served = &served;
+        async move { served.get(&format!("/v1/users/4/recommendations?{more}")).await.0 }
+    };
+    assert_eq!(status("top=30&reasons=10").await, 503);
+    assert_eq!(status("top=30&diversity=0.5").await, 503);
+    assert_eq!(status("top=2&reasons=10").await, 200);
+    assert_eq!(status("top=30").await, 200);
 }
 
 #[tokio::test]

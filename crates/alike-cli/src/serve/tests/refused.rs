@@ -8,6 +8,8 @@ use serde_json::json;
 
 use super::Served;
 use crate::serve::app;
+use crate::serve::keys::Keys;
+use crate::serve::places::Places;
 
 /// What an error says: status, code, and a part of the message.
 async fn refused(served: &Served, path: &str, body: Option<&str>, status: u16, code: &str, says: &str) {
@@ -61,6 +63,12 @@ async fn wrong_values_say_what_is_allowed() {
         ("/v1/events", r#"{"user": "4", "item": "1"}"#, "missing field `kind`"),
         (
             "/v1/events",
+            r#"{"user": "4", "item": "1", "user": "5", "kind": "take"}"#,
+            "duplicate field `user`",
+        ),
+        ("/v1/recommendations", r#"{"user": "4", "user": "5"}"#, "duplicate field `user`"),
+        (
+            "/v1/events",
             r#"{"user": "4", "item": "1", "kind": "take", "time": -1}"#,
             "`time` is -1; allowed: 0..=",
         ),
@@ -110,7 +118,7 @@ async fn what_is_not_there_is_named() {
 
 #[tokio::test]
 async fn bodies_that_are_no_json_or_too_large() {
-    let served = Served::with("popularity", |app| app.max_body = 2000).await;
+    let served = Served::with("popularity", |app| app.limits.max_body = 2000).await;
     for body in ["", "{", "{\"user\": ", "nul", "\u{0}"] {
         refused(&served, "/v1/recommendations", Some(body), 400, "malformed", "").await;
     }
@@ -127,32 +135,14 @@ async fn bodies_that_are_no_json_or_too_large() {
 }
 
 #[tokio::test]
-async fn the_key_is_asked_for_everywhere_but_where_machines_look() {
-    let served = Served::with("popularity", |app| app.key = Some(blake3::hash(b"a key of 16 bytes"))).await;
-    let with = |name: &'static str, value: &'static str| {
-        Request::get("/v1/model").header(name, value).body(Body::empty()).unwrap()
-    };
-    assert_eq!(served.get("/v1/model").await.0, 401);
-    assert_eq!(served.get("/metrics").await.0, 401);
-    assert_eq!(served.get("/nowhere").await.0, 401);
-    assert_eq!(served.send(with("authorization", "Bearer a key of 16 byteS")).await.0, 401);
-    assert_eq!(served.send(with("authorization", "Basic a key of 16 bytes")).await.0, 401);
-    assert_eq!(served.send(with("authorization", "Bearer a key of 16 bytes")).await.0, 200);
-    assert_eq!(served.send(with("x-api-key", "a key of 16 bytes")).await.0, 200);
-    for open in ["/health/live", "/health/ready", "/openapi.json"] {
-        assert_eq!(served.get(open).await.0, 200, "{open}");
-    }
-}
-
-#[tokio::test]
 async fn too_much_at_once_is_refused() {
-    let served = Served::with("popularity", |app| app.admitted = tokio::sync::Semaphore::new(0)).await;
+    let served = Served::with("popularity", |app| app.requests = Places::new(0, 0)).await;
     refused(&served, "/v1/model", None, 503, "busy", "try again").await;
 }
 
 #[tokio::test]
 async fn bodies_that_do_not_end_are_not_waited_for() {
-    let served = Served::with("popularity", |app| app.patience = Duration::from_millis(50)).await;
+    let served = Served::with("popularity", |app| app.limits.patience = Duration::from_millis(50)).await;
     let never = never_coming();
     let request =
         Request::post("/v1/events").header(header::CONTENT_TYPE, "application/json").body(never).unwrap();
@@ -181,7 +171,7 @@ async fn the_document_describes_what_there_is() {
     let served = Served::new("popularity").await;
     let document = served.got("/openapi.json").await;
     assert!(!document["paths"].to_string().contains("security"), "no key is asked for");
-    let keyed = Served::with("popularity", |app| app.key = Some(blake3::hash(b"key"))).await;
+    let keyed = Served::with("popularity", |app| app.keys = Keys::admin("a-key-of-16-bytes").unwrap()).await;
     assert_eq!(keyed.got("/openapi.json").await, serde_json::to_value(app::document()).unwrap());
     let mut found = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {

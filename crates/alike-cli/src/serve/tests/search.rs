@@ -10,6 +10,8 @@ use tower::ServiceExt;
 
 use super::{Served, is_even, items};
 use crate::serve::encoder::{Encoded, Encoder, Saved};
+use crate::serve::keys::Keys;
+use crate::serve::pool::Pool;
 
 /// An encoder for tests: a text is the id of an item whose features it stands for, a picture says whether it is even.
 struct Known(Vec<Vec<f32>>);
@@ -94,6 +96,19 @@ async fn an_encoder_is_used_where_there_is_one() {
 }
 
 #[tokio::test]
+async fn pictures_wait_in_a_line_of_their_own() {
+    let served = Served::with("popularity", |app| {
+        app.encoder = Some(Arc::new(Known(vec![vec![1.0; 6]])));
+        app.pictures = Pool::new(0, 0, app.metrics.panics.clone());
+    })
+    .await;
+    let picture = Request::post("/v1/items/search").header(header::CONTENT_TYPE, "image/png");
+    let (status, body) = served.send(picture.body(Body::from("0")).unwrap()).await;
+    assert_eq!((status, &body["error"]["code"]), (503, &json!("busy")));
+    assert_eq!(served.post("/v1/items/search", &json!({ "text": "0" })).await.0, 200);
+}
+
+#[tokio::test]
 async fn what_the_server_says_of_itself() {
     let served = Served::new("bpr").await;
     let model = served.got("/v1/model").await;
@@ -119,7 +134,7 @@ async fn what_the_server_says_of_itself() {
 
 #[tokio::test]
 async fn the_page_needs_no_key() {
-    let served = Served::with("bpr", |app| app.key = Some(blake3::hash(b"0123456789abcdef"))).await;
+    let served = Served::with("bpr", |app| app.keys = Keys::admin("0123456789abcdef").unwrap()).await;
     assert_eq!(served.get("/v1/model").await.0, 401);
     for path in ["/", "/page/page.css", "/page/page.js"] {
         assert_eq!(served.get(path).await.0, 200, "{path}");
@@ -166,7 +181,12 @@ async fn encoders_that_embed_saved_find_items_by_words() {
 #[tokio::test]
 async fn the_page_is_whole_and_loads_nothing_from_elsewhere() {
     let served = Served::new("popularity").await;
-    let send = |path: &str| served.router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());
+    let send = |path: &str| {
+        served
+            .router
+            .clone()
+            .oneshot(Request::get(path).header("host", "localhost").body(Body::empty()).unwrap())
+    };
     let index = send("/").await.unwrap();
     let policy = index.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_string();
     assert!(

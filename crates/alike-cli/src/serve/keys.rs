@@ -1,0 +1,186 @@
+//! Keys that clients send, and what each of them may do.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+use super::guard::API_KEY;
+
+/// What a route asks of a key. One route asks for one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Lists, items, histories, the model.
+    Read,
+    /// Events.
+    Write,
+    /// Everything: also forgetting people and loading checkpoints.
+    Admin,
+}
+
+impl Scope {
+    /// By the word that files and the OpenAPI document have for it.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "read" => Some(Self::Read),
+            "write" => Some(Self::Write),
+            "admin" => Some(Self::Admin),
+            _ => None,
+        }
+    }
+
+    /// What it is called.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A key; what clients send is known by its hash only.
+#[derive(Debug)]
+pub(crate) struct Key {
+    name: String,
+    scopes: Vec<Scope>,
+    hash: blake3::Hash,
+}
+
+impl Key {
+    /// Whether it is good for `needed`; none is needed where any key will do.
+    pub(crate) fn may(&self, needed: Option<Scope>) -> bool {
+        needed.is_none_or(|needed| self.scopes.contains(&needed) || self.scopes.contains(&Scope::Admin))
+    }
+}
+
+/// The keys that are good for something; with none, everybody may do everything.
+#[derive(Debug, Default)]
+pub(crate) struct Keys(Vec<Key>);
+
+impl Keys {
+    /// One key that is good for everything.
+    ///
+    /// # Errors
+    /// It is too short or cannot be sent.
+    pub(crate) fn admin(key: &str) -> Result<Self, String> {
+        let mut keys = Self::default();
+        keys.add(Key { name: "the API key".into(), scopes: vec![Scope::Admin], hash: hash(key)? })?;
+        Ok(keys)
+    }
+
+    /// Adds the keys of a file: a line each, `NAME SCOPES KEY`. Scopes are joined by commas; instead of the key there may be
+    /// `blake3:` and its hash, so that whoever reads the file cannot use it. Empty lines and those that start with # say nothing.
+    ///
+    /// # Errors
+    /// A line is none of these, or a name or key comes twice.
+    pub(crate) fn add_file(&mut self, text: &str) -> Result<(), String> {
+        let before = self.0.len();
+        for (line, text) in (1..).zip(text.lines()) {
+            let text = text.trim();
+            if text.is_empty() || text.starts_with('#') {
+                continue;
+            }
+            let key = line_of_file(text).and_then(|key| self.add(key));
+            key.map_err(|why| format!("line {line}: {why}"))?;
+        }
+        if self.0.len() == before { Err("has no keys".into()) } else { Ok(()) }
+    }
+
+    fn add(&mut self, key: Key) -> Result<(), String> {
+        if let Some(other) = self.0.iter().find(|other| other.name == key.name || other.hash == key.hash) {
+            return Err(format!("the name or the key of `{}` comes twice", other.name));
+        }
+        self.0.push(key);
+        Ok(())
+    }
+
+    /// Whether none is asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The key that a request brings, and its number, if it is one of these. Each is compared, and each comparison takes the same
+    /// time wherever the hashes differ.
+    pub(crate) fn of(&self, headers: &HeaderMap) -> Option<(usize, &Key)> {
+        let given = blake3::hash(given(headers)?);
+        self.0
+            .iter()
+            .enumerate()
+            .fold(None, |found, (at, key)| if key.hash == given { Some((at, key)) } else { found })
+    }
+}
+
+/// What a request brings as its key: `Authorization: Bearer KEY`, the word in any case, or `X-Api-Key: KEY`.
+fn given(headers: &HeaderMap) -> Option<&[u8]> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, key) = value.as_bytes().split_at_checked(b"bearer ".len())?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then_some(key.trim_ascii())
+    });
+    bearer.or_else(|| headers.get(API_KEY).map(HeaderValue::as_bytes))
+}
+
+/// The hash of a key, if it can be one.
+fn hash(key: &str) -> Result<blake3::Hash, String> {
+    if key.len() < 16 || !key.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("an API key must have at least 16 characters, all visible ASCII".into());
+    }
+    Ok(blake3::hash(key.as_bytes()))
+}
+
+fn line_of_file(text: &str) -> Result<Key, String> {
+    let parts: Vec<&str> = text.split_whitespace().collect();
+    let [name, scopes, key] = parts[..] else { return Err("expected NAME SCOPES KEY".into()) };
+    let scope = |word: &str| {
+        Scope::from_word(word).ok_or_else(|| format!("unknown scope `{word}`; allowed: read, write, admin"))
+    };
+    let scopes = scopes.split(',').map(scope).collect::<Result<_, _>>()?;
+    let hash = match key.strip_prefix("blake3:") {
+        Some(hex) => {
+            blake3::Hash::from_hex(hex).map_err(|_| "expected 64 hexadecimal digits after blake3:")?
+        }
+        None => hash(key)?,
+    };
+    Ok(Key { name: name.into(), scopes, hash })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_gives_each_key_its_scopes() {
+        let hashed = blake3::hash(b"the key of the back office").to_hex();
+        let text = format!(
+            "# who may what\n\nshop read 0123456789abcdef\n tracker read,write fedcba9876543210\noffice admin blake3:{hashed}\n"
+        );
+        let mut keys = Keys::default();
+        keys.add_file(&text).unwrap();
+        let may = |key: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-api-key", key.parse().unwrap());
+            let scopes = [Scope::Read, Scope::Write, Scope::Admin];
+            keys.of(&headers).map(|(_, key)| scopes.map(|scope| key.may(Some(scope))))
+        };
+        assert_eq!(may("0123456789abcdef"), Some([true, false, false]));
+        assert_eq!(may("fedcba9876543210"), Some([true, true, false]));
+        assert_eq!(may("the key of the back office"), Some([true; 3]));
+        assert_eq!(may("0123456789abcdeF"), None);
+    }
+
+    #[test]
+    fn what_is_no_line_of_keys_is_named() {
+        for (text, says) in [
+            ("", "has no keys"),
+            ("# nothing\n", "has no keys"),
+            ("\nshop read", "line 2: expected NAME SCOPES KEY"),
+            ("shop look 0123456789abcdef", "unknown scope `look`; allowed: read, write, admin"),
+            ("shop read short", "line 1: an API key must have at least 16 characters"),
+            ("shop read blake3:12", "64 hexadecimal digits"),
+            (
+                "a read 0123456789abcdef\nb read 0123456789abcdef",
+                "line 2: the name or the key of `a` comes twice",
+            ),
+        ] {
+            let error = Keys::default().add_file(text).unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+}
