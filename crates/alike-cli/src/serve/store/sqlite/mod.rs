@@ -1,13 +1,16 @@
 //! The store in one SQLite file: a thread that writes, a few connections that read beside it.
 
-use std::path::{Path, PathBuf};
+mod files;
+
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
 use tokio::sync::mpsc;
 
+use self::files::Files;
 use super::group::{Change, Done, WAITING, answer, gather};
 use super::{EVENTS_OF_USER, Event, Result, StoreError, Stored, after, stored};
 
@@ -36,7 +39,7 @@ pub(crate) struct Sqlite {
 }
 
 struct Readers {
-    path: PathBuf,
+    files: Arc<Files>,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -55,16 +58,17 @@ impl Sqlite {
         }
         let mut connection = Connection::open(path).map_err(|e| failed(&e))?;
         prepare(&mut connection).map_err(|e| failed(&e))?;
+        let files = Arc::new(Files::of(&connection)?);
+        let readers = Arc::new(Readers { files: files.clone(), idle: Mutex::default() });
         let (queue, mut changes) = mpsc::channel::<Change>(WAITING);
         let writer = std::thread::Builder::new().name("store".into()).spawn(move || {
             while let Some(first) = changes.blocking_recv() {
                 let group = gather(first, &mut changes);
-                let outcome = commit(&mut connection, &group);
+                let outcome = commit(&mut connection, &files, &group);
                 answer(group, outcome);
             }
         });
         let writer = writer.map_err(|e| failed(&e))?;
-        let readers = Arc::new(Readers { path: path.to_path_buf(), idle: Mutex::default() });
         Ok(Self { queue: Some(queue), writer: Some(writer), readers })
     }
 
@@ -129,12 +133,15 @@ impl Drop for Sqlite {
 }
 
 impl Readers {
+    /// A connection. It never makes a file: an empty one in the place of a lost one would look like a store.
     fn take(&self) -> Result<Connection> {
+        self.files.check()?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(connection) => Ok(connection),
             None => {
-                let connection = Connection::open(&self.path)?;
+                let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let connection = Connection::open_with_flags(self.files.path(), flags)?;
                 connection.busy_timeout(PATIENCE)?;
                 connection.pragma_update(None, "query_only", true)?;
                 Ok(connection)
@@ -170,7 +177,8 @@ fn prepare(connection: &mut Connection) -> Result<()> {
 }
 
 /// Everything of the group, or nothing.
-fn commit(connection: &mut Connection, group: &[Change]) -> Result<Vec<Done>> {
+fn commit(connection: &mut Connection, files: &Files, group: &[Change]) -> Result<Vec<Done>> {
+    files.check()?;
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let done = group.iter().map(|change| match change {
         Change::Append { events, .. } => {
@@ -183,7 +191,13 @@ fn commit(connection: &mut Connection, group: &[Change]) -> Result<Vec<Done>> {
         }
     });
     let done = done.collect::<Result<Vec<_>>>()?;
-    transaction.commit()?;
+    transaction.commit().map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull) => error.into(),
+        // The disk may have taken it even so.
+        _ => StoreError::Unsure(format!("SQLite: {error}")),
+    })?;
+    // If the file went while it was written, the commit went with it, or not.
+    files.check().map_err(|error| StoreError::Unsure(error.to_string()))?;
     if done.iter().any(|d| matches!(d, Done::Forgot(n) if *n > 0)) {
         // What was deleted leaves the log too; readers at work may put that off until the next time.
         let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).optional();
@@ -198,3 +212,6 @@ fn insert(transaction: &Transaction<'_>, event: &Event) -> Result<bool> {
     let Event { user, item, kind, time, key } = event;
     Ok(insert.execute(params![user, item, kind.word(), time, key])? == 1)
 }
+
+#[cfg(test)]
+mod tests;
