@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alike_ops::Csr;
-use memmap2::Mmap;
 
 use crate::data::catalogue::Catalogue;
 use crate::data::manifest::{Manifest, check_hash};
 use crate::data::read;
+use crate::data::values::Values;
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
@@ -42,7 +42,7 @@ pub struct Dataset {
     manifest: Manifest,
 }
 
-/// Features of one modality, mapped from the disk.
+/// Features of one modality, mapped from the disk until they are [owned](Dataset::own_features).
 #[derive(Debug)]
 pub struct Features {
     /// Name of the modality.
@@ -51,7 +51,7 @@ pub struct Features {
     pub dim: usize,
     /// Whether item `i` has no features, `[I]`.
     pub missing: Vec<bool>,
-    values: Mmap,
+    values: Values,
     hash: String,
 }
 
@@ -71,7 +71,7 @@ pub struct GivenKnn {
 impl Features {
     /// Values, `[I, f]` row after row; zeros where the item has none.
     pub fn values(&self) -> &[f32] {
-        bytemuck::cast_slice(&self.values)
+        self.values.get()
     }
 
     /// Content hash of the values, hex.
@@ -123,7 +123,7 @@ impl Dataset {
                 name: f.name.clone(),
                 dim: f.dim,
                 missing: flags.into_iter().map(|b| b != 0).collect(),
-                values: read::map(&dir.join(&name))?,
+                values: Values::Mapped(read::map(&dir.join(&name))?),
                 hash: entry.blake3.clone(),
             });
         }
@@ -172,6 +172,24 @@ impl Dataset {
             if entry.bytes > 0 {
                 check_hash(&path, &read::map(&path)?, entry)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Reads every feature file whole, its hash checked, and keeps the values: whatever happens to the files from then on
+    /// changes nothing and does no harm. The first `in_memory` bytes are kept in memory, the files beyond them as copies
+    /// without a name in the system's folder for temporary files.
+    ///
+    /// # Errors
+    /// A file is damaged, or there is no room.
+    pub fn own_features(&mut self, in_memory: u64) -> Result<()> {
+        let mut left = in_memory;
+        for features in &mut self.features {
+            let name = format!("feature.{}.f32", features.name);
+            let entry = self.manifest.entry(&self.dir, &name)?;
+            let fits = entry.bytes <= left;
+            features.values = Values::own(&self.dir.join(&name), entry, fits)?;
+            left -= if fits { entry.bytes } else { 0 };
         }
         Ok(())
     }

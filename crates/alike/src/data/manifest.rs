@@ -124,7 +124,12 @@ impl Manifest {
 
 /// An error unless `content` has the hash of `entry`.
 pub(crate) fn check_hash(path: &Path, content: &[u8], entry: &FileEntry) -> Result<()> {
-    if blake3::hash(content).to_hex().as_str() == entry.blake3 {
+    check_digest(path, &blake3::hash(content), entry)
+}
+
+/// The same of a hash that was taken while the content passed.
+pub(crate) fn check_digest(path: &Path, found: &blake3::Hash, entry: &FileEntry) -> Result<()> {
+    if found.to_hex().as_str() == entry.blake3 {
         return Ok(());
     }
     Err(Error::format(path, "is damaged (its hash differs from the manifest); prepare the data again"))

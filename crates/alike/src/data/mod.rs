@@ -22,6 +22,7 @@ pub(crate) mod read;
 mod report;
 mod split;
 mod table;
+mod values;
 
 pub use catalogue::Catalogue;
 pub use columns::ColumnNames;

@@ -39,12 +39,19 @@ pub(crate) fn text(path: &Path) -> Result<String> {
 
 /// A file's bytes mapped into memory.
 pub(crate) fn map(path: &Path) -> Result<Mmap> {
-    let file = open(path)?;
+    map_file(&open(path)?).map_err(|e| Error::io(path, e))
+}
+
+/// An open file's bytes mapped into memory.
+pub(crate) fn map_file(file: &File) -> io::Result<Mmap> {
     // SAFETY: the mapping is read-only. Prepared folders are never changed in place (they are built elsewhere
     // and renamed), and an input file is only read during `prepare`; a file that another program truncates
-    // meanwhile ends the process, it cannot hand out memory of others.
+    // meanwhile ends the process, it cannot hand out memory of others. What lives longer than a command owns its
+    // values (`data::values`).
     #[allow(unsafe_code)]
-    unsafe { Mmap::map(&file) }.map_err(|e| Error::io(path, e))
+    unsafe {
+        Mmap::map(file)
+    }
 }
 
 /// An array of plain numbers from its little-endian bytes.
