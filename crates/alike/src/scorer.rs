@@ -452,7 +452,8 @@ mod tests {
             let flaw = scorer.flaw().unwrap_or_default();
             assert!(flaw.contains(part), "{flaw:?} for {part:?}");
         };
-        let pair = |users, items, out, vectors| Scorer::PairMlp { users, items, out: vec![1.0; out], vectors };
+        let pair =
+            |users, items, out, vectors| Scorer::PairMlp { users, items, out: vec![1.0; out], vectors };
         assert_eq!(Scorer::Dot { users: m(2, 3), items: m(4, 3) }.flaw(), None);
         assert_eq!(pair(m(2, 3), m(4, 3), 3, m(4, 5)).flaw(), None);
         says(Scorer::Dot { users: m(2, 2), items: m(4, 3) }, "users are 2 wide and its items 3");

@@ -53,6 +53,8 @@ pub(crate) struct App {
     pub(crate) max_body: usize,
     /// Longest time that a request may take.
     pub(crate) patience: Duration,
+    /// Milliseconds since 1970.
+    pub(crate) clock: fn() -> i64,
     /// Places for requests.
     pub(crate) admitted: Semaphore,
     /// Places for work that takes a processor for long.
@@ -91,6 +93,7 @@ impl App {
             key: None,
             max_body: 1 << 20,
             patience: PATIENCE,
+            clock: system_clock,
             admitted: Semaphore::new(ADMITTED),
             workers: Arc::new(Semaphore::new(workers)),
             ready: AtomicBool::new(true),
@@ -168,6 +171,11 @@ impl App {
     pub(crate) fn stopping(&self) {
         self.ready.store(false, Ordering::Relaxed);
     }
+}
+
+fn system_clock() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |passed| passed.as_millis() as i64)
 }
 
 /// Eight digits that differ from one process to the next.

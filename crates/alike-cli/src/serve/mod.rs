@@ -7,6 +7,7 @@ mod answer;
 mod app;
 mod encoder;
 mod guard;
+mod home;
 mod index;
 mod listen;
 mod metrics;
@@ -32,7 +33,7 @@ use crate::output;
 use app::App;
 use index::Choice;
 use model::Slot;
-use store::{Place, Store};
+use store::{Options, Place, Store};
 
 pub(crate) use page_of_api::page as documentation;
 
@@ -64,8 +65,10 @@ pub(crate) fn run(args: &Serve) -> Outcome {
     drop(inside);
     let encoders = encoder::Saved::open(&args.encoders, &main.current().serving.run().data)?;
     let served = runtime.block_on(async {
-        let store =
-            Store::open(&place).await.map_err(|e| Failure::Failed(format!("the store of events: {e}")))?;
+        let options = Options { keep_days: args.keep_events, ..Options::default() };
+        let store = Store::open(&place, options)
+            .await
+            .map_err(|e| Failure::Failed(format!("the store of events: {e}")))?;
         let mut app =
             App::new(main, store).map_err(|e| Failure::Failed(format!("cannot start a thread: {e}")))?;
         (app.compare, app.key, app.max_body) = (compare, key, args.max_body);
@@ -166,6 +169,6 @@ fn place(args: &Serve) -> Outcome<Place> {
     let given = args.store.clone().or_else(|| std::env::var(STORE).ok());
     match given {
         Some(text) => text.parse().map_err(|e| Failure::Usage(format!("store: {e}"))),
-        None => Ok(Place::File(args.run.join("serve").join("events.sqlite"))),
+        None => home::events(&args.run).map(Place::File),
     }
 }

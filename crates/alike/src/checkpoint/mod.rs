@@ -380,7 +380,9 @@ impl RunDir {
         let bad = |text: &str| Error::checkpoint(self.path.join(&file.name), text);
         let scorer = scorer().ok_or_else(|| bad("holds no scorer"))?;
         match scorer.flaw() {
-            Some(flaw) => Err(bad(&format!("holds a scorer that cannot answer: {flaw}; train the run again"))),
+            Some(flaw) => {
+                Err(bad(&format!("holds a scorer that cannot answer: {flaw}; train the run again")))
+            }
             None => Ok(scorer),
         }
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::serve::answer::{Answer, Query, Refusals};
+use crate::serve::answer::{Answer, Query, Refusal, Refusals};
 use crate::serve::app::{App, Which};
 use crate::serve::model::Loaded;
 
@@ -137,6 +138,10 @@ pub(crate) struct Reloaded {
 #[utoipa::path(post, path = "/v1/model/reload", tag = "model", security(("key" = [])),
     responses((status = 200, description = "The newest checkpoint answers", body = Reloaded), Refusals))]
 pub(crate) async fn reload(State(app): State<Arc<App>>) -> Answer<Json<Reloaded>> {
-    let changed = app.refresh().await.map_err(crate::serve::answer::Refusal::internal)?;
+    let changed = app.refresh().await.map_err(|error| {
+        tracing::error!(%error, "the newer checkpoint was not loaded; the old one goes on");
+        let text = "the newer checkpoint cannot be loaded, the old one goes on; the log says why";
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "checkpoint", text)
+    })?;
     Ok(Json(Reloaded { changed, version: app.main.current().version }))
 }

@@ -26,7 +26,7 @@ pub(crate) async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Whether requests are welcome: the model is loaded, the store answers, and the server is not stopping
+/// Whether requests are welcome: the model is loaded, events can be read and written, and the server is not stopping
 #[utoipa::path(get, path = "/health/ready", tag = "status",
     responses((status = 200, description = "They are", body = Health),
         (status = 503, description = "They are not", body = ErrorBody)))]
@@ -35,7 +35,7 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Answer<Json<Health>> {
         let text = "the server is stopping";
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", text));
     }
-    app.store.users("", 1).await?;
+    app.store.ready().await?;
     Ok(Json(Health { status: "ok" }))
 }
 

@@ -78,7 +78,9 @@ fn forge(served: &Served, scorer: &Scorer) {
 #[tokio::test]
 async fn a_checkpoint_that_cannot_answer_does_not_take_over() {
     let served = Served::new("bpr").await;
-    let Scorer::Dot { users, items } = served.app.main.current().serving.run().scorer.clone() else { panic!() };
+    let Scorer::Dot { users, items } = served.app.main.current().serving.run().scorer.clone() else {
+        panic!()
+    };
     let before = served.list("4", "").await;
     let narrow = |m: &Matrix| {
         let data = (0..m.rows).flat_map(|r| m.row(r)[1..].to_vec()).collect();
@@ -112,7 +114,7 @@ async fn a_checkpoint_that_cannot_answer_does_not_take_over() {
     for (n, scorer) in forged.iter().enumerate() {
         forge(&served, scorer);
         let (status, body) = served.post("/v1/model/reload", &json!({})).await;
-        assert_eq!((status, &body["error"]["code"]), (500, &json!("internal")), "forged {n}: {body}");
+        assert_eq!((status, &body["error"]["code"]), (500, &json!("checkpoint")), "forged {n}: {body}");
         assert_eq!(served.list("4", "").await, before, "forged {n}: the old one goes on");
         assert_eq!(served.got("/v1/model").await["version"], 1);
     }
@@ -127,11 +129,15 @@ async fn features_that_change_in_their_place_change_no_answer() {
     let path = served.files.path("data/feature.text.f32");
     let good = std::fs::read(&path).unwrap();
     let search = json!({ "features": [1, 0, 0, 2, 0, 0.5], "modality": "text", "top": 30 });
-    let before = (served.posted("/v1/items/search", search.clone()).await, served.list("4", "&diversity=0.7").await);
+    let before =
+        (served.posted("/v1/items/search", search.clone()).await, served.list("4", "&diversity=0.7").await);
     // As `cp`, `rsync --inplace` and a restore do it; a map of the file would end the process.
     for content in [Vec::new(), vec![0; good.len()], good[..100].to_vec()] {
         std::fs::write(&path, content).unwrap();
-        let again = (served.posted("/v1/items/search", search.clone()).await, served.list("4", "&diversity=0.7").await);
+        let again = (
+            served.posted("/v1/items/search", search.clone()).await,
+            served.list("4", "&diversity=0.7").await,
+        );
         assert_eq!(again, before);
     }
     // What is damaged is not opened.

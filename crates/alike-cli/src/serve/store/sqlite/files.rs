@@ -42,7 +42,6 @@ impl Files {
         &self.0[0].0
     }
 
-
     /// An error unless all of them are where they were.
     pub(super) fn check(&self) -> Result<()> {
         for (path, opened) in &self.0 {

@@ -1,8 +1,11 @@
 //! What can happen to the file of a store.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use super::super::{Event, Kind, Place, Store, StoreError};
+use rusqlite::Connection;
+
+use super::super::{Event, Kind, Options, Place, Store, StoreError};
 
 struct Open {
     folder: tempfile::TempDir,
@@ -12,7 +15,8 @@ struct Open {
 impl Open {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&Place::File(folder.path().join("a.sqlite"))).await.unwrap();
+        let store =
+            Store::open(&Place::File(folder.path().join("a.sqlite")), Options::default()).await.unwrap();
         Self { folder, store }
     }
 
@@ -22,7 +26,8 @@ impl Open {
 
     /// Whether an event of `user` is acknowledged.
     async fn take(&self, user: &str) -> Result<(), StoreError> {
-        let event = Event { user: user.into(), item: "1".into(), kind: Kind::Take, time: 1, key: None };
+        let (user, item) = (user.into(), "1".into());
+        let event = Event { user, item, kind: Kind::Take, arrived: 1, said: None, key: None };
         self.store.append(vec![event]).await.map(drop)
     }
 
@@ -32,7 +37,10 @@ impl Open {
         let (written, read) = (self.take("b").await, self.store.of_user("a").await.map(drop));
         for answer in [written, read, self.store.forget("a").await.map(drop)] {
             let Err(StoreError::Moved(text)) = answer else { panic!("{what}: {answer:?}") };
-            assert!(text.contains("a.sqlite") && text.contains("moved, replaced or deleted"), "{what}: {text}");
+            assert!(
+                text.contains("a.sqlite") && text.contains("moved, replaced or deleted"),
+                "{what}: {text}"
+            );
         }
     }
 }
@@ -43,7 +51,7 @@ fn rename(from: &Path, to: &Path) {
 
 /// Users with events in the file, as another process finds them.
 async fn found(path: PathBuf) -> Vec<String> {
-    Store::open(&Place::File(path)).await.unwrap().users("", 10).await.unwrap()
+    Store::open(&Place::File(path), Options::default()).await.unwrap().users("", 10).await.unwrap()
 }
 
 #[cfg(unix)]
@@ -72,7 +80,7 @@ async fn nothing_is_acknowledged_once_a_file_of_the_store_is_gone() {
 async fn a_folder_that_moves_takes_its_store_out_of_use() {
     let outer = tempfile::tempdir().unwrap();
     let (inner, aside) = (outer.path().join("live"), outer.path().join("old"));
-    let store = Store::open(&Place::File(inner.join("a.sqlite"))).await.unwrap();
+    let store = Store::open(&Place::File(inner.join("a.sqlite")), Options::default()).await.unwrap();
     let open = Open { folder: outer, store };
     open.take("a").await.unwrap();
     rename(&inner, &aside);
@@ -121,8 +129,123 @@ async fn every_event_acknowledged_while_the_file_moves_is_in_it() {
     for writer in writers {
         acknowledged.extend(writer.await.unwrap());
     }
-    let moved = Store::open(&Place::File(open.path("b.sqlite"))).await.unwrap();
+    let moved = Store::open(&Place::File(open.path("b.sqlite")), Options::default()).await.unwrap();
     for user in &acknowledged {
         assert_eq!(moved.of_user(user).await.unwrap().len(), 1, "{user} of {}", acknowledged.len());
     }
+}
+
+/// Whether any file of the store holds `text`.
+fn holds(open: &Open, text: &str) -> bool {
+    let bytes = |ending: &str| std::fs::read(open.path(&format!("a.sqlite{ending}"))).unwrap_or_default();
+    ["", "-wal"].iter().any(|e| bytes(e).windows(text.len()).any(|w| w == text.as_bytes()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_forgotten_leaves_the_files_once_nobody_reads_an_older_state() {
+    let open = Open::new().await;
+    open.take("somebody-else").await.unwrap();
+    open.take("unforgettable").await.unwrap();
+    // As a backup does it.
+    let other = Connection::open(open.path("a.sqlite")).unwrap();
+    other.execute_batch("BEGIN; SELECT count(*) FROM events").unwrap();
+    let begun = Instant::now();
+    let forgotten = open.store.forget("unforgettable").await.unwrap();
+    assert_eq!((forgotten.events, forgotten.pending), (1, true));
+    assert!(holds(&open, "unforgettable"));
+    // Neither this nor other writers wait for the backup.
+    open.take("next").await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(open.store.forget("unforgettable").await.unwrap().pending, "it is still there");
+    other.execute_batch("COMMIT").unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    while holds(&open, "unforgettable") {
+        assert!(Instant::now() < end, "nobody empties the log");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!open.store.forget("unforgettable").await.unwrap().pending);
+    assert!(!open.store.forget("next").await.unwrap().pending && !holds(&open, "next"));
+    assert!(holds(&open, "somebody-else"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_lock_is_waited_for_once_and_not_by_everybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { patience: Duration::from_millis(200), ..Options::default() };
+    let place = Place::File(folder.path().join("a.sqlite"));
+    let open = std::sync::Arc::new(Open { store: Store::open(&place, options).await.unwrap(), folder });
+    assert!(open.store.ready().await.is_ok());
+    let other = Connection::open(open.path("a.sqlite")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let begun = Instant::now();
+    let one = |n: usize| {
+        let open = open.clone();
+        tokio::spawn(async move { open.take(&n.to_string()).await.is_err() })
+    };
+    for task in (0..50).map(one).collect::<Vec<_>>() {
+        assert!(task.await.unwrap());
+    }
+    for n in 0..50 {
+        assert!(open.take(&n.to_string()).await.is_err());
+    }
+    assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
+    assert!(open.store.ready().await.is_err(), "whoever cannot write is not ready");
+    assert!(open.store.of_user("a").await.is_ok(), "reading goes on");
+    other.execute_batch("COMMIT").unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    while open.store.ready().await.is_err() {
+        assert!(Instant::now() < end, "it does not try again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    open.take("a").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_could_not_write_is_not_ready() {
+    let open = Open::new().await;
+    let other = Connection::open(open.path("a.sqlite")).unwrap();
+    other
+        .execute_batch("CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'full'); END")
+        .unwrap();
+    assert!(open.take("a").await.is_err());
+    assert!(open.store.ready().await.is_err(), "the last write failed");
+    other.execute_batch("DROP TRIGGER full").unwrap();
+    open.take("a").await.unwrap();
+    assert!(open.store.ready().await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_events_go_and_the_file_gets_shorter() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::File(folder.path().join("a.sqlite"));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let day = 24 * 3600 * 1000;
+    let event = |n: i64, days: i64| Event {
+        user: format!("{n}"),
+        item: "x".repeat(200),
+        kind: Kind::Take,
+        arrived: now,
+        said: Some(now - days * day),
+        key: Some(format!("{n}")),
+    };
+    let store = Store::open(&place, Options::default()).await.unwrap();
+    for from in 0..6 {
+        let days = |n: i64| if n % 100 == 7 { 29 } else { 31 };
+        store.append((from * 1000..from * 1000 + 1000).map(|n| event(n, days(n))).collect()).await.unwrap();
+    }
+    drop(store);
+    let size = || std::fs::metadata(folder.path().join("a.sqlite")).unwrap().len();
+    let before = size();
+    let store = Store::open(&place, Options { keep_days: Some(30), ..Options::default() }).await.unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    while store.users("", 100).await.unwrap().len() != 60 || size() * 4 > before {
+        assert!(
+            Instant::now() < end,
+            "{} users, {} of {before} bytes",
+            store.users("", 100).await.unwrap().len(),
+            size()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(store.users("", 100).await.unwrap().iter().all(|n| n.parse::<i64>().unwrap() % 100 == 7));
 }
