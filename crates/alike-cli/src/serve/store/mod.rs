@@ -200,6 +200,9 @@ impl Store {
     /// Whether the store can be read and written: a commit is tried unless one was seen lately.
     pub(crate) async fn ready(&self) -> Result<()> {
         self.users("", 1).await?;
+        if let Kept::Sqlite(store) = &self.kept {
+            store.check_room()?;
+        }
         if let Some(known) = self.writes.known(Instant::now()) {
             return known;
         }

@@ -17,6 +17,9 @@ const ENDINGS: [&str; 3] = ["", "-wal", "-shm"];
 /// What a log begins with, whatever the order of its bytes.
 const LOG: [u8; 3] = [0x37, 0x7f, 0x06];
 
+/// Bytes that the disk must have left for a store to be called ready.
+const ROOM: u64 = 512 << 10;
+
 /// The files of a store with what tells them from others of the same names.
 pub(super) struct Files(Vec<(PathBuf, Id)>);
 
@@ -40,6 +43,17 @@ impl Files {
     /// The database.
     pub(super) fn path(&self) -> &Path {
         &self.0[0].0
+    }
+
+    /// An error where the disk is about to be full. A commit of a page may come through when one of many events does not.
+    pub(super) fn check_room(&self) -> Result<()> {
+        match room(self.path()) {
+            Some(bytes) if bytes < ROOM => {
+                let path = self.path().display();
+                Err(StoreError::Failed(format!("{path}: its disk has {bytes} bytes left; {ROOM} are wanted")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// An error unless all of them are where they were.
@@ -89,6 +103,18 @@ fn has_moved(connection: &Connection) -> bool {
 #[cfg(not(unix))]
 fn has_moved(_: &Connection) -> bool {
     false
+}
+
+/// Bytes that are left on the disk of `path`, where the system tells.
+#[cfg(unix)]
+fn room(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn room(_: &Path) -> Option<u64> {
+    None
 }
 
 /// What tells a file from others.

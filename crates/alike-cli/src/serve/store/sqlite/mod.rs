@@ -74,6 +74,11 @@ impl Sqlite {
         queue.try_send(change).map_err(|_| StoreError::Busy)
     }
 
+    /// Whether there is room for more; see [`Files::check_room`].
+    pub(super) fn check_room(&self) -> Result<()> {
+        self.readers.files.check_room()
+    }
+
     pub(super) async fn of_user(&self, user: &str) -> Result<Vec<Stored>> {
         let user = user.to_string();
         self.read(move |connection| {

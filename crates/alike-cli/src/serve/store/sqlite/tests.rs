@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::super::{Event, Kind, Options, Place, Store, StoreError};
+use super::super::{Event, Forgotten, Kind, Options, Place, Store, StoreError};
 
 struct Open {
     folder: tempfile::TempDir,
@@ -212,6 +212,31 @@ async fn whoever_could_not_write_is_not_ready() {
     other.execute_batch("DROP TRIGGER full").unwrap();
     open.take("a").await.unwrap();
     assert!(open.store.ready().await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn room_comes_back_after_somebody_with_many_events_is_forgotten() {
+    let open = Open::new().await;
+    for _ in 0..4 {
+        let event = |n: i64| Event {
+            user: "much".into(),
+            item: "x".repeat(200),
+            kind: Kind::Take,
+            arrived: n,
+            said: None,
+            key: None,
+        };
+        open.store.append((0..1000).map(event).collect()).await.unwrap();
+    }
+    open.take("a").await.unwrap();
+    let size = || ["", "-wal"].map(|e| std::fs::metadata(open.path(&format!("a.sqlite{e}"))).unwrap().len());
+    assert_eq!(open.store.forget("much").await.unwrap(), Forgotten { events: 4000, pending: false });
+    let end = Instant::now() + Duration::from_secs(10);
+    while size()[0] > 100_000 || size()[1] > 0 {
+        assert!(Instant::now() < end, "{:?}", size());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(open.store.users("", 9).await.unwrap(), ["a"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

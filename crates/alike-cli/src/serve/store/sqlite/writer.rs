@@ -27,7 +27,7 @@ pub(super) struct Writer {
     files: Arc<Files>,
     health: Arc<Health>,
     patience: Duration,
-    /// The log still holds what was deleted.
+    /// The log is to be emptied.
     owed: Option<Owed>,
     /// There may be free pages to give back.
     free: bool,
@@ -35,8 +35,16 @@ pub(super) struct Writer {
 }
 
 struct Owed {
+    /// Whether what was deleted is still in the log; otherwise it is only long.
+    deleted: bool,
     next: Instant,
     wait: Duration,
+}
+
+impl Owed {
+    fn new(deleted: bool) -> Self {
+        Self { deleted, next: Instant::now(), wait: AGAIN.0 }
+    }
 }
 
 impl Writer {
@@ -49,7 +57,7 @@ impl Writer {
         let days = options.keep_days;
         let retention = days.map(|days| Retention::new(days, SystemTime::now(), Instant::now()));
         // An earlier process may have ended before its log was emptied.
-        let owed = Some(Owed { next: Instant::now(), wait: AGAIN.0 });
+        let owed = Some(Owed::new(true));
         Self { connection, files, health, patience: options.patience, owed, free: true, retention }
     }
 
@@ -72,7 +80,7 @@ impl Writer {
             let outcome = self.commit(&group);
             let slow = self.health.note(began, Instant::now(), &outcome);
             let failed = outcome.as_ref().err().cloned();
-            answer(group, outcome, self.owed.is_some());
+            answer(group, outcome, self.owed.as_ref().is_some_and(|owed| owed.deleted));
             if let Some(error) = failed.filter(|_| slow) {
                 // Those who came meanwhile would each wait as long. Nothing of theirs was begun.
                 while let Ok(next) = changes.try_recv() {
@@ -104,7 +112,7 @@ impl Writer {
     /// Rows are gone: their pages were overwritten, and what the log has of them is to go.
     fn deleted(&mut self) {
         self.free = true;
-        self.owed = Some(Owed { next: Instant::now(), wait: AGAIN.0 });
+        self.owed = Some(Owed::new(true));
         self.empty_log();
     }
 
@@ -174,9 +182,12 @@ impl Writer {
         self.free = incremental && count("PRAGMA freelist_count")? > 0;
         if self.free {
             self.files.check()?;
-            self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
-            // The log is emptied after the last of them, so that the file gets shorter too.
-            self.owed.get_or_insert_with(|| Owed { next: Instant::now(), wait: AGAIN.0 });
+            let mut vacuum = self.connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+            // A row a page.
+            let mut pages = vacuum.query([])?;
+            while pages.next()?.is_some() {}
+            // The file gets shorter when the log is emptied.
+            self.owed.get_or_insert_with(|| Owed::new(false));
         }
         Ok(self.free)
     }
