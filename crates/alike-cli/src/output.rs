@@ -29,7 +29,7 @@ pub(crate) fn write(text: &str) -> Outcome {
 
 /// Writes a file so that it is there whole or not at all.
 pub(crate) fn whole_file(path: &Path, bytes: &[u8]) -> Outcome {
-    Ok(alike::checkpoint::write_atomic(path, bytes)?)
+    Ok(alike::disk::write_atomic(path, bytes)?)
 }
 
 /// A table of text: the first row is the head; columns that hold only numbers are aligned to the right.

@@ -99,6 +99,14 @@ impl Error {
         Self::Io { path: path.as_ref().to_path_buf(), source }
     }
 
+    /// The same of the disk, said of `path`: a temporary file's name tells nobody anything.
+    pub(crate) fn at_path(self, path: &Path) -> Self {
+        match self {
+            Self::Io { source, .. } => Self::io(path, source),
+            other => other,
+        }
+    }
+
     /// A format error of `path`, without a line.
     pub fn format(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Self::Format { path: path.as_ref().to_path_buf(), line: None, message: one_line(message.into()) }

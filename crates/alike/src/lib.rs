@@ -6,6 +6,8 @@
 
 pub mod error;
 
+pub mod disk;
+
 pub mod config;
 
 pub mod device;

@@ -215,7 +215,9 @@ fn run_info(
 fn finished(run: &RunDir, plan: &Plan, request: &Request<'_>, data: &Dataset) -> Result<Option<Summary>> {
     let Some(mut summary) = run.read_json::<Summary>("metrics.json")? else { return Ok(None) };
     let state = run.read_json::<State>("state.json")?.unwrap_or_default();
-    if plan.parameters > 0 && summary.epochs > 0 && state.goes_on(&plan.train) {
+    // A run that went on after its end and was killed before its new end still has the summary of the old one.
+    let of_older = summary.epochs != state.epoch;
+    if plan.parameters > 0 && summary.epochs > 0 && (of_older || state.goes_on(&plan.train)) {
         return Ok(None);
     }
     if let Some(best) = state.best_file.as_ref().filter(|_| request.test && summary.test_public.is_empty()) {

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use alike::disk;
 use rusqlite::{Connection, OpenFlags};
 
-use super::store::folder;
 use crate::failure::{Failure, Outcome};
 
 /// The file, in either place.
@@ -67,8 +67,9 @@ fn move_out(from: &Path, to: &Path) -> Result<(), String> {
     }
     connection.close().map_err(|(_, e)| said(e))?;
     let (old, new) = (from.parent().unwrap_or(from), to.parent().unwrap_or(to));
-    let moved = folder::make(new).and_then(|()| std::fs::rename(from, to));
-    moved.and_then(|()| folder::sync(new)).and_then(|()| folder::sync(old)).map_err(|e| e.to_string())
+    disk::create_folders(new).map_err(|e| e.to_string())?;
+    std::fs::rename(from, to).map_err(|e| e.to_string())?;
+    disk::sync_folder(new).and_then(|()| disk::sync_folder(old)).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! Run folders: round trips, damage, locks.
 
+use std::fs;
 use std::sync::Arc;
 
 use alike_ops::Csr;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::layers::Saved;
+use crate::scorer::{ItemItem, Matrix, Scorer};
 
 fn info() -> RunInfo {
     RunInfo {
@@ -76,9 +80,10 @@ fn one_process_writes_at_a_time() {
 #[test]
 fn a_start_that_was_killed_is_no_obstacle() {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join(LOCK), "").unwrap();
-    fs::write(dir.path().join("run.json.tmp"), "{").unwrap();
+    fs::write(dir.path().join("lock"), "").unwrap();
+    fs::write(dir.path().join(".run.json.writing-1-0"), "{").unwrap();
     RunDir::create(dir.path(), &info()).unwrap();
+    assert!(!dir.path().join(".run.json.writing-1-0").exists());
 }
 
 #[test]
@@ -96,8 +101,45 @@ fn foreign_folders_are_refused() {
 fn the_log_is_cut_to_what_the_state_knows() {
     let dir = tempfile::tempdir().unwrap();
     let run = RunDir::create(dir.path(), &info()).unwrap();
-    (1..=3).for_each(|n| run.append_log(&n).unwrap());
+    (1..=3).for_each(|n| run.append_log(&json!({ "epoch": n })).unwrap());
     run.cut_log(2).unwrap();
-    run.append_log(&9).unwrap();
-    assert_eq!(run.read_log::<u32>().unwrap(), [1, 2, 9]);
+    run.append_log(&json!({ "epoch": 9 })).unwrap();
+    let epochs: Vec<Value> = run.read_log::<Value>().unwrap().iter().map(|r| r["epoch"].clone()).collect();
+    assert_eq!(epochs, [1, 2, 9]);
+    assert!(run.cut_log(4).unwrap_err().to_string().contains("3 lines, state.json knows of 4"));
+}
+
+#[test]
+fn a_flipped_digit_is_noticed_in_every_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = RunDir::create(dir.path(), &info()).unwrap();
+    run.write_json("state.json", &State { best: 0.01899, ..State::default() }).unwrap();
+    run.append_log(&json!({ "loss": 0.5 })).unwrap();
+    let flip = |name: &str, from: &str, to: &str| {
+        let path = dir.path().join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(&path, text.replace(from, to)).unwrap();
+    };
+    flip("state.json", "0.01899", "0.03899");
+    assert!(run.read_json::<State>("state.json").unwrap_err().to_string().contains("damaged"));
+    flip("log.jsonl", "0.5", "0.7");
+    assert!(run.read_log::<Value>().unwrap_err().to_string().contains("log.jsonl:1: damaged"));
+    flip("run.json", "\"seed\": 1", "\"seed\": 3");
+    assert!(RunDir::open(dir.path()).unwrap_err().to_string().contains("damaged"));
+}
+
+#[test]
+fn only_what_a_run_writes_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = RunDir::create(dir.path(), &info()).unwrap();
+    let mine =
+        ["text.safetensors", "notes.tmp", "best-of.safetensors", "state-1.safetensors", ".mine.writing-1-0"];
+    let old =
+        ["state-000001.safetensors", "best-000001.safetensors", ".state-000002.safetensors.writing-1-0"];
+    mine.iter().chain(&old).for_each(|name| fs::write(dir.path().join(name), "x").unwrap());
+    let file = run.write_state(3, &[]).unwrap();
+    run.commit(&State { state_file: Some(file), ..State::default() }).unwrap();
+    let there = |name: &&str| dir.path().join(name).exists();
+    assert!(mine.iter().all(there) && !old.iter().any(there) && there(&"state-000003.safetensors"));
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::data::read;
+use crate::data::folder::read;
 use crate::embed::onnx::{OnnxImage, OnnxText};
 use crate::embed::settings::{self, ImageSettings, TextSettings};
 use crate::embed::words::Words;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::data::item_texts::{Wanted, pictures_in, read_item_texts};
-use crate::data::journal::ContentKey;
-use crate::data::read;
+use crate::data::folder::journal::ContentKey;
+use crate::data::folder::read;
+use crate::data::prepare::item_texts::{Wanted, pictures_in, read_item_texts};
 use crate::embed::{Modality, Source};
 use crate::{Error, Result};
 

@@ -24,8 +24,8 @@ use std::time::Instant;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::data::feature_file;
-use crate::data::journal::{ContentKey, Journal};
+use crate::data::folder::feature_file;
+use crate::data::folder::journal::{ContentKey, Journal};
 use crate::{Error, Result};
 
 pub use encoder::{Encoder, Modality};

@@ -8,7 +8,7 @@ use ort::logging::LogLevel;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{TensorElementType, ValueType};
 
-use crate::data::read;
+use crate::data::folder::read;
 use crate::{Error, Result};
 
 /// Variable that names the library.

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::data::read;
+use crate::data::folder::read;
 use crate::embed::picture::{Fit, Middle, Resize};
 use crate::embed::resample::Filter;
 use crate::{Error, Result};

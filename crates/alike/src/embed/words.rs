@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::data::read;
+use crate::data::folder::read;
 use crate::embed::svd::{self, Rows};
 use crate::{Error, Result};
 

@@ -7,7 +7,8 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use crate::config::SettingInfo;
-use crate::data::{ColumnNames, PrepareOptions, SplitKind, read};
+use crate::data::folder::read;
+use crate::data::{ColumnNames, PrepareOptions, SplitKind};
 use crate::error::{Error, Result};
 use crate::models::{ModelInfo, find};
 

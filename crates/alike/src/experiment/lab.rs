@@ -10,7 +10,8 @@ use super::score::scores;
 use super::search::{combinations, rounds};
 use crate::checkpoint::{RunDir, State};
 use crate::config::show_all;
-use crate::data::{Dataset, prepare, read};
+use crate::data::folder::read;
+use crate::data::{Dataset, prepare};
 use crate::error::{Error, Result};
 use crate::train::{CRITERION, Summary};
 

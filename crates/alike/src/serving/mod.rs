@@ -29,7 +29,7 @@ pub use crate::scorer::Person;
 use crate::scorer::{Matrix, Scorer, best, dot, norm};
 
 /// Bytes of features that are held in memory at most; what is more is copied to a file of our own without a name.
-const IN_MEMORY: u64 = 1 << 30;
+const IN_MEMORY: usize = 1 << 30;
 
 /// A person as the scorer takes him.
 #[derive(Debug, Clone, PartialEq)]

@@ -40,7 +40,6 @@ impl Files {
     pub(crate) fn open(&self, options: &PrepareOptions) -> (Report, Dataset) {
         let report = prepare(options).unwrap();
         let data = Dataset::open(&options.out).unwrap();
-        data.verify().unwrap();
         (report, data)
     }
 

@@ -3,7 +3,6 @@
 //! One writer takes the changes that wait and commits them together, so that one wait for the disk serves many
 //! requests. Whoever asked for a change hears of it only after the commit.
 
-pub(crate) mod folder;
 mod group;
 mod health;
 mod postgres;

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use alike::disk;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
 use self::files::Files;
 use self::writer::Writer;
 use super::group::{Change, WAITING};
 use super::health::Health;
-use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, after, folder, stored};
+use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, after, stored};
 
 /// Each entry brings the tables from its index to the next version; `user_version` says how many were done.
 const MIGRATIONS: &[&str] = &["
@@ -56,10 +57,11 @@ impl Sqlite {
     pub(super) fn open(path: &Path, options: Options, health: Arc<Health>) -> Result<Self> {
         let failed = |e: &dyn std::fmt::Display| StoreError::Failed(format!("{}: {e}", path.display()));
         let inside = path.parent().unwrap_or(Path::new(""));
-        folder::make(inside).map_err(|e| failed(&e))?;
+        let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
+        disk::create_folders(inside).map_err(|e| failed(&e))?;
         let mut connection = Connection::open(path).map_err(|e| failed(&e))?;
         prepare(&mut connection, options.patience).map_err(|e| failed(&e))?;
-        folder::sync(inside).map_err(|e| failed(&e))?;
+        disk::sync_folder(inside).map_err(|e| failed(&e))?;
         let files = Arc::new(Files::of(&connection)?);
         let readers = Readers { files: files.clone(), patience: options.patience, idle: Mutex::default() };
         let (queue, changes) = mpsc::sync_channel::<Change>(WAITING);

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors};
 
-use crate::data::columns::listed;
-use crate::data::npy::{self, Bytes, Npy, f16_to_f32};
-use crate::data::table::{has_extension, is_parquet};
-use crate::data::{parquet, read};
+use crate::data::folder::read;
+use crate::data::formats::columns::listed;
+use crate::data::formats::npy::{self, Bytes, Npy, f16_to_f32};
+use crate::data::formats::parquet;
+use crate::data::formats::table::{has_extension, is_parquet};
 use crate::{Error, Result};
 
 /// Item ids of the rows.

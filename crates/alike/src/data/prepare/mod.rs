@@ -1,4 +1,12 @@
-//! From files to a prepared folder.
+//! From files to a prepared folder: the log, what stays of it, the split, and all that is joined to its items.
+
+pub(crate) mod catalogue;
+mod filter;
+pub(crate) mod item_texts;
+mod join;
+mod log;
+pub(crate) mod report;
+mod split;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,15 +16,15 @@ use std::str::FromStr;
 
 use alike_ops::Csr;
 
-use crate::data::columns::ColumnNames;
-use crate::data::features::{self, Graph, Items};
-use crate::data::filter::{self, Kept};
-use crate::data::interactions::Log;
-use crate::data::manifest::{FORMAT, FeatureEntry, KnnEntry, MANIFEST, Manifest, VERSION};
-use crate::data::matrix::Matrix;
-use crate::data::read::Staged;
-use crate::data::report::{Dropped, Quantiles, Report, degrees};
-use crate::data::{catalogue, read, split};
+use crate::data::folder::manifest::{FORMAT, FeatureEntry, KnnEntry, MANIFEST, Manifest, REPORT, VERSION};
+use crate::data::folder::read;
+use crate::data::folder::read::Staged;
+use crate::data::formats::columns::ColumnNames;
+use crate::data::formats::matrix::Matrix;
+use crate::data::prepare::filter::Kept;
+use crate::data::prepare::join::{Graph, Items};
+use crate::data::prepare::log::Log;
+use crate::data::prepare::report::{Dropped, Quantiles, Report, degrees};
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
@@ -361,7 +369,7 @@ fn write(options: &PrepareOptions, log: &Log, cleaned: Cleaned, sources: &Source
         let failed = |e: std::io::Error| Error::io(options.out.join(&file), e);
         let mut missing = Vec::new();
         files.push(staged.write(&file, |out| {
-            let (entry, flags) = features::write_features(name, matrix, &joined, out, failed)?;
+            let (entry, flags) = join::write_features(name, matrix, &joined, out, failed)?;
             report.features.push(entry);
             missing = flags.into_iter().map(u8::from).collect();
             out.flush().map_err(failed)
@@ -391,7 +399,7 @@ fn write(options: &PrepareOptions, log: &Log, cleaned: Cleaned, sources: &Source
         }
     }
     let text = serde_json::to_vec_pretty(&report).map_err(|e| Error::Data(e.to_string()))?;
-    files.push(staged.write_bytes("report.json", &text)?);
+    files.push(staged.write_bytes(REPORT, &text)?);
 
     let mut manifest = Manifest {
         format: FORMAT.into(),

@@ -1,6 +1,6 @@
 //! Which interactions stay: no repeats, and at least k of every user and item.
 
-use crate::data::interactions::Log;
+use crate::data::prepare::log::Log;
 
 /// Rows of a [`Log`] grouped by user, in file order within a user.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use alike_ops::Csr;
 
-use crate::data::catalogue::Catalogue;
-use crate::data::manifest::{Manifest, check_hash};
-use crate::data::read;
-use crate::data::values::Values;
+use crate::data::folder::manifest::{Manifest, REPORT, check_hash};
+use crate::data::folder::read;
+use crate::data::folder::values::Values;
+use crate::data::prepare::catalogue::Catalogue;
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
@@ -39,7 +39,6 @@ pub struct Dataset {
     pub knn: Vec<GivenKnn>,
     /// Titles, images and categories.
     pub catalogue: Catalogue,
-    manifest: Manifest,
 }
 
 /// Features of one modality, mapped from the disk until they are [owned](Dataset::own_features).
@@ -81,9 +80,11 @@ impl Features {
 }
 
 impl Dataset {
-    /// Opens a prepared folder. Sizes, version and the manifest's hash are checked, and the content hash of
-    /// everything but the feature values, which are mapped and read when they are used
-    /// ([`Dataset::verify`] checks them too).
+    /// Opens a prepared folder. Sizes, version and the hash of every file are checked, the feature values' too, which are
+    /// mapped: nothing is computed from damaged data, and no cache is built from them.
+    ///
+    /// # Errors
+    /// A file is missing, damaged or of another version; the error names it.
     pub fn open(dir: &Path) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
         let in_file = |name: &str| {
@@ -119,11 +120,13 @@ impl Dataset {
             if Some(entry.bytes as usize) != i.checked_mul(f.dim).and_then(|n| n.checked_mul(4)) {
                 return Err(in_file(&name)(Error::Data(format!("has not {i} · {} values", f.dim))));
             }
+            let values = read::map(&dir.join(&name))?;
+            check_hash(&dir.join(&name), &values, entry)?;
             features.push(Features {
                 name: f.name.clone(),
                 dim: f.dim,
                 missing: flags.into_iter().map(|b| b != 0).collect(),
-                values: Values::Mapped(read::map(&dir.join(&name))?),
+                values: Values::Mapped(values),
                 hash: entry.blake3.clone(),
             });
         }
@@ -146,6 +149,7 @@ impl Dataset {
         } else {
             Catalogue::default()
         };
+        manifest.content(dir, REPORT)?;
         Ok(Self {
             dir: dir.to_path_buf(),
             name: manifest.name.clone(),
@@ -159,21 +163,7 @@ impl Dataset {
             features,
             knn,
             catalogue,
-            manifest,
         })
-    }
-
-    /// Reads every file again and compares its hash with the manifest.
-    pub fn verify(&self) -> Result<()> {
-        for entry in &self.manifest.files {
-            let path = self.dir.join(&entry.name);
-            self.manifest.entry(&self.dir, &entry.name)?;
-            // An empty file cannot be mapped everywhere.
-            if entry.bytes > 0 {
-                check_hash(&path, &read::map(&path)?, entry)?;
-            }
-        }
-        Ok(())
     }
 
     /// Reads every feature file whole, its hash checked, and keeps the values: whatever happens to the files from then on
@@ -182,14 +172,14 @@ impl Dataset {
     ///
     /// # Errors
     /// A file is damaged, or there is no room.
-    pub fn own_features(&mut self, in_memory: u64) -> Result<()> {
+    pub fn own_features(&mut self, in_memory: usize) -> Result<()> {
         let mut left = in_memory;
         for features in &mut self.features {
-            let name = format!("feature.{}.f32", features.name);
-            let entry = self.manifest.entry(&self.dir, &name)?;
-            let fits = entry.bytes <= left;
-            features.values = Values::own(&self.dir.join(&name), entry, fits)?;
-            left -= if fits { entry.bytes } else { 0 };
+            let path = self.dir.join(format!("feature.{}.f32", features.name));
+            let bytes = size_of_val(features.values.get());
+            let fits = bytes <= left;
+            features.values = Values::own(&path, bytes, &features.hash, fits)?;
+            left -= if fits { bytes } else { 0 };
         }
         Ok(())
     }
@@ -239,7 +229,8 @@ impl Dataset {
     }
 }
 
-const CACHE_MAGIC: &[u8; 8] = b"alikec01";
+/// Entries of the first version may have been built from damaged features.
+const CACHE_MAGIC: &[u8; 8] = b"alikec02";
 const CACHE_HEADER: usize = 40;
 
 fn cache_hash(key: &str, payload: &[u8]) -> blake3::Hash {

@@ -11,10 +11,10 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::ColumnChunkMetaData;
 
-use crate::data::columns::{ColumnNames, Columns, ITEM_IDS, guess, listed};
-use crate::data::matrix::{Ids, Matrix, Source};
-use crate::data::read;
-use crate::data::table::{LABELS, Row, Wanted, parse_label, parse_time};
+use crate::data::folder::read;
+use crate::data::formats::columns::{ColumnNames, Columns, ITEM_IDS, guess, listed};
+use crate::data::formats::matrix::{Ids, Matrix, Source};
+use crate::data::formats::table::{LABELS, Row, Wanted, parse_label, parse_time};
 use crate::{Error, Result};
 
 const BATCH: usize = 8192;
@@ -93,7 +93,7 @@ fn as_times(path: &Path, column: &ArrayRef) -> Result<ArrayRef> {
     cast(&plain, if text { &DataType::Utf8 } else { &DataType::Float64 }).map_err(|e| bad(path, e))
 }
 
-/// See [`crate::data::table::read_rows`].
+/// See [`crate::data::formats::table::read_rows`].
 pub(crate) fn read_rows(
     path: &Path,
     names: &ColumnNames,

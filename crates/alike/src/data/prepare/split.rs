@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use crate::data::filter::Kept;
-use crate::data::interactions::Log;
 use crate::data::prepare::SplitKind;
+use crate::data::prepare::filter::Kept;
+use crate::data::prepare::log::Log;
 
 /// Interactions are for training.
 pub(crate) const TRAIN: u8 = 0;

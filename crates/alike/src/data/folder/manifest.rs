@@ -4,11 +4,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::read::{self, FileEntry};
+use crate::data::folder::read::{self, FileEntry};
 use crate::{Error, Result};
 
 /// File that makes a folder a prepared one.
 pub(crate) const MANIFEST: &str = "manifest.json";
+/// What `alike prepare` said.
+pub(crate) const REPORT: &str = "report.json";
 /// Value of `format`.
 pub(crate) const FORMAT: &str = "alike-data";
 /// Version that is written and read.
@@ -124,12 +126,14 @@ impl Manifest {
 
 /// An error unless `content` has the hash of `entry`.
 pub(crate) fn check_hash(path: &Path, content: &[u8], entry: &FileEntry) -> Result<()> {
-    check_digest(path, &blake3::hash(content), entry)
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_rayon(content);
+    check_digest(path, &hasher.finalize(), &entry.blake3)
 }
 
 /// The same of a hash that was taken while the content passed.
-pub(crate) fn check_digest(path: &Path, found: &blake3::Hash, entry: &FileEntry) -> Result<()> {
-    if found.to_hex().as_str() == entry.blake3 {
+pub(crate) fn check_digest(path: &Path, found: &blake3::Hash, wanted: &str) -> Result<()> {
+    if found.to_hex().as_str() == wanted {
         return Ok(());
     }
     Err(Error::format(path, "is damaged (its hash differs from the manifest); prepare the data again"))

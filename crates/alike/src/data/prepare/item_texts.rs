@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::data::catalogue::{CATEGORY, ID, IMAGE, TITLE, plain};
-use crate::data::columns::{ITEM_IDS, guess, listed, named};
-use crate::data::read;
-use crate::data::table::{has_extension, is_json_lines, read_texts};
+use crate::data::folder::read;
+use crate::data::formats::columns::{ITEM_IDS, guess, listed, named};
+use crate::data::formats::table::{has_extension, is_json_lines, read_texts};
+use crate::data::prepare::catalogue::{CATEGORY, ID, IMAGE, TITLE, plain};
 use crate::ids::Vocab;
 use crate::{Error, Result};
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::data::journal::ContentKey;
-use crate::data::read;
+use crate::data::folder::journal::ContentKey;
+use crate::data::folder::read;
 use crate::{Error, Result};
 
 /// Name of the tensor that tells which encoder made the file.

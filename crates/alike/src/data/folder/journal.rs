@@ -1,10 +1,9 @@
 //! Work that outlives the process: vectors appended batch by batch, and read again after a stop or a kill.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::data::read;
+use crate::disk::{self, File, TryLockError};
 use crate::{Error, Result};
 
 /// What a vector is known by: the first half of the blake3 hash of the content it was made of.
@@ -32,16 +31,13 @@ impl Journal {
         visit: &mut dyn FnMut(ContentKey, &[f32]),
     ) -> Result<Self> {
         let failed = |e: std::io::Error| Error::io(path, e);
-        let folder = read::parent(path);
-        fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-        let options = File::options().read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = options.map_err(failed)?;
+        disk::create_folders(disk::parent(path))?;
+        let mut file = File::edit(path)?;
         // Some network file systems know no locks.
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        if let Err(TryLockError::WouldBlock) = file.plain().try_lock() {
             return Err(Error::format(path, "another process is writing these features; wait for it"));
         }
-        let mut content = Vec::new();
-        file.read_to_end(&mut content).map_err(failed)?;
+        let content = file.content()?;
         let header = [&MAGIC[..], encoder, &(dim as u64).to_le_bytes()].concat();
         if content.len() >= MAGIC.len() && !content.starts_with(MAGIC) {
             return Err(Error::format(path, "is no work file of `alike embed`; move it away"));
@@ -62,10 +58,11 @@ impl Journal {
                 good += record.len();
             }
         }
-        file.set_len(good as u64).map_err(failed)?;
-        file.seek(SeekFrom::End(0)).map_err(failed)?;
+        file.set_length(good as u64)?;
         if good == 0 {
             file.write_all(&header).map_err(failed)?;
+            // Its name too: hours of work are reached by it.
+            disk::sync_folder(disk::parent(path))?;
         }
         Ok(Self { path: path.to_path_buf(), file })
     }
@@ -83,13 +80,13 @@ impl Journal {
             let check = blake3::hash(&bytes[start..]);
             bytes.extend_from_slice(&check.as_bytes()[..CHECK]);
         }
-        let write = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
-        write.map_err(|e| Error::io(&self.path, e))
+        self.file.write_all(&bytes).map_err(|e| Error::io(&self.path, e))?;
+        self.file.sync()
     }
 
     /// Removes the file: all of it is elsewhere now.
     pub(crate) fn remove(self) -> Result<()> {
-        fs::remove_file(&self.path).map_err(|e| Error::io(&self.path, e))
+        disk::remove_file(&self.path)
     }
 }
 
@@ -99,6 +96,8 @@ fn record_len(dim: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     type Found = Vec<(u8, Vec<f32>)>;

@@ -1,13 +1,12 @@
 //! Feature values: mapped from the prepared folder, or owned, so that nobody can change them any more.
 
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use memmap2::Mmap;
 
-use crate::data::manifest::check_digest;
-use crate::data::read::{self, FileEntry};
+use crate::data::folder::manifest::check_digest;
+use crate::data::folder::read;
 use crate::{Error, Result};
 
 /// Bytes that are read at a time.
@@ -33,41 +32,25 @@ impl Values {
         }
     }
 
-    /// Reads the whole file, its hash checked; into memory, or to a file without a name.
-    pub(crate) fn own(path: &Path, entry: &FileEntry, in_memory: bool) -> Result<Self> {
-        let mut file = read::open(path)?;
-        let damaged = |e| Error::io(path, e);
+    /// Reads a whole file of so many bytes, its hash checked; into memory, or to a file without a name.
+    pub(crate) fn own(path: &Path, bytes: usize, hash: &str, in_memory: bool) -> Result<Self> {
         let mut hasher = blake3::Hasher::new();
         let values = if in_memory {
-            let mut values = vec![0f32; entry.bytes as usize / size_of::<f32>()];
+            let mut file = read::open(path)?;
+            let mut values = vec![0f32; bytes / size_of::<f32>()];
             for block in bytemuck::cast_slice_mut::<f32, u8>(&mut values).chunks_mut(BLOCK) {
-                file.read_exact(block).map_err(damaged)?;
+                file.read_exact(block).map_err(|e| Error::io(path, e))?;
                 hasher.update(block);
             }
             Self::Own(values)
         } else {
-            Self::Aside(copy(path, &mut file, entry, &mut hasher)?)
+            Self::Aside(read::map_copy(path, bytes, |block| {
+                hasher.update(block);
+            })?)
         };
-        check_digest(path, &hasher.finalize(), entry)?;
+        check_digest(path, &hasher.finalize(), hash)?;
         Ok(values)
     }
-}
-
-/// Copies a file to one without a name in the system's folder for temporary files, mapped.
-fn copy(path: &Path, from: &mut File, entry: &FileEntry, hasher: &mut blake3::Hasher) -> Result<Mmap> {
-    let folder = std::env::temp_dir();
-    let failed = |e| Error::io(&folder, e);
-    let mut to = tempfile::tempfile_in(&folder).map_err(failed)?;
-    let mut block = vec![0; BLOCK];
-    let mut left = entry.bytes as usize;
-    while left > 0 {
-        let part = left.min(BLOCK);
-        from.read_exact(&mut block[..part]).map_err(|e| Error::io(path, e))?;
-        hasher.update(&block[..part]);
-        to.write_all(&block[..part]).map_err(failed)?;
-        left -= part;
-    }
-    read::map_file(&to).map_err(failed)
 }
 
 #[cfg(test)]
@@ -80,19 +63,18 @@ mod tests {
         let path = folder.path().join("f");
         let values: Vec<f32> = (0..300_001).map(|n| n as f32).collect();
         let bytes: &[u8] = bytemuck::cast_slice(&values);
-        let blake3 = blake3::hash(bytes).to_hex().to_string();
-        let entry = FileEntry { name: "f".into(), bytes: bytes.len() as u64, blake3 };
+        let hash = blake3::hash(bytes).to_hex().to_string();
         for in_memory in [true, false] {
             std::fs::write(&path, bytes).unwrap();
-            let own = Values::own(&path, &entry, in_memory).unwrap();
+            let own = Values::own(&path, bytes.len(), &hash, in_memory).unwrap();
             // In place, as `cp` and a restore do it: whoever mapped the file would see it, or be ended by a signal.
             std::fs::write(&path, b"cut").unwrap();
             assert!(own.get() == values, "in memory: {in_memory}");
-            assert!(Values::own(&path, &entry, in_memory).is_err());
+            assert!(Values::own(&path, bytes.len(), &hash, in_memory).is_err());
             let mut other = bytes.to_vec();
             other[1234] ^= 0x20;
             std::fs::write(&path, other).unwrap();
-            let error = Values::own(&path, &entry, in_memory).unwrap_err().to_string();
+            let error = Values::own(&path, bytes.len(), &hash, in_memory).unwrap_err().to_string();
             assert!(error.contains("is damaged (its hash differs"), "{error}");
         }
     }

@@ -4,8 +4,10 @@ use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use crate::data::columns::{Columns, plain_name};
-use crate::data::{columns::ColumnNames, parquet, read};
+use crate::data::folder::read;
+use crate::data::formats::columns::ColumnNames;
+use crate::data::formats::columns::{Columns, plain_name};
+use crate::data::formats::parquet;
 use crate::{Error, Result};
 
 /// One row. Numbers are parsed, ids are as in the file.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use memmap2::Mmap;
 
-use crate::data::read;
+use crate::data::folder::read;
 use crate::{Error, Result};
 
 /// Bytes of a file: mapped or owned.

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::data::columns::listed;
-use crate::data::matrix::{ID_ARRAYS, Ids, Matrix};
-use crate::data::npy::{self, Npy};
-use crate::data::report::{FeatureReport, KnnReport};
+use crate::data::formats::columns::listed;
+use crate::data::formats::matrix::{ID_ARRAYS, Ids, Matrix};
+use crate::data::formats::npy::{self, Npy};
+use crate::data::prepare::report::{FeatureReport, KnnReport};
 use crate::ids::{Vocab, plain_integer};
 use crate::{Error, Result};
 

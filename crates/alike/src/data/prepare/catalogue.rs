@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::data::columns::{ITEM_IDS, guess, listed};
-use crate::data::read;
-use crate::data::table::{is_json_lines, read_texts};
+use crate::data::folder::read;
+use crate::data::formats::columns::{ITEM_IDS, guess, listed};
+use crate::data::formats::table::{is_json_lines, read_texts};
 use crate::ids::Vocab;
 use crate::{Error, Result};
 

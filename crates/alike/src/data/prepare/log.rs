@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::data::table::{self, Wanted};
-use crate::data::{columns::ColumnNames, prepare::SplitKind};
+use crate::data::formats::columns::ColumnNames;
+use crate::data::formats::table::{self, Wanted};
+use crate::data::prepare::SplitKind;
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
@@ -58,7 +59,7 @@ impl Log {
             Ok(())
         })?;
         let lacks = |what: &str, why: &str| {
-            let found = crate::data::columns::listed(&columns.found);
+            let found = crate::data::formats::columns::listed(&columns.found);
             Error::format(path, format!("no column of {what}, which {why} needs; the columns are {found}"))
         };
         let at = columns.positions;

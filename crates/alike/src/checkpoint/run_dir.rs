@@ -1,0 +1,210 @@
+//! The folder of a run: what may be written to it, by whom, and what is read back.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{FORMAT, FileRef, RunInfo, State, sealed};
+use crate::data::Dataset;
+use crate::disk::{self, File, TryLockError};
+use crate::error::{Error, Result};
+
+/// Name of the file whose lock says that a process is writing to the run folder.
+const LOCK: &str = "lock";
+/// Name of the file with a line an epoch.
+const LOG: &str = "log.jsonl";
+
+/// A run folder.
+#[derive(Debug, Clone)]
+pub struct RunDir {
+    path: PathBuf,
+    /// Held by the one process that may write.
+    lock: Option<Arc<File>>,
+}
+
+impl RunDir {
+    /// Starts a run in `dir`, which must not hold anything yet.
+    pub fn create(dir: &Path, info: &RunInfo) -> Result<Self> {
+        disk::create_folders(dir)?;
+        if disk::exists(&dir.join("run.json")) {
+            return Err(Error::checkpoint(dir, "holds a run already; resume it, or choose another folder"));
+        }
+        for path in disk::files_in(dir)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // What a start that was killed may have left.
+            if name != LOCK && left_by_a_kill(&name) != Some("run.json") {
+                return Err(Error::checkpoint(dir, "is not empty and is not a run; choose another folder"));
+            }
+        }
+        let mut run = Self { path: dir.to_path_buf(), lock: None };
+        run.lock()?;
+        run.write_json("run.json", info)?;
+        Ok(run)
+    }
+
+    /// Makes this process the one that may write to the folder; the system takes the lock back when the process
+    /// ends, however it ends.
+    ///
+    /// # Errors
+    /// Another process has it.
+    pub fn lock(&mut self) -> Result<()> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        let path = self.path.join(LOCK);
+        let file = File::edit(&path)?;
+        match file.plain().try_lock() {
+            Ok(()) => self.lock = Some(Arc::new(file)),
+            Err(TryLockError::WouldBlock) => {
+                let text =
+                    "another process is training in this folder; wait for it, or choose another folder";
+                return Err(Error::checkpoint(&self.path, text));
+            }
+            // Some network file systems know no locks.
+            Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(e)) => return Err(Error::io(&path, e)),
+        }
+        Ok(())
+    }
+
+    /// Opens an existing run, to read it.
+    pub fn open(dir: &Path) -> Result<(Self, RunInfo)> {
+        let run = Self { path: dir.to_path_buf(), lock: None };
+        if !dir.is_dir() {
+            return Err(Error::checkpoint(dir, "no such run folder"));
+        }
+        let info: RunInfo = run
+            .read_json("run.json")?
+            .ok_or_else(|| Error::checkpoint(dir, "is not a run folder: it has no run.json"))?;
+        if info.format != FORMAT {
+            let text = format!("run format {}; this version reads {FORMAT}", info.format);
+            return Err(Error::checkpoint(dir, text));
+        }
+        Ok((run, info))
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes `value`, an object, as JSON under `name`, with a hash of it as its last member.
+    pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+        let path = self.path.join(name);
+        let text =
+            serde_json::to_string_pretty(value).map_err(|e| Error::checkpoint(&path, e.to_string()))?;
+        disk::write_atomic(&path, (sealed::seal(&text) + "\n").as_bytes())
+    }
+
+    /// Reads `name`; `None` when it is not there.
+    ///
+    /// # Errors
+    /// It is damaged: it does not match the hash in it, if it has one, or is not such an object.
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let path = self.path.join(name);
+        let Some(content) = disk::bytes_if_there(&path)? else { return Ok(None) };
+        let text = std::str::from_utf8(&content).map_err(|e| e.to_string());
+        let value = text.and_then(|t| parse(t));
+        value.map(Some).map_err(|e| Error::checkpoint(&path, format!("damaged: {e}")))
+    }
+
+    /// Appends one line to the log: `record`, an object, with a hash of it as its last member.
+    pub fn append_log<T: Serialize>(&self, record: &T) -> Result<()> {
+        let path = self.path.join(LOG);
+        let line = serde_json::to_string(record).map_err(|e| Error::checkpoint(&path, e.to_string()))?;
+        let mut file = File::append(&path)?;
+        file.write_all((sealed::seal(&line) + "\n").as_bytes()).map_err(|e| Error::io(&path, e))?;
+        file.sync()
+    }
+
+    /// The first `lines` lines of the log; the file is cut to them.
+    ///
+    /// # Errors
+    /// It has fewer.
+    pub fn cut_log(&self, lines: usize) -> Result<()> {
+        let path = self.path.join(LOG);
+        let text = disk::bytes_if_there(&path)?.unwrap_or_default();
+        let kept: Vec<&[u8]> = text.split_inclusive(|&b| b == b'\n').take(lines).collect();
+        if kept.len() < lines || kept.last().is_some_and(|l| !l.ends_with(b"\n")) {
+            let message = format!("damaged: {} lines, state.json knows of {lines}", kept.len());
+            return Err(Error::checkpoint(&path, message));
+        }
+        disk::write_atomic(&path, &kept.concat())
+    }
+
+    /// All records of the log.
+    ///
+    /// # Errors
+    /// A line is damaged; the error names it.
+    pub fn read_log<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+        let path = self.path.join(LOG);
+        if !disk::exists(&path) {
+            return Ok(Vec::new());
+        }
+        let text = disk::text(&path)?;
+        let line = |(n, l): (usize, &str)| {
+            parse(l).map_err(|e| Error::format_at(&path, n as u64 + 1, format!("damaged: {e}")))
+        };
+        text.lines().enumerate().map(line).collect()
+    }
+
+    /// The file of the best epoch.
+    ///
+    /// # Errors
+    /// There is none yet.
+    pub fn best(&self) -> Result<FileRef> {
+        let best = self.read_json::<State>("state.json")?.and_then(|s| s.best_file);
+        best.ok_or_else(|| Error::checkpoint(&self.path, "nothing evaluated yet: train it first"))
+    }
+
+    /// The data that the run was trained on.
+    ///
+    /// # Errors
+    /// They are gone or have changed.
+    pub fn data(&self, info: &RunInfo) -> Result<Dataset> {
+        let data = Dataset::open(&info.data)?;
+        if data.hash != info.data_hash {
+            let text = format!("was trained on other data than {} holds now", info.data.display());
+            return Err(Error::checkpoint(&self.path, text));
+        }
+        Ok(data)
+    }
+
+    /// Makes `state` the newest one and removes the tensor files of older ones, and what a kill left of any file of a run.
+    /// Files that a run does not write stay.
+    pub fn commit(&self, state: &State) -> Result<()> {
+        self.write_json("state.json", state)?;
+        let kept: Vec<&str> =
+            [&state.state_file, &state.best_file].into_iter().flatten().map(|f| &*f.name).collect();
+        for path in disk::files_in(&self.path)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // What cannot be removed now is removed after the next evaluation.
+            if is_tensors(&name) && !kept.contains(&&*name) {
+                let _ = disk::remove_file(&path);
+            } else if let Some(of) = left_by_a_kill(&name).filter(|of| is_tensors(of)) {
+                disk::remove_leftovers(&self.path.join(of));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The value of a sealed JSON object, or what is wrong.
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(&sealed::unseal(text)?).map_err(|e| e.to_string())
+}
+
+/// Whether a run names its tensor files so: `state-NNNNNN.safetensors` or `best-NNNNNN.safetensors`.
+fn is_tensors(name: &str) -> bool {
+    let number =
+        name.strip_suffix(".safetensors").and_then(|n| n.strip_prefix("state-").or(n.strip_prefix("best-")));
+    number.is_some_and(|n| n.len() >= 6 && n.bytes().all(|c| c.is_ascii_digit()))
+}
+
+/// The file of which `name` is a half-written copy.
+fn left_by_a_kill(name: &str) -> Option<&str> {
+    Some(name.strip_prefix('.')?.split_once(".writing-")?.0)
+}

@@ -1,0 +1,163 @@
+//! Parameters, moments and scorers as safetensors files, each with a hash in `state.json`.
+
+use std::collections::HashMap;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use super::{FileRef, RunDir};
+use crate::disk;
+use crate::error::{Error, Result};
+use crate::layers::Saved;
+use crate::scorer::{ItemItem, Matrix, Scorer};
+
+/// Arrays by name: shape and values.
+type Arrays = HashMap<String, (Vec<usize>, Vec<f32>)>;
+
+impl RunDir {
+    /// Writes tensors under `name` and says what was written.
+    fn write_tensors(&self, name: String, tensors: &[(String, Vec<usize>, &[f32])]) -> Result<FileRef> {
+        let path = self.path().join(&name);
+        let broken = |e: safetensors::SafeTensorError| Error::checkpoint(&path, e.to_string());
+        let views = tensors
+            .iter()
+            .map(|(n, shape, v)| {
+                TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(v)).map(|t| (n, t))
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(broken)?;
+        let bytes = safetensors::serialize(views, None).map_err(broken)?;
+        disk::write_atomic(&path, &bytes)?;
+        Ok(FileRef { name, hash: blake3::hash(&bytes).to_hex().to_string() })
+    }
+
+    fn read_tensors(&self, file: &FileRef) -> Result<Arrays> {
+        let path = self.path().join(&file.name);
+        let bytes = disk::bytes(&path)?;
+        if blake3::hash(&bytes).to_hex().as_str() != file.hash {
+            return Err(Error::checkpoint(
+                &path,
+                "damaged: its content does not match the hash in state.json",
+            ));
+        }
+        let tensors =
+            SafeTensors::deserialize(&bytes).map_err(|e| Error::checkpoint(&path, e.to_string()))?;
+        let mut out = HashMap::new();
+        for (name, view) in tensors.iter() {
+            if view.dtype() != Dtype::F32 {
+                return Err(Error::checkpoint(
+                    &path,
+                    format!("`{name}` is {:?}, expected F32", view.dtype()),
+                ));
+            }
+            let (words, _) = view.data().as_chunks::<4>();
+            let values = words.iter().map(|w| f32::from_le_bytes(*w)).collect();
+            out.insert(name.to_string(), (view.shape().to_vec(), values));
+        }
+        Ok(out)
+    }
+
+    /// Writes parameters and moments of `epoch`.
+    pub fn write_state(&self, epoch: usize, saved: &[Saved]) -> Result<FileRef> {
+        let mut tensors = Vec::new();
+        for s in saved {
+            tensors.push((format!("param:{}", s.name), s.shape.clone(), &s.value[..]));
+            tensors.push((format!("m:{}", s.name), vec![s.m.len()], &s.m[..]));
+            tensors.push((format!("v:{}", s.name), vec![s.v.len()], &s.v[..]));
+        }
+        self.write_tensors(format!("state-{epoch:06}.safetensors"), &tensors)
+    }
+
+    /// Reads what [`Self::write_state`] wrote.
+    pub fn read_state(&self, file: &FileRef) -> Result<Vec<Saved>> {
+        let mut tensors = self.read_tensors(file)?;
+        let names: Vec<String> =
+            tensors.keys().filter_map(|k| k.strip_prefix("param:")).map(String::from).collect();
+        let mut take = |kind: &str, name: &str| tensors.remove(&format!("{kind}:{name}")).unwrap_or_default();
+        let saved = names.into_iter().map(|name| {
+            let (shape, value) = take("param", &name);
+            let ((_, m), (_, v)) = (take("m", &name), take("v", &name));
+            Saved { name, shape, value, m, v }
+        });
+        Ok(saved.collect())
+    }
+
+    /// Writes the best parameters and the scorer made from them.
+    pub fn write_best(&self, epoch: usize, saved: &[Saved], scorer: &Scorer) -> Result<FileRef> {
+        let mut tensors: Vec<(String, Vec<usize>, &[f32])> =
+            saved.iter().map(|s| (format!("param:{}", s.name), s.shape.clone(), &s.value[..])).collect();
+        let add = |name: &str, m: &Matrix| (format!("scorer:{name}"), vec![m.rows, m.cols]);
+        let count;
+        match scorer {
+            Scorer::Dot { users, items } => {
+                for (name, m) in [("dot.users", users), ("dot.items", items)] {
+                    let (name, shape) = add(name, m);
+                    tensors.push((name, shape, &m.data));
+                }
+            }
+            Scorer::PairMlp { users, items, out, vectors } => {
+                for (name, m) in [("pair.users", users), ("pair.items", items), ("pair.vectors", vectors)] {
+                    let (name, shape) = add(name, m);
+                    tensors.push((name, shape, &m.data));
+                }
+                tensors.push(("scorer:pair.out".into(), vec![out.len()], out));
+            }
+            Scorer::ItemItem(w) => {
+                for (name, pattern) in [("history", &w.history), ("weights", &w.pattern)] {
+                    for (part, list) in [("ptr", pattern.ptr()), ("idx", pattern.idx())] {
+                        // Whole numbers as the bits of singles, like the number of users below.
+                        let bits = bytemuck::cast_slice(list);
+                        tensors.push((format!("scorer:{name}.{part}"), vec![list.len()], bits));
+                    }
+                }
+                tensors.push(("scorer:weights.values".into(), vec![w.values.len()], &w.values));
+            }
+            Scorer::Static { users, scores } => {
+                tensors.push(("scorer:static".into(), vec![scores.len()], scores));
+                count = [f32::from_bits(*users as u32)];
+                tensors.push(("scorer:static.users".into(), vec![1], &count));
+            }
+        }
+        self.write_tensors(format!("best-{epoch:06}.safetensors"), &tensors)
+    }
+
+    /// Reads the scorer of [`Self::write_best`].
+    pub fn read_scorer(&self, file: &FileRef) -> Result<Scorer> {
+        let mut tensors = self.read_tensors(file)?;
+        let mut matrix = |name: &str| -> Option<Matrix> {
+            let (shape, data) = tensors.remove(&format!("scorer:{name}"))?;
+            let cols = *shape.last()?;
+            Some(Matrix::new(data.len().checked_div(cols).unwrap_or(0), cols, data))
+        };
+        let mut scorer = || -> Option<Scorer> {
+            if let (Some(users), Some(items)) = (matrix("dot.users"), matrix("dot.items")) {
+                return Some(Scorer::Dot { users, items });
+            }
+            if let (Some(users), Some(items)) = (matrix("pair.users"), matrix("pair.items")) {
+                return Some(Scorer::PairMlp {
+                    users,
+                    items,
+                    vectors: matrix("pair.vectors")?,
+                    out: matrix("pair.out")?.data,
+                });
+            }
+            if let Some(values) = matrix("weights.values") {
+                let mut bits = |name: &str| Some(matrix(name)?.data.iter().map(|v| v.to_bits()).collect());
+                let (history, pattern) = (
+                    (bits("history.ptr")?, bits("history.idx")?),
+                    (bits("weights.ptr")?, bits("weights.idx")?),
+                );
+                return ItemItem::from_parts(history, pattern, values.data).map(Scorer::ItemItem);
+            }
+            let scores = matrix("static")?.data;
+            Some(Scorer::Static { users: matrix("static.users")?.data.first()?.to_bits() as usize, scores })
+        };
+        let bad = |text: &str| Error::checkpoint(self.path().join(&file.name), text);
+        let scorer = scorer().ok_or_else(|| bad("holds no scorer"))?;
+        match scorer.flaw() {
+            Some(flaw) => {
+                Err(bad(&format!("holds a scorer that cannot answer: {flaw}; train the run again")))
+            }
+            None => Ok(scorer),
+        }
+    }
+}

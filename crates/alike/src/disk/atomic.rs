@@ -1,0 +1,115 @@
+//! Files that are there whole or not at all, and what a kill leaves of them.
+
+use std::fs::{self, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::File;
+use crate::error::{Error, Result};
+
+/// Writes a file so that it is there whole or not at all, also after a crash. Its folder is made if it is missing; what a
+/// killed process left of the same file is removed.
+///
+/// # Errors
+/// Those of the disk, with the path of the file. What was there before is still there then.
+pub fn write_atomic(path: &Path, content: &[u8]) -> Result<()> {
+    let folder = super::parent(path);
+    super::create_folders(folder)?;
+    remove_leftovers(path);
+    let named = |e: Error| e.at_path(path);
+    let (temporary, mut file) = temporary(path).map_err(named)?;
+    let mut write = || {
+        file.write_all(content).map_err(|e| Error::io(path, e))?;
+        file.sync()?;
+        super::rename(&temporary, path)
+    };
+    if let Err(e) = write() {
+        // The first error is the one to tell.
+        let _ = super::remove_file(&temporary);
+        return Err(named(e));
+    }
+    super::sync_folder(folder)
+}
+
+/// A new file beside `path`, locked as long as this process has it open.
+fn temporary(path: &Path) -> Result<(PathBuf, File)> {
+    loop {
+        let name = temporary_name(path);
+        let file = File::create_new(&name)?;
+        // Some network file systems know no locks.
+        let _ = file.plain().lock();
+        // Another process may have taken it for a leftover before it was locked.
+        if super::exists(&name) {
+            return Ok((name, file));
+        }
+    }
+}
+
+/// `.NAME.writing-` and what no other writer has, beside `path`.
+pub(super) fn temporary_name(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    super::parent(path).join(format!("{}{}-{count}", prefix(path), std::process::id()))
+}
+
+fn prefix(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // A file system's names have at most 255 bytes.
+    let short: String = name.chars().take(50).collect();
+    format!(".{short}.writing-")
+}
+
+/// Removes what dead processes left half-written for `path`: whatever of theirs is not locked. What cannot be removed is
+/// left to the next.
+pub(crate) fn remove_leftovers(path: &Path) {
+    let prefix = prefix(path);
+    for entry in fs::read_dir(super::parent(path)).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(&prefix) {
+            continue;
+        }
+        let left = entry.path();
+        let Ok(held) = fs::File::open(&left) else { continue };
+        match held.try_lock() {
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
+            Ok(()) => {
+                let is_folder = entry.file_type().is_ok_and(|t| t.is_dir());
+                let _ = if is_folder { super::remove_folder(&left) } else { super::remove_file(&left) };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leftovers_of_the_dead_go_and_those_of_the_living_stay() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("out.json");
+        let dead = base.path().join(".out.json.writing-1-0");
+        fs::write(&dead, "half").unwrap();
+        let (alive, held) = temporary(&path).unwrap();
+        let other = base.path().join(".other.writing-1-0");
+        fs::write(&other, "half").unwrap();
+        write_atomic(&path, b"whole").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert!(!dead.exists() && alive.exists() && other.exists());
+        drop(held);
+        write_atomic(&path, b"again").unwrap();
+        assert!(!alive.exists());
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_leaves_the_old_one() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("folder");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("mine"), "x").unwrap();
+        let text = write_atomic(&path, b"new").unwrap_err().to_string();
+        assert!(text.contains("folder") && !text.contains("writing-"), "{text}");
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 1);
+    }
+}

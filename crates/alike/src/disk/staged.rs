@@ -1,0 +1,219 @@
+//! Folders that are there whole or not at all.
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::atomic::{remove_leftovers, temporary_name};
+use super::watched::{Op, tell};
+use super::{File, create_folders, exists, parent, remove_folder, rename, sync_folder};
+use crate::error::{Error, Result};
+
+/// Size and content hash of a written file.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct FileEntry {
+    /// File name inside the folder.
+    pub(crate) name: String,
+    /// Length.
+    pub(crate) bytes: u64,
+    /// blake3 of the content, hex.
+    pub(crate) blake3: String,
+}
+
+/// A folder under construction beside its final place. Dropped without [`Staged::commit`], it leaves nothing.
+pub(crate) struct Staged {
+    temporary: PathBuf,
+    out: PathBuf,
+    committed: bool,
+    /// Locked, so that others do not take the folder for a leftover; where the system has no such locks, nothing.
+    _lock: Option<fs::File>,
+}
+
+/// Writes one file of a [`Staged`] folder and hashes what goes through.
+pub(crate) struct HashingWriter {
+    file: BufWriter<File>,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl Write for HashingWriter {
+    fn write(&mut self, content: &[u8]) -> io::Result<usize> {
+        let n = self.file.write(content)?;
+        self.hasher.update(&content[..n]);
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Staged {
+    /// Starts a folder that will become `out`. What stands at `out` must be absent, an empty folder, or a
+    /// folder that has the file `marker`. What killed processes left of the same folder is removed.
+    pub(crate) fn new(out: &Path, marker: &str) -> Result<Self> {
+        check_replaceable(out, marker)?;
+        create_folders(parent(out))?;
+        remove_leftovers(out);
+        let (temporary, lock) = loop {
+            let temporary = temporary_name(out);
+            let make = || tell(&Op::MakeFolder(&temporary)).and_then(|()| fs::create_dir(&temporary));
+            make().map_err(|e| Error::io(out, e))?;
+            let lock = fs::File::open(&temporary).ok().filter(|f| f.lock().is_ok());
+            // Another process may have taken it for a leftover before it was locked.
+            if exists(&temporary) {
+                break (temporary, lock);
+            }
+        };
+        Ok(Self { temporary, out: out.to_path_buf(), committed: false, _lock: lock })
+    }
+
+    /// Writes file `name` with `fill`, flushed to the disk; returns its entry for the manifest. An error of
+    /// the disk names the file's final place.
+    pub(crate) fn write(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut HashingWriter) -> Result<()>,
+    ) -> Result<FileEntry> {
+        let place = self.out.join(name);
+        let named = |e: Error| e.at_path(&place);
+        let file = File::create_new(&self.temporary.join(name)).map_err(named)?;
+        let file = BufWriter::with_capacity(1 << 20, file);
+        let mut writer = HashingWriter { file, hasher: blake3::Hasher::new(), bytes: 0 };
+        fill(&mut writer)?;
+        let file = writer.file.into_inner().map_err(|e| Error::io(&place, e.into_error()))?;
+        file.sync().map_err(named)?;
+        let blake3 = writer.hasher.finalize().to_hex().to_string();
+        Ok(FileEntry { name: name.to_string(), bytes: writer.bytes, blake3 })
+    }
+
+    /// Writes file `name` from bytes.
+    pub(crate) fn write_bytes(&self, name: &str, content: &[u8]) -> Result<FileEntry> {
+        self.write(name, |w| w.write_all(content).map_err(|e| Error::io(self.out.join(name), e)))
+    }
+
+    /// Puts the finished folder in place. One that stood there changes places with it at once and is removed last; where
+    /// the file system cannot do that, it is moved aside first, and back if the new one cannot take its place.
+    pub(crate) fn commit(mut self, marker: &str) -> Result<()> {
+        let out = &self.out;
+        check_replaceable(out, marker)?;
+        let named = |e: Error| e.at_path(out);
+        sync_folder(&self.temporary).map_err(named)?;
+        if !exists(out) {
+            rename(&self.temporary, out)?;
+        } else if exchange(&self.temporary, out).is_err() {
+            let aside = parent(out).join(format!(
+                ".replaced-{}",
+                temporary_name(out).file_name().unwrap_or_default().to_string_lossy()
+            ));
+            rename(out, &aside).map_err(named)?;
+            if let Err(e) = rename(&self.temporary, out) {
+                if rename(&aside, out).is_err() {
+                    let note = format!("{e}; the former data are in {}", aside.display());
+                    return Err(Error::format(out, note));
+                }
+                return Err(e);
+            }
+            let _ = remove_folder(&aside);
+        }
+        self.committed = true;
+        sync_folder(parent(out))?;
+        if exists(&self.temporary) {
+            // The old folder, which changed places with the new one. What cannot be removed now goes with the next.
+            let _ = remove_folder(&self.temporary);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.committed {
+            // Nothing half-written stays; an error before this one is the one to tell.
+            let _ = remove_folder(&self.temporary);
+        }
+    }
+}
+
+/// Has two folders change names, in one step.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    tell(&Op::Exchange(one, other))?;
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// An error unless `out` is absent, an empty folder, or a folder with the file `marker`.
+pub(crate) fn check_replaceable(out: &Path, marker: &str) -> Result<()> {
+    if !exists(out) || out.join(marker).is_file() {
+        return Ok(());
+    }
+    if !out.is_dir() {
+        return Err(Error::format(out, "is a file; the output must be a folder"));
+    }
+    let mut entries = fs::read_dir(out).map_err(|e| Error::io(out, e))?;
+    match entries.next() {
+        None => Ok(()),
+        Some(_) => {
+            let message = "is a folder with other content; give a new or empty folder, or a prepared one";
+            Err(Error::format(out, message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_staged_folder_is_there_whole_or_not_at_all() {
+        let base = tempfile::tempdir().unwrap();
+        let out = base.path().join("made/out");
+        let staged = Staged::new(&out, "mark").unwrap();
+        staged.write_bytes("mark", b"1").unwrap();
+        drop(staged);
+        assert_eq!(fs::read_dir(out.parent().unwrap()).unwrap().count(), 0);
+
+        for content in [b"1", b"2"] {
+            let staged = Staged::new(&out, "mark").unwrap();
+            let entry = staged.write_bytes("mark", content).unwrap();
+            assert_eq!((entry.bytes, entry.blake3), (1, blake3::hash(content).to_hex().to_string()));
+            staged.commit("mark").unwrap();
+            assert_eq!(fs::read(out.join("mark")).unwrap(), content);
+            assert_eq!(fs::read_dir(out.parent().unwrap()).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn what_a_kill_left_is_removed_by_the_next() {
+        let base = tempfile::tempdir().unwrap();
+        let out = base.path().join("out");
+        let left = base.path().join(".out.writing-1-7");
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("half"), "x").unwrap();
+        let alive = Staged::new(&out, "mark").unwrap();
+        assert!(!left.exists());
+        let other = Staged::new(&out, "mark").unwrap();
+        assert!(alive.temporary.exists(), "its process lives");
+        drop(other);
+        alive.write_bytes("mark", b"1").unwrap();
+        alive.commit("mark").unwrap();
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn folders_of_others_are_left_alone() {
+        let base = tempfile::tempdir().unwrap();
+        fs::write(base.path().join("thesis.tex"), "x").unwrap();
+        assert!(Staged::new(base.path(), "mark").is_err());
+        assert!(Staged::new(&base.path().join("thesis.tex"), "mark").is_err());
+        assert!(Staged::new(&base.path().join("thesis.tex/under"), "mark").is_err());
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 1);
+    }
+}
