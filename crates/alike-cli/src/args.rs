@@ -262,10 +262,13 @@ pub(crate) struct Serve {
     /// Address to listen on; port 0 takes any that is free. What was taken is printed on stdout
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) address: SocketAddr,
-    /// Where events are kept: sqlite:PATH or postgres://… (or the variable ALIKE_STORE) [default: serve/events.sqlite in
-    /// RUN]
+    /// Where events are kept: sqlite:PATH or postgres://… (or the variable ALIKE_STORE) [default: events.sqlite in
+    /// RUN.serve, beside the run folder]
     #[arg(long, value_name = "STORE")]
     pub(crate) store: Option<String>,
+    /// Remove events that are older than so many days; otherwise they are kept for good
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub(crate) keep_events: Option<u32>,
     /// Where the items nearest to somebody are looked up: exact (every item is scored), hnsw (a graph in memory, for models
     /// that rank by inner product), or postgres://… (a table with pgvector that replicas share; or the variable
     /// ALIKE_INDEX). What they find is scored exactly. The run of --compare is always exact [default: exact]

@@ -229,6 +229,40 @@ impl Scorer {
         }
     }
 
+    /// What is wrong with the shapes or values, if anything: what was read from a file has yet to show that its parts go
+    /// together. Kernels take that for granted.
+    pub fn flaw(&self) -> Option<String> {
+        let finite = |values: &[f32]| values.iter().all(|v| v.is_finite());
+        let (sound, values): (_, Vec<&[f32]>) = match self {
+            Self::Dot { users, items } => {
+                if users.cols != items.cols || users.cols == 0 {
+                    return Some(format!("its users are {} wide and its items {}", users.cols, items.cols));
+                }
+                (true, vec![&users.data, &items.data])
+            }
+            Self::PairMlp { users, items, out, vectors } => {
+                let widths = [users.cols, items.cols, out.len()];
+                if widths.iter().any(|&w| w != widths[0] || w == 0) {
+                    let [users, items, out] = widths;
+                    return Some(format!(
+                        "its users are {users} wide, its items {items}, and it has {out} output weights"
+                    ));
+                }
+                let sound = vectors.rows == items.rows && vectors.cols > 0;
+                (sound, vec![&users.data, &items.data, out, &vectors.data])
+            }
+            Self::ItemItem(w) => {
+                let sound = w.pattern.rows() == w.history.cols() && w.pattern.cols() == w.history.cols();
+                (sound, vec![&w.values])
+            }
+            Self::Static { scores, .. } => (true, vec![scores]),
+        };
+        if !sound {
+            return Some("its parts describe different numbers of items".into());
+        }
+        (!values.into_iter().all(finite)).then(|| "it holds values that are not finite".into())
+    }
+
     /// The `k` best items of each of the users `rows`, without those of `seen` and `also` (both `U × I`).
     pub fn top_k(&self, rows: &[u32], seen: Option<&Csr>, also: Option<&Csr>, k: usize) -> TopK {
         let masks = Masks { seen, also };
@@ -409,6 +443,31 @@ mod tests {
         assert_eq!(top.row(1), (&[0, 1, 2][..], &[0.0; 3][..]));
         assert_eq!(scorer.score(0, 2), 1.25);
         assert_eq!(scorer.similar(0, 5).unwrap(), [(2, 1.0), (1, 0.5)]);
+    }
+
+    #[test]
+    fn parts_that_do_not_go_together_are_told() {
+        let m = |rows, cols| Matrix::new(rows, cols, vec![1.0; rows * cols]);
+        let says = |scorer: Scorer, part: &str| {
+            let flaw = scorer.flaw().unwrap_or_default();
+            assert!(flaw.contains(part), "{flaw:?} for {part:?}");
+        };
+        let pair =
+            |users, items, out, vectors| Scorer::PairMlp { users, items, out: vec![1.0; out], vectors };
+        assert_eq!(Scorer::Dot { users: m(2, 3), items: m(4, 3) }.flaw(), None);
+        assert_eq!(pair(m(2, 3), m(4, 3), 3, m(4, 5)).flaw(), None);
+        says(Scorer::Dot { users: m(2, 2), items: m(4, 3) }, "users are 2 wide and its items 3");
+        says(Scorer::Dot { users: m(2, 0), items: m(4, 0) }, "0 wide");
+        says(pair(m(2, 3), m(4, 2), 3, m(4, 5)), "its items 2");
+        says(pair(m(2, 3), m(4, 3), 2, m(4, 5)), "2 output weights");
+        says(pair(m(2, 3), m(4, 3), 3, m(3, 5)), "numbers of items");
+        says(pair(m(2, 3), m(4, 3), 3, m(4, 0)), "numbers of items");
+        says(Scorer::Static { users: 1, scores: vec![1.0, f32::INFINITY] }, "not finite");
+        let square = |n: usize| Arc::new(Csr::from_rows(n, &vec![vec![0u32]; n]).unwrap());
+        let weights = ItemItem { history: square(3), pattern: square(2), values: vec![1.0; 2] };
+        says(Scorer::ItemItem(weights), "numbers of items");
+        let weights = ItemItem { history: square(2), pattern: square(2), values: vec![1.0, f32::NAN] };
+        says(Scorer::ItemItem(weights), "not finite");
     }
 
     #[test]

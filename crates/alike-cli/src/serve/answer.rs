@@ -106,14 +106,25 @@ impl IntoResponse for Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
+        let unavailable = |code, text: &str| Self::new(StatusCode::SERVICE_UNAVAILABLE, code, text);
+        if !matches!(error, StoreError::Busy) {
+            tracing::error!(cause = %error, "the store failed");
+        }
         match error {
             StoreError::Busy => Self::busy(),
-            StoreError::Failed(cause) => {
-                tracing::error!(%cause, "the store failed");
-                let text =
-                    "the store of events cannot be reached; nothing was changed that was not acknowledged";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store", text)
+            StoreError::Failed(_) => {
+                unavailable("store", "the store of events cannot be reached; nothing was written")
             }
+            StoreError::Moved(_) => unavailable(
+                "store",
+                "the store's file was moved, replaced or deleted while the server ran; nothing was written. Put it \
+                 back, or start the server again",
+            ),
+            StoreError::Unsure(_) => unavailable(
+                "store_unsure",
+                "the store of events was lost while it wrote: the events may or may not have been written. Send them \
+                 again with the same `key`s",
+            ),
         }
     }
 }

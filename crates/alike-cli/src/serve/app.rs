@@ -61,6 +61,8 @@ pub(crate) struct App {
     pub(crate) rate: Option<Rate>,
     /// What clients can take at most.
     pub(crate) limits: Limits,
+    /// Milliseconds since 1970.
+    pub(crate) clock: fn() -> i64,
     /// Places for requests.
     pub(crate) requests: Arc<Places>,
     /// Places for requests whose body is on its way.
@@ -112,6 +114,7 @@ impl App {
             long: Pool::new(cores.div_ceil(2), limits.waiting_long, metrics.panics.clone()),
             pictures: Pool::new(cores.div_ceil(2).min(2), limits.waiting_pictures, metrics.panics.clone()),
             limits,
+            clock: system_clock,
             ready: AtomicBool::new(true),
             numbered: AtomicU64::new(0),
             process: process(),
@@ -169,6 +172,11 @@ impl App {
     pub(crate) fn stopping(&self) {
         self.ready.store(false, Ordering::Relaxed);
     }
+}
+
+fn system_clock() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |passed| passed.as_millis() as i64)
 }
 
 /// Eight digits that differ from one process to the next.

@@ -9,6 +9,7 @@ mod app;
 mod arriving;
 mod encoder;
 mod guard;
+mod home;
 mod index;
 mod keys;
 mod limits;
@@ -45,7 +46,7 @@ use limits::Limits;
 use model::Slot;
 use origin::Origins;
 use rate::Rate;
-use store::{Place, Store};
+use store::{Options, Place, Store};
 
 pub(crate) use origin::parse_site;
 pub(crate) use page_of_api::page as documentation;
@@ -82,8 +83,10 @@ pub(crate) fn run(args: &Serve) -> Outcome {
     drop(inside);
     let encoders = encoder::Saved::open(&args.encoders, &main.current().serving.run().data)?;
     let served = runtime.block_on(async {
-        let store =
-            Store::open(&place).await.map_err(|e| Failure::Failed(format!("the store of events: {e}")))?;
+        let options = Options { keep_days: args.keep_events, ..Options::default() };
+        let store = Store::open(&place, options)
+            .await
+            .map_err(|e| Failure::Failed(format!("the store of events: {e}")))?;
         // Before the number of places is fixed, since there may be files for fewer.
         let mut limits = limits(args);
         let failed = |e: std::io::Error| Failure::Failed(format!("{}: {e}", args.address));
@@ -224,6 +227,6 @@ fn place(args: &Serve) -> Outcome<Place> {
     let given = args.store.clone().or_else(|| std::env::var(STORE).ok());
     match given {
         Some(text) => text.parse().map_err(|e| Failure::Usage(format!("store: {e}"))),
-        None => Ok(Place::File(args.run.join("serve").join("events.sqlite"))),
+        None => home::events(&args.run).map(Place::File),
     }
 }

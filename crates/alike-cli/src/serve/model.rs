@@ -24,8 +24,20 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
+    /// Opens a checkpoint and lets it answer once. Whatever is wrong with it is an error here, not in the answers that
+    /// would follow.
     fn open(dir: &Path, index: &Choice, version: u64) -> alike::Result<Self> {
+        let work = || Self::load(dir, index, version);
+        let loaded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        loaded.unwrap_or_else(|_| {
+            let text = "cannot answer: its parts do not go together (the log has more); train the run again";
+            Err(alike::Error::checkpoint(dir, text))
+        })
+    }
+
+    fn load(dir: &Path, index: &Choice, version: u64) -> alike::Result<Self> {
         let serving = Serving::open(dir)?;
+        serving.probe()?;
         let index = Index::new(index, &serving)?;
         let data = &serving.run().data;
         let mut categories = BTreeMap::<String, Vec<u32>>::new();

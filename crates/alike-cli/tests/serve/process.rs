@@ -29,6 +29,7 @@ fn wrong_settings_are_refused_before_anything_listens() {
     refused(&[&run, "--index", "faiss"], 2, "index: expected exact, hnsw or postgres://");
     refused(&[&run, "--index", "hnsw"], 1, "popularity: an index needs a model that ranks by inner product");
     refused(&[&run, "--watch", "0"], 2, "1..=86400");
+    refused(&[&run, "--keep-events", "0"], 2, "1..=36500");
     refused(&[&world.at("nowhere")], 1, "no such run folder");
     refused(&[&run, "--compare", &world.at("nowhere")], 1, "no such run folder");
     refused(&[&run, "--store", "postgres://localhost:1/x"], 1, "the store of events: PostgreSQL");
@@ -97,9 +98,16 @@ fn a_hang_up_signal_loads_what_was_trained_meanwhile() {
     let server = Server::start(&world, &[]);
     let hash = |server: &Server| server.ask("GET", "/v1/model", "").1["checkpoint"].clone();
     let before = hash(&server);
-    // Another model's run in the same place.
-    std::fs::remove_dir_all(world.path("run")).unwrap();
-    world.train("slim", "run", &["--quiet"]).assert().success();
+    let take = |item: &str| {
+        let event = json!({ "user": "anna", "item": item, "kind": "take" }).to_string();
+        assert_eq!(server.ask("POST", "/v1/events", &event).0, 200);
+    };
+    take("3");
+    // Another model's run takes the place of this one: the events stay with the name.
+    world.train("slim", "new", &["--quiet"]).assert().success();
+    std::fs::rename(world.path("run"), world.path("old")).unwrap();
+    std::fs::rename(world.path("new"), world.path("run")).unwrap();
+    take("5");
     server.signal("HUP");
     let end = Instant::now() + Duration::from_secs(20);
     while hash(&server) == before {
@@ -107,6 +115,10 @@ fn a_hang_up_signal_loads_what_was_trained_meanwhile() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(server.ask("GET", "/v1/model", "").1["name"], "slim");
+    take("7");
+    drop(server);
+    let again = Server::start(&world, &[]);
+    assert_eq!(again.ask("GET", "/v1/users/anna/history", "").1["count"], 3);
 }
 
 #[test]

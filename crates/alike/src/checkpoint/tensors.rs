@@ -151,6 +151,13 @@ impl RunDir {
             let scores = matrix("static")?.data;
             Some(Scorer::Static { users: matrix("static.users")?.data.first()?.to_bits() as usize, scores })
         };
-        scorer().ok_or_else(|| Error::checkpoint(self.path().join(&file.name), "holds no scorer"))
+        let bad = |text: &str| Error::checkpoint(self.path().join(&file.name), text);
+        let scorer = scorer().ok_or_else(|| bad("holds no scorer"))?;
+        match scorer.flaw() {
+            Some(flaw) => {
+                Err(bad(&format!("holds a scorer that cannot answer: {flaw}; train the run again")))
+            }
+            None => Ok(scorer),
+        }
     }
 }

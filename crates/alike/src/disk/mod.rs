@@ -13,7 +13,7 @@ mod watched;
 
 use std::fs;
 pub(crate) use std::fs::TryLockError;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use bytemuck::Pod;
@@ -76,9 +76,29 @@ pub(crate) fn map(path: &Path) -> Result<Mmap> {
 pub(crate) fn map_file(path: &Path, file: &fs::File) -> Result<Mmap> {
     // SAFETY: the mapping is read-only. Prepared folders are never changed in place (they are built elsewhere
     // and renamed), and an input file is only read during `prepare`; a file that another program truncates
-    // meanwhile ends the process, it cannot hand out memory of others.
+    // meanwhile ends the process, it cannot hand out memory of others. What lives longer than a command maps copies
+    // without a name, which nobody else can open.
     #[allow(unsafe_code)]
     unsafe { Mmap::map(file) }.map_err(|e| Error::io(path, e))
+}
+
+/// The first `bytes` bytes of a file, copied to one without a name in the system's folder for temporary files, and mapped
+/// there; each block is shown to `see` on its way.
+pub(crate) fn map_copy(path: &Path, bytes: usize, mut see: impl FnMut(&[u8])) -> Result<Mmap> {
+    let folder = std::env::temp_dir();
+    let failed = |e| Error::io(&folder, e);
+    let mut from = open(path)?;
+    let mut to = tempfile::tempfile_in(&folder).map_err(failed)?;
+    let mut block = vec![0; bytes.min(1 << 20)];
+    let mut left = bytes;
+    while left > 0 {
+        let part = &mut block[..left.min(1 << 20)];
+        from.read_exact(part).map_err(|e| Error::io(path, e))?;
+        see(part);
+        to.write_all(part).map_err(failed)?;
+        left -= part.len();
+    }
+    map_file(&folder, &to)
 }
 
 /// An array of plain numbers from its little-endian bytes.
@@ -133,7 +153,7 @@ pub fn create_folders(folder: &Path) -> Result<()> {
 }
 
 /// Brings the names in a folder to the disk.
-pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
+pub fn sync_folder(folder: &Path) -> Result<()> {
     let sync = || {
         tell(&Op::SyncFolder(folder))?;
         if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }

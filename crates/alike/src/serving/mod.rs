@@ -7,6 +7,7 @@ mod diverse;
 mod fold_in;
 mod index;
 mod nearest;
+mod probe;
 mod reasons;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,9 @@ use crate::models::{FoldIn, Learner, find};
 use crate::recommend::Run;
 pub use crate::scorer::Person;
 use crate::scorer::{Matrix, Scorer, best, dot, norm};
+
+/// Bytes of features that are held in memory at most; what is more is copied to a file of our own without a name.
+const IN_MEMORY: usize = 1 << 30;
 
 /// A person as the scorer takes him.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,8 +69,12 @@ impl Serving {
         Self::new(Run::open(dir)?)
     }
 
-    /// From an opened run.
-    pub fn new(run: Run) -> Result<Self> {
+    /// From an opened run, whose features become its own: nothing that happens to their files later changes an answer.
+    ///
+    /// # Errors
+    /// A feature file is damaged; the parameters do not fit the data.
+    pub fn new(mut run: Run) -> Result<Self> {
+        run.data.own_features(IN_MEMORY)?;
         let (own, parts) = own_fold_in(&run)?;
         let fit = |own| fit(&run.scorer, &run.data.train, own);
         let fold = match own {

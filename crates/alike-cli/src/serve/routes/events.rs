@@ -1,7 +1,6 @@
 //! Events in: on disk before the answer, and counting from the next request on.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::State;
@@ -11,13 +10,11 @@ use utoipa::ToSchema;
 
 use crate::serve::answer::{Answer, Body, Refusal, Refusals, id, whole_or_none, within};
 use crate::serve::app::{App, Which};
-use crate::serve::store::{Event, Kind};
+use crate::serve::store::{AHEAD, Event, Kind};
 use crate::serve::unique::Unique;
 
 /// Most events of a request.
 const BATCH: usize = 1000;
-/// The end of the year 9999, in milliseconds since 1970.
-const LAST: i64 = 253_402_300_799_999;
 
 /// One event, or many.
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,7 +59,8 @@ pub(crate) struct NewEvent {
     item: String,
     /// What he did.
     kind: Kind,
-    /// When, in milliseconds since 1970; now, if not given. Of several events about one item the newest counts.
+    /// When, in milliseconds since 1970; now, if not given. At most five minutes ahead of the server's clock, and then taken
+    /// as now. Of several events about one item the newest counts.
     #[schema(minimum = 0, maximum = 253_402_300_799_999_i64)]
     #[serde(default, deserialize_with = "whole_or_none")]
     time: Option<i64>,
@@ -107,16 +105,16 @@ pub(crate) async fn append(
     };
     within("number of `events`", events.len(), 1, BATCH)?;
     let model = app.model(Which::Main)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+    let arrived = (app.clock)();
     let (mut known, mut unknown) = (Vec::with_capacity(events.len()), Vec::new());
     for (index, event) in events.into_iter().enumerate() {
         let NewEvent { user, item, kind, time, key } = event;
         id("user", &user)?;
         id("item", &item)?;
         key.as_ref().map(|key| id("key", key)).transpose()?;
-        let time = within("time", time.unwrap_or(now), 0, LAST)?;
+        let said = time.map(|time| happened(time, arrived)).transpose()?;
         if model.serving.run().data.items.get(&item).is_some() {
-            known.push(Event { user, item, kind, time, key });
+            known.push(Event { user, item, kind, arrived, said, key });
         } else if single {
             return Err(Refusal::unknown_item(&item));
         } else {
@@ -127,4 +125,16 @@ pub(crate) async fn append(
     let written = new.iter().filter(|&&new| new).count();
     app.metrics.events.inc_by(written as u64);
     Ok(Json(Written { written, repeated: new.len() - written, unknown }))
+}
+
+/// The time that a client says, if it can be one: no clock runs ahead by more than minutes, and an event that lies in the
+/// future would outlast all that come after it.
+fn happened(time: i64, arrived: i64) -> Answer<i64> {
+    let last = arrived + AHEAD;
+    if (0..=last).contains(&time) {
+        return Ok(time.min(arrived));
+    }
+    Err(Refusal::invalid(format!(
+        "`time` is {time}; allowed: 0..={last}, milliseconds since 1970, at most five minutes ahead of this server's clock"
+    )))
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::serve::answer::{Answer, Query, Refusals, json_type};
+use crate::serve::answer::{Answer, Query, Refusal, Refusals, json_type};
 use crate::serve::app::{App, Which};
 use crate::serve::model::Loaded;
 
@@ -142,6 +142,10 @@ pub(crate) async fn reload(State(app): State<Arc<App>>, headers: HeaderMap) -> A
     if app.keys.is_empty() {
         json_type(&headers)?;
     }
-    let changed = app.refresh().await.map_err(crate::serve::answer::Refusal::internal)?;
+    let changed = app.refresh().await.map_err(|error| {
+        tracing::error!(%error, "the newer checkpoint was not loaded; the old one goes on");
+        let text = "the newer checkpoint cannot be loaded, the old one goes on; the log says why";
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "checkpoint", text)
+    })?;
     Ok(Json(Reloaded { changed, version: app.main.current().version }))
 }

@@ -1,7 +1,6 @@
 //! What machines ask about the server itself.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -12,10 +11,6 @@ use utoipa::ToSchema;
 
 use crate::serve::answer::{Answer, ErrorBody, Refusal, Refusals};
 use crate::serve::app::App;
-use crate::serve::store::StoreError;
-
-/// How long the store may take to say that it is there: whoever asks waits only a little longer.
-const STORE: Duration = Duration::from_secs(2);
 
 /// All is well.
 #[derive(Debug, Serialize, ToSchema)]
@@ -31,7 +26,7 @@ pub(crate) async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Whether requests are welcome: the model is loaded, the store answers, and the server is not stopping
+/// Whether requests are welcome: the model is loaded, events can be read and written, and the server is not stopping
 #[utoipa::path(get, path = "/health/ready", tag = "status",
     responses((status = 200, description = "They are", body = Health),
         (status = 503, description = "They are not", body = ErrorBody)))]
@@ -40,8 +35,7 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Answer<Json<Health>> {
         let text = "the server is stopping";
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", text));
     }
-    let asked = tokio::time::timeout(STORE, app.store.users("", 1)).await;
-    asked.map_err(|_| StoreError::Failed(format!("no answer within {} s", STORE.as_secs())))??;
+    app.store.ready().await?;
     Ok(Json(Health { status: "ok" }))
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::shown::{Item, MOST, ModelRef};
 use crate::serve::answer::{Answer, Path, Query, Refusals, id, within};
 use crate::serve::app::{App, Which};
-use crate::serve::store::Kind;
+use crate::serve::store::{self, Kind};
 
 /// Which user.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -209,17 +210,30 @@ pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) 
 pub(crate) struct Forgotten {
     /// Number of events that were removed.
     events: u64,
+    /// Whether what was removed may still lie in the database's files, where no query finds it.
+    pending: bool,
+    /// What is waited for, where something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<&'static str>,
 }
 
 /// Forget a user
 ///
-/// Removes every event of his from the store. What a model has learned in training stays in that model.
+/// Removes every event of theirs from the store: from now on no answer knows of them. 200 says that nothing of it is left in
+/// the store's files either; 202, that the database has yet to clear it from there, and asking again tells whether it has.
+/// In PostgreSQL that is up to its VACUUM, of which the server does not hear: there the answer is always 202. What a model
+/// has learned in training stays in that model.
 #[utoipa::path(delete, path = "/v1/users/{user}", tag = "users", security(("key" = ["admin"])),
     params(OfUser),
-    responses((status = 200, description = "His events are gone from the disk", body = Forgotten), Refusals))]
+    responses((status = 200, description = "Their events are gone, from the store's files too", body = Forgotten),
+        (status = 202, description = "Their events are gone; the store's files are cleared later", body = Forgotten),
+        Refusals))]
 pub(crate) async fn forget(
     State(app): State<Arc<App>>,
     Path(OfUser { user }): Path<OfUser>,
-) -> Answer<Json<Forgotten>> {
-    Ok(Json(Forgotten { events: app.store.forget(id("user", &user)?).await? }))
+) -> Answer<(StatusCode, Json<Forgotten>)> {
+    let store::Forgotten { events, pending } = app.store.forget(id("user", &user)?).await?;
+    let waits_for = pending.then(|| app.store.waits_for());
+    let status = if pending { StatusCode::ACCEPTED } else { StatusCode::OK };
+    Ok((status, Json(Forgotten { events, pending, waits_for })))
 }

@@ -1,8 +1,8 @@
 //! Changes that are committed together.
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::{Event, Result};
+use super::{Event, Forgotten, Result};
 
 /// Changes that may wait.
 pub(super) const WAITING: usize = 1024;
@@ -20,10 +20,15 @@ pub(super) enum Change {
     },
     /// A user who is to be forgotten.
     Forget {
-        /// His id.
+        /// Their id.
         user: String,
-        /// How many events there were.
-        reply: oneshot::Sender<Result<u64>>,
+        /// What is left of them.
+        reply: oneshot::Sender<Result<Forgotten>>,
+    },
+    /// Nothing, but in a commit like any other: whether one comes through.
+    Probe {
+        /// Whether it did.
+        reply: oneshot::Sender<Result<()>>,
     },
 }
 
@@ -33,27 +38,32 @@ pub(super) enum Done {
     Appended(Vec<bool>),
     /// How many events there were.
     Forgot(u64),
+    /// It came through.
+    Probed,
 }
 
 /// `first` and what waits behind it.
-pub(super) fn gather(first: Change, queue: &mut mpsc::Receiver<Change>) -> Vec<Change> {
+pub(super) fn gather(first: Change, mut next: impl FnMut() -> Option<Change>) -> Vec<Change> {
     let mut group = vec![first];
     while group.len() < GROUP {
-        let Ok(change) = queue.try_recv() else { break };
+        let Some(change) = next() else { break };
         group.push(change);
     }
     group
 }
 
-/// Tells those who wait, after the commit or its failure.
-pub(super) fn answer(group: Vec<Change>, outcome: Result<Vec<Done>>) {
+/// Tells those who wait, after the commit or its failure. `pending`: what was deleted may still lie in the files.
+pub(super) fn answer(group: Vec<Change>, outcome: Result<Vec<Done>>, pending: bool) {
     match outcome {
         Ok(all) => {
             for (change, done) in group.into_iter().zip(all) {
                 // Whoever has gone meanwhile need not hear it.
                 match (change, done) {
                     (Change::Append { reply, .. }, Done::Appended(new)) => drop(reply.send(Ok(new))),
-                    (Change::Forget { reply, .. }, Done::Forgot(n)) => drop(reply.send(Ok(n))),
+                    (Change::Forget { reply, .. }, Done::Forgot(events)) => {
+                        drop(reply.send(Ok(Forgotten { events, pending })));
+                    }
+                    (Change::Probe { reply }, Done::Probed) => drop(reply.send(Ok(()))),
                     _ => unreachable!("changes are answered in their order"),
                 }
             }
@@ -64,6 +74,7 @@ pub(super) fn answer(group: Vec<Change>, outcome: Result<Vec<Done>>) {
                 match change {
                     Change::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
                     Change::Forget { reply, .. } => drop(reply.send(Err(error.clone()))),
+                    Change::Probe { reply } => drop(reply.send(Err(error.clone()))),
                 }
             }
         }

@@ -4,21 +4,42 @@
 //! requests. Whoever asked for a change hears of it only after the commit.
 
 mod group;
+mod health;
 mod postgres;
+mod retention;
 mod sqlite;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 use group::Change;
+use health::Health;
 use postgres::Postgres;
 use sqlite::Sqlite;
 
 /// Of one user at most so many events count, the newest.
 pub(crate) const EVENTS_OF_USER: usize = 5000;
+/// How far clocks of clients and of replicas may run ahead, in milliseconds. What lies further ahead is a wrong time.
+pub(crate) const AHEAD: i64 = 5 * 60 * 1000;
+
+/// How a store is used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    /// How long the database may take to answer.
+    pub(crate) patience: Duration,
+    /// Days after which events are removed; they stay for good where this is not given.
+    pub(crate) keep_days: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(2), keep_days: None }
+    }
+}
 
 /// What somebody did with an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -55,10 +76,12 @@ pub(crate) struct Event {
     pub(crate) user: String,
     /// Id of the item.
     pub(crate) item: String,
-    /// What he did.
+    /// What they did.
     pub(crate) kind: Kind,
-    /// When, in milliseconds since 1970.
-    pub(crate) time: i64,
+    /// When it came, in milliseconds since 1970, by the clock of this server.
+    pub(crate) arrived: i64,
+    /// When it happened, where the client says so; not after it came.
+    pub(crate) said: Option<i64>,
     /// Of several events with the same key only the first counts.
     pub(crate) key: Option<String>,
 }
@@ -72,26 +95,39 @@ pub(crate) struct Stored {
     pub(crate) kind: Kind,
 }
 
+/// What forgetting somebody left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Forgotten {
+    /// Events that were removed.
+    pub(crate) events: u64,
+    /// Whether what they held may still lie in files of the database, where no query finds it.
+    pub(crate) pending: bool,
+}
+
 /// The store did not do what it was asked; the text is for the log.
 #[derive(Debug, Clone)]
 pub(crate) enum StoreError {
     /// More changes wait than the queue holds.
     Busy,
-    /// The database refused or is gone.
+    /// The database refused or is gone; nothing was written.
     Failed(String),
+    /// The database's files are not those that were opened; nothing was written.
+    Moved(String),
+    /// The database was lost while it committed: the changes were written, or not.
+    Unsure(String),
 }
 
 impl std::fmt::Display for StoreError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Busy => f.write_str("too many changes wait to be written"),
-            Self::Failed(text) => f.write_str(text),
+            Self::Failed(text) | Self::Moved(text) | Self::Unsure(text) => f.write_str(text),
         }
     }
 }
 
 /// Result of the store.
-pub(crate) type Result<T> = std::result::Result<T, StoreError>;
+pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Where events are kept.
 pub(crate) enum Place {
@@ -116,7 +152,13 @@ impl std::str::FromStr for Place {
 }
 
 /// An open store.
-pub(crate) enum Store {
+pub(crate) struct Store {
+    kept: Kept,
+    /// What is known of writing.
+    writes: std::sync::Arc<Health>,
+}
+
+enum Kept {
     /// In a file.
     Sqlite(Sqlite),
     /// In a server.
@@ -125,19 +167,46 @@ pub(crate) enum Store {
 
 impl Store {
     /// Opens the store and brings its tables up to date.
-    pub(crate) async fn open(place: &Place) -> Result<Self> {
-        match place {
-            Place::File(path) => Ok(Self::Sqlite(Sqlite::open(path)?)),
-            Place::Url(url) => Ok(Self::Postgres(Postgres::open(url).await?)),
-        }
+    pub(crate) async fn open(place: &Place, options: Options) -> Result<Self> {
+        let writes = std::sync::Arc::new(Health::new(options.patience));
+        let kept = match place {
+            Place::File(path) => Kept::Sqlite(Sqlite::open(path, options, writes.clone())?),
+            Place::Url(url) => Kept::Postgres(Postgres::open(url, options, writes.clone()).await?),
+        };
+        Ok(Self { kept, writes })
     }
 
     /// Its kind.
     pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "sqlite",
-            Self::Postgres(_) => "postgres",
+        match self.kept {
+            Kept::Sqlite(_) => "sqlite",
+            Kept::Postgres(_) => "postgres",
         }
+    }
+
+    /// What is waited for where [`Forgotten::pending`] is set.
+    pub(crate) fn waits_for(&self) -> &'static str {
+        match self.kept {
+            Kept::Sqlite(_) => {
+                "another process reads the store at an older state; its log is emptied as soon as that ends"
+            }
+            Kept::Postgres(_) => {
+                "PostgreSQL removes deleted rows from its files by VACUUM, and from its log as that is recycled"
+            }
+        }
+    }
+
+    /// Whether the store can be read and written: a commit is tried unless one was seen lately.
+    pub(crate) async fn ready(&self) -> Result<()> {
+        self.users("", 1).await?;
+        if let Kept::Sqlite(store) = &self.kept {
+            store.check_room()?;
+        }
+        if let Some(known) = self.writes.known(Instant::now()) {
+            return known;
+        }
+        let (reply, answer) = oneshot::channel();
+        self.change(Change::Probe { reply }, answer).await
     }
 
     /// Writes events, all or none; for each whether it is new (`false`: its key came before). They are on disk when this
@@ -147,34 +216,34 @@ impl Store {
         self.change(Change::Append { events, reply }, answer).await
     }
 
-    /// Removes every event of `user`; how many there were.
-    pub(crate) async fn forget(&self, user: &str) -> Result<u64> {
+    /// Removes every event of `user`.
+    pub(crate) async fn forget(&self, user: &str) -> Result<Forgotten> {
         let (reply, answer) = oneshot::channel();
         self.change(Change::Forget { user: user.to_string(), reply }, answer).await
     }
 
     async fn change<T>(&self, change: Change, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
-        let queue = match self {
-            Self::Sqlite(store) => store.queue(),
-            Self::Postgres(store) => store.queue(),
-        };
-        queue.try_send(change).map_err(|_| StoreError::Busy)?;
+        self.writes.admit(Instant::now())?;
+        match &self.kept {
+            Kept::Sqlite(store) => store.send(change)?,
+            Kept::Postgres(store) => store.send(change)?,
+        }
         answer.await.map_err(|_| StoreError::Failed("the writer has stopped".into()))?
     }
 
     /// The newest events of `user`, newest first, at most [`EVENTS_OF_USER`].
     pub(crate) async fn of_user(&self, user: &str) -> Result<Vec<Stored>> {
-        match self {
-            Self::Sqlite(store) => store.of_user(user).await,
-            Self::Postgres(store) => store.of_user(user).await,
+        match &self.kept {
+            Kept::Sqlite(store) => store.of_user(user).await,
+            Kept::Postgres(store) => store.of_user(user).await,
         }
     }
 
     /// At most `most` users with events whose ids start with `prefix`, in the order of their bytes.
     pub(crate) async fn users(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
-        match self {
-            Self::Sqlite(store) => store.users(prefix, most).await,
-            Self::Postgres(store) => store.users(prefix, most).await,
+        match &self.kept {
+            Kept::Sqlite(store) => store.users(prefix, most).await,
+            Kept::Postgres(store) => store.users(prefix, most).await,
         }
     }
 }

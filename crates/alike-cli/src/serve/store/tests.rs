@@ -6,7 +6,8 @@ use super::*;
 use crate::serve::tests::cluster::Cluster;
 
 fn event(user: &str, item: &str, kind: Kind, time: i64, key: Option<&str>) -> Event {
-    Event { user: user.into(), item: item.into(), kind, time, key: key.map(String::from) }
+    let key = key.map(String::from);
+    Event { user: user.into(), item: item.into(), kind, arrived: 1_000_000, said: Some(time), key }
 }
 
 fn items(stored: &[Stored]) -> Vec<&str> {
@@ -15,7 +16,7 @@ fn items(stored: &[Stored]) -> Vec<&str> {
 
 /// What holds of any store that begins empty; `open` opens it once more.
 async fn contract(place: &Place) {
-    let store = Store::open(place).await.unwrap();
+    let store = Store::open(place, Options::default()).await.unwrap();
     assert_eq!(store.of_user("a").await.unwrap(), []);
     // Newest by time, then by arrival, first.
     let events = vec![
@@ -48,12 +49,12 @@ async fn contract(place: &Place) {
     assert_eq!(store.users("", 2).await.unwrap().len(), 2);
     assert_eq!(store.users("%", 10).await.unwrap(), Vec::<String>::new());
     // A second server sees what the first wrote, and the other way round.
-    let other = Store::open(place).await.unwrap();
+    let other = Store::open(place, Options::default()).await.unwrap();
     assert_eq!(items(&other.of_user("b").await.unwrap()), ["other"]);
     other.append(vec![event("b", "second", Kind::Take, 30, None)]).await.unwrap();
     assert_eq!(items(&store.of_user("b").await.unwrap()), ["second", "other"]);
-    assert_eq!(store.forget("a").await.unwrap(), 3);
-    assert_eq!((store.forget("a").await.unwrap(), other.of_user("a").await.unwrap().len()), (0, 0));
+    assert_eq!(store.forget("a").await.unwrap().events, 3);
+    assert_eq!((store.forget("a").await.unwrap().events, other.of_user("a").await.unwrap().len()), (0, 0));
     // Only the newest of very many are read.
     let many =
         |from: i64| (from..from + 1000).map(|n| event("d", &n.to_string(), Kind::Take, n, None)).collect();
@@ -64,16 +65,43 @@ async fn contract(place: &Place) {
     assert_eq!((found.len(), found[0].item.as_str()), (EVENTS_OF_USER, "5999"));
 }
 
+/// What holds when clocks are wrong.
+async fn order_of_arrival(place: &Place) {
+    let store = Store::open(place, Options::default()).await.unwrap();
+    let now = 1_700_000_000_000_i64;
+    let hour = 3_600_000;
+    let at = |user: &str, item: &str, arrived: i64, said: Option<i64>| {
+        let (user, item) = (user.into(), item.into());
+        vec![Event { user, item, kind: Kind::Take, arrived, said, key: None }]
+    };
+    let append = async |events| assert_eq!(store.append(events).await.unwrap(), [true]);
+    // The clock goes a year ahead, and back.
+    append(at("a", "before", now, None)).await;
+    append(at("a", "ahead", now + 9000 * hour, None)).await;
+    append(at("a", "back", now + 1, None)).await;
+    append(at("a", "said", now + 3, Some(now + 2))).await;
+    append(at("a", "late", now + 4, Some(now - 50 * hour))).await;
+    let order = ["late", "said", "back", "ahead", "before"];
+    assert_eq!(items(&store.of_user("a").await.unwrap()), order, "the order of arrival is all there is");
+    // It goes back a little: what came before stays before.
+    append(at("b", "first", now, None)).await;
+    append(at("b", "second", now - 60_000, None)).await;
+    // While clocks are right, what clients say counts.
+    append(at("b", "earlier", now + 1, Some(now - hour))).await;
+    append(at("b", "third", now + 2, Some(now + 1))).await;
+    assert_eq!(items(&store.of_user("b").await.unwrap()), ["third", "second", "first", "earlier"]);
+}
+
 /// Many writers at a time: everything acknowledged is there, with deletions in between.
 async fn many_writers(place: &Place) {
-    let store = std::sync::Arc::new(Store::open(place).await.unwrap());
+    let store = std::sync::Arc::new(Store::open(place, Options::default()).await.unwrap());
     let writer = |w: usize| {
         let store = store.clone();
         tokio::spawn(async move {
             for n in 0..25 {
                 let user = format!("w{w}");
                 if n == 10 {
-                    assert_eq!(store.forget(&user).await.unwrap(), 10);
+                    assert_eq!(store.forget(&user).await.unwrap().events, 10);
                 }
                 let key = format!("{w}-{n}");
                 let item = n.to_string();
@@ -105,6 +133,7 @@ fn places_are_parsed() {
 async fn sqlite_keeps_the_contract() {
     let dir = tempfile::tempdir().unwrap();
     contract(&Place::File(dir.path().join("new/folder/a.sqlite"))).await;
+    order_of_arrival(&Place::File(dir.path().join("c.sqlite"))).await;
     many_writers(&Place::File(dir.path().join("b.sqlite"))).await;
 }
 
@@ -113,16 +142,108 @@ async fn files_that_are_no_store_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("x");
     std::fs::write(&file, "no database at all, but long enough to look at").unwrap();
-    let error = Store::open(&Place::File(file.clone())).await.err().unwrap().to_string();
+    let error = Store::open(&Place::File(file.clone()), Options::default()).await.err().unwrap().to_string();
     assert!(error.contains("not a database"), "{error}");
     let newer = dir.path().join("newer.sqlite");
     let connection = rusqlite::Connection::open(&newer).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
-    let error = Store::open(&Place::File(newer)).await.err().unwrap().to_string();
+    let error = Store::open(&Place::File(newer), Options::default()).await.err().unwrap().to_string();
     assert!(error.contains("version 99; this program knows 1"), "{error}");
-    let folder = Store::open(&Place::File(dir.path().to_path_buf())).await.err().unwrap().to_string();
+    let folder = Store::open(&Place::File(dir.path().to_path_buf()), Options::default())
+        .await
+        .err()
+        .unwrap()
+        .to_string();
     assert!(folder.contains("unable to open"), "{folder}");
-    assert!(Store::open(&Place::Url("postgres://localhost:1/none".into())).await.is_err());
+    assert!(
+        Store::open(&Place::Url("postgres://localhost:1/none".into()), Options::default()).await.is_err()
+    );
+}
+
+async fn store_says_that_rows_stay_until_they_are_vacuumed(place: &Place) -> bool {
+    let store = Store::open(place, Options::default()).await.unwrap();
+    store.forget("nobody").await.unwrap().pending && store.waits_for().contains("VACUUM")
+}
+
+/// Two replicas write the same keys, each in another order: no event waits for itself in a ring.
+async fn the_same_keys_in_opposite_order(place: &Place) {
+    let replica = |reversed: bool| {
+        let place = match place {
+            Place::Url(url) => Place::Url(url.clone()),
+            Place::File(path) => Place::File(path.clone()),
+        };
+        tokio::spawn(async move {
+            let store = Store::open(&place, Options::default()).await.unwrap();
+            let mut written = 0;
+            for round in 0..25 {
+                let one = |n: i64| event(&n.to_string(), "1", Kind::Take, n, Some(&format!("{round}-{n}")));
+                let mut events: Vec<Event> = (0..200).map(one).collect();
+                if reversed {
+                    events.reverse();
+                }
+                written += store.append(events).await.unwrap().into_iter().filter(|&new| new).count();
+            }
+            written
+        })
+    };
+    let (one, other) = (replica(false), replica(true));
+    assert_eq!(one.await.unwrap() + other.await.unwrap(), 25 * 200);
+}
+
+/// A commit that is on disk but not answered, here since a replica of the database is waited for: it is not said that
+/// nothing was written, and the same key tells.
+async fn a_commit_that_nobody_hears_of(cluster: &Cluster) {
+    let options = Options { patience: std::time::Duration::from_millis(300), ..Options::default() };
+    let store = Store::open(&Place::Url(cluster.database("unheard")), options).await.unwrap();
+    let take = |key: String| vec![event("a", "1", Kind::Take, 1, Some(&key))];
+    let wait_for = |whom: &str| {
+        cluster.sql(&format!("ALTER SYSTEM SET synchronous_standby_names = '{whom}'"));
+        cluster.sql("SELECT pg_reload_conf()");
+    };
+    wait_for("nobody");
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    // The server takes a moment to hear of the setting.
+    let mut tries = (0..).map(|n| n.to_string());
+    let unheard = loop {
+        assert!(std::time::Instant::now() < end, "every commit is answered");
+        let key = tries.next().unwrap();
+        match store.append(take(key.clone())).await {
+            Err(StoreError::Unsure(_)) => break key,
+            outcome => outcome.unwrap(),
+        };
+    };
+    wait_for("");
+    let again = loop {
+        assert!(std::time::Instant::now() < end, "it does not come back");
+        match store.append(take(unheard.clone())).await {
+            Ok(new) => break new,
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+        }
+    };
+    assert_eq!(again, [false], "it had been written");
+}
+
+/// A server that answers nothing, without being gone, holds nobody up for long.
+async fn a_server_that_stops(cluster: &Cluster) {
+    let options = Options { patience: std::time::Duration::from_millis(300), ..Options::default() };
+    let store = Store::open(&Place::Url(cluster.database("stops")), options).await.unwrap();
+    let take = || vec![event("a", "1", Kind::Take, 1, None)];
+    store.append(take()).await.unwrap();
+    assert!(store.ready().await.is_ok() && store.of_user("a").await.is_ok());
+    cluster.signal("STOP");
+    let begun = std::time::Instant::now();
+    for _ in 0..20 {
+        assert!(store.append(take()).await.is_err() && store.of_user("a").await.is_err());
+    }
+    assert!(store.ready().await.is_err());
+    let took = begun.elapsed();
+    cluster.signal("CONT");
+    assert!(took < std::time::Duration::from_millis(1500), "{took:?}");
+    let end = begun + std::time::Duration::from_secs(20);
+    while store.append(take()).await.is_err() || store.of_user("a").await.is_err() {
+        assert!(std::time::Instant::now() < end, "it does not come back");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,18 +255,23 @@ async fn postgresql_keeps_the_contract() {
     let new = |name: &str| Place::Url(cluster.database(name));
     contract(&new("contract")).await;
     many_writers(&new("writers")).await;
+    order_of_arrival(&new("order")).await;
+    the_same_keys_in_opposite_order(&new("keys")).await;
+    a_server_that_stops(&cluster).await;
+    a_commit_that_nobody_hears_of(&cluster).await;
     // Servers that start together make the tables once.
     let url = cluster.database("together");
     let place = Place::Url(url.clone());
     let open = |_| {
         let place = Place::Url(url.clone());
-        tokio::spawn(async move { Store::open(&place).await.map(drop) })
+        tokio::spawn(async move { Store::open(&place, Options::default()).await.map(drop) })
     };
     for task in (0..5).map(open).collect::<Vec<_>>() {
         task.await.unwrap().unwrap();
     }
+    assert!(store_says_that_rows_stay_until_they_are_vacuumed(&place).await);
     // A database that goes away is an error, and is found again when it is back.
-    let store = Store::open(&place).await.unwrap();
+    let store = Store::open(&place, Options::default()).await.unwrap();
     let take = || vec![event("a", "1", Kind::Take, 1, None)];
     store.append(take()).await.unwrap();
     assert_eq!(store.of_user("a").await.unwrap().len(), 1);

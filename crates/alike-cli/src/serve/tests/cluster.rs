@@ -78,6 +78,22 @@ impl Cluster {
         run(command.arg(self.folder.path().join("log")).arg("-D").arg(self.data()).arg(what));
     }
 
+    /// Sends a signal to the server and all its processes.
+    pub(crate) fn signal(&self, name: &str) {
+        let file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let first = file.lines().next().unwrap().trim();
+        let all = run(Command::new("ps").args(["-o", "pid=", "--ppid", first, "-p", first]));
+        run(Command::new("kill").args(["-s", name]).args(all.split_whitespace()));
+    }
+
+    /// Runs a statement as its administrator; what it gives.
+    pub(crate) fn sql(&self, statement: &str) -> String {
+        let folder = self.folder.path();
+        let mut command = self.command("psql");
+        command.args(["-U", "postgres", "-At", "-c", statement, "-h"]).arg(folder).arg("postgres");
+        run(&mut command)
+    }
+
     /// Makes a database; its address.
     pub(crate) fn database(&self, name: &str) -> String {
         run(self.command("createdb").args(["-U", "postgres", "-h"]).arg(self.folder.path()).arg(name));

@@ -28,7 +28,7 @@ use super::app::{self, App};
 use super::index::Choice;
 use super::limits::Limits;
 use super::model::Slot;
-use super::store::{Place, Store};
+use super::store::{Options, Place, Store};
 
 /// A run on the small data set, where user `u` takes items that are even as he is, and its server.
 struct Served {
@@ -66,7 +66,7 @@ impl Served {
         })
         .unwrap();
         train(&files.path("data"), &files.path("run"), model, epochs);
-        let store = Store::open(&Place::File(files.path("store/events.sqlite"))).await.unwrap();
+        let store = Store::open(&place(&files), Options::default()).await.unwrap();
         let mut app =
             App::new(Slot::open(&files.path("run"), Choice::Exact).unwrap(), store, limits).unwrap();
         change(&mut app);
@@ -78,7 +78,7 @@ impl Served {
     async fn open(files: Arc<files::World>, index: Choice) -> Self {
         let run = files.path("run");
         let slot = tokio::task::spawn_blocking(move || Slot::open(&run, index)).await.unwrap().unwrap();
-        let store = Store::open(&Place::File(files.path("store/events.sqlite"))).await.unwrap();
+        let store = Store::open(&place(&files), Options::default()).await.unwrap();
         let app = Arc::new(App::new(slot, store, Limits::default()).unwrap());
         Self { files, router: app::app(app.clone()), app }
     }
@@ -166,6 +166,11 @@ fn train(data: &Path, run: &Path, model: &'static str, epochs: i64) {
         stop: None,
     };
     fit(&data, &request, &mut |_| ()).unwrap();
+}
+
+/// Where the events of a server over `files` are kept.
+fn place(files: &files::World) -> Place {
+    Place::File(files.path("store/events.sqlite"))
 }
 
 /// Ids of a list of items.

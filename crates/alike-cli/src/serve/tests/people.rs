@@ -79,7 +79,7 @@ async fn forgotten_people_are_unknown_again() {
     assert_eq!(served.got(&format!("{path}/history")).await["count"], 1);
     assert_eq!(served.got("/v1/users?query=ann").await["users"], json!(["anna/é"]));
     let request = axum::http::Request::delete(path).body(axum::body::Body::empty()).unwrap();
-    assert_eq!(served.send(request).await, (200, json!({ "events": 1 })));
+    assert_eq!(served.send(request).await, (200, json!({ "events": 1, "pending": false })));
     let (status, body) = served.get(&format!("{path}/history")).await;
     assert_eq!((status, &body["error"]["code"]), (404, &json!("unknown_user")));
     assert!(body["error"]["message"].as_str().unwrap().contains("`anna/é`"));
@@ -170,6 +170,24 @@ async fn events_are_counted_once_and_reported() {
     );
     let page = served.get("/metrics").await.1;
     assert!(page.as_str().unwrap().contains("alike_events_total 4"), "{page}");
+}
+
+#[tokio::test]
+async fn times_that_lie_in_the_future_are_refused_and_later_events_count() {
+    const NOW: i64 = 1_700_000_000_000;
+    let served = Served::with("popularity", |app| app.clock = || NOW).await;
+    let event = |kind: &str, time: i64| json!({ "user": "x", "item": "3", "kind": kind, "time": time });
+    for time in [253_402_300_799_999, NOW + 5 * 60_000 + 1] {
+        let (status, body) = served.post("/v1/events", &event("take", time)).await;
+        let message = body["error"]["message"].as_str().unwrap();
+        assert!(status == 422 && message.contains("at most five minutes ahead"), "{status}: {message}");
+    }
+    // A client's clock may be some minutes ahead; what it sends next counts all the same.
+    served.posted("/v1/events", event("take", NOW + 5 * 60_000)).await;
+    assert_eq!(served.got("/v1/users/x/history").await["count"], 1);
+    served.event("x", "3", "dislike").await;
+    let past = served.got("/v1/users/x/history").await;
+    assert_eq!((&past["count"], &past["items"][0]["kind"]), (&json!(0), &json!("dislike")));
 }
 
 #[tokio::test]

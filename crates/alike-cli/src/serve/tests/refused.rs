@@ -140,6 +140,25 @@ async fn too_much_at_once_is_refused() {
     refused(&served, "/v1/model", None, 503, "busy", "try again").await;
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_lost_its_file_is_said_to_have() {
+    let served = Served::new("popularity").await;
+    served.event("x", "3", "take").await;
+    assert_eq!(served.get("/health/ready").await.0, 200);
+    let file = served.files.path("store/events.sqlite");
+    std::fs::rename(&file, served.files.path("aside")).unwrap();
+    let event = json!({ "user": "x", "item": "5", "kind": "take" }).to_string();
+    refused(&served, "/v1/events", Some(&event), 503, "store", "moved, replaced or deleted").await;
+    refused(&served, "/v1/users/x/recommendations", None, 503, "store", "moved, replaced or deleted").await;
+    refused(&served, "/health/ready", None, 503, "store", "Put it back").await;
+    assert_eq!(served.get("/health/live").await.0, 200);
+    std::fs::rename(served.files.path("aside"), &file).unwrap();
+    served.event("x", "5", "take").await;
+    assert_eq!(served.got("/v1/users/x/history").await["count"], 2);
+    assert_eq!(served.get("/health/ready").await.0, 200);
+}
+
 #[tokio::test]
 async fn bodies_that_do_not_end_are_not_waited_for() {
     let served = Served::with("popularity", |app| app.limits.patience = Duration::from_millis(50)).await;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use alike::checkpoint::{RunDir, State};
+use alike::scorer::{Matrix, Scorer};
 use serde_json::json;
 
 use super::{Served, train};
@@ -62,6 +64,90 @@ async fn a_checkpoint_that_cannot_be_read_changes_nothing() {
     assert_eq!(served.got("/v1/users/4/recommendations").await["model"]["version"], 1);
     std::fs::write(&path, good).unwrap();
     assert_eq!(served.posted("/v1/model/reload", json!({})).await["changed"], false);
+}
+
+/// Puts `scorer` in the place of the run's best one, with a hash that is right.
+fn forge(served: &Served, scorer: &Scorer) {
+    let (run, _) = RunDir::open(&served.files.path("run")).unwrap();
+    let params = served.app.main.current().serving.run().best_params().unwrap();
+    let state: State = run.read_json("state.json").unwrap().unwrap();
+    let best_file = Some(run.write_best(999, &params, scorer).unwrap());
+    run.write_json("state.json", &State { best_file, ..state }).unwrap();
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_cannot_answer_does_not_take_over() {
+    let served = Served::new("bpr").await;
+    let Scorer::Dot { users, items } = served.app.main.current().serving.run().scorer.clone() else {
+        panic!()
+    };
+    let before = served.list("4", "").await;
+    let narrow = |m: &Matrix| {
+        let data = (0..m.rows).flat_map(|r| m.row(r)[1..].to_vec()).collect();
+        Matrix::new(m.rows, m.cols - 1, data)
+    };
+    let shorter = |m: &Matrix| Matrix::new(m.rows - 1, m.cols, m.data[m.cols..].to_vec());
+    let one = |m: &Matrix, value: f32| {
+        let mut m = m.clone();
+        m.data[3] = value;
+        m
+    };
+    let pair = |out: usize, vectors: Matrix| Scorer::PairMlp {
+        users: users.clone(),
+        items: items.clone(),
+        out: vec![1.0; out],
+        vectors,
+    };
+    let forged = [
+        Scorer::Dot { users: narrow(&users), items: items.clone() },
+        Scorer::Dot { users: users.clone(), items: narrow(&items) },
+        Scorer::Dot { users: shorter(&users), items: items.clone() },
+        Scorer::Dot { users: users.clone(), items: shorter(&items) },
+        Scorer::Dot { users: one(&users, f32::NAN), items: items.clone() },
+        Scorer::Dot { users: users.clone(), items: one(&items, f32::INFINITY) },
+        // Finite, but the scores are not.
+        Scorer::Dot { users: one(&users, f32::MAX), items: one(&items, f32::MAX) },
+        pair(users.cols - 1, items.clone()),
+        pair(users.cols, shorter(&items)),
+        Scorer::Static { users: users.rows, scores: vec![1.0; items.rows + 1] },
+    ];
+    for (n, scorer) in forged.iter().enumerate() {
+        forge(&served, scorer);
+        let (status, body) = served.post("/v1/model/reload", &json!({})).await;
+        assert_eq!((status, &body["error"]["code"]), (500, &json!("checkpoint")), "forged {n}: {body}");
+        assert_eq!(served.list("4", "").await, before, "forged {n}: the old one goes on");
+        assert_eq!(served.got("/v1/model").await["version"], 1);
+    }
+    let sound = Scorer::Dot { users: users.clone(), items: one(&items, 0.5) };
+    forge(&served, &sound);
+    assert_eq!(served.posted("/v1/model/reload", json!({})).await, json!({ "changed": true, "version": 2 }));
+}
+
+#[tokio::test]
+async fn features_that_change_in_their_place_change_no_answer() {
+    let served = Served::new("popularity").await;
+    let path = served.files.path("data/feature.text.f32");
+    let good = std::fs::read(&path).unwrap();
+    let search = json!({ "features": [1, 0, 0, 2, 0, 0.5], "modality": "text", "top": 30 });
+    let before =
+        (served.posted("/v1/items/search", search.clone()).await, served.list("4", "&diversity=0.7").await);
+    // As `cp`, `rsync --inplace` and a restore do it; a map of the file would end the process.
+    for content in [Vec::new(), vec![0; good.len()], good[..100].to_vec()] {
+        std::fs::write(&path, content).unwrap();
+        let again = (
+            served.posted("/v1/items/search", search.clone()).await,
+            served.list("4", "&diversity=0.7").await,
+        );
+        assert_eq!(again, before);
+    }
+    // What is damaged is not opened.
+    let mut damaged = good.clone();
+    damaged[17] ^= 0x20;
+    std::fs::write(&path, damaged).unwrap();
+    let error = Slot::open(&served.files.path("run"), Choice::Exact).err().unwrap().to_string();
+    assert!(error.contains("feature.text.f32") && error.contains("damaged"), "{error}");
+    std::fs::write(&path, good).unwrap();
+    assert!(Slot::open(&served.files.path("run"), Choice::Exact).is_ok());
 }
 
 #[tokio::test]

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alike_ops::Csr;
-use memmap2::Mmap;
 
 use crate::data::folder::manifest::{Manifest, REPORT, check_hash};
 use crate::data::folder::read;
+use crate::data::folder::values::Values;
 use crate::data::prepare::catalogue::Catalogue;
 use crate::ids::Vocab;
 use crate::{Error, Result};
@@ -41,7 +41,7 @@ pub struct Dataset {
     pub catalogue: Catalogue,
 }
 
-/// Features of one modality, mapped from the disk.
+/// Features of one modality, mapped from the disk until they are [owned](Dataset::own_features).
 #[derive(Debug)]
 pub struct Features {
     /// Name of the modality.
@@ -50,7 +50,7 @@ pub struct Features {
     pub dim: usize,
     /// Whether item `i` has no features, `[I]`.
     pub missing: Vec<bool>,
-    values: Mmap,
+    values: Values,
     hash: String,
 }
 
@@ -70,7 +70,7 @@ pub struct GivenKnn {
 impl Features {
     /// Values, `[I, f]` row after row; zeros where the item has none.
     pub fn values(&self) -> &[f32] {
-        bytemuck::cast_slice(&self.values)
+        self.values.get()
     }
 
     /// Content hash of the values, hex.
@@ -126,7 +126,7 @@ impl Dataset {
                 name: f.name.clone(),
                 dim: f.dim,
                 missing: flags.into_iter().map(|b| b != 0).collect(),
-                values,
+                values: Values::Mapped(values),
                 hash: entry.blake3.clone(),
             });
         }
@@ -164,6 +164,24 @@ impl Dataset {
             knn,
             catalogue,
         })
+    }
+
+    /// Reads every feature file whole, its hash checked, and keeps the values: whatever happens to the files from then on
+    /// changes nothing and does no harm. The first `in_memory` bytes are kept in memory, the files beyond them as copies
+    /// without a name in the system's folder for temporary files.
+    ///
+    /// # Errors
+    /// A file is damaged, or there is no room.
+    pub fn own_features(&mut self, in_memory: usize) -> Result<()> {
+        let mut left = in_memory;
+        for features in &mut self.features {
+            let path = self.dir.join(format!("feature.{}.f32", features.name));
+            let bytes = size_of_val(features.values.get());
+            let fits = bytes <= left;
+            features.values = Values::own(&path, bytes, &features.hash, fits)?;
+            left -= if fits { bytes } else { 0 };
+        }
+        Ok(())
     }
 
     /// Place of a modality among [`Dataset::features`].

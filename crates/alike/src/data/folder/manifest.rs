@@ -128,7 +128,12 @@ impl Manifest {
 pub(crate) fn check_hash(path: &Path, content: &[u8], entry: &FileEntry) -> Result<()> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_rayon(content);
-    if hasher.finalize().to_hex().as_str() == entry.blake3 {
+    check_digest(path, &hasher.finalize(), &entry.blake3)
+}
+
+/// The same of a hash that was taken while the content passed.
+pub(crate) fn check_digest(path: &Path, found: &blake3::Hash, wanted: &str) -> Result<()> {
+    if found.to_hex().as_str() == wanted {
         return Ok(());
     }
     Err(Error::format(path, "is damaged (its hash differs from the manifest); prepare the data again"))

@@ -5,6 +5,7 @@ pub(crate) mod dataset;
 pub(crate) mod feature_file;
 pub(crate) mod journal;
 pub(crate) mod manifest;
+mod values;
 
 pub(crate) use crate::disk as read;
 pub(crate) use crate::disk::source;

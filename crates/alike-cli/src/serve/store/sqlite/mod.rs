@@ -1,15 +1,21 @@
 //! The store in one SQLite file: a thread that writes, a few connections that read beside it.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+mod files;
+mod writer;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use tokio::sync::mpsc;
+use alike::disk;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
-use super::group::{Change, Done, WAITING, answer, gather};
-use super::{EVENTS_OF_USER, Event, Result, StoreError, Stored, after, stored};
+use self::files::Files;
+use self::writer::Writer;
+use super::group::{Change, WAITING};
+use super::health::Health;
+use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, after, stored};
 
 /// Each entry brings the tables from its index to the next version; `user_version` says how many were done.
 const MIGRATIONS: &[&str] = &["
@@ -25,18 +31,18 @@ const MIGRATIONS: &[&str] = &["
 "];
 /// Reading connections that are kept open.
 const READERS: usize = 8;
-/// How long a connection waits for another process that writes.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An open file.
 pub(crate) struct Sqlite {
-    queue: Option<mpsc::Sender<Change>>,
+    queue: Option<mpsc::SyncSender<Change>>,
     writer: Option<JoinHandle<()>>,
     readers: Arc<Readers>,
 }
 
 struct Readers {
-    path: PathBuf,
+    files: Arc<Files>,
+    /// How long a connection waits for another process.
+    patience: Duration,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -48,28 +54,31 @@ impl From<rusqlite::Error> for StoreError {
 
 impl Sqlite {
     /// Opens or makes the file.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path, options: Options, health: Arc<Health>) -> Result<Self> {
         let failed = |e: &dyn std::fmt::Display| StoreError::Failed(format!("{}: {e}", path.display()));
-        if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|e| failed(&e))?;
-        }
+        let inside = path.parent().unwrap_or(Path::new(""));
+        let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
+        disk::create_folders(inside).map_err(|e| failed(&e))?;
         let mut connection = Connection::open(path).map_err(|e| failed(&e))?;
-        prepare(&mut connection).map_err(|e| failed(&e))?;
-        let (queue, mut changes) = mpsc::channel::<Change>(WAITING);
-        let writer = std::thread::Builder::new().name("store".into()).spawn(move || {
-            while let Some(first) = changes.blocking_recv() {
-                let group = gather(first, &mut changes);
-                let outcome = commit(&mut connection, &group);
-                answer(group, outcome);
-            }
-        });
-        let writer = writer.map_err(|e| failed(&e))?;
-        let readers = Arc::new(Readers { path: path.to_path_buf(), idle: Mutex::default() });
-        Ok(Self { queue: Some(queue), writer: Some(writer), readers })
+        prepare(&mut connection, options.patience).map_err(|e| failed(&e))?;
+        disk::sync_folder(inside).map_err(|e| failed(&e))?;
+        let files = Arc::new(Files::of(&connection)?);
+        let readers = Readers { files: files.clone(), patience: options.patience, idle: Mutex::default() };
+        let (queue, changes) = mpsc::sync_channel::<Change>(WAITING);
+        let writer = Writer::new(connection, files, options, health);
+        let thread = std::thread::Builder::new().name("store".into());
+        let writer = thread.spawn(move || writer.run(&changes)).map_err(|e| failed(&e))?;
+        Ok(Self { queue: Some(queue), writer: Some(writer), readers: Arc::new(readers) })
     }
 
-    pub(super) fn queue(&self) -> &mpsc::Sender<Change> {
-        self.queue.as_ref().expect("the queue is there until the store is dropped")
+    pub(super) fn send(&self, change: Change) -> Result<()> {
+        let queue = self.queue.as_ref().expect("the queue is there until the store is dropped");
+        queue.try_send(change).map_err(|_| StoreError::Busy)
+    }
+
+    /// Whether there is room for more; see [`Files::check_room`].
+    pub(super) fn check_room(&self) -> Result<()> {
+        self.readers.files.check_room()
     }
 
     pub(super) async fn of_user(&self, user: &str) -> Result<Vec<Stored>> {
@@ -129,13 +138,16 @@ impl Drop for Sqlite {
 }
 
 impl Readers {
+    /// A connection. It never makes a file: an empty one in the place of a lost one would look like a store.
     fn take(&self) -> Result<Connection> {
+        self.files.check()?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(connection) => Ok(connection),
             None => {
-                let connection = Connection::open(&self.path)?;
-                connection.busy_timeout(PATIENCE)?;
+                let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let connection = Connection::open_with_flags(self.files.path(), flags)?;
+                connection.busy_timeout(self.patience)?;
                 connection.pragma_update(None, "query_only", true)?;
                 Ok(connection)
             }
@@ -144,8 +156,10 @@ impl Readers {
 }
 
 /// Settings of the writing connection, and the newest tables.
-fn prepare(connection: &mut Connection) -> Result<()> {
-    connection.busy_timeout(PATIENCE)?;
+fn prepare(connection: &mut Connection, patience: Duration) -> Result<()> {
+    connection.busy_timeout(patience)?;
+    // Counts only for a file that is new: of others, free pages are used again but not given back.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
         return Err(StoreError::Failed(format!(
@@ -155,7 +169,9 @@ fn prepare(connection: &mut Connection) -> Result<()> {
     // FULL: a commit is on disk when it returns. Rows of forgotten users are overwritten, not only unlinked.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", true)?;
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    // A log that grew beyond this while somebody read an older state gets shorter again.
+    connection.query_row("PRAGMA journal_size_limit = 67108864", [], |_| Ok(()))?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: usize =
         transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? as usize;
     let Some(missing) = MIGRATIONS.get(version..) else {
@@ -169,32 +185,5 @@ fn prepare(connection: &mut Connection) -> Result<()> {
     Ok(transaction.commit()?)
 }
 
-/// Everything of the group, or nothing.
-fn commit(connection: &mut Connection, group: &[Change]) -> Result<Vec<Done>> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let done = group.iter().map(|change| match change {
-        Change::Append { events, .. } => {
-            let new = events.iter().map(|event| insert(&transaction, event));
-            Ok(Done::Appended(new.collect::<Result<_>>()?))
-        }
-        Change::Forget { user, .. } => {
-            let mut delete = transaction.prepare_cached("DELETE FROM events WHERE user = ?")?;
-            Ok(Done::Forgot(delete.execute([user])? as u64))
-        }
-    });
-    let done = done.collect::<Result<Vec<_>>>()?;
-    transaction.commit()?;
-    if done.iter().any(|d| matches!(d, Done::Forgot(n) if *n > 0)) {
-        // What was deleted leaves the log too; readers at work may put that off until the next time.
-        let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).optional();
-    }
-    Ok(done)
-}
-
-fn insert(transaction: &Transaction<'_>, event: &Event) -> Result<bool> {
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO events (user, item, kind, time, key) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-    )?;
-    let Event { user, item, kind, time, key } = event;
-    Ok(insert.execute(params![user, item, kind.word(), time, key])? == 1)
-}
+#[cfg(test)]
+mod tests;

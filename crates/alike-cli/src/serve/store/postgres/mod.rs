@@ -1,0 +1,191 @@
+//! The store in a PostgreSQL server, which several replicas share.
+
+mod writer;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, mpsc};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, NoTls, Row, Statement};
+
+use self::writer::Writer;
+use super::group::{Change, WAITING};
+use super::health::Health;
+use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, after, stored};
+
+/// How long the server may take when a store is opened.
+const OPENING: Duration = Duration::from_secs(10);
+/// Each entry brings the tables from its index to the next version; `alike_schema` says how many were done. Ids are
+/// compared by bytes, as SQLite does.
+const MIGRATIONS: &[&str] = &[r#"
+    CREATE TABLE alike_events (
+        seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        user_id TEXT COLLATE "C" NOT NULL,
+        item TEXT COLLATE "C" NOT NULL,
+        kind TEXT NOT NULL,
+        time BIGINT NOT NULL,
+        key TEXT COLLATE "C" UNIQUE
+    );
+    CREATE INDEX alike_events_of_user ON alike_events (user_id, time, seq);
+"#];
+/// Replicas that start together bring the tables up to date one after another: the number of the lock.
+const LOCK: i64 = 0x616c_696b_6501;
+
+/// A database, with one connection that reads and one that writes. Each is made anew when it is lost.
+pub(crate) struct Postgres {
+    queue: mpsc::Sender<Change>,
+    url: String,
+    patience: Duration,
+    reader: Mutex<Option<Arc<Link>>>,
+    reads: Health,
+}
+
+/// A connection and the task that carries its messages. That ends with it: a server that has stopped would keep it.
+struct Connected {
+    client: Client,
+    carrier: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.carrier.abort();
+    }
+}
+
+/// A connection with its prepared statements.
+struct Link {
+    connected: Connected,
+    of_user: Statement,
+    users: Statement,
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        // The outer text alone says little more than `db error`.
+        let cause = std::error::Error::source(&error).map(|e| format!(": {e}")).unwrap_or_default();
+        Self::Failed(format!("PostgreSQL: {error}{cause}"))
+    }
+}
+
+impl Postgres {
+    /// Connects and brings the tables up to date.
+    pub(super) async fn open(url: &str, options: Options, health: Arc<Health>) -> Result<Self> {
+        let patience = options.patience;
+        let prepare = async {
+            let mut connected = connect(url, OPENING).await?;
+            migrate(&mut connected.client).await?;
+            limit(&connected.client, patience).await?;
+            Ok::<_, StoreError>(connected)
+        };
+        let connected = tokio::time::timeout(OPENING, prepare).await.unwrap_or_else(|_| {
+            let text = format!("PostgreSQL gave no answer within {} s", OPENING.as_secs());
+            Err(StoreError::Failed(text))
+        })?;
+        let (queue, changes) = mpsc::channel(WAITING);
+        tokio::spawn(Writer::new(url.to_string(), connected, options, health).run(changes));
+        let reads = Health::new(patience);
+        Ok(Self { queue, url: url.to_string(), patience, reader: Mutex::new(None), reads })
+    }
+
+    pub(super) fn send(&self, change: Change) -> Result<()> {
+        self.queue.try_send(change).map_err(|_| StoreError::Busy)
+    }
+
+    /// The reading connection; requests share it, and the server answers them in turn.
+    async fn reader(&self) -> Result<Arc<Link>> {
+        let mut reader = self.reader.lock().await;
+        if let Some(link) = reader.as_ref().filter(|l| !l.connected.client.is_closed()) {
+            return Ok(link.clone());
+        }
+        let connected = connect(&self.url, self.patience).await?;
+        let client = &connected.client;
+        let of_user = client
+            .prepare("SELECT item, kind FROM alike_events WHERE user_id = $1 ORDER BY time DESC, seq DESC LIMIT $2")
+            .await?;
+        let users = client
+            .prepare(
+                "SELECT DISTINCT user_id FROM alike_events WHERE user_id >= $1 AND user_id <= $2 ORDER BY user_id \
+                 LIMIT $3",
+            )
+            .await?;
+        let link = Arc::new(Link { connected, of_user, users });
+        *reader = Some(link.clone());
+        Ok(link)
+    }
+
+    /// The rows of a query, in the time that there is. Whoever comes while the server is known to give no answer is told at
+    /// once.
+    async fn rows(&self, query: fn(&Link) -> &Statement, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+        let began = Instant::now();
+        self.reads.admit(began)?;
+        let work = async {
+            let link = self.reader().await?;
+            Ok(link.connected.client.query(query(&link), values).await?)
+        };
+        let outcome = match tokio::time::timeout(self.patience, work).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                // Whatever is under way on that connection, nobody waits for it any more.
+                if let Ok(mut reader) = self.reader.try_lock() {
+                    *reader = None;
+                }
+                let text = format!("PostgreSQL gave no answer within {} ms", self.patience.as_millis());
+                Err(StoreError::Failed(text))
+            }
+        };
+        self.reads.note(began, Instant::now(), &outcome);
+        outcome
+    }
+
+    pub(super) async fn of_user(&self, user: &str) -> Result<Vec<Stored>> {
+        let rows = self.rows(|link| &link.of_user, &[&user, &(EVENTS_OF_USER as i64)]).await?;
+        rows.iter().map(|row| stored(row.get(0), row.get(1))).collect()
+    }
+
+    pub(super) async fn users(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
+        let rows = self.rows(|link| &link.users, &[&prefix, &after(prefix), &(most as i64)]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+}
+
+/// A connection whose statements may take `patience`.
+async fn connect(url: &str, patience: Duration) -> Result<Connected> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    let carrier = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::warn!(%error, "the connection to PostgreSQL is lost");
+        }
+    });
+    let connected = Connected { client, carrier };
+    // Whatever the server's default is: an answer means that the events are on its disk.
+    connected.client.batch_execute("SET synchronous_commit = on").await?;
+    limit(&connected.client, patience).await?;
+    Ok(connected)
+}
+
+/// Lets the server itself end what nobody waits for any more; later than we give up, so that a commit which it breaks off
+/// half-way is not taken for one that came through.
+async fn limit(client: &Client, patience: Duration) -> Result<()> {
+    Ok(client.batch_execute(&format!("SET statement_timeout = {}", 2 * patience.as_millis())).await?)
+}
+
+async fn migrate(client: &mut Client) -> Result<()> {
+    let transaction = client.transaction().await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    transaction
+        .batch_execute("SET LOCAL client_min_messages = warning; CREATE TABLE IF NOT EXISTS alike_schema (version BIGINT NOT NULL)")
+        .await?;
+    let row = transaction.query_one("SELECT coalesce(max(version), 0) FROM alike_schema", &[]).await?;
+    let version = row.get::<_, i64>(0);
+    let Some(missing) = MIGRATIONS.get(version as usize..) else {
+        let text =
+            format!("the store's tables have version {version}; this program knows {}", MIGRATIONS.len());
+        return Err(StoreError::Failed(text));
+    };
+    for (script, done) in missing.iter().zip(version + 1..) {
+        transaction.batch_execute(script).await?;
+        transaction.execute("INSERT INTO alike_schema VALUES ($1)", &[&done]).await?;
+    }
+    Ok(transaction.commit().await?)
+}

@@ -1,0 +1,227 @@
+//! The one thread that writes: commits what waits, and between commits does what is owed to the disk.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime};
+
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
+
+use super::MIGRATIONS;
+use super::files::Files;
+use crate::serve::store::group::{Change, Done, answer, gather};
+use crate::serve::store::health::Health;
+use crate::serve::store::retention::Retention;
+use crate::serve::store::{AHEAD, Event, Options, Result, StoreError};
+
+/// How long emptying the log may hold up those who write: readers of this process are done sooner, others may take hours.
+const BRIEF: Duration = Duration::from_millis(20);
+/// When an emptying that failed is tried again; twice as late each time, up to the second.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How long the thread sleeps when nothing is to be done.
+const IDLE: Duration = Duration::from_secs(60);
+/// Free pages that are given back to the file system at a time.
+const PAGES: u32 = 256;
+
+pub(super) struct Writer {
+    connection: Connection,
+    files: Arc<Files>,
+    health: Arc<Health>,
+    patience: Duration,
+    /// The log is to be emptied.
+    owed: Option<Owed>,
+    /// There may be free pages to give back.
+    free: bool,
+    retention: Option<Retention>,
+}
+
+struct Owed {
+    /// Whether what was deleted is still in the log; otherwise it is only long.
+    deleted: bool,
+    next: Instant,
+    wait: Duration,
+}
+
+impl Owed {
+    fn new(deleted: bool) -> Self {
+        Self { deleted, next: Instant::now(), wait: AGAIN.0 }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(
+        connection: Connection,
+        files: Arc<Files>,
+        options: Options,
+        health: Arc<Health>,
+    ) -> Self {
+        let days = options.keep_days;
+        let retention = days.map(|days| Retention::new(days, SystemTime::now(), Instant::now()));
+        // An earlier process may have ended before its log was emptied.
+        let owed = Some(Owed::new(true));
+        Self { connection, files, health, patience: options.patience, owed, free: true, retention }
+    }
+
+    /// Writes what comes until nobody can send any more.
+    pub(super) fn run(mut self, changes: &Receiver<Change>) {
+        loop {
+            let more = self.tidy();
+            let wait = match (&self.owed, more) {
+                (_, true) => Duration::ZERO,
+                (Some(owed), _) => owed.next.saturating_duration_since(Instant::now()),
+                (None, _) => IDLE,
+            };
+            let first = match changes.recv_timeout(wait) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let group = gather(first, || changes.try_recv().ok());
+            let began = Instant::now();
+            let outcome = self.commit(&group);
+            let slow = self.health.note(began, Instant::now(), &outcome);
+            let failed = outcome.as_ref().err().cloned();
+            answer(group, outcome, self.owed.as_ref().is_some_and(|owed| owed.deleted));
+            if let Some(error) = failed.filter(|_| slow) {
+                // Those who came meanwhile would each wait as long. Nothing of theirs was begun.
+                while let Ok(next) = changes.try_recv() {
+                    let waiting = gather(next, || changes.try_recv().ok());
+                    answer(waiting, Err(StoreError::Failed(error.to_string())), false);
+                }
+            }
+        }
+    }
+
+    /// Everything of the group, or nothing.
+    fn commit(&mut self, group: &[Change]) -> Result<Vec<Done>> {
+        self.files.check()?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = group.iter().map(|change| change_in(&transaction, change)).collect::<Result<Vec<_>>>()?;
+        transaction.commit().map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull) => error.into(),
+            // The disk may have taken it even so.
+            _ => StoreError::Unsure(format!("SQLite: {error}")),
+        })?;
+        // If the file went while it was written, the commit went with it, or not.
+        self.files.check().map_err(|error| StoreError::Unsure(error.to_string()))?;
+        if done.iter().any(|d| matches!(d, Done::Forgot(n) if *n > 0)) {
+            self.deleted();
+        }
+        Ok(done)
+    }
+
+    /// Rows are gone: their pages were overwritten, and what the log has of them is to go.
+    fn deleted(&mut self) {
+        self.free = true;
+        self.owed = Some(Owed::new(true));
+        self.empty_log();
+    }
+
+    /// Empties the log, if nobody reads an older state from it.
+    fn empty_log(&mut self) {
+        let now = Instant::now();
+        let Some(owed) = self.owed.as_mut().filter(|o| o.next <= now) else { return };
+        (owed.next, owed.wait) = (now + owed.wait, (2 * owed.wait).min(AGAIN.1));
+        if self.files.check().is_err() {
+            return;
+        }
+        let busy = || -> rusqlite::Result<bool> {
+            self.connection.busy_timeout(BRIEF)?;
+            let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+            self.connection.busy_timeout(self.patience)?;
+            busy
+        };
+        match busy() {
+            Ok(false) => self.owed = None,
+            Ok(true) => {
+                tracing::debug!("the store's log is emptied when nobody reads an older state from it")
+            }
+            Err(error) => tracing::warn!(%error, "the store's log could not be emptied"),
+        }
+    }
+
+    /// Does a part of what is owed; whether there is more that can be done at once.
+    fn tidy(&mut self) -> bool {
+        self.empty_log();
+        match self.remove_old().and_then(|more| Ok(self.give_back()? || more)) {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::warn!(%error, "old events could not be removed");
+                false
+            }
+        }
+    }
+
+    fn remove_old(&mut self) -> Result<bool> {
+        let Some(retention) = &mut self.retention else { return Ok(false) };
+        if retention.due(SystemTime::now(), Instant::now()) {
+            let numbers = "SELECT min(seq), max(seq) FROM events";
+            let found: (Option<i64>, Option<i64>) =
+                self.connection.query_row(numbers, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if let (Some(first), Some(last)) = found {
+                retention.begin(first, last);
+            }
+        }
+        let Some(step) = retention.step() else { return Ok(false) };
+        self.files.check()?;
+        let old = "DELETE FROM events WHERE seq > ? AND seq <= ? AND time < ?";
+        let removed = self.connection.execute(old, params![step.after, step.to, step.before])?;
+        if removed > 0 {
+            tracing::info!(removed, "old events were removed");
+            self.deleted();
+        }
+        Ok(true)
+    }
+
+    /// Gives free pages back to the file system, where the file was made so that it can.
+    fn give_back(&mut self) -> Result<bool> {
+        if !self.free {
+            return Ok(false);
+        }
+        let count = |pragma: &str| self.connection.query_row(pragma, [], |row| row.get::<_, u32>(0));
+        let incremental = count("PRAGMA auto_vacuum")? == 2;
+        self.free = incremental && count("PRAGMA freelist_count")? > 0;
+        if self.free {
+            self.files.check()?;
+            let mut vacuum = self.connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+            // A row a page.
+            let mut pages = vacuum.query([])?;
+            while pages.next()?.is_some() {}
+            // The file gets shorter when the log is emptied.
+            self.owed.get_or_insert_with(|| Owed::new(false));
+        }
+        Ok(self.free)
+    }
+}
+
+fn change_in(transaction: &Transaction<'_>, change: &Change) -> Result<Done> {
+    Ok(match change {
+        Change::Append { events, .. } => {
+            let new = events.iter().map(|event| insert(transaction, event));
+            Done::Appended(new.collect::<Result<_>>()?)
+        }
+        Change::Forget { user, .. } => {
+            let mut delete = transaction.prepare_cached("DELETE FROM events WHERE user = ?")?;
+            Done::Forgot(delete.execute([user])? as u64)
+        }
+        Change::Probe { .. } => {
+            // Writes a page, though with the number that it has.
+            transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
+            Done::Probed
+        }
+    })
+}
+
+/// Whether `event` is new. Its time is what the client says, otherwise that of its arrival, but not before the user's
+/// newest event; where that one lies in the future, a clock was wrong, and the order of arrival is all there is.
+fn insert(transaction: &Transaction<'_>, event: &Event) -> Result<bool> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO events (user, item, kind, time, key)
+         SELECT ?1, ?2, ?3,
+                CASE WHEN ?5 IS NOT NULL AND newest <= ?4 + ?7 THEN ?5 ELSE max(coalesce(?5, ?4), newest) END, ?6
+         FROM (SELECT coalesce(max(time), 0) AS newest FROM events WHERE user = ?1)
+         WHERE true
+         ON CONFLICT (key) DO NOTHING",
+    )?;
+    let Event { user, item, kind, arrived, said, key } = event;
+    Ok(insert.execute(params![user, item, kind.word(), arrived, said, key, AHEAD])? == 1)
+}
