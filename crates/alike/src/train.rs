@@ -14,13 +14,15 @@ use crate::data::Dataset;
 use crate::device::{DeviceKind, DeviceName, Need, check_memory, describe, open_all};
 use crate::error::{Error, Result};
 use crate::eval::{Metrics, Protocol, Split, evaluate};
-use crate::layers::{Sampler, Saved};
+use crate::layers::Sampler;
 use crate::models::{GradientModel, Learner, Plan, build, find};
 use crate::replicas::{Built, Replicas};
 use crate::scorer::{Ranks, Scorer};
 
+mod start;
 mod summary;
 
+use start::{Warm, reopen};
 pub use summary::{Popularity, Remark, Summary};
 
 /// The metric that decides which epoch is the best.
@@ -167,30 +169,6 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
     Ok(summary)
 }
 
-/// What an earlier run ended with.
-struct Warm {
-    params: Vec<Saved>,
-    data: Dataset,
-    hash: String,
-}
-
-impl Warm {
-    fn open(dir: &Path, model: &str) -> Result<Self> {
-        let (run, info) = RunDir::open(dir)?;
-        if info.model != model {
-            let text = format!("cannot start from it: its model is {}, not {model}", info.model);
-            return Err(Error::checkpoint(dir, text));
-        }
-        let best = run.best()?;
-        let data = run.data(&info)?;
-        let params = run.read_state(&best)?;
-        if params.is_empty() {
-            return Err(Error::checkpoint(dir, "cannot start from it: the model is solved at once"));
-        }
-        Ok(Self { params, data, hash: best.hash })
-    }
-}
-
 fn run_info(
     data: &Dataset,
     request: &Request<'_>,
@@ -228,40 +206,6 @@ fn finished(run: &RunDir, plan: &Plan, request: &Request<'_>, data: &Dataset) ->
         run.write_json("metrics.json", &summary)?;
     }
     Ok(Some(summary))
-}
-
-/// Opens a run to go on with it: it must be the same run, except that it may last longer.
-fn reopen(dir: &Path, wanted: &RunInfo) -> Result<RunDir> {
-    let (mut run, found) = RunDir::open(dir)?;
-    run.lock()?;
-    let differs = |what: &str, found: &str, wanted: &str| {
-        Err(Error::checkpoint(dir, format!("cannot resume: its {what} is {found}, not {wanted}")))
-    };
-    if found.model != wanted.model {
-        return differs("model", &found.model, &wanted.model);
-    }
-    if found.seed != wanted.seed {
-        return differs("seed", &found.seed.to_string(), &wanted.seed.to_string());
-    }
-    if found.data_hash != wanted.data_hash {
-        return differs("data hash", &found.data_hash, &wanted.data_hash);
-    }
-    if found.warm_start != wanted.warm_start {
-        let name = |hash: &Option<String>| hash.clone().unwrap_or_else(|| "none".into());
-        return differs("warm start", &name(&found.warm_start), &name(&wanted.warm_start));
-    }
-    for (name, value) in &wanted.settings {
-        let before = found.settings.get(name);
-        let longer = name == "epochs" && before.and_then(toml::Value::as_integer) < value.as_integer();
-        if before != Some(value) && !longer {
-            let before = before.map(ToString::to_string).unwrap_or_default();
-            return differs(&format!("setting `{name}`"), &before, &value.to_string());
-        }
-    }
-    if (&found.settings, &found.devices) != (&wanted.settings, &wanted.devices) {
-        run.write_json("run.json", wanted)?;
-    }
-    Ok(run)
 }
 
 /// Scores and keeps a model that was solved at once; `started` is when its solving began.

@@ -205,7 +205,10 @@ fn rows_of_a_bare_array_beyond_the_interactions_are_cold_items() {
     let (report, data) = files.open(&options);
     assert_eq!((report.items, report.cold_items), (4, 1));
     assert_eq!(data.features[0].values(), values);
-    assert!(report.notes.iter().any(|n| n.starts_with("1 items have a row of features")), "{report}");
+    assert!(
+        report.notes.iter().any(|n| n.starts_with("1 items have features and no interaction")),
+        "{report}"
+    );
     // With a core they have too few interactions to stay.
     options.k_core = 2;
     let (report, data) = files.open(&options);

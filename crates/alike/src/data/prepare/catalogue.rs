@@ -264,11 +264,10 @@ fn read_json_lines(
         rows.push((clean(&id).to_string(), fields));
         Ok(())
     })?;
-    for (name, _) in fields.into_iter().zip(seen).filter(|(_, seen)| !seen) {
-        let name = name.as_deref().unwrap_or_default();
-        return Err(Error::format(path, format!("no object has `{name}`")));
+    match fields.into_iter().zip(seen).find_map(|(name, seen)| name.as_ref().filter(|_| !seen)) {
+        Some(name) => Err(Error::format(path, format!("no object has `{name}`"))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The values of an object under usual names, in the order of these.

@@ -179,12 +179,15 @@ const PICTURES: &[&str] = &["jpg", "jpeg", "png", "webp"];
 /// Kinds that are not.
 const UNREAD_PICTURES: &[&str] =
     &["gif", "bmp", "tif", "tiff", "avif", "heic", "heif", "svg", "jxl", "ico", "psd"];
+/// Ids and paths, by id.
+type Pictures = Vec<(String, PathBuf)>;
+
 /// Folders in folders that are looked into.
 const DEPTH: usize = 8;
 
 /// The pictures of a folder and its subfolders, by id: what stands before the end of a file's name. Names that start with
 /// `.` are passed over, as are links to folders; of pictures of kinds that are not read the second list has ids and paths.
-pub(crate) fn pictures_in(folder: &Path) -> Result<(Vec<(String, PathBuf)>, Vec<(String, PathBuf)>)> {
+pub(crate) fn pictures_in(folder: &Path) -> Result<(Pictures, Pictures)> {
     let (mut pictures, mut unread) = (Vec::new(), Vec::new());
     collect(folder, 0, &mut |path| {
         let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
