@@ -5,6 +5,8 @@ use std::io;
 
 use alike::Error;
 
+use crate::output::printable;
+
 /// Why a command did not finish.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -40,7 +42,7 @@ impl Failure {
         };
         let one_line =
             text.split('\n').map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ");
-        Some(format!("error: {one_line}"))
+        Some(format!("error: {}", printable(&one_line)))
     }
 
     /// A file or folder that could not be written or read.

@@ -32,6 +32,11 @@ pub(crate) fn whole_file(path: &Path, bytes: &[u8]) -> Outcome {
     Ok(alike::disk::write_atomic(path, bytes)?)
 }
 
+/// `text` without control characters, which a terminal would obey.
+pub(crate) fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 /// A table of text: the first row is the head; columns that hold only numbers are aligned to the right.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
@@ -44,9 +49,9 @@ impl Table {
         Self { rows: vec![head.iter().map(|h| (*h).to_string()).collect()] }
     }
 
-    /// Adds a row.
+    /// Adds a row. Names and titles come from files of others: what would move the cursor or talk to the terminal is blank.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        self.rows.push(cells.into_iter().map(|c| printable(&c)).collect());
     }
 
     /// The table as lines of text.

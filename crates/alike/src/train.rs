@@ -356,6 +356,8 @@ impl Training<'_> {
             let saved = run.read_state(file)?;
             replicas.each(|model| model.params_mut().load(&saved, state.steps))?;
             self.state = state;
+        } else {
+            start::check_not_begun(run, self.plan.train.eval_every)?;
         }
         run.cut_log(self.state.log_lines)
     }

@@ -53,6 +53,25 @@ fn every_changed_byte_is_found() {
 }
 
 #[test]
+fn nothing_foreign_goes_with_the_folder_that_is_replaced() {
+    let files = Files::new();
+    let options = prepared(&files);
+    fs::create_dir_all(options.out.join("cache")).unwrap();
+    fs::write(options.out.join("cache/items-1.bin"), "x").unwrap();
+    prepare(&options).unwrap();
+    for name in ["notes.txt", "text.safetensors", "cache/mine", "run"] {
+        let path = options.out.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "mine").unwrap();
+        let text = prepare(&options).unwrap_err().to_string();
+        assert!(text.contains(name) && text.contains("choose another --out"), "{text}");
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+        fs::remove_file(&path).unwrap();
+    }
+    prepare(&options).unwrap();
+}
+
+#[test]
 fn folders_that_are_not_prepared_say_so() {
     let files = Files::new();
     let text = |path: &Path| Dataset::open(path).unwrap_err().to_string();

@@ -213,3 +213,33 @@ fn options_that_make_no_sense() {
     let text = "by-hand".parse::<SplitKind>().unwrap_err().to_string();
     assert_says(&text, &["`split` is by-hand", "label, random, leave-one-out, temporal"]);
 }
+
+#[test]
+fn a_quote_that_is_not_closed_swallows_no_rows() {
+    let files = Files::new();
+    let rows: String = (0..40).map(|n| format!("{},i{},fine\n", n % 5, n / 5)).collect();
+    for (row, broken) in
+        [("2,i3,fine", "2,\"i3,fine"), ("2,i3,fine", "2,i3,\"fine"), ("\n4,i7,fine", "\n4,\"i7,fine")]
+    {
+        assert!(rows.contains(row));
+        let log = format!("user,item,comment\n{}", rows.replacen(row, broken, 1));
+        let options = PrepareOptions::new(files.write("log.csv", log), files.out());
+        let text = files.error(&options);
+        assert!(text.contains("a quote is not closed") || text.contains("columns, the header has"), "{text}");
+    }
+    // Texts of several lines are texts.
+    let log = format!(
+        "user,item,comment\n{}",
+        rows.replacen("2,i3,fine", "2,i3,\"fine\nand, well, red\n\nindeed\"", 1)
+    );
+    let options = PrepareOptions::new(files.write("log.csv", log), files.out());
+    assert_eq!(files.open(&options).0.rows, 40);
+}
+
+#[test]
+fn a_smallest_rating_is_a_number() {
+    let files = Files::new();
+    let mut options = files.options(LOG);
+    options.min_rating = Some(f32::NAN);
+    assert!(files.error(&options).contains("min-rating"));
+}

@@ -124,7 +124,7 @@ impl RunDir {
     /// The first `lines` lines of the log; the file is cut to them.
     ///
     /// # Errors
-    /// It has fewer.
+    /// It has fewer, or one of them is damaged.
     pub fn cut_log(&self, lines: usize) -> Result<()> {
         let path = self.path.join(LOG);
         let text = disk::bytes_if_there(&path)?.unwrap_or_default();
@@ -132,6 +132,11 @@ impl RunDir {
         if kept.len() < lines || kept.last().is_some_and(|l| !l.ends_with(b"\n")) {
             let message = format!("damaged: {} lines, state.json knows of {lines}", kept.len());
             return Err(Error::checkpoint(&path, message));
+        }
+        for (n, line) in kept.iter().enumerate() {
+            let text = std::str::from_utf8(line).map_err(|e| e.to_string());
+            let whole = text.and_then(parse::<serde::de::IgnoredAny>);
+            whole.map_err(|e| Error::format_at(&path, n as u64 + 1, format!("damaged: {e}")))?;
         }
         disk::write_atomic(&path, &kept.concat())
     }

@@ -125,6 +125,7 @@ fn a_flipped_digit_is_noticed_in_every_file() {
     assert!(run.read_json::<State>("state.json").unwrap_err().to_string().contains("damaged"));
     flip("log.jsonl", "0.5", "0.7");
     assert!(run.read_log::<Value>().unwrap_err().to_string().contains("log.jsonl:1: damaged"));
+    assert!(run.cut_log(1).unwrap_err().to_string().contains("log.jsonl:1: damaged"));
     flip("run.json", "\"seed\": 1", "\"seed\": 3");
     assert!(RunDir::open(dir.path()).unwrap_err().to_string().contains("damaged"));
 }

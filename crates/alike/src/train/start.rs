@@ -64,3 +64,15 @@ pub(super) fn reopen(dir: &Path, wanted: &RunInfo) -> Result<RunDir> {
     }
     Ok(run)
 }
+
+/// An error if training had come further than to its first evaluation, which leaves a state: a run without one starts anew.
+pub(super) fn check_not_begun(run: &RunDir, eval_every: usize) -> Result<()> {
+    let epochs = run.read_log::<serde_json::Value>()?.len();
+    if epochs <= eval_every {
+        return Ok(());
+    }
+    let text = format!(
+        "state.json is missing, though {epochs} epochs are in the log; put it back, or train anew in another folder"
+    );
+    Err(Error::checkpoint(run.path(), text))
+}

@@ -124,6 +124,41 @@ impl Manifest {
     }
 }
 
+/// An error if the prepared folder `out` holds something that `alike prepare` did not write: it would go with the folder.
+pub(crate) fn check_nothing_foreign(out: &Path) -> Result<()> {
+    if !out.is_dir() {
+        return Ok(());
+    }
+    for path in read::files_in(out)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let foreign = match &*name {
+            "cache" => read::files_in(&path)?.into_iter().find(|entry| {
+                let name = entry.file_name().unwrap_or_default().to_string_lossy();
+                !name.ends_with(".bin") && !name.contains(".writing-")
+            }),
+            name => (!is_ours(name)).then_some(path),
+        };
+        if let Some(foreign) = foreign {
+            let message = "was not written by `alike prepare` and would be lost with the folder that it replaces; \
+                           move it, or choose another --out";
+            return Err(Error::format(&foreign, message));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a prepared folder may have a file of this name.
+fn is_ours(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('.').collect();
+    match parts.as_slice() {
+        ["manifest" | "report", "json"] => true,
+        ["users" | "items", "names" | "offsets"] | ["train" | "valid" | "test", "ptr" | "idx"] => true,
+        ["feature", _, "f32" | "missing"] | ["knn", _, "idx" | "cos"] => true,
+        ["catalogue", "text" | "offsets"] => true,
+        _ => false,
+    }
+}
+
 /// An error unless `content` has the hash of `entry`.
 pub(crate) fn check_hash(path: &Path, content: &[u8], entry: &FileEntry) -> Result<()> {
     let mut hasher = blake3::Hasher::new();

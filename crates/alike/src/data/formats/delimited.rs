@@ -47,6 +47,15 @@ pub(crate) fn read(
             };
             return Err(Error::format_at(path, line, message));
         }
+        if let Delimiter::Byte(byte) = layout.delimiter
+            && let Some(at) = holds_rows(record, byte, if flags { &chosen } else { &[] })
+        {
+            let message = format!(
+                "column `{}` goes on over the next lines: a quote is not closed (one inside a field is doubled)",
+                layout.names[at]
+            );
+            return Err(Error::format_at(path, line, message));
+        }
         let field = |&at: &usize| {
             std::str::from_utf8(&record[at]).map_err(|_| {
                 let what = format!("column `{}` is not UTF-8; {}", layout.names[at], encoding_advice());
@@ -68,6 +77,21 @@ pub(crate) fn read(
         Delimiter::Byte(byte) => read_quoted(path, input, *byte, &layout, &mut visit_record),
         other => read_plain(path, input, other, &layout, &mut visit_record),
     }
+}
+
+/// The field that holds what are rows, since a quote before them is not closed: it has a line end and is one of `short`, which
+/// never have one, or most of its lines have as many delimiters as a row.
+fn holds_rows(record: &ByteRecord, delimiter: u8, short: &[usize]) -> Option<usize> {
+    let rows = |field: &[u8]| {
+        let lines = field.split(|&c| c == b'\n').skip(1).filter(|l| !l.trim_ascii().is_empty());
+        let (all, like_rows) = lines.fold((0, 0), |(all, like), l| {
+            let delimiters = l.iter().filter(|&&c| c == delimiter).count();
+            (all + 1, like + usize::from(delimiters + 1 == record.len()))
+        });
+        all >= 2 && like_rows * 5 >= all * 4
+    };
+    let mut fields = record.iter().enumerate().filter(|(_, field)| field.contains(&b'\n'));
+    fields.find(|(at, field)| short.contains(at) || rows(field)).map(|(at, _)| at)
 }
 
 /// The way out of text in another encoding.

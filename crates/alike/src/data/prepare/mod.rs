@@ -17,7 +17,7 @@ mod write;
 use std::path::PathBuf;
 
 use crate::Result;
-use crate::data::folder::manifest::MANIFEST;
+use crate::data::folder::manifest::{MANIFEST, check_nothing_foreign};
 use crate::data::folder::read;
 use crate::data::formats::id_text;
 use crate::data::formats::matrix::Matrix;
@@ -33,6 +33,7 @@ use crate::ids::Vocab;
 pub fn prepare(options: &PrepareOptions) -> Result<Report> {
     options.check()?;
     read::check_replaceable(&options.out, MANIFEST)?;
+    check_nothing_foreign(&options.out)?;
     let sources = Sources::open(options)?;
     let mut log = intake::read(options)?;
     let named = log.items.len();

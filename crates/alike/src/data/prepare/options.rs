@@ -120,6 +120,13 @@ impl PrepareOptions {
     /// An error if options contradict each other.
     pub(crate) fn check(&self) -> Result<()> {
         self.text.check()?;
+        if let Some(rating) = self.min_rating.filter(|r| !r.is_finite()) {
+            return Err(Error::Setting {
+                name: "min-rating".into(),
+                value: rating.to_string(),
+                allowed: "a finite number".into(),
+            });
+        }
         for (what, list) in [("feature", &self.features), ("knn", &self.knn)] {
             let mut seen = BTreeSet::new();
             for (name, _) in list {
