@@ -254,7 +254,7 @@ pub(super) fn unseen(page: &mut String, report: &Report) {
     let many = &report.noun.1;
     let _ = writeln!(
         page,
-        "<section id=\"unseen\">\n<h2>What nobody had taken yet</h2>\n<p>The same models trained once more without {0} of the \
+        "<section id=\"unseen\">\n<h2>What nobody had taken yet</h2>\n<p>The models that learn, trained once more and for a third of the time, without {0} of the \
          {1}, which stand for new ones; then these {0} were ranked for each of the {2} users who took one. Pictures and texts \
          are all that is known of them.</p>\n<div class=\"panel scroll\" style=\"padding:0\" tabindex=\"0\" role=\"region\" \
          aria-label=\"Unseen {1}\">\n<table>\n<caption>Recall@20 among {1} that nobody took in training.</caption>\n<thead><tr>\

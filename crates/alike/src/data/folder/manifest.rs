@@ -150,13 +150,15 @@ pub(crate) fn check_nothing_foreign(out: &Path) -> Result<()> {
 /// Whether a prepared folder may have a file of this name.
 fn is_ours(name: &str) -> bool {
     let parts: Vec<&str> = name.split('.').collect();
-    match parts.as_slice() {
-        ["manifest" | "report", "json"] => true,
-        ["users" | "items", "names" | "offsets"] | ["train" | "valid" | "test", "ptr" | "idx"] => true,
-        ["feature", _, "f32" | "missing"] | ["knn", _, "idx" | "cos"] => true,
-        ["catalogue", "text" | "offsets"] => true,
-        _ => false,
-    }
+    matches!(
+        parts.as_slice(),
+        ["manifest" | "report", "json"]
+            | ["users" | "items", "names" | "offsets"]
+            | ["train" | "valid" | "test", "ptr" | "idx"]
+            | ["feature", _, "f32" | "missing"]
+            | ["knn", _, "idx" | "cos"]
+            | ["catalogue", "text" | "offsets"]
+    )
 }
 
 /// An error unless `content` has the hash of `entry`.
