@@ -78,7 +78,7 @@ fn behind_links(path: &Path) -> Outcome<PathBuf> {
 }
 
 fn folder_of(path: &Path, place: &Path) -> Outcome {
-    let folder = place.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = alike::disk::parent(place);
     if folder.is_dir() {
         return Ok(());
     }

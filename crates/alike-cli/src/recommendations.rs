@@ -5,8 +5,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use alike::Error;
-use alike::disk::unfinished::Unfinished;
+use alike::disk;
 use alike::recommend::Run;
 use alike_ops::TopK;
 use arrow::array::{ArrayRef, Float32Array, RecordBatch, StringBuilder, UInt32Array};
@@ -20,7 +19,7 @@ use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
 
 use crate::destination::Kind;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 
 /// Users ranked and written at a time.
 const BLOCK: u32 = 8192;
@@ -61,21 +60,11 @@ pub(crate) struct Written {
 /// Writes the `top` items of every user to `place`, users in order, ranks from 1. The file appears when it is complete;
 /// errors name it as `shown`.
 pub(crate) fn write(place: &Path, shown: &Path, run: &Run, top: usize) -> Outcome<Written> {
-    let failed = |e: io::Error| Failure::from(Error::io(shown, e));
-    let folder = place.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    // As any new file: others may read it if the process's mask allows.
-    #[cfg(unix)]
-    let builder = builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.prefix(".writing-").tempfile_in(folder).map_err(failed)?;
-    let unfinished = Unfinished::new(file.path());
-    let written = fill(place, file.as_file(), run, top).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    unfinished.finish(|| file.persist(place)).map_err(|e| failed(e.error))?;
-    Ok(written)
+    let written = disk::write_atomic_with(place, |file| fill(place, file, run, top));
+    Ok(written.map_err(|e| e.at_path(shown))?)
 }
 
-fn fill(place: &Path, file: &File, run: &Run, top: usize) -> io::Result<Written> {
+fn fill(place: &Path, file: &mut (dyn Write + Send), run: &Run, top: usize) -> io::Result<Written> {
     let mut sink = Sink::new(place, BufWriter::new(file))?;
     let users = run.data.users.len() as u32;
     let mut written = Written::default();
@@ -142,15 +131,18 @@ fn schema() -> Arc<Schema> {
     ]))
 }
 
+/// Where to write.
+type Out<'a> = BufWriter<&'a mut (dyn Write + Send)>;
+
 /// A file under construction.
 enum Sink<'a> {
-    Csv(Box<arrow::csv::Writer<BufWriter<&'a File>>>),
-    JsonLines(BufWriter<&'a File>),
-    Parquet(Box<ArrowWriter<BufWriter<&'a File>>>),
+    Csv(Box<arrow::csv::Writer<Out<'a>>>),
+    JsonLines(Out<'a>),
+    Parquet(Box<ArrowWriter<Out<'a>>>),
 }
 
 impl<'a> Sink<'a> {
-    fn new(place: &Path, file: BufWriter<&'a File>) -> io::Result<Self> {
+    fn new(place: &Path, file: Out<'a>) -> io::Result<Self> {
         Ok(match place.extension().and_then(|e| e.to_str()) {
             Some("csv") => {
                 let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(file);

@@ -99,8 +99,8 @@ impl Error {
         Self::Io { path: path.as_ref().to_path_buf(), source: without_path(source) }
     }
 
-    /// The same of the disk, said of `path`: a temporary file's name tells nobody anything.
-    pub(crate) fn at_path(self, path: &Path) -> Self {
+    /// An error of the disk, said of `path`: the name of a temporary file, or of what a link leads to, tells nobody anything.
+    pub fn at_path(self, path: &Path) -> Self {
         match self {
             Self::Io { source, .. } => Self::io(path, source),
             other => other,

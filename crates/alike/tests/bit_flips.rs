@@ -8,25 +8,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use alike::checkpoint::{RunDir, State};
-use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
-use alike::device::DeviceName;
+use alike::data::{PrepareOptions, SplitKind, prepare};
 use alike::eval::{Protocol, Split};
 use alike::recommend::Run;
-use alike::train::{Request, fit};
-use data_files::npy_f32;
+use data_files::{npy_f32, parities, train};
 
 const FLIPS: u64 = 1000;
 
 /// Prepares data with features, a catalogue, and trains LATTICE on them, whose item graph is a cache entry.
 fn make(base: &Path) {
-    let mut log = String::from("userID\titemID\trating\ttimestamp\tx_label\n");
-    for u in 0..12 {
-        for n in 0..10 {
-            let label = [1, 2, 0, 0, 0][(n + u / 2) % 5];
-            writeln!(log, "{u}\t{}\t5\t{n}\t{label}", 2 * n + u % 2).unwrap();
-        }
-    }
-    fs::write(base.join("log.inter"), log).unwrap();
+    fs::write(base.join("log.inter"), parities(12, 10)).unwrap();
     let values: Vec<f32> = (0..60).map(|v| (v * v % 17) as f32 - 8.5).collect();
     fs::write(base.join("text.npy"), npy_f32(20, 3, &values)).unwrap();
     let items: String = (0..20).map(|i| format!("{{\"item_id\": {i}, \"title\": \"Item {i}\"}}\n")).collect();
@@ -38,25 +29,7 @@ fn make(base: &Path) {
         ..PrepareOptions::new(base.join("log.inter"), base.join("data"))
     };
     prepare(&options).unwrap();
-    train(base, 2).unwrap();
-}
-
-fn train(base: &Path, epochs: i64) -> alike::Result<()> {
-    let data = Dataset::open(&base.join("data"))?;
-    let run = base.join("run");
-    let settings = [("epochs", epochs), ("dim", 4)].map(|(k, v)| (k.to_string(), toml::Value::from(v)));
-    let request = Request {
-        model: "lattice",
-        settings: toml::Table::from_iter(settings),
-        seed: 1,
-        run: Some(&run),
-        resume: run.join("run.json").exists(),
-        warm_start: None,
-        test: true,
-        devices: vec![DeviceName::default()],
-        stop: None,
-    };
-    fit(&data, &request, &mut |_| {}).map(|_| ())
+    train("lattice", "epochs = 2\ndim = 4", &base.join("data"), &base.join("run")).unwrap();
 }
 
 /// All that people see of the data and the run, but for times.

@@ -107,9 +107,7 @@ impl RunDir {
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let path = self.path.join(name);
         let Some(content) = disk::bytes_if_there(&path)? else { return Ok(None) };
-        let text = std::str::from_utf8(&content).map_err(|e| e.to_string());
-        let value = text.and_then(|t| parse(t));
-        value.map(Some).map_err(|e| Error::checkpoint(&path, format!("damaged: {e}")))
+        parse(&content).map(Some).map_err(|e| Error::checkpoint(&path, format!("damaged: {e}")))
     }
 
     /// Appends one line to the log: `record`, an object, with a hash of it as its last member.
@@ -134,9 +132,7 @@ impl RunDir {
             return Err(Error::checkpoint(&path, message));
         }
         for (n, line) in kept.iter().enumerate() {
-            let text = std::str::from_utf8(line).map_err(|e| e.to_string());
-            let whole = text.and_then(parse::<serde::de::IgnoredAny>);
-            whole.map_err(|e| Error::format_at(&path, n as u64 + 1, format!("damaged: {e}")))?;
+            parse_line::<serde::de::IgnoredAny>(&path, n, line)?;
         }
         disk::write_atomic(&path, &kept.concat())
     }
@@ -147,14 +143,9 @@ impl RunDir {
     /// A line is damaged; the error names it.
     pub fn read_log<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
         let path = self.path.join(LOG);
-        if !disk::exists(&path) {
-            return Ok(Vec::new());
-        }
-        let text = disk::text(&path)?;
-        let line = |(n, l): (usize, &str)| {
-            parse(l).map_err(|e| Error::format_at(&path, n as u64 + 1, format!("damaged: {e}")))
-        };
-        text.lines().enumerate().map(line).collect()
+        let text = disk::bytes_if_there(&path)?.unwrap_or_default();
+        let lines = text.split_inclusive(|&b| b == b'\n').enumerate();
+        lines.map(|(n, line)| parse_line(&path, n, line)).collect()
     }
 
     /// The file of the best epoch.
@@ -217,8 +208,14 @@ pub fn wait_until_free(dir: &Path, patience: Duration) -> Result<()> {
 }
 
 /// The value of a sealed JSON object, or what is wrong.
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+fn parse<T: DeserializeOwned>(content: &[u8]) -> Result<T, String> {
+    let text = std::str::from_utf8(content).map_err(|e| e.to_string())?;
     serde_json::from_str(&sealed::unseal(text)?).map_err(|e| e.to_string())
+}
+
+/// The record of a line of the log, counted from 0.
+fn parse_line<T: DeserializeOwned>(log: &Path, n: usize, line: &[u8]) -> Result<T> {
+    parse(line).map_err(|e| Error::format_at(log, n as u64 + 1, format!("damaged: {e}")))
 }
 
 /// Whether a run names its tensor files so: `state-NNNNNN.safetensors` or `best-NNNNNN.safetensors`.

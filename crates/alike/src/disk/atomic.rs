@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all, and what a kill leaves of them.
 
 use std::fs::{self, TryLockError};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +15,17 @@ use crate::error::{Error, Result};
 /// # Errors
 /// Those of the disk, with the path of the file. What was there before is still there then.
 pub fn write_atomic(path: &Path, content: &[u8]) -> Result<()> {
+    write_atomic_with(path, |file| file.write_all(content))
+}
+
+/// The same of what `fill` writes, call by call. Returns what `fill` does.
+///
+/// # Errors
+/// As [`write_atomic`], and those of `fill`.
+pub fn write_atomic_with<T>(
+    path: &Path,
+    fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<T>,
+) -> Result<T> {
     let folder = super::parent(path);
     super::create_folders(folder)?;
     remove_leftovers(path);
@@ -22,16 +33,18 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> Result<()> {
     let (temporary, mut file) = temporary(path).map_err(named)?;
     let unfinished = Unfinished::new(&temporary);
     let write = || {
-        file.write_all(content).map_err(|e| Error::io(path, e))?;
+        let filled = fill(&mut file).map_err(|e| Error::io(path, e))?;
         file.sync()?;
-        unfinished.finish(|| super::rename(&temporary, path))
+        unfinished.finish(|| super::rename(&temporary, path))?;
+        Ok(filled)
     };
-    if let Err(e) = write() {
+    let filled = write().map_err(|e| {
         // The first error is the one to tell.
         let _ = super::remove_file(&temporary);
-        return Err(named(e));
-    }
-    super::sync_folder(folder)
+        named(e)
+    })?;
+    super::sync_folder(folder)?;
+    Ok(filled)
 }
 
 /// A new file beside `path`, locked as long as this process has it open.

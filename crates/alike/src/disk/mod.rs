@@ -22,7 +22,7 @@ use memmap2::Mmap;
 use crate::error::{Error, Result};
 
 pub(crate) use atomic::remove_leftovers;
-pub use atomic::write_atomic;
+pub use atomic::{write_atomic, write_atomic_with};
 pub(crate) use file::File;
 pub(crate) use staged::{FileEntry, Staged, check_replaceable};
 use watched::tell;
@@ -126,7 +126,7 @@ pub(crate) fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The folder of a path.
-pub(crate) fn parent(path: &Path) -> &Path {
+pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),

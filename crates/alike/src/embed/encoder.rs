@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::data::folder::read;
+use crate::disk;
 use crate::embed::onnx::{OnnxImage, OnnxText};
 use crate::embed::settings::{self, ImageSettings, TextSettings};
 use crate::embed::words::Words;
@@ -104,7 +104,7 @@ impl Encoder {
             Some(e) if e == "json" => path.to_path_buf(),
             _ => description_of(path),
         };
-        let text = read::text(&path)?;
+        let text = disk::text(&path)?;
         let bad =
             |e: serde_json::Error| Error::format(&path, format!("is no description of an encoder: {e}"));
         let description: Description = serde_json::from_str(&text).map_err(bad)?;
@@ -256,14 +256,14 @@ impl Encoder {
         let mut kind = self.kind.clone();
         if let (Kind::BuiltinText { weights }, Engine::Words(words)) = (&mut kind, &self.engine) {
             let file = path.with_extension("safetensors");
-            read::write_atomic(&file, &words.to_bytes(&file)?)?;
+            disk::write_atomic(&file, &words.to_bytes(&file)?)?;
             weights.path = file.file_name().map(PathBuf::from).unwrap_or_default();
         }
         let description =
             Description { format: FORMAT.into(), version: VERSION, dim: self.dim, encoder: kind };
         let text =
             serde_json::to_string_pretty(&description).map_err(|e| Error::format(&path, e.to_string()))?;
-        read::write_atomic(&path, (text + "\n").as_bytes())
+        disk::write_atomic(&path, (text + "\n").as_bytes())
     }
 }
 
@@ -278,16 +278,16 @@ fn hex(bytes: &[u8]) -> String {
 
 /// A file by its absolute path and its content.
 fn reference(path: &Path) -> Result<FileRef> {
-    let blake3 = hex(&read::bytes(path)?);
+    let blake3 = hex(&disk::bytes(path)?);
     Ok(FileRef { path: std::path::absolute(path).map_err(|e| Error::io(path, e))?, blake3 })
 }
 
 /// Finds a file and checks its content.
 fn content(file: &mut FileRef, folder: &Path) -> Result<Vec<u8>> {
-    if !read::exists(&file.path) || file.path.is_relative() {
+    if !disk::exists(&file.path) || file.path.is_relative() {
         file.path = folder.join(file.path.file_name().unwrap_or_default());
     }
-    let bytes = read::bytes(&file.path)?;
+    let bytes = disk::bytes(&file.path)?;
     if hex(&bytes) != file.blake3 {
         return Err(Error::format(&file.path, "has another content than when the encoder was saved"));
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use crate::data::folder::journal::ContentKey;
-use crate::data::folder::read;
 use crate::data::prepare::item_texts::{Wanted, pictures_in, read_item_texts};
+use crate::disk;
 use crate::embed::{Modality, Source};
 use crate::{Error, Result};
 
@@ -59,7 +59,7 @@ pub(crate) fn picture_bytes(path: &Path) -> Result<Vec<u8>, String> {
         }
         other => other.to_string(),
     };
-    let content = read::bytes_within(path, FILE_BYTES).map_err(why)?;
+    let content = disk::bytes_within(path, FILE_BYTES).map_err(why)?;
     content.ok_or_else(|| format!("{} has more than {} MiB", path.display(), FILE_BYTES >> 20))
 }
 

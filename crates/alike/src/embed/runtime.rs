@@ -8,7 +8,7 @@ use ort::logging::LogLevel;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{TensorElementType, ValueType};
 
-use crate::data::folder::read;
+use crate::disk;
 use crate::{Error, Result};
 
 /// Variable that names the library.
@@ -46,10 +46,10 @@ fn library() -> PathBuf {
 
 fn in_python(home: &Path) -> Option<PathBuf> {
     let start = format!("{}onnxruntime.", std::env::consts::DLL_PREFIX);
-    let versions = read::files_in(&home.join("lib")).ok()?;
+    let versions = disk::files_in(&home.join("lib")).ok()?;
     let folders =
         versions.into_iter().map(|v| v.join("site-packages")).chain([home.join("Lib/site-packages")]);
-    let files = folders.filter_map(|f| read::files_in(&f.join("onnxruntime/capi")).ok()).flatten();
+    let files = folders.filter_map(|f| disk::files_in(&f.join("onnxruntime/capi")).ok()).flatten();
     let is_library =
         |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&start));
     files.filter(is_library).max()
@@ -85,7 +85,7 @@ struct Copies {
 impl Model {
     /// Loads `path`.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        read::open(path)?;
+        disk::open(path)?;
         let session = session(path)?;
         let narrow =
             |kind: &ValueType| matches!(kind, ValueType::Tensor { ty: TensorElementType::Int32, .. });

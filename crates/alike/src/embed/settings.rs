@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::data::folder::read;
+use crate::disk;
 use crate::embed::picture::{Fit, Middle, Resize};
 use crate::embed::resample::Filter;
 use crate::{Error, Result};
@@ -191,10 +191,10 @@ fn named<T: DeserializeOwned>(given: &Path, presets: Presets) -> Result<T> {
     if let Some((_, text)) = presets.iter().find(|(name, _)| given.as_os_str() == *name) {
         return parse(given, text);
     }
-    if !read::exists(given) && given.extension().is_none() {
+    if !disk::exists(given) && given.extension().is_none() {
         return Err(Error::format(given, format!("is neither a file nor a preset ({})", names(presets))));
     }
-    parse(given, &read::text(given)?)
+    parse(given, &disk::text(given)?)
 }
 
 fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::data::folder::read;
+use crate::disk;
 use crate::embed::svd::{self, Rows};
 use crate::{Error, Result};
 
@@ -118,9 +118,9 @@ impl Words {
         let tensors = SafeTensors::deserialize(bytes).map_err(bad)?;
         let data = |name: &str| tensors.tensor(name).map_err(bad);
         let words = Self {
-            buckets: read::array(path, data("buckets")?.data())?,
-            idf: read::array(path, data("idf")?.data())?,
-            projection: read::array(path, data("projection")?.data())?,
+            buckets: disk::array(path, data("buckets")?.data())?,
+            idf: disk::array(path, data("idf")?.data())?,
+            projection: disk::array(path, data("projection")?.data())?,
         };
         let m = words.buckets.len();
         if m == 0

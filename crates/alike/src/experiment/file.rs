@@ -7,8 +7,8 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use crate::config::SettingInfo;
-use crate::data::folder::read;
 use crate::data::{PrepareOptions, SplitKind};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::models::{ModelInfo, find};
 
@@ -166,7 +166,7 @@ pub struct Study {
 impl Experiment {
     /// Reads and checks a file.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = read::text(path)?;
+        let text = disk::text(path)?;
         let this: Self = toml::from_str(&text).map_err(|e| {
             let line = e.span().map_or(1, |s| text[..s.start].matches('\n').count() as u64 + 1);
             Error::format_at(path, line, e.message().to_string())

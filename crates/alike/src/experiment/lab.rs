@@ -10,8 +10,8 @@ use super::score::scores;
 use super::search::{combinations, rounds};
 use crate::checkpoint::{RunDir, State};
 use crate::config::show_all;
-use crate::data::folder::read;
 use crate::data::{Dataset, prepare};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::train::{CRITERION, Summary};
 
@@ -442,7 +442,7 @@ fn open_source(source: &Source, root: &Path, out: &Path) -> Result<Dataset> {
     hasher.update(format!("{source:?}").as_bytes());
     let files = source.interactions.iter().chain(source.features.values()).chain(source.feature_ids.values());
     for file in files.chain(source.knn.values()).chain(&source.items) {
-        hasher.update(&read::map(&root.join(file))?);
+        hasher.update(&disk::map(&root.join(file))?);
     }
     let key = hasher.finalize().to_hex();
     let dir = out.join("data").join(format!("{}-{}", slug(&source.name), &key[..12]));

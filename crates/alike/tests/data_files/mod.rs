@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alike::data::{Dataset, PrepareOptions, Report, SplitKind, prepare};
+use alike::device::DeviceName;
+use alike::train::{Request, fit};
 use arrow::array::{ArrayRef, RecordBatch};
 use parquet::arrow::ArrowWriter;
 
@@ -57,6 +59,34 @@ impl Files {
         assert_eq!(names(), before, "after {text}");
         text
     }
+}
+
+/// Users and items of the same parity: user `u` has `each` items, of every five in a row one for validation and one for the test.
+pub(crate) fn parities(users: usize, each: usize) -> String {
+    let mut log = String::from("userID\titemID\trating\ttimestamp\tx_label\n");
+    for u in 0..users {
+        for n in 0..each {
+            let label = [1, 2, 0, 0, 0][(n + u / 2) % 5];
+            log += &format!("{u}\t{}\t5\t{n}\t{label}\n", 2 * n + u % 2);
+        }
+    }
+    log
+}
+
+/// Trains in the folder `run` on prepared data, or goes on where it stopped there. `settings` as in a TOML file.
+pub(crate) fn train(model: &str, settings: &str, data: &Path, run: &Path) -> alike::Result<()> {
+    let request = Request {
+        model,
+        settings: settings.parse().unwrap(),
+        seed: 1,
+        run: Some(run),
+        resume: run.join("run.json").exists(),
+        warm_start: None,
+        test: true,
+        devices: vec![DeviceName::default()],
+        stop: None,
+    };
+    fit(&Dataset::open(data)?, &request, &mut |_| {}).map(drop)
 }
 
 /// Nine interactions of users a, b, c with items x, y, z: each user has one of each split.

@@ -3,6 +3,8 @@
 //! same command ends with the same bits; what was acknowledged stays; nothing half-written is left.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../data_files/mod.rs"]
+mod data_files;
 mod model;
 
 use std::fmt::Write as _;
@@ -13,11 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alike::checkpoint::{RunDir, State};
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
-use alike::device::DeviceName;
 use alike::disk::{Op, watch};
 use alike::embed::{self, Choice, Source};
 use alike::experiment::Lab;
-use alike::train::{Request, Summary, fit};
+use alike::train::Summary;
+use data_files::{parities, train};
 use model::{Left, Model};
 
 /// Something that people do, and what they find afterwards.
@@ -161,16 +163,8 @@ fn every_call(case: &Case) -> usize {
     faults
 }
 
-/// Even users take even items, odd users odd ones.
-fn write_log(base: &Path, items: usize) {
-    let mut log = String::from("userID\titemID\trating\ttimestamp\tx_label\n");
-    for u in 0..6 {
-        for n in 0..items {
-            let label = [1, 2, 0, 0, 0][(n + u / 2) % 5];
-            writeln!(log, "{u}\t{}\t5\t{n}\t{label}", 2 * n + u % 2).unwrap();
-        }
-    }
-    fs::write(base.join("log.inter"), log).unwrap();
+fn write_log(base: &Path, each: usize) {
+    fs::write(base.join("log.inter"), parities(6, each)).unwrap();
 }
 
 fn options(base: &Path) -> PrepareOptions {
@@ -225,23 +219,8 @@ fn embedding() {
     every_call(&Case { name: "embed", set_up, work, found, in_steps: false });
 }
 
-fn train(base: &Path, epochs: i64) -> alike::Result<()> {
-    let data = Dataset::open(&base.join("made/data"))?;
-    let run = base.join("runs/one");
-    let settings =
-        toml::Table::from_iter([("epochs".to_string(), epochs.into()), ("dim".to_string(), 4.into())]);
-    let request = Request {
-        model: "bpr",
-        settings,
-        seed: 1,
-        run: Some(&run),
-        resume: run.join("run.json").exists(),
-        warm_start: None,
-        test: true,
-        devices: vec![DeviceName::default()],
-        stop: None,
-    };
-    fit(&data, &request, &mut |_| {}).map(|_| ())
+fn train_for(base: &Path, epochs: i64) -> alike::Result<()> {
+    train("bpr", &format!("epochs = {epochs}\ndim = 4"), &base.join("made/data"), &base.join("runs/one"))
 }
 
 /// Hashes of parameters, moments and scorer, and the metrics at the end.
@@ -269,15 +248,15 @@ fn training_and_resuming() {
         write_log(base, 10);
         prepare(&options(base)).unwrap();
     };
-    let work = |base: &Path| train(base, 3);
+    let work = |base: &Path| train_for(base, 3);
     let found = |base: &Path| trained(&base.join("runs/one"));
     every_call(&Case { name: "train", set_up, work, found, in_steps: true });
     let set_up = |base: &Path| {
         write_log(base, 10);
         prepare(&options(base)).unwrap();
-        train(base, 2).unwrap();
+        train_for(base, 2).unwrap();
     };
-    let work = |base: &Path| train(base, 4);
+    let work = |base: &Path| train_for(base, 4);
     every_call(&Case { name: "resume with more epochs", set_up, work, found, in_steps: true });
 }
 
@@ -298,19 +277,7 @@ fn experimenting() {
         let mut lab = lab(base)?;
         while let Some(job) = lab.ready()?.0.into_iter().next() {
             lab.started(&job);
-            let data = Dataset::open(&job.data_dir)?;
-            let request = Request {
-                model: &job.model,
-                settings: job.settings.clone(),
-                seed: job.seed,
-                run: Some(&job.run),
-                resume: job.run.join("run.json").exists(),
-                warm_start: None,
-                test: false,
-                devices: vec![DeviceName::default()],
-                stop: None,
-            };
-            fit(&data, &request, &mut |_| {})?;
+            train(&job.model, &job.settings.to_string(), &job.data_dir, &job.run)?;
             lab.ended(&job, Ok(()))?;
         }
         lab.outcome().map(|_| ())

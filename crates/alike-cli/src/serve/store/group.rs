@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::{Event, Forgotten, Result};
+use super::{Event, Forgotten, Result, StoreError};
 
 /// Changes that may wait.
 pub(super) const WAITING: usize = 1024;
@@ -50,6 +50,13 @@ pub(super) fn gather(first: Change, mut next: impl FnMut() -> Option<Change>) ->
         group.push(change);
     }
     group
+}
+
+/// Turns away those who came while a failure took long: each would wait as long to meet the same. Nothing of theirs was begun.
+pub(super) fn turn_away(error: &StoreError, mut next: impl FnMut() -> Option<Change>) {
+    while let Some(first) = next() {
+        answer(gather(first, &mut next), Err(StoreError::Failed(error.to_string())), false);
+    }
 }
 
 /// Tells those who wait, after the commit or its failure. `pending`: what was deleted may still lie in the files.

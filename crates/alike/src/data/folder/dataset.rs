@@ -6,9 +6,9 @@ use std::sync::Arc;
 use alike_ops::Csr;
 
 use crate::data::folder::manifest::{Manifest, REPORT, check_hash};
-use crate::data::folder::read;
 use crate::data::folder::values::Values;
 use crate::data::prepare::catalogue::Catalogue;
+use crate::disk;
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
@@ -120,7 +120,7 @@ impl Dataset {
             if Some(entry.bytes as usize) != i.checked_mul(f.dim).and_then(|n| n.checked_mul(4)) {
                 return Err(in_file(&name)(Error::Data(format!("has not {i} · {} values", f.dim))));
             }
-            let values = read::map(&dir.join(&name))?;
+            let values = disk::map(&dir.join(&name))?;
             check_hash(&dir.join(&name), &values, entry)?;
             features.push(Features {
                 name: f.name.clone(),
@@ -210,8 +210,8 @@ impl Dataset {
             && key.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.+".contains(&c));
         let file = if plain { key.to_string() } else { blake3::hash(key.as_bytes()).to_hex().to_string() };
         let path = self.dir.join("cache").join(format!("{file}.bin"));
-        if read::exists(&path) {
-            match read::bytes(&path).map(|content| cache_payload(key, content)) {
+        if disk::exists(&path) {
+            match disk::bytes(&path).map(|content| cache_payload(key, content)) {
                 Ok(Some(payload)) => return Ok(payload),
                 Ok(None) => tracing::warn!(path = %path.display(), "damaged cache entry, built again"),
                 Err(error) => tracing::warn!(%error, "cache entry cannot be read, built again"),
@@ -222,7 +222,7 @@ impl Dataset {
         content.extend_from_slice(CACHE_MAGIC);
         content.extend_from_slice(cache_hash(key, &payload).as_bytes());
         content.extend_from_slice(&payload);
-        if let Err(error) = read::write_atomic(&path, &content) {
+        if let Err(error) = disk::write_atomic(&path, &content) {
             tracing::warn!(%error, "cache entry cannot be written");
         }
         Ok(payload)
@@ -251,7 +251,7 @@ fn cache_payload(key: &str, mut content: Vec<u8>) -> Option<Vec<u8>> {
 
 /// An array of `len` numbers, its hash checked.
 fn numbers<T: bytemuck::Pod>(manifest: &Manifest, dir: &Path, name: &str, len: usize) -> Result<Vec<T>> {
-    let values = read::array::<T>(&dir.join(name), &manifest.content(dir, name)?)?;
+    let values = disk::array::<T>(&dir.join(name), &manifest.content(dir, name)?)?;
     if values.len() != len {
         let message = format!("has {} values, {len} are expected", values.len());
         return Err(Error::format(dir.join(name), message));

@@ -6,7 +6,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::data::folder::journal::ContentKey;
-use crate::data::folder::read;
+use crate::disk;
 use crate::{Error, Result};
 
 /// Name of the tensor that tells which encoder made the file.
@@ -34,7 +34,7 @@ pub(crate) fn write(
     let ids = serde_json::to_string(ids).map_err(|e| Error::format(path, e.to_string()))?;
     // One entry only: the format keeps them in no order, and the same features shall give the same bytes.
     let metadata = HashMap::from([("ids".to_string(), ids)]);
-    read::write_atomic(path, &safetensors::serialize(views, Some(metadata)).map_err(bad)?)
+    disk::write_atomic(path, &safetensors::serialize(views, Some(metadata)).map_err(bad)?)
 }
 
 /// Hands the rows of an earlier file of the same encoder and width to `visit`. Any other file is passed over: it
@@ -45,10 +45,10 @@ pub(crate) fn visit_rows(
     dim: usize,
     visit: &mut dyn FnMut(ContentKey, &[f32]),
 ) -> Result<()> {
-    if !read::exists(path) {
+    if !disk::exists(path) {
         return Ok(());
     }
-    let bytes = read::map(path)?;
+    let bytes = disk::map(path)?;
     let Ok(tensors) = SafeTensors::deserialize(&bytes) else { return Ok(()) };
     let (Ok(made_by), Ok(contents), Ok(features)) =
         (tensors.tensor(ENCODER), tensors.tensor(CONTENTS), tensors.tensor("features"))

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::folder::read::{self, FileEntry};
+use crate::disk::{self, FileEntry};
 use crate::{Error, Result};
 
 /// File that makes a folder a prepared one.
@@ -66,7 +66,7 @@ impl Manifest {
     /// Reads and checks the manifest of `dir`.
     pub(crate) fn read(dir: &Path) -> Result<Self> {
         let path = dir.join(MANIFEST);
-        if !read::exists(&path) {
+        if !disk::exists(&path) {
             let message = if dir.is_dir() {
                 "is no prepared folder (it has no manifest.json); `alike prepare` makes one"
             } else {
@@ -79,7 +79,7 @@ impl Manifest {
             format: String,
             version: u32,
         }
-        let content = read::bytes(&path)?;
+        let content = disk::bytes(&path)?;
         let foreign = |e: serde_json::Error| Error::format(&path, format!("is no manifest of ours: {e}"));
         let kind: Kind = serde_json::from_slice(&content).map_err(foreign)?;
         if kind.format != FORMAT {
@@ -105,7 +105,7 @@ impl Manifest {
         let path = dir.join(name);
         let entry = self.files.iter().find(|f| f.name == name);
         let entry = entry.ok_or_else(|| Error::format(&path, "is not in the manifest"))?;
-        let found = read::size(&path)?;
+        let found = disk::size(&path)?;
         if found != entry.bytes {
             let message =
                 format!("has {found} bytes, the manifest says {}; prepare the data again", entry.bytes);
@@ -118,7 +118,7 @@ impl Manifest {
     pub(crate) fn content(&self, dir: &Path, name: &str) -> Result<Vec<u8>> {
         let entry = self.entry(dir, name)?;
         let path = dir.join(name);
-        let content = read::bytes(&path)?;
+        let content = disk::bytes(&path)?;
         check_hash(&path, &content, entry)?;
         Ok(content)
     }
@@ -129,10 +129,10 @@ pub(crate) fn check_nothing_foreign(out: &Path) -> Result<()> {
     if !out.is_dir() {
         return Ok(());
     }
-    for path in read::files_in(out)? {
+    for path in disk::files_in(out)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let foreign = match &*name {
-            "cache" => read::files_in(&path)?.into_iter().find(|entry| {
+            "cache" => disk::files_in(&path)?.into_iter().find(|entry| {
                 let name = entry.file_name().unwrap_or_default().to_string_lossy();
                 !name.ends_with(".bin") && !name.contains(".writing-")
             }),

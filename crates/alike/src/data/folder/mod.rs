@@ -6,6 +6,3 @@ pub(crate) mod feature_file;
 pub(crate) mod journal;
 pub(crate) mod manifest;
 mod values;
-
-pub(crate) use crate::disk as read;
-pub(crate) use crate::disk::source;

@@ -6,7 +6,7 @@ use std::path::Path;
 use memmap2::Mmap;
 
 use crate::data::folder::manifest::check_digest;
-use crate::data::folder::read;
+use crate::disk;
 use crate::{Error, Result};
 
 /// Bytes that are read at a time.
@@ -36,7 +36,7 @@ impl Values {
     pub(crate) fn own(path: &Path, bytes: usize, hash: &str, in_memory: bool) -> Result<Self> {
         let mut hasher = blake3::Hasher::new();
         let values = if in_memory {
-            let mut file = read::open(path)?;
+            let mut file = disk::open(path)?;
             let mut values = vec![0f32; bytes / size_of::<f32>()];
             for block in bytemuck::cast_slice_mut::<f32, u8>(&mut values).chunks_mut(BLOCK) {
                 file.read_exact(block).map_err(|e| Error::io(path, e))?;
@@ -44,7 +44,7 @@ impl Values {
             }
             Self::Own(values)
         } else {
-            Self::Aside(read::map_copy(path, bytes, |block| {
+            Self::Aside(disk::map_copy(path, bytes, |block| {
                 hasher.update(block);
             })?)
         };

@@ -124,17 +124,7 @@ impl Matrix {
             }
         }
         let matrices = archive.float_matrices();
-        let usual = FEATURE_ARRAYS.iter().find(|n| matrices.iter().any(|m| m == *n));
-        let name = match (matrices.as_slice(), usual) {
-            ([only], _) => only.clone(),
-            (_, Some(usual)) => usual.to_string(),
-            _ => {
-                let found = listed(&archive.names());
-                let message =
-                    format!("one matrix of floats is expected, or one named `features`; arrays: {found}");
-                return Err(Error::format(path, message));
-            }
-        };
+        let name = the_matrix(path, &matrices, &archive.names(), "arrays")?;
         let array = archive.take(&name).expect("the name comes from the archive")?;
         let ids = ids.map(|(name, ids)| Ids::of_array(path, name, &ids, array.shape[0])).transpose()?;
         Self::from_npy(path, array, ids)
@@ -163,17 +153,7 @@ impl Matrix {
         if let Some(text) = text {
             ids = Some(Ids { names: listed_ids(path, text)?, origin: "the metadata `ids`".into() });
         }
-        let usual = FEATURE_ARRAYS.iter().find(|n| matrices.iter().any(|m| m == *n));
-        let name = match (matrices.as_slice(), usual) {
-            ([only], _) => only.clone(),
-            (_, Some(usual)) => usual.to_string(),
-            _ => {
-                let found = listed(&metadata.offset_keys());
-                let message =
-                    format!("one matrix of floats is expected, or one named `features`; tensors: {found}");
-                return Err(Error::format(path, message));
-            }
-        };
+        let name = the_matrix(path, &matrices, &metadata.offset_keys(), "tensors")?;
         let info = metadata.info(&name).expect("the name comes from the metadata");
         let (rows, dim, dtype) = (info.shape[0], info.shape[1], info.dtype);
         let at = 8 + header + info.data_offsets.0;
@@ -219,6 +199,21 @@ impl Matrix {
                 decode(&a.bytes[a.start..], r, dtype, out);
             }
             Source::Tensor { bytes, at, dtype } => decode(&bytes[*at..], r, *dtype, out),
+        }
+    }
+}
+
+/// The name of the only matrix, or of the one with a usual name. `all` are the names of what the file has, `kind` what it is.
+fn the_matrix(path: &Path, matrices: &[String], all: &[String], kind: &str) -> Result<String> {
+    let usual = FEATURE_ARRAYS.iter().find(|n| matrices.iter().any(|m| m == *n));
+    match (matrices, usual) {
+        ([only], _) => Ok(only.clone()),
+        (_, Some(usual)) => Ok(usual.to_string()),
+        _ => {
+            let found = listed(all);
+            let message =
+                format!("one matrix of floats is expected, or one named `features`; {kind}: {found}");
+            Err(Error::format(path, message))
         }
     }
 }

@@ -6,12 +6,12 @@ use std::path::Path;
 use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE};
 use memmap2::Mmap;
 
-use crate::data::folder::read;
-use crate::data::folder::source::{self, File, Source};
 use crate::data::formats::delimited::encoding_advice;
 use crate::data::formats::encoding::{CarriageReturns, Decoded, encoding_of, has_bare_carriage_returns};
 use crate::data::formats::kinds::{HEAD, Kind, kind_of};
 use crate::data::formats::options::TextOptions;
+use crate::disk;
+use crate::disk::source::{self, File, Source};
 use crate::{Error, Result};
 
 /// Times that a file is looked at: so many packings less one are undone. More is no accident.
@@ -130,7 +130,7 @@ pub(crate) struct Whole {
 impl Whole {
     /// Its bytes.
     pub(crate) fn map(&self, path: &Path) -> Result<Mmap> {
-        read::map_file(path, &self.file)
+        disk::map_file(path, &self.file)
     }
 }
 

@@ -11,9 +11,9 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::ColumnChunkMetaData;
 
-use crate::data::folder::source::File;
 use crate::data::formats::parquet_depth;
 use crate::data::formats::table::{Choose, Place, Visit};
+use crate::disk::source::File;
 use crate::{Error, Result};
 
 const BATCH: usize = 8192;

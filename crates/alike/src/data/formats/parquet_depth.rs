@@ -4,8 +4,8 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::data::folder::source::File;
 use crate::data::formats::parquet::bad;
+use crate::disk::source::File;
 use crate::{Error, Result};
 
 /// Deepest schema that is read; tables of interactions or features need two or three levels.

@@ -7,11 +7,11 @@ use arrow::array::{Array, ArrayRef, AsArray, Float32Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type};
 
-use crate::data::folder::source::File;
 use crate::data::formats::columns::{ITEM_IDS, guess, listed};
 use crate::data::formats::id_text::clean;
 use crate::data::formats::matrix::{Ids, Matrix, Source};
 use crate::data::formats::parquet::{bad, cells, column_of, names_of, next, reader};
+use crate::disk::source::File;
 use crate::{Error, Result};
 
 /// Features: an optional item id column, and either one list column or one number column per value. A row whose list, or

@@ -4,10 +4,10 @@ use std::io::{BufRead, Read};
 use std::path::Path;
 
 use crate::data::folder::manifest::MANIFEST;
-use crate::data::folder::source;
 use crate::data::formats::open::{Table, open_table};
 use crate::data::formats::options::TextOptions;
 use crate::data::formats::{delimited, json, parquet};
+use crate::disk::source;
 use crate::{Error, Result};
 
 /// Where a row stands.

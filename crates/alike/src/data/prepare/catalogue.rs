@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::data::folder::read;
 use crate::data::formats::columns::{ITEM_IDS, guess, listed, named};
 use crate::data::formats::id_text::{clean, find};
 use crate::data::formats::json::read_objects;
@@ -14,6 +13,7 @@ use crate::data::formats::markup;
 use crate::data::formats::open::{Table, open_table};
 use crate::data::formats::options::TextOptions;
 use crate::data::formats::table::read_texts;
+use crate::disk;
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
@@ -201,7 +201,7 @@ impl Listing {
 
 /// The folder of a file, also of one that is named without a folder.
 fn folder_of(path: &Path) -> Option<PathBuf> {
-    std::path::absolute(read::parent(path)).ok()
+    std::path::absolute(disk::parent(path)).ok()
 }
 
 /// Columns of the ids, and of title, image and category where there are such.

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use alike_ops::Csr;
 
-use crate::data::folder::source::STDIN;
 use crate::data::formats::open::has_extension;
 use crate::data::prepare::filter::{self, Kept};
 use crate::data::prepare::log::Log;
 use crate::data::prepare::report::{Dropped, Quantiles, Report, degrees};
 use crate::data::prepare::{PrepareOptions, SplitKind, split};
+use crate::disk::source::STDIN;
 use crate::ids::Vocab;
 use crate::{Error, Result};
 

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::data::folder::read;
 use crate::data::formats::columns::{ITEM_IDS, guess, listed, named};
 use crate::data::formats::id_text::clean;
 use crate::data::formats::json::read_objects;
@@ -14,6 +13,7 @@ use crate::data::formats::open::{Table, has_extension, open_table};
 use crate::data::formats::options::TextOptions;
 use crate::data::formats::table::{Place, read_texts};
 use crate::data::prepare::catalogue::{CATEGORY, ID, IMAGE, TITLE, picture, plain};
+use crate::disk;
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
@@ -210,7 +210,7 @@ pub(crate) fn pictures_in(folder: &Path) -> Result<(Pictures, Pictures)> {
 }
 
 fn collect(folder: &Path, depth: usize, found: &mut dyn FnMut(PathBuf)) -> Result<()> {
-    for path in read::files_in(folder)? {
+    for path in disk::files_in(folder)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with('.') {
             continue;

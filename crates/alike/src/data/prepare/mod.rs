@@ -18,7 +18,6 @@ use std::path::PathBuf;
 
 use crate::Result;
 use crate::data::folder::manifest::{MANIFEST, check_nothing_foreign};
-use crate::data::folder::read;
 use crate::data::formats::id_text;
 use crate::data::formats::matrix::Matrix;
 use crate::data::prepare::catalogue::Listing;
@@ -26,13 +25,14 @@ use crate::data::prepare::join::Graph;
 use crate::data::prepare::log::Log;
 pub use crate::data::prepare::options::{PrepareOptions, SplitKind};
 use crate::data::prepare::report::Report;
+use crate::disk;
 use crate::ids::Vocab;
 
 /// Reads the interactions and all that belongs to the items, cleans, splits, and writes the prepared folder.
 /// On an error nothing is left behind, and a folder that was there stays as it was.
 pub fn prepare(options: &PrepareOptions) -> Result<Report> {
     options.check()?;
-    read::check_replaceable(&options.out, MANIFEST)?;
+    disk::check_replaceable(&options.out, MANIFEST)?;
     check_nothing_foreign(&options.out)?;
     let sources = Sources::open(options)?;
     let mut log = intake::read(options)?;

@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::data::folder::manifest::{FORMAT, FeatureEntry, KnnEntry, MANIFEST, Manifest, REPORT, VERSION};
-use crate::data::folder::read::Staged;
 use crate::data::prepare::clean::Cleaned;
 use crate::data::prepare::join::{self, Items};
 use crate::data::prepare::log::Log;
 use crate::data::prepare::{PrepareOptions, Sources, report::Report};
+use crate::disk::Staged;
 use crate::{Error, Result};
 
 /// Where less than one item in so many is known to a file, its ids are probably not those of the interactions.

@@ -10,7 +10,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
 use super::{Connected, connect};
-use crate::serve::store::group::{Change, Done, answer, gather};
+use crate::serve::store::group::{Change, Done, answer, gather, turn_away};
 use crate::serve::store::health::Health;
 use crate::serve::store::retention::Retention;
 use crate::serve::store::{AHEAD, Event, Options, Result, StoreError};
@@ -48,15 +48,11 @@ impl Writer {
             let began = Instant::now();
             let outcome = self.write(&group).await;
             let slow = self.health.note(began, Instant::now(), &outcome);
-            let failed = outcome.as_ref().err().cloned();
+            let failed = outcome.as_ref().err().filter(|_| slow).cloned();
             // Deleted rows lie in the tables until they are vacuumed.
             answer(group, outcome, true);
-            if let Some(error) = failed.filter(|_| slow) {
-                // Those who came meanwhile would each wait as long. Nothing of theirs was begun.
-                while let Ok(next) = changes.try_recv() {
-                    let waiting = gather(next, || changes.try_recv().ok());
-                    answer(waiting, Err(StoreError::Failed(error.to_string())), true);
-                }
+            if let Some(error) = failed {
+                turn_away(&error, || changes.try_recv().ok());
             }
         }
     }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 
 use super::MIGRATIONS;
 use super::files::Files;
-use crate::serve::store::group::{Change, Done, answer, gather};
+use crate::serve::store::group::{Change, Done, answer, gather, turn_away};
 use crate::serve::store::health::Health;
 use crate::serve::store::retention::Retention;
 use crate::serve::store::{AHEAD, Event, Options, Result, StoreError};
@@ -79,14 +79,10 @@ impl Writer {
             let began = Instant::now();
             let outcome = self.commit(&group);
             let slow = self.health.note(began, Instant::now(), &outcome);
-            let failed = outcome.as_ref().err().cloned();
+            let failed = outcome.as_ref().err().filter(|_| slow).cloned();
             answer(group, outcome, self.owed.as_ref().is_some_and(|owed| owed.deleted));
-            if let Some(error) = failed.filter(|_| slow) {
-                // Those who came meanwhile would each wait as long. Nothing of theirs was begun.
-                while let Ok(next) = changes.try_recv() {
-                    let waiting = gather(next, || changes.try_recv().ok());
-                    answer(waiting, Err(StoreError::Failed(error.to_string())), false);
-                }
+            if let Some(error) = failed {
+                turn_away(&error, || changes.try_recv().ok());
             }
         }
     }
