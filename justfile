@@ -3,6 +3,10 @@
 default:
     @just --list
 
+# before every push: format, lints, unit tests, documentation
+fast:
+    .ci/fast
+
 # what CI runs
 ci:
     .ci/run
@@ -21,6 +25,10 @@ docs:
     cargo run --release --quiet -- docs cli > docs/cli.md.tmp && mv docs/cli.md.tmp docs/cli.md
     cargo run --release --quiet -- docs models > docs/models.md.tmp && mv docs/models.md.tmp docs/models.md
     cargo run --release --quiet -- docs api > docs/api.md.tmp && mv docs/api.md.tmp docs/api.md
+
+# regenerate docs/results.md from docs/results/*.toml
+results:
+    ALIKE_WRITE=1 cargo test --workspace --test results
 
 # speed of the operators, each against its naive version
 bench:

@@ -15,6 +15,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+#[path = "../../skipped.rs"]
+mod skipped;
+
 /// The first device that there is; without one the test says so and passes.
 fn device() -> Option<Device> {
     #[cfg(feature = "cuda")]
@@ -23,7 +26,7 @@ fn device() -> Option<Device> {
     let cuda = Vec::new();
     let found = cuda.into_iter().chain(wgpu_devices()).next();
     if found.is_none() {
-        eprintln!("skipped: there is no graphics device");
+        skipped::skipped("device", "there is no graphics device");
     }
     found
 }

@@ -33,12 +33,15 @@ fn cases() -> Golden {
     serde_json::from_str(&fs::read_to_string(golden("expected.json")).unwrap()).unwrap()
 }
 
+#[path = "../../skipped.rs"]
+mod skipped;
+
 /// The encoder; `None` where the machine has no ONNX Runtime.
 fn here(encoder: Result<Encoder>) -> Option<Encoder> {
     match encoder {
         Err(e) if e.to_string().contains("need ONNX Runtime") => {
             assert!(std::env::var_os("ORT_DYLIB_PATH").is_none(), "the library was named: {e}");
-            eprintln!("skipped: {e}");
+            skipped::skipped("onnxruntime", &e.to_string());
             None
         }
         other => Some(other.unwrap()),

@@ -9,5 +9,8 @@ mod metrics;
 mod npy;
 mod replicas;
 mod serving;
+#[cfg(feature = "gpu")]
+#[path = "../../../skipped.rs"]
+mod skipped;
 mod support;
 mod variants;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::serve::tests::cluster::Cluster;
+use crate::skipped::skipped;
 
 fn event(user: &str, item: &str, kind: Kind, time: i64, key: Option<&str>) -> Event {
     let key = key.map(String::from);
@@ -249,7 +250,7 @@ async fn a_server_that_stops(cluster: &Cluster) {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgresql_keeps_the_contract() {
     let Some(cluster) = Cluster::start() else {
-        println!("skipped: PostgreSQL is not installed under /usr/lib/postgresql");
+        skipped("postgresql", "PostgreSQL is not installed under /usr/lib/postgresql");
         return;
     };
     let new = |name: &str| Place::Url(cluster.database(name));

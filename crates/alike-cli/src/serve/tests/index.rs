@@ -13,6 +13,7 @@ use super::cluster::Cluster;
 use super::{Served, files, items};
 use crate::serve::index::Choice;
 use crate::serve::model::Slot;
+use crate::skipped::skipped;
 
 const USERS: usize = 80;
 const ITEMS: usize = 4000;
@@ -189,7 +190,7 @@ async fn a_graph_finds_what_a_scan_finds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pgvector_finds_what_a_scan_finds() {
     let Some(cluster) = Cluster::named() else {
-        println!("skipped: PostgreSQL is not installed");
+        skipped("postgresql", "PostgreSQL is not installed");
         return;
     };
     let url = cluster.database("vectors");
@@ -200,7 +201,10 @@ async fn pgvector_finds_what_a_scan_finds() {
     if number("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'").await == 0 {
         let error = refused(files.clone(), Choice::Postgres(url)).await;
         assert!(error.contains("needs the extension pgvector 0.5 or newer"), "{error}");
-        println!("skipped: this PostgreSQL has no pgvector; name one that has by ALIKE_TEST_POSTGRES=…/bin");
+        skipped(
+            "pgvector",
+            "this PostgreSQL has no pgvector; name one that has by ALIKE_TEST_POSTGRES=…/bin",
+        );
         return;
     }
     let tables = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'alike\\_vectors\\_%'";
