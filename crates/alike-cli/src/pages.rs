@@ -41,7 +41,7 @@ pub(crate) fn models() -> String {
     }
     for model in alike::models::all() {
         let _ = write!(page, "\n## `{}`\n\n{}\n\n{}\n", model.name, model.summary, model.reference);
-        let settings = (model.settings)();
+        let settings = model.settings();
         if settings.is_empty() {
             page.push_str("\nNo settings.\n");
             continue;

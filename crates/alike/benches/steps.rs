@@ -113,16 +113,14 @@ fn steps(model: &str, data: &Dataset, settings: &toml::Table, what: &str, count:
     };
     let started = Instant::now();
     learner.start_epoch(1).unwrap();
-    let list: Vec<_> = Sampler::new(data.train.clone(), 1)
-        .epoch(1, 2048, learner.negatives())
-        .take(count + WARM_UP)
-        .collect();
+    let sampler = Sampler::new(data.train.clone(), 1, learner.sampling()).unwrap();
+    let list: Vec<_> = sampler.epoch(1, 2048).take(count + WARM_UP).collect();
     report(&format!("{model} start of an epoch"), started.elapsed().as_secs_f64());
     let (mut forward, mut backward, mut optimiser, mut total) = (vec![], vec![], vec![], vec![]);
-    for triples in &list {
+    for (at, batch) in list.into_iter().enumerate() {
         let started = Instant::now();
-        let tracked = learner.params().track();
-        let loss = learner.loss(&tracked, triples);
+        let tracked = learner.params().with_grad();
+        let loss = learner.loss(&tracked, &learner.step(batch, 1, at));
         let after_forward = started.elapsed().as_secs_f64();
         let grads = loss.backward();
         drop(loss);
@@ -149,14 +147,14 @@ fn epochs(model: &str, data: &Dataset, count: usize) {
     else {
         panic!("{model} has no epochs")
     };
-    let sampler = Sampler::new(data.train.clone(), 1);
+    let sampler = Sampler::new(data.train.clone(), 1, learner.sampling()).unwrap();
     let mut times = Vec::new();
     for epoch in 1..=count as u64 {
         let started = Instant::now();
         learner.start_epoch(epoch).unwrap();
-        for triples in sampler.epoch(epoch, 2048, learner.negatives()) {
-            let tracked = learner.params().track();
-            let loss = learner.loss(&tracked, &triples);
+        for (at, batch) in sampler.epoch(epoch, 2048).enumerate() {
+            let tracked = learner.params().with_grad();
+            let loss = learner.loss(&tracked, &learner.step(batch, epoch, at));
             let grads = loss.backward();
             drop(loss);
             learner.params_mut().step(tracked, grads, &Adam::default());

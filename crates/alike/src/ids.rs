@@ -1,14 +1,28 @@
 //! Users and items: numbers inside, names outside.
 
+use bytemuck::TransparentWrapper;
+
 use crate::{Error, Result};
 
 /// Number of a user: a row of the training matrix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, TransparentWrapper)]
+#[repr(transparent)]
 pub struct UserId(pub u32);
 
 /// Number of an item: a column of the training matrix, a row of every feature matrix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, TransparentWrapper)]
+#[repr(transparent)]
 pub struct ItemId(pub u32);
+
+/// Number of a node of the bipartite graph: users first, then items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, TransparentWrapper)]
+#[repr(transparent)]
+pub struct NodeId(pub u32);
+
+/// The same numbers without their kind, as operators take rows.
+pub fn numbers<T: TransparentWrapper<u32>>(ids: &[T]) -> &[u32] {
+    T::peel_slice(ids)
+}
 
 const EMPTY: u32 = u32::MAX;
 

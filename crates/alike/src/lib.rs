@@ -10,6 +10,8 @@ pub mod disk;
 
 pub mod config;
 
+pub mod linalg;
+
 pub mod device;
 
 pub mod ids;

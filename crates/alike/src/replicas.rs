@@ -2,22 +2,21 @@
 //! devices, and every copy takes the same step.
 //!
 //! A batch of `b` triples is cut into shares of `b_r`; with `L_r` the mean loss of a share the gradient is that of
-//! `Σ_r b_r/b L_r`, which is the loss of the whole batch wherever that is a mean over its triples. A loss that sets the triples of a
-//! batch against each other (MGCN's contrast) sees those of its share only. What is drawn by epoch is drawn alike on every copy.
+//! `Σ_r b_r/b L_r`, which is the loss of the whole batch wherever that is a mean over its triples. A model whose loss sets the triples
+//! of a batch against each other says so ([`crate::models::ModelInfo::separable`]) and trains on one device. What is drawn by epoch and
+//! step is drawn alike on every copy.
 
-use std::sync::Arc;
-
-use alike_ops::{Adam, Triples, sum_over_devices};
+use alike_ops::{Adam, sum_over_devices};
 use burn::tensor::{Device, Tensor};
 
 use crate::data::Dataset;
-use crate::error::Result;
-use crate::layers::Tracked;
-use crate::models::{GradientModel, Learner, Solver, build};
+use crate::error::{Error, Result};
+use crate::layers::{Batch, Weights};
+use crate::models::{GradientModel, Learner, Solver, find};
 
 /// The copies, at least one.
 pub struct Replicas {
-    models: Vec<Box<dyn GradientModel>>,
+    models: Vec<GradientModel>,
 }
 
 /// A model built on devices.
@@ -32,7 +31,7 @@ impl Replicas {
     /// Builds the model called `name` on each of `devices`; all copies start from the same values.
     ///
     /// # Errors
-    /// Data or settings do not fit the model.
+    /// Data or settings do not fit the model, or it cannot share a batch and there are several devices.
     ///
     /// Panics without a device.
     pub fn build(
@@ -42,9 +41,15 @@ impl Replicas {
         seed: u64,
         devices: &[Device],
     ) -> Result<Built> {
+        let info = find(name)?;
+        if devices.len() > 1 && !info.separable {
+            return Err(Error::Data(format!(
+                "`{name}` sets the rows of a batch against each other, so devices cannot share one: train it on one device"
+            )));
+        }
         let mut models = Vec::with_capacity(devices.len());
         for device in devices {
-            match build(name, data, settings, seed, device)? {
+            match info.build(data, settings, seed, device)? {
                 Learner::Direct(solver) => return Ok(Built::Direct(solver)),
                 Learner::Gradient(model) => models.push(model),
             }
@@ -54,37 +59,38 @@ impl Replicas {
     }
 
     /// The copy that is evaluated and saved.
-    pub fn first(&self) -> &dyn GradientModel {
-        self.models[0].as_ref()
+    pub fn first(&self) -> &GradientModel {
+        &self.models[0]
     }
 
     /// Does the same to every copy.
     ///
     /// # Errors
     /// Those of `f`.
-    pub fn each(&mut self, mut f: impl FnMut(&mut dyn GradientModel) -> Result<()>) -> Result<()> {
-        self.models.iter_mut().try_for_each(|model| f(model.as_mut()))
+    pub fn each(&mut self, f: impl FnMut(&mut GradientModel) -> Result<()>) -> Result<()> {
+        self.models.iter_mut().try_for_each(f)
     }
 
-    /// Begins a step: the loss of each share, `[1]` on its device, with the number of its triples.
-    pub fn begin(&self, batch: &Arc<Triples>) -> Step {
-        let shares = shares(batch, self.models.len());
+    /// Begins step `at` (from 0) of epoch `epoch`: the loss of each share, `[1]` on its device, with the number of its triples.
+    pub fn begin(&self, batch: Batch, epoch: u64, at: usize) -> Begun {
         let whole = batch.len() as f32;
-        let mut step = Step { graphs: Vec::new(), losses: Vec::new() };
-        for (model, share) in self.models.iter().zip(&shares) {
-            let tracked = model.params().track();
-            let loss = model.loss(&tracked, share);
-            step.losses.push((loss.clone().inner(), share.len()));
+        let shares = batch.split(self.models.len(), self.first().sampling());
+        let mut begun = Begun { graphs: Vec::new(), losses: Vec::new() };
+        for (model, share) in self.models.iter().zip(shares) {
+            let length = share.len();
+            let weights = model.params().with_grad();
+            let loss = model.loss(&weights, &model.step(share, epoch, at));
+            begun.losses.push((loss.clone().inner(), length));
             // The only share's weight is 1: the product would be one more pass for nothing.
-            let weight = share.len() as f32 / whole;
-            step.graphs.push((tracked, if weight == 1.0 { loss } else { loss * weight }));
+            let weight = length as f32 / whole;
+            begun.graphs.push((weights, if weight == 1.0 { loss } else { loss * weight }));
         }
-        step
+        begun
     }
 
     /// Ends a step: gradients, their sums over the devices, and Adam on every copy.
-    pub fn finish(&mut self, step: Step, adam: &Adam) {
-        let gradients = step.graphs.into_iter().map(|(tracked, loss)| tracked.gradients(loss.backward()));
+    pub fn finish(&mut self, step: Begun, adam: &Adam) {
+        let gradients = step.graphs.into_iter().map(|(weights, loss)| weights.gradients(loss.backward()));
         let mut gradients: Vec<Vec<Option<Tensor<2>>>> = gradients.collect();
         if self.models.len() > 1 {
             self.sum(&mut gradients);
@@ -113,42 +119,8 @@ impl Replicas {
 }
 
 /// A step that has been begun.
-pub struct Step {
-    graphs: Vec<(Tracked, Tensor<1>)>,
+pub struct Begun {
+    graphs: Vec<(Weights, Tensor<1>)>,
     /// The loss of each share, and the number of its triples.
     pub losses: Vec<(Tensor<1>, usize)>,
-}
-
-/// Cuts a batch into at most `n` shares of one size, the last maybe smaller; none is empty.
-fn shares(batch: &Arc<Triples>, n: usize) -> Vec<Arc<Triples>> {
-    if n == 1 {
-        return vec![batch.clone()];
-    }
-    let size = batch.len().div_ceil(n).max(1);
-    let lists = batch.users.chunks(size).zip(batch.positives.chunks(size)).zip(batch.negatives.chunks(size));
-    let share = |((users, positives), negatives): ((&[u32], &[u32]), &[u32])| {
-        Arc::new(Triples {
-            users: users.to_vec(),
-            positives: positives.to_vec(),
-            negatives: negatives.to_vec(),
-        })
-    };
-    lists.map(share).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_are_the_batch_in_order_and_never_empty() {
-        let list: Vec<u32> = (0..10).collect();
-        let batch =
-            Arc::new(Triples { users: list.clone(), positives: list.clone(), negatives: list.clone() });
-        for (n, sizes) in [(1, vec![10]), (3, vec![4, 4, 2]), (4, vec![3, 3, 3, 1]), (20, vec![1; 10])] {
-            let shares = shares(&batch, n);
-            assert_eq!(shares.iter().map(|s| s.len()).collect::<Vec<_>>(), sizes);
-            assert_eq!(shares.iter().flat_map(|s| s.negatives.clone()).collect::<Vec<_>>(), list);
-        }
-    }
 }

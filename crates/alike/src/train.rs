@@ -15,7 +15,7 @@ use crate::device::{DeviceKind, DeviceName, Need, check_memory, describe, open_a
 use crate::error::{Error, Result};
 use crate::eval::{Metrics, Protocol, Split, evaluate};
 use crate::layers::Sampler;
-use crate::models::{GradientModel, Learner, Plan, build, find};
+use crate::models::{GradientModel, Learner, Plan, Stop, build, find};
 use crate::replicas::{Built, Replicas};
 use crate::scorer::{Ranks, Scorer};
 
@@ -113,8 +113,8 @@ pub struct EpochRecord {
 /// the newest evaluated state kept in the run folder.
 pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>)) -> Result<Summary> {
     let info = find(request.model)?;
-    let plan = (info.plan)(data, &request.settings)?;
-    let trained = plan.parameters > 0;
+    let plan = info.plan(data, &request.settings)?;
+    let trained = info.trained;
     // What is solved at once is solved by the processor.
     let wanted = if trained { &request.devices[..] } else { &[DeviceName::default()] };
     let devices = open_all(wanted)?;
@@ -135,21 +135,26 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
         on(Event::Finished(&summary));
         return Ok(summary);
     }
-    let sampler = Sampler::new(data.train.clone(), request.seed);
+    let sampler =
+        trained.then(|| Sampler::new(data.train.clone(), request.seed, plan.sampling)).transpose()?;
     on(Event::Planned {
         parameters: plan.parameters,
         memory_bytes: plan.memory_bytes,
         epochs: if trained { plan.train.epochs } else { 0 },
-        batches: if trained { sampler.len().div_ceil(plan.train.batch) } else { 0 },
+        batches: sampler.as_ref().map_or(0, |s| s.len().div_ceil(plan.train.batch)),
         devices: &names,
     });
     let started = Instant::now();
     let built = Replicas::build(request.model, data, &request.settings, request.seed, &devices)?;
     let summary = match built {
-        Built::Direct(solver) => solve(data, request, &solver(request.stop)?, run.as_ref(), started)?,
+        Built::Direct(solver) => {
+            solve(data, request, &solver(data, Stop(request.stop))?, run.as_ref(), started)?
+        }
         Built::Gradient(mut replicas) => {
             if let Some(warm) = &warm {
-                replicas.each(|model| model.params_mut().warm(&warm.params, &warm.data, data).map(|_| ()))?;
+                replicas.each(|model| {
+                    model.params_mut().load_matching(&warm.params, &warm.data, data).map(|_| ())
+                })?;
             }
             let mut training = Training {
                 data,
@@ -159,7 +164,7 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
                 state: State::default(),
                 best: None,
             };
-            training.descend(&mut replicas, &sampler, on)?
+            training.run_epochs(&mut replicas, &sampler.expect("a trained model has batches"), on)?
         }
     };
     if let Some(run) = &run {
@@ -195,7 +200,7 @@ fn finished(run: &RunDir, plan: &Plan, request: &Request<'_>, data: &Dataset) ->
     let state = run.read_json::<State>("state.json")?.unwrap_or_default();
     // A run that went on after its end and was killed before its new end still has the summary of the old one.
     let of_older = summary.epochs != state.epoch;
-    if plan.parameters > 0 && summary.epochs > 0 && (of_older || state.goes_on(&plan.train)) {
+    if plan.parameters > 0 && summary.epochs > 0 && (of_older || state.should_continue(&plan.train)) {
         return Ok(None);
     }
     if let Some(best) = state.best_file.as_ref().filter(|_| request.test && summary.test_public.is_empty()) {
@@ -254,14 +259,14 @@ fn popularity(data: &Dataset, test: bool) -> Result<Popularity> {
     let Learner::Direct(solver) = build("popularity", data, &toml::Table::new(), 0, &Device::flex())? else {
         unreachable!("popularity has nothing to train");
     };
-    let scorer = solver(None)?;
+    let scorer = solver(data, Stop(None))?;
     let recall =
         |split| -> Result<f64> { Ok(evaluate(&scorer, data, split, Protocol::Public)?.get(CRITERION)) };
     Ok(Popularity { valid: recall(Split::Valid)?, test: test.then(|| recall(Split::Test)).transpose()? })
 }
 
 /// Losses that may wait to be read while a graphics processor works: reading one waits for it.
-const AHEAD: usize = 4;
+const MAX_PENDING: usize = 4;
 
 /// The losses of an epoch: those read, and those that wait with batch (from 1), each share's with its length.
 struct Losses {
@@ -308,19 +313,16 @@ struct Training<'a> {
 }
 
 impl Training<'_> {
-    fn descend(
+    fn run_epochs(
         &mut self,
         replicas: &mut Replicas,
         sampler: &Sampler,
         on: &mut dyn FnMut(Event<'_>),
     ) -> Result<Summary> {
-        if sampler.is_empty() {
-            return Err(Error::Data("nothing to train on: no user has both taken and untaken items".into()));
-        }
         let config = &self.plan.train;
         let parameters = replicas.first().params().count();
         self.resume(replicas)?;
-        while self.state.goes_on(config) {
+        while self.state.should_continue(config) {
             let record = self.epoch(replicas, sampler, on)?;
             let expected_end = self.state.expected_end(config, sampler.len().div_ceil(config.batch));
             on(Event::Epoch { record: &record, expected_end });
@@ -373,15 +375,15 @@ impl Training<'_> {
         let epoch = self.state.epoch + 1;
         let started = Instant::now();
         replicas.each(|model| model.start_epoch(epoch as u64))?;
-        let list = sampler.epoch(epoch as u64, config.batch, replicas.first().negatives());
+        let list = sampler.epoch(epoch as u64, config.batch);
         let batches = list.len();
         let mut losses = Losses { lr: config.lr, epoch, sum: 0.0, seen: 0, waiting: VecDeque::new() };
-        let ahead = if self.on_processor() { 0 } else { AHEAD };
-        for (at, triples) in list.enumerate() {
+        let ahead = if self.on_processor() { 0 } else { MAX_PENDING };
+        for (at, drawn) in list.enumerate() {
             if self.request.stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
                 return Err(Error::Interrupted);
             }
-            let mut step = replicas.begin(&triples);
+            let mut step = replicas.begin(drawn, epoch as u64, at);
             losses.waiting.push_back((at + 1, std::mem::take(&mut step.losses)));
             losses.read(ahead, &mut |batch, loss| on(Event::Batch { epoch, batch, batches, loss }))?;
             replicas.finish(step, &adam);
@@ -406,7 +408,7 @@ impl Training<'_> {
         Ok(record)
     }
 
-    fn evaluate(&mut self, model: &dyn GradientModel, record: &mut EpochRecord) -> Result<()> {
+    fn evaluate(&mut self, model: &GradientModel, record: &mut EpochRecord) -> Result<()> {
         let started = Instant::now();
         let trained = model.trained()?;
         let metrics = evaluate(&trained, self.data, Split::Valid, Protocol::Public)?;

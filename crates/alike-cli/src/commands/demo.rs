@@ -147,7 +147,7 @@ fn options(source: &Path, prepared: &Path) -> PrepareOptions {
 
 /// The defaults, with fewer epochs where asked for.
 fn settings(model: &str, most: Option<u32>) -> Outcome<toml::Table> {
-    let known = (alike::models::find(model)?.settings)();
+    let known = alike::models::find(model)?.settings();
     let most = most.filter(|_| known.iter().any(|s| s.name == "epochs"));
     Ok(most.into_iter().map(|most| ("epochs".to_string(), toml::Value::Integer(most.into()))).collect())
 }

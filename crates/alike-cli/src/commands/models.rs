@@ -13,7 +13,7 @@ pub(crate) fn run(args: &Models) -> Outcome {
     if args.json {
         let models: Vec<Value> = match one {
             Some(model) => vec![value(model)],
-            None => all().iter().map(value).collect(),
+            None => all().into_iter().map(value).collect(),
         };
         return output::json(&models);
     }
@@ -36,13 +36,13 @@ fn value(model: &ModelInfo) -> Value {
         "name": model.name,
         "summary": model.summary,
         "reference": model.reference,
-        "settings": (model.settings)(),
+        "settings": model.settings(),
     })
 }
 
 fn settings(model: &ModelInfo) -> Outcome {
     output::line(format!("{}: {}\n{}\n", model.name, model.summary, model.reference))?;
-    let all = (model.settings)();
+    let all = model.settings();
     if all.is_empty() {
         return output::line("no settings");
     }

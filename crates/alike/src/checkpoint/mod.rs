@@ -73,7 +73,7 @@ pub struct State {
 
 impl State {
     /// Whether training has epochs and patience left.
-    pub fn goes_on(&self, config: &TrainConfig) -> bool {
+    pub fn should_continue(&self, config: &TrainConfig) -> bool {
         self.epoch < config.epochs && self.patient(config.patience, config.patience_steps)
     }
 

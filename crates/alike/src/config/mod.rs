@@ -10,7 +10,7 @@ use toml::Value;
 
 use crate::error::{Error, Result};
 
-pub use stream::Stream;
+pub use stream::{Draw, Stream};
 
 /// What is known of one setting, for help texts and documentation.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -162,7 +162,7 @@ impl Setting for Names {
 }
 
 /// A set of settings; made by the [`settings!`](crate::settings) macro.
-pub trait Settings: Default {
+pub trait Settings {
     /// Every setting; defaults as in `self`.
     fn infos(&self) -> Vec<SettingInfo>;
     /// Sets one; `Ok(false)` when the name is not one of these.
@@ -196,6 +196,7 @@ macro_rules! settings {
                 }, )*]
             }
 
+            #[allow(unused_variables, reason = "there may be no setting at all")]
             fn set(&mut self, name: &str, value: &toml::Value) -> $crate::Result<bool> {
                 match name {
                     $( stringify!($field) => {
@@ -212,6 +213,7 @@ macro_rules! settings {
                 }
             }
 
+            #[allow(unused_mut, reason = "there may be no setting at all")]
             fn to_table(&self) -> toml::Table {
                 let mut table = toml::Table::new();
                 $( table.insert(stringify!($field).into(), <$ty as $crate::config::Setting>::to_toml(&self.$field)); )*
@@ -262,34 +264,17 @@ pub fn show_all(table: &toml::Table) -> String {
 }
 
 /// Applies `table` to `parts` in turn; a name that none of them knows is an error.
-pub fn apply(table: &toml::Table, parts: &mut [&mut dyn DynSettings]) -> Result<()> {
+pub fn apply(table: &toml::Table, parts: &mut [&mut dyn Settings]) -> Result<()> {
     'settings: for (name, value) in table {
         for part in parts.iter_mut() {
-            if part.set_dyn(name, value)? {
+            if part.set(name, value)? {
                 continue 'settings;
             }
         }
-        let allowed: Vec<&str> = parts.iter().flat_map(|p| p.names()).collect();
+        let allowed: Vec<&str> = parts.iter().flat_map(|p| p.infos()).map(|info| info.name).collect();
         return Err(Error::UnknownSetting { name: name.clone(), allowed: allowed.join(", ") });
     }
     Ok(())
-}
-
-/// [`Settings`] without the size, so that sets of different types stand in one list.
-pub trait DynSettings {
-    /// As [`Settings::set`].
-    fn set_dyn(&mut self, name: &str, value: &Value) -> Result<bool>;
-    /// Names of all settings.
-    fn names(&self) -> Vec<&'static str>;
-}
-
-impl<S: Settings> DynSettings for S {
-    fn set_dyn(&mut self, name: &str, value: &Value) -> Result<bool> {
-        self.set(name, value)
-    }
-    fn names(&self) -> Vec<&'static str> {
-        self.infos().iter().map(|i| i.name).collect()
-    }
 }
 
 /// Reads `key=value`: the value is TOML, or plain text when it is not.

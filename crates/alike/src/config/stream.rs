@@ -19,6 +19,32 @@ pub enum Stream {
     Dropout,
     /// Settings that a search tries.
     Search,
+    /// What a model draws in a step: dropout masks, noise.
+    Step,
+}
+
+/// The seed of a run and the number of a draw: all that is needed to draw the same numbers again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Draw {
+    seed: u64,
+    index: u64,
+}
+
+impl Draw {
+    /// The draw of epoch `index` (from 1), or [`Stream::EVALUATION`], of a run with `seed`.
+    pub fn new(seed: u64, index: u64) -> Self {
+        Self { seed, index }
+    }
+
+    /// The generator of `stream` for this draw.
+    pub fn rng(self, stream: Stream) -> ChaCha8Rng {
+        stream.rng(self.seed, self.index)
+    }
+
+    /// The generator of `stream` for part `part` of this draw: a row, a step.
+    pub fn rng_of(self, stream: Stream, part: u32) -> ChaCha8Rng {
+        stream.rng(self.seed, (self.index << 32) | u64::from(part))
+    }
 }
 
 impl Stream {

@@ -9,6 +9,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 
 use crate::config::Stream;
+use crate::linalg::eigen;
 use crate::{Error, Result};
 
 /// Directions more than are asked for, dropped at the end.
@@ -86,13 +87,13 @@ pub(crate) fn right_vectors(x: &Rows, dim: usize, stop: Option<&AtomicBool>) -> 
         if stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
             return Err(Error::Interrupted);
         }
-        (z, width) = orthonormal(&z, width);
+        (z, width) = orthonormal(&z, width)?;
         z = x.by_column.times(&x.by_row.times(&z, width), width);
     }
-    (z, width) = orthonormal(&z, width);
+    (z, width) = orthonormal(&z, width)?;
     // X restricted to the subspace: the eigenvectors of (X Z)ᵀ (X Z) turn Z onto the singular vectors.
     let restricted = x.by_row.times(&z, width);
-    let (values, vectors) = eigen(gram(&restricted, width), width);
+    let (values, vectors) = eigen(&gram(&restricted, width), width)?;
     let kept = values.iter().take(dim).take_while(|&&v| v > 1e-9 * values[0]).count().max(1);
     let mut out = turn(&z, width, &vectors, &vec![1.0; kept]);
     for c in 0..kept {
@@ -107,14 +108,14 @@ pub(crate) fn right_vectors(x: &Rows, dim: usize, stop: Option<&AtomicBool>) -> 
 
 /// An orthonormal basis of the columns of `a [r, l]`, and its width, less than `l` where columns depend on each
 /// other. The second round removes what rounding left in the first.
-fn orthonormal(a: &[f32], l: usize) -> (Vec<f32>, usize) {
+fn orthonormal(a: &[f32], l: usize) -> Result<(Vec<f32>, usize)> {
     let round = |a: &[f32], l: usize| {
-        let (values, vectors) = eigen(gram(a, l), l);
+        let (values, vectors) = eigen(&gram(a, l), l)?;
         let kept = values.iter().take_while(|&&v| v > 1e-11 * values[0]).count().max(1);
         let scale: Vec<f64> = values[..kept].iter().map(|v| 1.0 / v.max(f64::MIN_POSITIVE).sqrt()).collect();
-        (turn(a, l, &vectors, &scale), kept)
+        Ok((turn(a, l, &vectors, &scale), kept))
     };
-    let (first, width) = round(a, l);
+    let (first, width) = round(a, l)?;
     round(&first, width)
 }
 
@@ -162,51 +163,6 @@ fn turn(a: &[f32], l: usize, vectors: &[f64], scale: &[f64]) -> Vec<f32> {
     out
 }
 
-/// Eigenvalues of a symmetric matrix `[l, l]`, descending, and its eigenvectors as columns: Jacobi's rotations.
-fn eigen(mut a: Vec<f64>, l: usize) -> (Vec<f64>, Vec<f64>) {
-    let mut v = vec![0f64; l * l];
-    (0..l).for_each(|i| v[i * l + i] = 1.0);
-    let size: f64 = a.iter().map(|x| x * x).sum();
-    for _ in 0..60 {
-        let off: f64 =
-            (0..l).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| a[i * l + j].powi(2)).sum();
-        if off <= 1e-26 * size {
-            break;
-        }
-        for p in 0..l {
-            for q in p + 1..l {
-                let apq = a[p * l + q];
-                if apq == 0.0 {
-                    continue;
-                }
-                let theta = (a[q * l + q] - a[p * l + p]) / (2.0 * apq);
-                let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
-                let c = 1.0 / (t * t + 1.0).sqrt();
-                let s = t * c;
-                for k in 0..l {
-                    let (x, y) = (a[k * l + p], a[k * l + q]);
-                    a[k * l + p] = c * x - s * y;
-                    a[k * l + q] = s * x + c * y;
-                    let (x, y) = (v[k * l + p], v[k * l + q]);
-                    v[k * l + p] = c * x - s * y;
-                    v[k * l + q] = s * x + c * y;
-                }
-                for k in 0..l {
-                    let (x, y) = (a[p * l + k], a[q * l + k]);
-                    a[p * l + k] = c * x - s * y;
-                    a[q * l + k] = s * x + c * y;
-                }
-            }
-        }
-    }
-    let mut order: Vec<usize> = (0..l).collect();
-    order.sort_by(|&i, &j| a[j * l + j].total_cmp(&a[i * l + i]));
-    let values = order.iter().map(|&i| a[i * l + i].max(0.0)).collect();
-    let vectors =
-        (0..l).flat_map(|r| order.iter().map(move |&c| (r, c))).map(|(r, c)| v[r * l + c]).collect();
-    (values, vectors)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,7 +173,7 @@ mod tests {
         let mut rng = Stream::Init.rng(3, 1);
         let mut draw = |len: usize| (0..len).map(|_| rng.random_range(-1.0f32..1.0)).collect::<Vec<_>>();
         let (u, v) = (draw(n * k), draw(m * k));
-        let ((u, _), (v, _)) = (orthonormal(&u, k), orthonormal(&v, k));
+        let ((u, _), (v, _)) = (orthonormal(&u, k).unwrap(), orthonormal(&v, k).unwrap());
         let s = [9.0, 5.0, 3.0, 1.0, 0.5];
         let entry = |i: usize, j: usize| -> f64 {
             (0..k).map(|c| f64::from(u[i * k + c]) * s[c] * f64::from(v[j * k + c])).sum()

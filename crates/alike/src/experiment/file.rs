@@ -331,7 +331,7 @@ impl Source {
 
 /// Names of a model's settings.
 pub(super) fn names_of(info: &ModelInfo) -> Vec<&'static str> {
-    (info.settings)().iter().map(|s: &SettingInfo| s.name).collect()
+    info.settings().iter().map(|s: &SettingInfo| s.name).collect()
 }
 
 fn distinct(what: &str, names: &[&str]) -> Result<(), String> {

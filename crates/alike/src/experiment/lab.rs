@@ -160,7 +160,7 @@ impl Lab {
             let info = self.experiment.entry(&study.base).info()?;
             for value in &study.values {
                 let table = Table::from_iter([(study.setting.clone(), value.clone())]);
-                (info.plan)(&self.sets[0], &table)?;
+                info.plan(&self.sets[0], &table)?;
             }
         }
         Ok(())
@@ -366,7 +366,7 @@ impl Lab {
     ) -> Result<Wanted> {
         let data = &self.sets[d];
         let at = |e: Error| Error::Data(format!("{} on {}: {e}", entry.name, data.name));
-        let plan = (entry.info()?.plan)(data, &settings).map_err(at)?;
+        let plan = entry.info()?.plan(data, &settings).map_err(at)?;
         let direct = plan.parameters == 0;
         let epochs = if direct { 0 } else { plan.train.epochs };
         let mut all = plan.settings;
@@ -383,7 +383,7 @@ impl Lab {
 
     /// Seeds of an entry's final runs: one where nothing depends on it.
     fn seeds(&self, d: usize, entry: &Entry, settings: &Table) -> Result<Vec<u64>> {
-        let direct = (entry.info()?.plan)(&self.sets[d], settings)?.parameters == 0;
+        let direct = entry.info()?.plan(&self.sets[d], settings)?.parameters == 0;
         let seeds = &self.experiment.seeds;
         // The seed of the search, where it is one of them, has its run already.
         let first = Some(self.experiment.search_seed()).filter(|s| seeds.contains(s)).unwrap_or(seeds[0]);

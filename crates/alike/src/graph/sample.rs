@@ -4,17 +4,17 @@ use alike_ops::Csr;
 use rand::RngExt;
 use rayon::prelude::*;
 
-use crate::config::Stream;
+use crate::config::{Draw, Stream};
 use crate::error::Result;
 
 /// Cuts every row of `pattern` to at most `k` entries, drawn uniformly without replacement; rows that fit stay
-/// as they are. `draw` names the draw: the epoch, or [`Stream::EVALUATION`].
-pub fn sample_neighbors(pattern: &Csr, k: usize, seed: u64, draw: u64) -> Result<Csr> {
+/// as they are.
+pub fn sample_neighbors(pattern: &Csr, k: usize, draw: Draw) -> Result<Csr> {
     let rows: Vec<(usize, Vec<u32>)> = (0..pattern.rows())
         .into_par_iter()
         .filter(|&r| pattern.degree(r) > k)
         .map(|r| {
-            let mut rng = Stream::Neighbors.rng(seed, (draw << 32) | r as u64);
+            let mut rng = draw.rng_of(Stream::Neighbors, r as u32);
             let mut row = pattern.row(r).to_vec();
             for i in 0..k {
                 let j = rng.random_range(i..row.len());
@@ -37,12 +37,12 @@ pub fn sample_neighbors(pattern: &Csr, k: usize, seed: u64, draw: u64) -> Result
     Ok(Csr::new(pattern.rows(), pattern.cols(), ptr, idx)?)
 }
 
-/// A share `keep` of the interactions, drawn without replacement, an interaction with weight `1/√(d_u d_i)`; `draw`
-/// names the draw. FREEDOM's degree-sensitive edge pruning.
-pub fn thin(train: &Csr, keep: f64, seed: u64, draw: u64) -> Result<Csr> {
+/// A share `keep` of the interactions, drawn without replacement, an interaction with weight `1/√(d_u d_i)`:
+/// FREEDOM's degree-sensitive edge pruning.
+pub fn thin(train: &Csr, keep: f64, draw: Draw) -> Result<Csr> {
     let t = train.transposed();
     let item_degree = |i: u32| f64::from(t.ptr[i as usize + 1] - t.ptr[i as usize]);
-    let mut rng = Stream::Dropout.rng(seed, draw);
+    let mut rng = draw.rng(Stream::Dropout);
     // The largest of u^(1/w) are a weighted sample (Efraimidis and Spirakis 2006).
     let mut keys: Vec<(f64, u32)> = Vec::with_capacity(train.nnz());
     for u in 0..train.rows() {
@@ -79,13 +79,13 @@ mod tests {
     fn sampled_rows_are_subsets_and_seeded() {
         let rows: Vec<Vec<u32>> = vec![(0..50).collect(), vec![1, 2], vec![]];
         let p = Csr::from_rows(50, &rows).unwrap();
-        let s = sample_neighbors(&p, 10, 7, 1).unwrap();
+        let s = sample_neighbors(&p, 10, Draw::new(7, 1)).unwrap();
         assert_eq!(s.degree(0), 10);
         assert!(s.row(0).windows(2).all(|w| w[0] < w[1]));
         assert_eq!(s.row(1), [1, 2]);
-        assert_eq!(s.idx(), sample_neighbors(&p, 10, 7, 1).unwrap().idx());
-        assert_ne!(s.idx(), sample_neighbors(&p, 10, 7, 2).unwrap().idx());
-        assert_ne!(s.idx(), sample_neighbors(&p, 10, 8, 1).unwrap().idx());
+        assert_eq!(s.idx(), sample_neighbors(&p, 10, Draw::new(7, 1)).unwrap().idx());
+        assert_ne!(s.idx(), sample_neighbors(&p, 10, Draw::new(7, 2)).unwrap().idx());
+        assert_ne!(s.idx(), sample_neighbors(&p, 10, Draw::new(8, 1)).unwrap().idx());
     }
 
     #[test]
@@ -93,13 +93,13 @@ mod tests {
         // One item that all take, and one of each user's own.
         let rows: Vec<Vec<u32>> = (0..200).map(|u| vec![0, u + 1]).collect();
         let train = Csr::from_rows(201, &rows).unwrap();
-        let kept = thin(&train, 0.25, 3, 1).unwrap();
+        let kept = thin(&train, 0.25, Draw::new(3, 1)).unwrap();
         assert_eq!((kept.rows(), kept.cols(), kept.nnz()), (200, 201, 100));
         assert!((0..200).all(|u| kept.row(u).iter().all(|i| train.row(u).contains(i))));
         let popular = kept.idx().iter().filter(|&&i| i == 0).count();
         assert!(popular < 25, "weight 1/20 against 1/1.4: {popular} of 100");
-        assert_eq!(kept.idx(), thin(&train, 0.25, 3, 1).unwrap().idx());
-        assert_ne!(kept.idx(), thin(&train, 0.25, 3, 2).unwrap().idx());
-        assert_eq!(thin(&train, 1.0, 3, 1).unwrap().idx(), train.idx());
+        assert_eq!(kept.idx(), thin(&train, 0.25, Draw::new(3, 1)).unwrap().idx());
+        assert_ne!(kept.idx(), thin(&train, 0.25, Draw::new(3, 2)).unwrap().idx());
+        assert_eq!(thin(&train, 1.0, Draw::new(3, 1)).unwrap().idx(), train.idx());
     }
 }

@@ -1,39 +1,171 @@
-//! Training triples: shuffled positives with uniform negatives.
+//! Batches: shuffled positives with the negatives that a model wants.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use alike_ops::{Csr, Triples};
+use alike_ops::Csr;
 use rand::RngExt;
+use rand::distr::Distribution;
+use rand::distr::weighted::WeightedIndex;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::Stream;
+use crate::error::{Error, Result};
+use crate::ids::{ItemId, UserId};
 
-/// Draws the triples of an epoch. Rows of items are offset by `U`, so that users and items share one table.
+/// Negatives of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Negatives {
+    /// None.
+    None,
+    /// So many for each positive pair; never an item that the user took in train.
+    PerPair(usize),
+    /// So many for the whole batch; they may be items that some of its users took.
+    Shared(usize),
+}
+
+/// How a model wants its batches drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    /// How many negatives.
+    pub negatives: Negatives,
+    /// Negatives are drawn in proportion to their number of train interactions to this power; 0: uniformly.
+    pub popularity: f64,
+}
+
+impl Sampling {
+    /// Positive pairs only.
+    pub const POSITIVES: Self = Self { negatives: Negatives::None, popularity: 0.0 };
+
+    /// `count` uniform negatives per positive pair.
+    pub const fn per_pair(count: usize) -> Self {
+        Self { negatives: Negatives::PerPair(count), popularity: 0.0 }
+    }
+
+    /// `count` uniform negatives per batch.
+    pub const fn shared(count: usize) -> Self {
+        Self { negatives: Negatives::Shared(count), popularity: 0.0 }
+    }
+
+    /// The same, negatives weighted by popularity.
+    pub const fn by_popularity(self, power: f64) -> Self {
+        Self { popularity: power, ..self }
+    }
+
+    /// Triples per positive pair.
+    fn repeats(self) -> usize {
+        match self.negatives {
+            Negatives::PerPair(count) => count,
+            Negatives::None | Negatives::Shared(_) => 1,
+        }
+    }
+}
+
+/// The pairs of one batch and their negatives.
+///
+/// With negatives per pair all three lists have one length, and the triples of one pair are side by side. Shared negatives have a
+/// length of their own.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// Users.
+    pub users: Vec<UserId>,
+    /// Items that they took, one per user.
+    pub positives: Vec<ItemId>,
+    /// Items that they did not take.
+    pub negatives: Vec<ItemId>,
+}
+
+impl Batch {
+    /// Number of pairs, repeated ones counted each time.
+    pub fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Whether there is no pair.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    /// At most `count` batches of one size, the last maybe smaller, none empty, that are this one together. Shared negatives
+    /// go to each.
+    pub fn split(self, count: usize, sampling: Sampling) -> Vec<Self> {
+        if count == 1 {
+            return vec![self];
+        }
+        let size = self.len().div_ceil(count).max(1);
+        let part = |at: usize| {
+            let range = at * size..((at + 1) * size).min(self.len());
+            let negatives = match sampling.negatives {
+                Negatives::PerPair(_) => self.negatives[range.clone()].to_vec(),
+                Negatives::None | Negatives::Shared(_) => self.negatives.clone(),
+            };
+            Self {
+                users: self.users[range.clone()].to_vec(),
+                positives: self.positives[range].to_vec(),
+                negatives,
+            }
+        };
+        (0..self.len().div_ceil(size)).map(part).collect()
+    }
+}
+
+/// Draws the batches of every epoch.
 #[derive(Debug)]
 pub struct Sampler {
     train: Arc<Csr>,
     pairs: Vec<(u32, u32)>,
-    candidates: Arc<Vec<u32>>,
+    candidates: Arc<Candidates>,
+    sampling: Sampling,
     seed: u64,
 }
 
+/// What negatives are drawn from: the items that occur in train.
+#[derive(Debug)]
+struct Candidates {
+    items: Vec<u32>,
+    weighted: Option<WeightedIndex<f64>>,
+}
+
+impl Candidates {
+    fn draw(&self, rng: &mut ChaCha8Rng) -> u32 {
+        let at = match &self.weighted {
+            Some(weighted) => weighted.sample(rng),
+            None => rng.random_range(0..self.items.len()),
+        };
+        self.items[at]
+    }
+}
+
 impl Sampler {
-    /// A sampler over the train interactions. Negatives are uniform over the items that occur in train; users
-    /// who took all of those have no negative and are left out.
-    pub fn new(train: Arc<Csr>, seed: u64) -> Self {
-        let mut seen = vec![false; train.cols()];
-        train.idx().iter().for_each(|&i| seen[i as usize] = true);
-        let candidates: Vec<u32> = (0..train.cols() as u32).filter(|&i| seen[i as usize]).collect();
-        let pairs = (0..train.rows() as u32)
-            .filter(|&u| train.degree(u as usize) < candidates.len())
+    /// A sampler over the train interactions. With negatives per pair, users who took every item that occurs in train have no
+    /// negative and are left out.
+    ///
+    /// # Errors
+    /// There is nothing to train on.
+    pub fn new(train: Arc<Csr>, seed: u64, sampling: Sampling) -> Result<Self> {
+        let mut count = vec![0u32; train.cols()];
+        train.idx().iter().for_each(|&i| count[i as usize] += 1);
+        let items: Vec<u32> = (0..train.cols() as u32).filter(|&i| count[i as usize] > 0).collect();
+        let complete = matches!(sampling.negatives, Negatives::PerPair(_)).then_some(items.len());
+        let pairs: Vec<(u32, u32)> = (0..train.rows() as u32)
+            .filter(|&u| complete != Some(train.degree(u as usize)))
             .flat_map(|u| train.row(u as usize).iter().map(move |&i| (u, i)))
             .collect();
-        Self { train, pairs, candidates: Arc::new(candidates), seed }
+        if pairs.is_empty() {
+            return Err(Error::Data("nothing to train on: no user has both taken and untaken items".into()));
+        }
+        let weight = |&i: &u32| f64::from(count[i as usize]).powf(sampling.popularity);
+        let weighted = match sampling.popularity {
+            0.0 => None,
+            _ => Some(WeightedIndex::new(items.iter().map(weight)).map_err(|e| {
+                Error::Data(format!("items cannot be drawn by popularity^{}: {e}", sampling.popularity))
+            })?),
+        };
+        Ok(Self { train, pairs, candidates: Arc::new(Candidates { items, weighted }), sampling, seed })
     }
 
-    /// Number of positives an epoch.
+    /// Number of positive pairs per epoch.
     pub fn len(&self) -> usize {
         self.pairs.len()
     }
@@ -43,9 +175,9 @@ impl Sampler {
         self.pairs.is_empty()
     }
 
-    /// The batches of `epoch` (from 1), of `batch` pairs with `negatives` triples each, side by side. They are drawn some at a
-    /// time when they are asked for: a graphics processor works on those before meanwhile.
-    pub fn epoch(&self, epoch: u64, batch: usize, negatives: usize) -> Batches {
+    /// The batches of `epoch` (from 1), of `batch` pairs each. They are drawn some at a time when they are asked for: a graphics
+    /// processor works on those before meanwhile.
+    pub fn epoch(&self, epoch: u64, batch: usize) -> Batches {
         let mut pairs = self.pairs.clone();
         pairs.shuffle(&mut Stream::Order.rng(self.seed, epoch));
         Batches {
@@ -54,40 +186,10 @@ impl Sampler {
             rng: Stream::Negatives.rng(self.seed, epoch),
             pairs,
             batch,
-            negatives,
+            sampling: self.sampling,
             at: 0,
             drawn: VecDeque::new(),
         }
-    }
-}
-
-/// The rows that a batch touches, and the batch in their numbers: what follows the last propagation of a model is needed
-/// for these rows only.
-#[derive(Debug, Clone)]
-pub struct Local {
-    /// Rows, each once, in growing order: users first.
-    pub rows: Vec<u32>,
-    /// The batch; its numbers are places in `rows`.
-    pub batch: Arc<Triples>,
-}
-
-impl Local {
-    /// Of a batch of rows of a table of `n`.
-    pub fn of(batch: &Triples, n: usize) -> Self {
-        let mut place = vec![u32::MAX; n];
-        let lists = [&batch.users, &batch.positives, &batch.negatives];
-        lists.into_iter().flatten().for_each(|&r| place[r as usize] = 0);
-        let rows: Vec<u32> = (0..n as u32).filter(|&r| place[r as usize] == 0).collect();
-        (0u32..).zip(&rows).for_each(|(at, &r)| place[r as usize] = at);
-        let [users, positives, negatives] =
-            lists.map(|list| list.iter().map(|&r| place[r as usize]).collect());
-        Self { rows, batch: Arc::new(Triples { users, positives, negatives }) }
-    }
-
-    /// The rows below `users` and, less `users`, the others.
-    pub fn split(&self, users: usize) -> (&[u32], Vec<u32>) {
-        let (own, items) = self.rows.split_at(self.rows.partition_point(|&r| (r as usize) < users));
-        (own, items.iter().map(|i| i - users as u32).collect())
     }
 }
 
@@ -95,15 +197,14 @@ impl Local {
 #[derive(Debug)]
 pub struct Batches {
     train: Arc<Csr>,
-    candidates: Arc<Vec<u32>>,
+    candidates: Arc<Candidates>,
     rng: ChaCha8Rng,
     pairs: Vec<(u32, u32)>,
     batch: usize,
-    /// Triples of each pair.
-    negatives: usize,
+    sampling: Sampling,
     /// Pairs that have been drawn for.
     at: usize,
-    drawn: VecDeque<Arc<Triples>>,
+    drawn: VecDeque<Batch>,
 }
 
 /// Triples that are drawn one after the other: the interactions stay in the processor's caches meanwhile, which a training
@@ -112,36 +213,40 @@ const TOGETHER: usize = 1 << 18;
 
 impl Batches {
     /// Draws the next batch, if there is one.
-    fn draw(&mut self) -> Option<Arc<Triples>> {
+    fn draw(&mut self) -> Option<Batch> {
         let pairs = &self.pairs[self.at..(self.at + self.batch).min(self.pairs.len())];
         if pairs.is_empty() {
             return None;
         }
         self.at += pairs.len();
-        let offset = self.train.rows() as u32;
-        let mut t = Triples::default();
-        for &(u, i) in pairs.iter().flat_map(|pair| std::iter::repeat_n(pair, self.negatives)) {
-            let own = self.train.row(u as usize);
-            let negative = loop {
-                let j = self.candidates[self.rng.random_range(0..self.candidates.len())];
-                if own.binary_search(&j).is_err() {
-                    break j;
-                }
-            };
-            t.users.push(u);
-            t.positives.push(offset + i);
-            t.negatives.push(offset + negative);
+        let mut batch = Batch::default();
+        for &(u, i) in pairs.iter().flat_map(|pair| std::iter::repeat_n(pair, self.sampling.repeats())) {
+            batch.users.push(UserId(u));
+            batch.positives.push(ItemId(i));
+            if let Negatives::PerPair(_) = self.sampling.negatives {
+                let taken = self.train.row(u as usize);
+                let negative = loop {
+                    let j = self.candidates.draw(&mut self.rng);
+                    if taken.binary_search(&j).is_err() {
+                        break j;
+                    }
+                };
+                batch.negatives.push(ItemId(negative));
+            }
         }
-        Some(Arc::new(t))
+        if let Negatives::Shared(count) = self.sampling.negatives {
+            batch.negatives = (0..count).map(|_| ItemId(self.candidates.draw(&mut self.rng))).collect();
+        }
+        Some(batch)
     }
 }
 
 impl Iterator for Batches {
-    type Item = Arc<Triples>;
+    type Item = Batch;
 
-    fn next(&mut self) -> Option<Arc<Triples>> {
+    fn next(&mut self) -> Option<Batch> {
         if self.drawn.is_empty() {
-            for _ in 0..(TOGETHER / (self.batch * self.negatives)).max(1) {
+            for _ in 0..(TOGETHER / (self.batch * self.sampling.repeats())).max(1) {
                 let Some(batch) = self.draw() else { break };
                 self.drawn.push_back(batch);
             }
@@ -159,33 +264,84 @@ impl ExactSizeIterator for Batches {}
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    fn train() -> Arc<Csr> {
+        let rows: Vec<Vec<u32>> = vec![vec![0, 1, 2, 3], vec![1], vec![], vec![0, 2]];
+        Arc::new(Csr::from_rows(5, &rows).unwrap())
+    }
 
     #[test]
     fn negatives_are_never_train_items_and_epochs_are_seeded() {
-        let rows: Vec<Vec<u32>> = vec![vec![0, 1, 2, 3], vec![1], vec![], vec![0, 2]];
-        let train = Arc::new(Csr::from_rows(5, &rows).unwrap());
-        let sampler = Sampler::new(train.clone(), 3);
+        let train = train();
+        let sampler = Sampler::new(train.clone(), 3, Sampling::per_pair(1)).unwrap();
         // The first user took every item that occurs in train.
         assert_eq!(sampler.len(), 3);
-        let collect = |epoch| -> Vec<(u32, u32, u32)> {
-            let list = |b: Arc<Triples>| -> Vec<_> {
-                (0..b.users.len()).map(|k| (b.users[k], b.positives[k], b.negatives[k])).collect()
+        let collect = |epoch| -> Vec<(UserId, ItemId, ItemId)> {
+            let list = |b: Batch| -> Vec<_> {
+                (0..b.len()).map(|k| (b.users[k], b.positives[k], b.negatives[k])).collect()
             };
-            sampler.epoch(epoch, 2, 1).flat_map(list).collect()
+            sampler.epoch(epoch, 2).flat_map(list).collect()
         };
-        let mut negatives = std::collections::BTreeSet::new();
+        let mut negatives = BTreeSet::new();
         for epoch in 1..50 {
             let triples = collect(epoch);
             assert_eq!(triples.len(), 3);
             for (u, p, n) in triples {
-                assert!(train.row(u as usize).contains(&(p - 4)));
-                assert!(!train.row(u as usize).contains(&(n - 4)));
-                negatives.insert(n - 4);
+                assert!(train.row(u.0 as usize).contains(&p.0));
+                assert!(!train.row(u.0 as usize).contains(&n.0));
+                negatives.insert(n.0);
             }
         }
         assert_eq!(negatives.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(collect(1), collect(1));
         assert_ne!(collect(1), collect(2));
+    }
+
+    #[test]
+    fn a_model_may_want_no_negatives_or_some_for_the_whole_batch() {
+        let plain = Sampler::new(train(), 3, Sampling::POSITIVES).unwrap();
+        // Nobody needs a negative: everybody takes part.
+        assert_eq!(plain.len(), 7);
+        assert!(plain.epoch(1, 4).all(|batch| batch.negatives.is_empty() && !batch.is_empty()));
+        let shared = Sampler::new(train(), 3, Sampling::shared(5)).unwrap();
+        let batches: Vec<Batch> = shared.epoch(1, 4).collect();
+        assert_eq!(
+            batches.iter().map(|b| (b.len(), b.negatives.len())).collect::<Vec<_>>(),
+            [(4, 5), (3, 5)]
+        );
+        // Item 4 does not occur in train.
+        assert!(batches.iter().flat_map(|b| &b.negatives).all(|n| n.0 < 4));
+    }
+
+    #[test]
+    fn popular_items_are_drawn_more_often() {
+        // Item 0 was taken nine times, item 1 three times.
+        let rows: Vec<Vec<u32>> = (0..10).map(|u| if u < 7 { vec![0] } else { vec![0, 1] }).collect();
+        let train = Arc::new(Csr::from_rows(2, &rows[1..]).unwrap());
+        let share = |power: f64| {
+            let sampling = Sampling::shared(20_000).by_popularity(power);
+            let batch = Sampler::new(train.clone(), 1, sampling).unwrap().epoch(1, 100).next().unwrap();
+            batch.negatives.iter().filter(|n| n.0 == 0).count() as f64 / 20_000.0
+        };
+        for (power, expected) in [(0.0, 0.5), (1.0, 0.75), (0.5, 3.0 / (3.0 + 3f64.sqrt()))] {
+            assert!((share(power) - expected).abs() < 0.015, "power {power}: {}", share(power));
+        }
+    }
+
+    #[test]
+    fn parts_are_the_batch_in_order_and_never_empty() {
+        let items = |range: std::ops::Range<u32>| range.map(ItemId).collect::<Vec<_>>();
+        let batch =
+            Batch { users: (0..10).map(UserId).collect(), positives: items(0..10), negatives: items(20..30) };
+        for (n, sizes) in [(1, vec![10]), (3, vec![4, 4, 2]), (4, vec![3, 3, 3, 1]), (20, vec![1; 10])] {
+            let parts = batch.clone().split(n, Sampling::per_pair(1));
+            assert_eq!(parts.iter().map(Batch::len).collect::<Vec<_>>(), sizes);
+            assert_eq!(parts.iter().flat_map(|p| p.negatives.clone()).collect::<Vec<_>>(), batch.negatives);
+        }
+        let parts = batch.clone().split(3, Sampling::shared(10));
+        assert!(parts.iter().all(|part| part.negatives == batch.negatives));
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use alike_ops::{FrozenFeatures, add_row, project, project_rows};
 use burn::tensor::{Tensor, TensorData};
 
-use super::{Init, ParamId, Params, Tracked, gather, on_device_of};
+use super::{Init, ParamId, Params, Weights, gather, on_device_of};
 use crate::data::{Dataset, Features};
 use crate::error::{Error, Result};
+use crate::ids::{ItemId, numbers};
 
 /// The frozen features of one modality, an affine map of them, and a learned row for items that have none.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub struct FeatureInput {
     weight: ParamId,
     bias: Option<ParamId>,
     missing: Option<ParamId>,
-    /// Features, and a column of 1 where they are missing; `None` in a dry registration.
+    /// Features, and a column of 1 where they are missing; `None` where only shapes are wanted.
     loaded: Option<(Arc<FrozenFeatures>, Option<Tensor<2>>)>,
 }
 
@@ -42,59 +43,56 @@ impl FeatureInput {
             lacking.then(|| params.add(&format!("missing.{}", features.name), &[map.filled], Init::Xavier));
         let weight = params.add(&format!("{}.weight", map.name), &[features.dim, map.width], Init::Xavier);
         let bias = map.bias.then(|| params.add(&format!("{}.bias", map.name), &[map.width], Init::Zeros));
-        let loaded = if params.is_dry() { None } else { Some(load(params, features, map.normalize)?) };
+        let loaded =
+            if params.is_shapes_only() { None } else { Some(load(params, features, map.normalize)?) };
         Ok(Self { weight, bias, missing, loaded })
     }
 
-    /// Weight and bias of the map.
-    pub fn params(&self) -> impl Iterator<Item = ParamId> {
-        [self.weight].into_iter().chain(self.bias)
-    }
-
     /// `X W + b`, `[I, width]`; rows of missing items are not filled yet.
-    pub fn project(&self, p: &Tracked) -> Tensor<2> {
-        self.biased(p, project(&self.loaded().0, p.matrix(self.weight)))
+    pub fn project(&self, w: &Weights) -> Tensor<2> {
+        self.biased(w, project(&self.loaded().0, w.matrix(self.weight)))
     }
 
     /// `rows [I, filled]` with the learned row where features are missing.
-    pub fn fill(&self, p: &Tracked, rows: Tensor<2>) -> Tensor<2> {
+    pub fn fill(&self, w: &Weights, rows: Tensor<2>) -> Tensor<2> {
         match &self.loaded().1 {
-            Some(column) => self.filled(p, rows, column.clone()),
+            Some(column) => self.filled(w, rows, column.clone()),
             None => rows,
         }
     }
 
     /// [`Self::project`], filled.
-    pub fn forward(&self, p: &Tracked) -> Tensor<2> {
-        self.fill(p, self.project(p))
+    pub fn forward(&self, w: &Weights) -> Tensor<2> {
+        self.fill(w, self.project(w))
     }
 
     /// The rows of the items `items` of [`Self::forward`], in that order; the others are not worked out.
-    pub fn forward_rows(&self, p: &Tracked, items: &[u32]) -> Tensor<2> {
+    pub fn forward_rows(&self, w: &Weights, items: &[ItemId]) -> Tensor<2> {
         let (features, column) = self.loaded();
-        let rows = self.biased(p, project_rows(features, items, p.matrix(self.weight)));
+        let items = numbers(items);
+        let rows = self.biased(w, project_rows(features, items, w.matrix(self.weight)));
         match column {
-            Some(column) => self.filled(p, rows, gather(column.clone(), items)),
+            Some(column) => self.filled(w, rows, gather(column.clone(), items)),
             None => rows,
         }
     }
 
     fn loaded(&self) -> &(Arc<FrozenFeatures>, Option<Tensor<2>>) {
-        self.loaded.as_ref().expect("features are loaded outside dry registrations")
+        self.loaded.as_ref().expect("features are loaded unless only shapes are wanted")
     }
 
-    fn biased(&self, p: &Tracked, rows: Tensor<2>) -> Tensor<2> {
+    fn biased(&self, w: &Weights, rows: Tensor<2>) -> Tensor<2> {
         match self.bias {
-            Some(bias) => add_row(rows, p.matrix(bias)),
+            Some(bias) => add_row(rows, w.matrix(bias)),
             None => rows,
         }
     }
 
     /// `rows` with the learned row where `column` is 1.
-    fn filled(&self, p: &Tracked, rows: Tensor<2>, column: Tensor<2>) -> Tensor<2> {
+    fn filled(&self, w: &Weights, rows: Tensor<2>, column: Tensor<2>) -> Tensor<2> {
         let Some(row) = self.missing else { return rows };
         let column = on_device_of(&column, &rows);
-        rows * (column.clone().neg() + 1.0) + column.matmul(p.matrix(row))
+        rows * (column.clone().neg() + 1.0) + column.matmul(w.matrix(row))
     }
 }
 

@@ -1,19 +1,28 @@
-//! Pieces that models share: named parameters, initialisation, negative sampling, batches.
+//! Pieces that models share: named parameters, how batches are drawn, a step, and what builds a model.
 
 mod batches;
+mod builder;
 mod features;
+mod fold_in;
 mod params;
+mod step;
 mod tower;
 
-pub use batches::{Batches, Local, Sampler};
+pub use batches::{Batch, Batches, Negatives, Sampler, Sampling};
+pub use builder::Builder;
 pub use features::{FeatureInput, FeatureMap, featured};
-pub use params::{Init, ParamId, Params, Rows, Saved, Tracked};
+pub use fold_in::{FoldIn, Forward};
+pub use params::{Init, ParamId, Params, Row, Rows, Saved, Table, Weights};
+pub use step::{BatchRows, Step};
 pub use tower::Towers;
 
 use std::sync::Arc;
 
 pub use alike_ops::gather;
-use alike_ops::{Activation, Csr, FixedSparse, SparseRows, add_propagated, linear, linear_pair, spmm_rows};
+use alike_ops::{
+    Activation, Csr, FixedSparse, SparseRows, add_propagated, linear, linear_pair, multiply, spmm_rows,
+    unit_rows,
+};
 use burn::tensor::Tensor;
 
 /// Slope of every leaky rectifier on the negative side.
@@ -21,12 +30,12 @@ pub const LEAKY_SLOPE: f32 = 0.01;
 
 /// One affine map, `x W + b`, with `W [in, out]` and `b [out]`.
 #[derive(Debug, Clone, Copy)]
-pub struct Affine {
+pub struct Linear {
     weight: ParamId,
     bias: ParamId,
 }
 
-impl Affine {
+impl Linear {
     /// Registers `name.weight` (Xavier uniform) and `name.bias` (zeros).
     pub fn new(params: &mut Params, name: &str, input: usize, output: usize) -> Self {
         Self::with(params, name, input, output, Init::Xavier)
@@ -56,24 +65,24 @@ impl Affine {
     }
 
     /// `[n, in]` → `[n, out]`.
-    pub fn forward(&self, p: &Tracked, x: Tensor<2>) -> Tensor<2> {
-        linear(x, p.matrix(self.weight), p.vector(self.bias), Activation::None, None)
+    pub fn forward(&self, w: &Weights, x: Tensor<2>) -> Tensor<2> {
+        linear(x, w.matrix(self.weight), w.vector(self.bias), Activation::None, None)
     }
 
     /// `[n, in]` → `[n, out]`, then a leaky rectifier.
-    pub fn forward_leaky(&self, p: &Tracked, x: Tensor<2>) -> Tensor<2> {
-        linear(x, p.matrix(self.weight), p.vector(self.bias), Activation::Leaky(LEAKY_SLOPE), None)
+    pub fn forward_leaky(&self, w: &Weights, x: Tensor<2>) -> Tensor<2> {
+        linear(x, w.matrix(self.weight), w.vector(self.bias), Activation::Leaky(LEAKY_SLOPE), None)
     }
 
     /// As [`Self::forward_leaky`] of two matrices side by side, which are not put together.
-    pub fn forward_pair_leaky(&self, p: &Tracked, x: [Tensor<2>; 2]) -> Tensor<2> {
-        linear_pair(x, p.matrix(self.weight), p.vector(self.bias), Activation::Leaky(LEAKY_SLOPE))
+    pub fn forward_pair_leaky(&self, w: &Weights, x: [Tensor<2>; 2]) -> Tensor<2> {
+        linear_pair(x, w.matrix(self.weight), w.vector(self.bias), Activation::Leaky(LEAKY_SLOPE))
     }
 
     /// As [`Self::forward_leaky`], each row then divided by the square root of its degree in `pattern`.
-    pub fn forward_leaky_scaled(&self, p: &Tracked, x: Tensor<2>, pattern: &Arc<Csr>) -> Tensor<2> {
+    pub fn forward_leaky_scaled(&self, w: &Weights, x: Tensor<2>, pattern: &Arc<Csr>) -> Tensor<2> {
         let activation = Activation::Leaky(LEAKY_SLOPE);
-        linear(x, p.matrix(self.weight), p.vector(self.bias), activation, Some(pattern))
+        linear(x, w.matrix(self.weight), w.vector(self.bias), activation, Some(pattern))
     }
 }
 
@@ -94,6 +103,11 @@ pub fn propagated(a: &Arc<FixedSparse>, x: Tensor<2>, rows: Option<&[u32]>) -> T
         Some(rows) => spmm_rows(&SparseRows::new(a, rows, true), x),
         None => add_propagated(a, x),
     }
+}
+
+/// The cosine of each row of `a` with the row of `b` at the same place, `[n, 1]`.
+pub fn cosine(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    multiply(unit_rows(a), unit_rows(b)).sum_dim(1)
 }
 
 /// The matrix that picks the rows `rows` of `of`, for selections that are made more than once.

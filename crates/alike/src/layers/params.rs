@@ -1,12 +1,16 @@
 //! Named parameters: what is trained, saved and compared.
 
-use alike_ops::{Adam, AdamState, adam_step};
+use std::marker::PhantomData;
+
+use alike_ops::{Adam, AdamState, adam_step, gather};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use bytemuck::TransparentWrapper;
 use rand::RngExt;
 
 use crate::config::Stream;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::ids::{ItemId, NodeId, UserId, numbers};
 use crate::scorer::matrix;
 
 /// How a parameter starts.
@@ -39,12 +43,52 @@ pub enum Rows {
     Nodes,
 }
 
+/// Numbers that name rows of a table.
+pub trait Row: TransparentWrapper<u32> {
+    /// Whose rows they are.
+    const OF: Rows;
+}
+
+impl Row for UserId {
+    const OF: Rows = Rows::Users;
+}
+
+impl Row for ItemId {
+    const OF: Rows = Rows::Items;
+}
+
+impl Row for NodeId {
+    const OF: Rows = Rows::Nodes;
+}
+
+/// A trained table with a row for each user, item or node; only numbers of the same kind pick rows of it.
+#[derive(Debug)]
+pub struct Table<R> {
+    id: ParamId,
+    rows: PhantomData<R>,
+}
+
+impl<R> Clone for Table<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Table<R> {}
+
+impl<R> Table<R> {
+    /// The table as a parameter.
+    pub fn id(self) -> ParamId {
+        self.id
+    }
+}
+
 /// One parameter: a matrix, or a vector kept as a matrix of one row.
 #[derive(Debug)]
 struct Param {
     name: String,
     shape: Vec<usize>,
-    /// `None` only while a step is being taken, and in a dry registration.
+    /// `None` only while a step is being taken, and where only shapes are wanted.
     value: Option<Tensor<2>>,
     moments: AdamState,
     /// Learning rate, as a share of the optimiser's.
@@ -61,7 +105,7 @@ pub struct Params {
     list: Vec<Param>,
     step: u64,
     /// Whether only shapes are wanted.
-    dry: bool,
+    shapes_only: bool,
 }
 
 /// Parameters and Adam moments as plain values, for checkpoints.
@@ -82,17 +126,17 @@ pub struct Saved {
 impl Params {
     /// No parameters yet; initial values are drawn from `seed`.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { seed, device: device.clone(), list: Vec::new(), step: 0, dry: false }
+        Self { seed, device: device.clone(), list: Vec::new(), step: 0, shapes_only: false }
     }
 
     /// Parameters that have names and shapes only: what a model would train, without the memory for it.
-    pub fn dry() -> Self {
-        Self { dry: true, ..Self::new(0, &Device::flex()) }
+    pub fn shapes_only() -> Self {
+        Self { shapes_only: true, ..Self::new(0, &Device::flex()) }
     }
 
     /// Whether only shapes are wanted.
-    pub fn is_dry(&self) -> bool {
-        self.dry
+    pub fn is_shapes_only(&self) -> bool {
+        self.shapes_only
     }
 
     /// Registers a parameter of one or two sizes. Its initial value depends on seed and place only.
@@ -102,7 +146,7 @@ impl Params {
             [rows, cols] => (rows, cols),
             _ => panic!("parameter `{name}` has one or two sizes"),
         };
-        let value = (!self.dry).then(|| {
+        let value = (!self.shapes_only).then(|| {
             let data = self.initial(rows, cols, init);
             Tensor::from_data(TensorData::new(data, [rows, cols]), &self.device)
         });
@@ -118,16 +162,16 @@ impl Params {
     }
 
     /// Registers a table with a row of `cols` values for each user, item or node of `data`.
-    pub fn table(&mut self, name: &str, rows: Rows, data: &Dataset, cols: usize, init: Init) -> ParamId {
+    pub fn table<R: Row>(&mut self, name: &str, data: &Dataset, cols: usize, init: Init) -> Table<R> {
         let (users, items) = (data.users.len(), data.items.len());
-        let count = match rows {
+        let count = match R::OF {
             Rows::Users => users,
             Rows::Items => items,
             Rows::Nodes => users + items,
         };
         let id = self.add(name, &[count, cols], init);
-        self.list[id.0].rows = Some(rows);
-        id
+        self.list[id.0].rows = Some(R::OF);
+        Table { id, rows: PhantomData }
     }
 
     /// Initial values of the next parameter.
@@ -156,7 +200,7 @@ impl Params {
     }
 
     /// Lets a parameter learn at `share` of the optimiser's learning rate.
-    pub fn slow(&mut self, id: ParamId, share: f64) {
+    pub fn set_lr_scale(&mut self, id: ParamId, share: f64) {
         self.list[id.0].rate = share as f32;
     }
 
@@ -175,12 +219,6 @@ impl Params {
         self.list.iter().map(|p| p.name.as_str())
     }
 
-    /// All matrices but those of `left_out`.
-    pub fn matrices_but(&self, left_out: &[ParamId]) -> Vec<ParamId> {
-        let ids = (0..self.list.len()).filter(|&i| self.list[i].shape.len() == 2).map(ParamId);
-        ids.filter(|id| !left_out.contains(id)).collect()
-    }
-
     /// Number of steps taken.
     pub fn steps(&self) -> u64 {
         self.step
@@ -196,18 +234,18 @@ impl Params {
     }
 
     /// The parameters as leaves of a new gradient graph.
-    pub fn track(&self) -> Tracked {
-        Tracked((0..self.list.len()).map(|i| Tensor::from_inner(self.value(i)).require_grad()).collect())
+    pub fn with_grad(&self) -> Weights {
+        Weights((0..self.list.len()).map(|i| Tensor::from_inner(self.value(i)).require_grad()).collect())
     }
 
     /// The parameters without gradients, for evaluation.
-    pub fn plain(&self) -> Tracked {
-        Tracked((0..self.list.len()).map(|i| self.value(i)).collect())
+    pub fn frozen(&self) -> Weights {
+        Weights((0..self.list.len()).map(|i| self.value(i)).collect())
     }
 
-    /// One Adam step from the gradients of `tracked`; parameters that the loss did not touch stay as they are.
-    pub fn step(&mut self, tracked: Tracked, grads: Gradients, adam: &Adam) {
-        self.apply(tracked.gradients(grads), adam);
+    /// One Adam step from the gradients of `weights`; parameters that the loss did not touch stay as they are.
+    pub fn step(&mut self, weights: Weights, grads: Gradients, adam: &Adam) {
+        self.apply(weights.gradients(grads), adam);
     }
 
     /// One Adam step from a gradient a parameter; parameters without one stay as they are.
@@ -261,7 +299,7 @@ impl Params {
     ///
     /// # Errors
     /// A parameter has another width or shape there.
-    pub fn warm(&mut self, saved: &[Saved], from: &Dataset, data: &Dataset) -> Result<usize> {
+    pub fn load_matching(&mut self, saved: &[Saved], from: &Dataset, data: &Dataset) -> Result<usize> {
         let mut taken = 0;
         for at in 0..self.list.len() {
             let name = &self.list[at].name;
@@ -317,9 +355,24 @@ impl Rows {
 }
 
 /// The parameters of one forward pass.
-pub struct Tracked(Vec<Tensor<2>>);
+pub struct Weights(Vec<Tensor<2>>);
 
-impl Tracked {
+impl Weights {
+    /// The device of all of them.
+    pub fn device(&self) -> Device {
+        self.0.first().map_or_else(Device::flex, Tensor::device)
+    }
+
+    /// A whole table.
+    pub fn table<R>(&self, table: Table<R>) -> Tensor<2> {
+        self.matrix(table.id)
+    }
+
+    /// Rows of a table, in the order of `rows`.
+    pub fn rows<R: Row>(&self, table: Table<R>, rows: &[R]) -> Tensor<2> {
+        gather(self.matrix(table.id), numbers(rows))
+    }
+
     /// A matrix parameter (a vector comes as one row).
     pub fn matrix(&self, id: ParamId) -> Tensor<2> {
         self.0[id.0].clone()
@@ -330,11 +383,6 @@ impl Tracked {
         let t = self.0[id.0].clone();
         let [rows, cols] = t.dims();
         t.reshape([rows * cols])
-    }
-
-    /// The parameters `ids`, in that order.
-    pub fn matrices<'a>(&'a self, ids: &'a [ParamId]) -> impl Iterator<Item = Tensor<2>> + 'a {
-        ids.iter().map(|&id| self.matrix(id))
     }
 
     /// The gradient of each parameter, in order of registration; none where the loss did not touch it.
@@ -357,7 +405,7 @@ mod tests {
         let (users, items, cols) = (400, 20, 8);
         let mut params = Params::new(1, &Device::flex());
         let id = params.add("embedding", &[users + items, cols], Init::XavierSides(users));
-        let values = matrix(params.track().matrix(id).inner());
+        let values = matrix(params.with_grad().matrix(id).inner());
         let largest = |rows: std::ops::Range<usize>| {
             rows.flat_map(|r| values.row(r).to_vec()).fold(0f32, |m, v| m.max(v.abs()))
         };

@@ -6,17 +6,15 @@
 //!
 //! Departures: Adam in place of plain stochastic gradient descent; one `l2` for users and items.
 
-use std::sync::Arc;
-
-use alike_ops::{Triples, bpr_dot_own_l2};
+use alike_ops::bpr_dot_own_l2;
 use burn::tensor::Tensor;
 
-use super::{Define, GradientModel, ModelInfo, held, info};
-use crate::data::Dataset;
+use super::{Model, ModelInfo};
 use crate::error::Result;
-use crate::layers::{Init, ParamId, Params, Rows, Tracked};
+use crate::ids::NodeId;
+use crate::layers::{Builder, Init, Step, Table, Weights};
 
-pub(super) const INFO: ModelInfo = info::<Bpr>(
+pub(super) const INFO: ModelInfo = ModelInfo::trained::<Bpr>(
     "bpr",
     "Matrix factorisation trained to rank what a user took above what he did not.",
     "Rendle et al., BPR: Bayesian Personalized Ranking from Implicit Feedback, UAI 2009",
@@ -34,37 +32,22 @@ crate::settings! {
 
 struct Bpr {
     config: Config,
-    users: usize,
-    params: Params,
-    embedding: ParamId,
+    embedding: Table<NodeId>,
 }
 
-impl Define for Bpr {
+impl Model for Bpr {
     type Config = Config;
-    type Parts = ParamId;
 
-    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<ParamId> {
-        Ok(params.table("embedding", Rows::Nodes, data, config.dim, Init::XavierSides(data.users.len())))
+    fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
+        let embedding = b.table("embedding", config.dim, Init::XavierSides(b.users()));
+        Ok(Self { config, embedding })
     }
 
-    fn working_values(_: &Dataset, _: &Config) -> usize {
-        0
+    fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
+        bpr_dot_own_l2(w.table(self.embedding), step.nodes(), self.config.l2 as f32)
     }
 
-    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, embedding: ParamId) -> Result<Self> {
-        Ok(Self { config, users: data.users.len(), params, embedding })
-    }
-}
-
-impl GradientModel for Bpr {
-    held!();
-
-    fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        let table = p.matrix(self.embedding);
-        bpr_dot_own_l2(table, batch, self.config.l2 as f32)
-    }
-
-    fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        Ok(p.matrix(self.embedding))
+    fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {
+        Ok(w.table(self.embedding))
     }
 }

@@ -12,18 +12,16 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, SparseRows, Triples, add, spmm_fixed, spmm_rows};
+use alike_ops::{FixedSparse, SparseRows, add, spmm_fixed, spmm_rows};
 use burn::tensor::Tensor;
 
-use super::dualgnn::working_values;
-use super::{Define, GradientModel, ModelInfo, held, info, nodes};
-use crate::config::Weights;
-use crate::data::Dataset;
+use super::{Model, ModelInfo};
+use crate::config::Weights as Shares;
 use crate::error::Result;
 use crate::graph::{self, Normalization, UserWeight};
-use crate::layers::{Local, Params, Towers, Tracked, gather, propagated};
+use crate::layers::{Builder, Step, Towers, Weights, gather, propagated};
 
-pub(super) const INFO: ModelInfo = info::<Dragon>(
+pub(super) const INFO: ModelInfo = ModelInfo::trained::<Dragon>(
     "dragon",
     "DualGNN's convolutions side by side, with a user co-interaction graph and an item graph of features.",
     "Zhou et al., Enhancing Dyadic Relations with Homogeneous Graphs for Multimodal Recommendation, ECAI 2023",
@@ -45,7 +43,7 @@ crate::settings! {
         /// Nearest items a modality, the item itself among them.
         item_neighbors: usize = 10, 1..=1_000;
         /// Share of each modality in the item graph; empty: equal shares.
-        item_weights: Weights = graph::text_first(), ();
+        item_weights: Shares = graph::text_first(), ();
         /// Hops over the item graph.
         item_layers: usize = 1, 1..=4;
         /// Weight of the squared norms of the batch users' preferences and modality weights.
@@ -55,50 +53,20 @@ crate::settings! {
 
 struct Dragon {
     config: Config,
-    users: usize,
-    params: Params,
     towers: Towers,
     bipartite: Arc<FixedSparse>,
     /// User graph and item graph as two blocks: the last hop.
     near: Arc<FixedSparse>,
     /// The item graph of the hops before, which leave users as they are.
-    hop: Arc<FixedSparse>,
-}
-
-impl Define for Dragon {
-    type Config = Config;
-    type Parts = Towers;
-
-    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Towers> {
-        Towers::new(params, data, config.hidden, config.dim)
-    }
-
-    fn working_values(data: &Dataset, config: &Config) -> usize {
-        let edges = data.users.len() * config.user_neighbors
-            + data.items.len() * config.item_neighbors * data.features.len();
-        let fused = 4 * nodes(data) * config.dim * data.features.len();
-        working_values(data, config.hidden, config.dim, config.layers) + fused + 4 * edges
-    }
-
-    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, towers: Towers) -> Result<Self> {
-        let bipartite = Arc::new(graph::bipartite(&data.train, Normalization::Symmetric, false)?);
-        let near = graph::user_graph(data, config.user_neighbors, config.user_weight)?.softmax();
-        let names: Vec<&str> = data.features.iter().map(|f| f.name.as_str()).collect();
-        let items = graph::item_mean_graph(data, &names, config.item_neighbors, &config.item_weights)?;
-        let near = Arc::new(graph::block_diagonal(&near, &items)?);
-        let hop = Arc::new(graph::block_diagonal(&graph::Neighbors::own(data.users.len()), &items)?);
-        Ok(Self { config, users: data.users.len(), params, towers, bipartite, near, hop })
-    }
+    hop: Option<Arc<FixedSparse>>,
 }
 
 impl Dragon {
     /// The rows `rows` of `Z`, all of them when there are none.
-    fn forward(&self, p: &Tracked, rows: Option<&[u32]>) -> Tensor<2> {
-        let h = Tensor::cat(self.towers.forward(p, &self.bipartite, self.config.layers), 1);
-        if self.config.item_layers == 1 {
-            return propagated(&self.near, h, rows);
-        }
-        let moved = (1..self.config.item_layers).fold(h.clone(), |h, _| spmm_fixed(&self.hop, h));
+    fn forward(&self, w: &Weights, rows: Option<&[u32]>) -> Tensor<2> {
+        let h = Tensor::cat(self.towers.forward(w, &self.bipartite, self.config.layers), 1);
+        let Some(hop) = &self.hop else { return propagated(&self.near, h, rows) };
+        let moved = (1..self.config.item_layers).fold(h.clone(), |h, _| spmm_fixed(hop, h));
         match rows {
             Some(rows) => add(gather(h, rows), spmm_rows(&SparseRows::new(&self.near, rows, false), moved)),
             None => add(h, spmm_fixed(&self.near, moved)),
@@ -106,16 +74,35 @@ impl Dragon {
     }
 }
 
-impl GradientModel for Dragon {
-    held!();
+impl Model for Dragon {
+    type Config = Config;
 
-    fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        let local = Local::of(batch, self.near.pattern().rows());
-        let z = self.forward(p, Some(&local.rows));
-        self.towers.loss(p, z, &local, batch, self.config.l2)
+    fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
+        let towers = Towers::new(b, config.hidden, config.dim, config.layers)?;
+        let bipartite = b.bipartite(Normalization::Symmetric, false)?;
+        let (data, names) = (b.data(), b.modalities());
+        let items = || graph::item_mean_graph(data, &names, config.item_neighbors, &config.item_weights);
+        let per_item = b.items() * config.item_neighbors * names.len();
+        let near = b.sparse(b.users() * config.user_neighbors + per_item, || {
+            let near = graph::user_graph(data, config.user_neighbors, config.user_weight)?.softmax();
+            graph::block_diagonal(&near, &items()?)
+        })?;
+        let hop = (config.item_layers > 1).then(|| {
+            b.sparse(b.users() + per_item, || {
+                graph::block_diagonal(&graph::Neighbors::own(data.users.len()), &items()?)
+            })
+        });
+        b.holds(4 * b.nodes() * config.dim * names.len());
+        Ok(Self { config, towers, bipartite, near, hop: hop.transpose()? })
     }
 
-    fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        Ok(self.forward(p, None))
+    fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
+        let local = step.local();
+        let z = self.forward(w, Some(&local.rows));
+        self.towers.loss(w, step, z, &local, self.config.l2)
+    }
+
+    fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {
+        Ok(self.forward(w, None))
     }
 }

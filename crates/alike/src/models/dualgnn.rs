@@ -13,16 +13,15 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, Triples, add};
+use alike_ops::{FixedSparse, add};
 use burn::tensor::Tensor;
 
-use super::{Define, GradientModel, ModelInfo, feature_values, graph_values, held, info, nodes};
-use crate::data::Dataset;
+use super::{Model, ModelInfo};
 use crate::error::Result;
 use crate::graph::{self, Normalization, UserWeight};
-use crate::layers::{Local, Params, Towers, Tracked, propagated};
+use crate::layers::{Builder, Step, Towers, Weights, propagated};
 
-pub(super) const INFO: ModelInfo = info::<DualGnn>(
+pub(super) const INFO: ModelInfo = ModelInfo::trained::<DualGnn>(
     "dualgnn",
     "A graph convolution a modality, summed by each user's own weights, with a user co-interaction graph.",
     "Wang et al., DualGNN: Dual Graph Neural Network for Multimedia Recommendation, IEEE Transactions on Multimedia 2021",
@@ -48,60 +47,41 @@ crate::settings! {
 
 struct DualGnn {
     config: Config,
-    users: usize,
-    params: Params,
     towers: Towers,
     bipartite: Arc<FixedSparse>,
     /// The user graph; item rows are empty.
     neighbors: Arc<FixedSparse>,
 }
 
-impl Define for DualGnn {
-    type Config = Config;
-    type Parts = Towers;
-
-    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Towers> {
-        Towers::new(params, data, config.hidden, config.dim)
-    }
-
-    fn working_values(data: &Dataset, config: &Config) -> usize {
-        let users = data.users.len() * config.user_neighbors;
-        working_values(data, config.hidden, config.dim, config.layers) + 4 * users
-    }
-
-    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, towers: Towers) -> Result<Self> {
-        let bipartite = Arc::new(graph::bipartite(&data.train, Normalization::Symmetric, false)?);
-        let near = graph::user_graph(data, config.user_neighbors, config.user_weight)?.softmax();
-        let neighbors = Arc::new(graph::block_diagonal(&near, &vec![Vec::new(); data.items.len()])?);
-        Ok(Self { config, users: data.users.len(), params, towers, bipartite, neighbors })
-    }
-}
-
-/// What a step of towers holds, in values.
-pub(super) fn working_values(data: &Dataset, hidden: usize, dim: usize, layers: usize) -> usize {
-    let modalities = data.features.len();
-    let tower = data.items.len() * 3 * hidden + nodes(data) * dim * (6 + layers);
-    feature_values(data) + graph_values(data) + modalities * (tower + 4 * nodes(data) * dim)
-}
-
 impl DualGnn {
     /// Before the user graph, `[N, d]`.
-    fn summed(&self, p: &Tracked) -> Tensor<2> {
-        let rows = self.towers.forward(p, &self.bipartite, self.config.layers);
+    fn summed(&self, w: &Weights) -> Tensor<2> {
+        let rows = self.towers.forward(w, &self.bipartite, self.config.layers);
         rows.into_iter().reduce(add).expect("a modality at least")
     }
 }
 
-impl GradientModel for DualGnn {
-    held!();
+impl Model for DualGnn {
+    type Config = Config;
 
-    fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        let local = Local::of(batch, self.neighbors.pattern().rows());
-        let z = propagated(&self.neighbors, self.summed(p), Some(&local.rows));
-        self.towers.loss(p, z, &local, batch, self.config.l2)
+    fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
+        let towers = Towers::new(b, config.hidden, config.dim, config.layers)?;
+        let bipartite = b.bipartite(Normalization::Symmetric, false)?;
+        let (data, k) = (b.data(), config.user_neighbors);
+        let neighbors = b.sparse(b.users() * k, || {
+            let near = graph::user_graph(data, k, config.user_weight)?.softmax();
+            graph::block_diagonal(&near, &vec![Vec::new(); data.items.len()])
+        })?;
+        Ok(Self { config, towers, bipartite, neighbors })
     }
 
-    fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        Ok(propagated(&self.neighbors, self.summed(p), None))
+    fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
+        let local = step.local();
+        let z = propagated(&self.neighbors, self.summed(w), Some(&local.rows));
+        self.towers.loss(w, step, z, &local, self.config.l2)
+    }
+
+    fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {
+        Ok(propagated(&self.neighbors, self.summed(w), None))
     }
 }

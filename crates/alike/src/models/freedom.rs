@@ -12,19 +12,17 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, SparseRows, Triples, add, bpr_dot, propagate_mean, spmm_fixed, spmm_rows};
+use alike_ops::{Csr, FixedSparse, SparseRows, add, bpr_dot, propagate_mean, spmm_fixed, spmm_rows};
 use burn::tensor::Tensor;
 
-use super::{Define, GradientModel, ModelInfo, feature_values, graph_values, held, info, nodes};
-use crate::config::Weights;
-use crate::data::Dataset;
+use super::{Model, ModelInfo};
+use crate::config::{Draw, Weights as Shares};
 use crate::error::Result;
 use crate::graph::{self, Normalization};
-use crate::layers::{
-    FeatureInput, FeatureMap, Init, Local, ParamId, Params, Rows, Tracked, featured, gather,
-};
+use crate::ids::NodeId;
+use crate::layers::{Builder, FeatureInput, FeatureMap, Init, Step, Table, Weights, gather};
 
-pub(super) const INFO: ModelInfo = info::<Freedom>(
+pub(super) const INFO: ModelInfo = ModelInfo::trained::<Freedom>(
     "freedom",
     "LightGCN on a thinned graph, with a frozen item graph of features.",
     "Zhou and Shen, A Tale of Two Graphs: Freezing and Denoising Graph Structures for Multimodal Recommendation, ACM MM 2023",
@@ -42,7 +40,7 @@ crate::settings! {
         /// Nearest items a modality, the item itself among them.
         item_neighbors: usize = 10, 1..=1_000;
         /// Share of each modality in the item graph; empty: equal shares.
-        item_weights: Weights = graph::text_first(), ();
+        item_weights: Shares = graph::text_first(), ();
         /// Hops over the item graph.
         item_layers: usize = 1, 1..=4;
         /// Weight of the loss on mapped features.
@@ -50,18 +48,11 @@ crate::settings! {
     }
 }
 
-pub(super) struct Parts {
-    embedding: ParamId,
-    inputs: Vec<FeatureInput>,
-}
-
 struct Freedom {
     config: Config,
-    seed: u64,
-    users: usize,
-    params: Params,
-    parts: Parts,
-    train: Arc<alike_ops::Csr>,
+    embedding: Table<NodeId>,
+    inputs: Vec<FeatureInput>,
+    train: Arc<Csr>,
     whole: Arc<FixedSparse>,
     /// The graph of this epoch.
     thinned: Arc<FixedSparse>,
@@ -69,53 +60,10 @@ struct Freedom {
     items: Arc<FixedSparse>,
 }
 
-impl Define for Freedom {
-    type Config = Config;
-    type Parts = Parts;
-
-    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
-        let embedding =
-            params.table("embedding", Rows::Nodes, data, config.dim, Init::XavierSides(data.users.len()));
-        let inputs = featured(data)?.iter().map(|f| {
-            let name = &format!("input.{}", f.name);
-            let map =
-                FeatureMap { name, normalize: false, width: config.dim, bias: false, filled: config.dim };
-            FeatureInput::new(params, f, map)
-        });
-        Ok(Parts { embedding, inputs: inputs.collect::<Result<_>>()? })
-    }
-
-    fn working_values(data: &Dataset, config: &Config) -> usize {
-        let edges = data.items.len() * config.item_neighbors * data.features.len();
-        feature_values(data)
-            + 2 * graph_values(data)
-            + 4 * edges
-            + (6 + 3 * data.features.len()) * nodes(data) * config.dim
-    }
-
-    fn assemble(data: &Dataset, seed: u64, config: Config, params: Params, parts: Parts) -> Result<Self> {
-        let whole = Arc::new(graph::bipartite(&data.train, Normalization::Symmetric, false)?);
-        let names: Vec<&str> = data.features.iter().map(|f| f.name.as_str()).collect();
-        let near = graph::item_mean_graph(data, &names, config.item_neighbors, &config.item_weights)?;
-        let items = Arc::new(graph::block_diagonal(&graph::Neighbors::none(data.users.len()), &near)?);
-        Ok(Self {
-            config,
-            seed,
-            users: data.users.len(),
-            params,
-            parts,
-            train: data.train.clone(),
-            thinned: whole.clone(),
-            whole,
-            items,
-        })
-    }
-}
-
 impl Freedom {
     /// `Z [N, d]`, or the rows `rows` of it.
-    fn forward(&self, p: &Tracked, bipartite: &Arc<FixedSparse>, rows: Option<&[u32]>) -> Tensor<2> {
-        let e = p.matrix(self.parts.embedding);
+    fn forward(&self, w: &Weights, bipartite: &Arc<FixedSparse>, rows: Option<&[u32]>) -> Tensor<2> {
+        let e = w.table(self.embedding);
         let before = (1..self.config.item_layers).fold(e.clone(), |h, _| spmm_fixed(&self.items, h));
         let mean = propagate_mean(bipartite, e, self.config.layers);
         match rows {
@@ -127,36 +75,55 @@ impl Freedom {
     }
 }
 
-impl GradientModel for Freedom {
-    held!();
+impl Model for Freedom {
+    type Config = Config;
 
-    fn start_epoch(&mut self, epoch: u64) -> Result<()> {
+    fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
+        let d = config.dim;
+        let embedding = b.table("embedding", d, Init::XavierSides(b.users()));
+        let inputs = b.features()?.iter().map(|f| {
+            let name = &format!("input.{}", f.name);
+            b.input_with(f, FeatureMap { name, normalize: false, width: d, bias: false, filled: d })
+        });
+        let inputs: Vec<FeatureInput> = inputs.collect::<Result<_>>()?;
+        let whole = b.bipartite(Normalization::Symmetric, false)?;
+        let (data, names) = (b.data(), b.modalities());
+        let items = b.sparse(b.items() * config.item_neighbors * names.len(), || {
+            let near = graph::item_mean_graph(data, &names, config.item_neighbors, &config.item_weights)?;
+            graph::block_diagonal(&graph::Neighbors::none(data.users.len()), &near)
+        })?;
+        // The thinned graph, and the vectors.
+        b.holds(4 * data.train.nnz() + (6 + 3 * inputs.len()) * b.nodes() * d);
+        let train = data.train.clone();
+        Ok(Self { config, embedding, inputs, train, thinned: whole.clone(), whole, items })
+    }
+
+    fn start_epoch(&mut self, _: &Weights, draw: Draw) -> Result<()> {
         if self.config.dropout > 0.0 {
-            let kept = graph::thin(&self.train, 1.0 - self.config.dropout, self.seed, epoch)?;
+            let kept = graph::thin(&self.train, 1.0 - self.config.dropout, draw)?;
             self.thinned = Arc::new(graph::bipartite(&kept, Normalization::Symmetric, false)?);
         }
         Ok(())
     }
 
-    fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        let table = p.matrix(self.parts.embedding).dims()[0];
-        let local = Local::of(batch, table);
-        let z = self.forward(p, &self.thinned, Some(&local.rows));
-        let loss = bpr_dot(z.clone(), &local.batch);
+    fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
+        let local = step.local();
+        let z = self.forward(w, &self.thinned, Some(&local.rows));
+        let loss = bpr_dot(z.clone(), &local.triples);
         if self.config.auxiliary == 0.0 {
             return loss;
         }
-        let (users, items) = local.split(self.users);
-        let users = z.narrow(0, 0, users.len());
+        let items = local.items();
+        let users = z.narrow(0, 0, local.users().len());
         let of = |input: &FeatureInput| {
-            let seen = input.forward_rows(p, &items);
-            bpr_dot(Tensor::cat(vec![users.clone(), seen], 0), &local.batch)
+            let seen = input.forward_rows(w, &items);
+            bpr_dot(Tensor::cat(vec![users.clone(), seen], 0), &local.triples)
         };
-        let auxiliary = self.parts.inputs.iter().map(of).reduce(|a, b| a + b).expect("a modality at least");
+        let auxiliary = self.inputs.iter().map(of).reduce(|a, b| a + b).expect("a modality at least");
         loss + auxiliary * self.config.auxiliary as f32
     }
 
-    fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        Ok(self.forward(p, &self.whole, None))
+    fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {
+        Ok(self.forward(w, &self.whole, None))
     }
 }

@@ -16,20 +16,20 @@
 use std::sync::Arc;
 
 use alike_ops::{
-    Csr, FixedSparse, Triples, bpr_dot, knn_cosine, l2_rows, multiply, propagate_mean, spmm, spmm_fixed,
-    unit_rows,
+    Csr, FixedSparse, bpr_dot, knn_cosine, l2_rows, multiply, propagate_mean, spmm, spmm_fixed, unit_rows,
 };
 use burn::tensor::Tensor;
 use burn::tensor::activation::{relu, softmax};
 
-use super::{Define, GradientModel, ModelInfo, batch_rows, feature_values, graph_values, held, info, nodes};
-use crate::data::Dataset;
+use super::{Model, ModelInfo};
+use crate::config::Draw;
 use crate::error::Result;
 use crate::graph::{self, Normalization};
-use crate::layers::{FeatureInput, FeatureMap, Init, ParamId, Params, Rows, Tracked, featured, selection};
+use crate::ids::NodeId;
+use crate::layers::{Builder, FeatureInput, Init, ParamId, Step, Table, Weights, selection};
 use crate::scorer::matrix;
 
-pub(super) const INFO: ModelInfo = info::<Lattice>(
+pub(super) const INFO: ModelInfo = ModelInfo::trained::<Lattice>(
     "lattice",
     "LightGCN with an item graph that is learned from features.",
     "Zhang et al., Mining Latent Structures for Multimedia Recommendation, ACM MM 2021",
@@ -55,20 +55,15 @@ crate::settings! {
     }
 }
 
-pub(super) struct Parts {
-    embedding: ParamId,
-    weights: ParamId,
-    inputs: Vec<FeatureInput>,
-}
-
 struct Lattice {
     config: Config,
     users: usize,
-    params: Params,
-    parts: Parts,
+    embedding: Table<NodeId>,
+    weights: ParamId,
+    inputs: Vec<FeatureInput>,
     bipartite: Arc<FixedSparse>,
     frozen: Vec<Arc<FixedSparse>>,
-    /// Near items of each modality in this epoch.
+    /// Near items of each modality in this epoch; found before evaluation where no epoch has begun.
     near: Vec<Near>,
 }
 
@@ -80,51 +75,11 @@ struct Near {
     to: Arc<FixedSparse>,
 }
 
-impl Define for Lattice {
-    type Config = Config;
-    type Parts = Parts;
-
-    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
-        let embedding =
-            params.table("embedding", Rows::Nodes, data, config.dim, Init::XavierSides(data.users.len()));
-        let features = featured(data)?;
-        let weights = params.add("weights", &[1, features.len()], Init::Constant(0.5));
-        let inputs = features.iter().map(|f| {
-            let name = &format!("input.{}", f.name);
-            let map =
-                FeatureMap { name, normalize: false, width: config.dim, bias: true, filled: config.dim };
-            FeatureInput::new(params, f, map)
-        });
-        Ok(Parts { embedding, weights, inputs: inputs.collect::<Result<_>>()? })
-    }
-
-    fn working_values(data: &Dataset, config: &Config) -> usize {
-        let edges = data.items.len() * config.item_neighbors * data.features.len();
-        let rows = (8 * nodes(data) + 6 * data.features.len() * data.items.len()) * config.dim;
-        feature_values(data) + graph_values(data) + rows + edges * (4 * config.dim + 16)
-    }
-
-    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, parts: Parts) -> Result<Self> {
-        let normalization =
-            if config.reference_graph { Normalization::RowMean } else { Normalization::Symmetric };
-        let bipartite = Arc::new(graph::bipartite(&data.train, normalization, config.reference_graph)?);
-        let of = |f: &crate::data::Features| {
-            Ok(Arc::new(graph::item_cosine_graph(data, &f.name, config.item_neighbors)?))
-        };
-        let frozen = data.features.iter().map(of).collect::<Result<_>>()?;
-        let mut model =
-            Self { config, users: data.users.len(), params, parts, bipartite, frozen, near: Vec::new() };
-        model.near = model.nearest()?;
-        Ok(model)
-    }
-}
-
 impl Lattice {
     /// The nearest items by the present maps.
-    fn nearest(&self) -> Result<Vec<Near>> {
-        let p = self.params.plain();
+    fn nearest(&self, w: &Weights) -> Result<Vec<Near>> {
         let near = |input: &FeatureInput| {
-            let rows = matrix(input.forward(&p));
+            let rows = matrix(input.forward(w));
             let k = self.config.item_neighbors.min(rows.rows);
             let knn = knn_cosine(&rows.data, rows.rows, rows.cols, k, true);
             let mut idx = knn.idx;
@@ -134,27 +89,27 @@ impl Lattice {
             let (from, to) = (selection(&from, rows.rows), selection(&idx, rows.rows));
             Ok(Near { k, pattern: Arc::new(Csr::new(rows.rows, rows.rows, ptr, idx)?), from, to })
         };
-        self.parts.inputs.iter().map(near).collect()
+        self.inputs.iter().map(near).collect()
     }
 
     /// `α_m ReLU(cos)` of each near pair of modality `m`, `[I, k]`.
-    fn cosines(&self, p: &Tracked, m: usize, share: Tensor<2>) -> Tensor<2> {
-        let near = &self.near[m];
-        let rows = unit_rows(self.parts.inputs[m].forward(p));
+    fn cosines(&self, w: &Weights, near: &Near, input: &FeatureInput, share: Tensor<2>) -> Tensor<2> {
+        let rows = unit_rows(input.forward(w));
         let cos = multiply(spmm_fixed(&near.from, rows.clone()), spmm_fixed(&near.to, rows)).sum_dim(1);
         relu(cos).reshape([near.pattern.rows(), near.k]) * share
     }
 
-    fn items(&self, p: &Tracked, mut h: Tensor<2>) -> Tensor<2> {
-        let shares = softmax(p.matrix(self.parts.weights), 1);
+    fn items(&self, w: &Weights, near: &[Near], mut h: Tensor<2>) -> Tensor<2> {
+        let shares = softmax(w.matrix(self.weights), 1);
         let share = |m: usize| shares.clone().narrow(1, m, 1);
         let keep = self.config.keep as f32;
-        let cosines: Vec<Tensor<2>> = (0..self.near.len()).map(|m| self.cosines(p, m, share(m))).collect();
+        let cosines: Vec<Tensor<2>> =
+            (0..near.len()).map(|m| self.cosines(w, &near[m], &self.inputs[m], share(m))).collect();
         let sums = cosines.iter().map(|c| c.clone().sum_dim(1)).reduce(|a, b| a + b).expect("a modality");
         let scale = sums.clamp_min(1e-12).powf_scalar(-0.5);
         let learned: Vec<Tensor<1>> = cosines
             .into_iter()
-            .zip(&self.near)
+            .zip(near)
             .map(|(c, near)| {
                 let [rows, k] = c.dims();
                 let other = spmm_fixed(&near.to, scale.clone()).reshape([rows, k]);
@@ -162,8 +117,8 @@ impl Lattice {
             })
             .collect();
         for _ in 0..self.config.item_layers {
-            let parts = (0..self.near.len()).map(|m| {
-                let moved = spmm(&self.near[m].pattern, learned[m].clone(), h.clone());
+            let parts = (0..near.len()).map(|m| {
+                let moved = spmm(&near[m].pattern, learned[m].clone(), h.clone());
                 moved + spmm_fixed(&self.frozen[m], h.clone()) * (share(m) * keep)
             });
             h = parts.reduce(|a, b| a + b).expect("a modality");
@@ -171,31 +126,52 @@ impl Lattice {
         unit_rows(h)
     }
 
-    fn forward(&self, p: &Tracked) -> Tensor<2> {
-        let e = p.matrix(self.parts.embedding);
+    fn forward(&self, w: &Weights, near: &[Near]) -> Tensor<2> {
+        let e = w.table(self.embedding);
         let ids = e.clone().narrow(0, self.users, e.dims()[0] - self.users);
         let z = propagate_mean(&self.bipartite, e, self.config.layers);
         let users = z.clone().narrow(0, 0, self.users);
-        let items = z.narrow(0, self.users, ids.dims()[0]) + self.items(p, ids);
+        let items = z.narrow(0, self.users, ids.dims()[0]) + self.items(w, near, ids);
         Tensor::cat(vec![users, items], 0)
     }
 }
 
-impl GradientModel for Lattice {
-    held!();
+impl Model for Lattice {
+    type Config = Config;
 
-    fn start_epoch(&mut self, _: u64) -> Result<()> {
-        self.near = self.nearest()?;
+    fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
+        let embedding = b.table("embedding", config.dim, Init::XavierSides(b.users()));
+        let features = b.features()?;
+        let weights = b.matrix("weights", 1, features.len(), Init::Constant(0.5));
+        let inputs: Vec<_> = features.iter().map(|f| b.input(f, config.dim)).collect::<Result<_>>()?;
+        let normalization =
+            if config.reference_graph { Normalization::RowMean } else { Normalization::Symmetric };
+        let bipartite = b.bipartite(normalization, config.reference_graph)?;
+        let (data, k) = (b.data(), config.item_neighbors);
+        let frozen =
+            features.iter().map(|f| b.sparse(b.items() * k, || graph::item_cosine_graph(data, &f.name, k)));
+        let frozen = frozen.collect::<Result<_>>()?;
+        let edges = b.items() * k * features.len();
+        b.holds(
+            (8 * b.nodes() + 6 * features.len() * b.items()) * config.dim + edges * (4 * config.dim + 12),
+        );
+        Ok(Self { config, users: b.users(), embedding, weights, inputs, bipartite, frozen, near: Vec::new() })
+    }
+
+    fn start_epoch(&mut self, w: &Weights, _: Draw) -> Result<()> {
+        self.near = self.nearest(w)?;
         Ok(())
     }
 
-    fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        let z = self.forward(p);
-        let scale = self.config.l2 as f32 / batch.users.len() as f32;
-        bpr_dot(z.clone(), batch) + l2_rows(z, &batch_rows(batch), scale)
+    fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
+        let z = self.forward(w, &self.near);
+        bpr_dot(z.clone(), step.nodes()) + l2_rows(z, &step.node_rows(), step.share(self.config.l2))
     }
 
-    fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        Ok(self.forward(p))
+    fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {
+        match self.near.is_empty() {
+            true => Ok(self.forward(w, &self.nearest(w)?)),
+            false => Ok(self.forward(w, &self.near)),
+        }
     }
 }

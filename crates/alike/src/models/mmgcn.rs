@@ -15,20 +15,19 @@
 use std::sync::Arc;
 
 use alike_ops::{
-    FixedSparse, SparseRows, Triples, add, bpr_dot, l2_rows, leaky, matmul, spmm_fixed, spmm_rows, unit_rows,
+    FixedSparse, SparseRows, add, bpr_dot, l2_rows, leaky, matmul, spmm_fixed, spmm_rows, unit_rows,
 };
 use burn::tensor::Tensor;
 
-use super::{Define, GradientModel, ModelInfo, batch_rows, feature_values, graph_values, held, info, nodes};
-use crate::data::Dataset;
+use super::{Model, ModelInfo};
 use crate::error::Result;
-use crate::graph::{self, Normalization};
+use crate::graph::Normalization;
+use crate::ids::{NodeId, UserId};
 use crate::layers::{
-    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Rows, Tracked, featured,
-    gather,
+    Builder, FeatureInput, Init, LEAKY_SLOPE, Linear, ParamId, Step, Table, Weights, gather,
 };
 
-pub(super) const INFO: ModelInfo = info::<Mmgcn>(
+pub(super) const INFO: ModelInfo = ModelInfo::trained::<Mmgcn>(
     "mmgcn",
     "A graph convolution a modality, tied by shared ids.",
     "Wei et al., MMGCN: Multi-modal Graph Convolution Network for Personalized Recommendation of Micro-video, ACM MM 2019",
@@ -52,128 +51,102 @@ crate::settings! {
 
 struct Layer {
     heard: ParamId,
-    own: Affine,
-    joined: Affine,
+    own: Linear,
+    joined: Linear,
 }
 
-pub(super) struct View {
-    preference: ParamId,
+struct View {
+    preference: Table<UserId>,
     input: FeatureInput,
     layers: Vec<Layer>,
 }
 
-pub(super) struct Parts {
-    ids: ParamId,
-    views: Vec<View>,
-}
-
 struct Mmgcn {
     config: Config,
-    users: usize,
-    params: Params,
-    parts: Parts,
+    ids: Table<NodeId>,
+    views: Vec<View>,
     mean: Arc<FixedSparse>,
-}
-
-impl Define for Mmgcn {
-    type Config = Config;
-    type Parts = Parts;
-
-    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
-        let d = config.dim;
-        let ids = params.table("embedding", Rows::Nodes, data, d, Init::Xavier);
-        let views = featured(data)?.iter().map(|f| {
-            let m = &f.name;
-            let latent = config.latent.min(f.dim);
-            let preference =
-                params.table(&format!("preference.{m}"), Rows::Users, data, latent, Init::Xavier);
-            let name = &format!("input.{m}");
-            let map = FeatureMap { name, normalize: false, width: latent, bias: true, filled: latent };
-            let input = FeatureInput::new(params, f, map)?;
-            let layer = |l: usize| {
-                let from = if l == 1 { latent } else { d };
-                Layer {
-                    heard: params.add(&format!("heard.{m}.{l}"), &[from, from], Init::Xavier),
-                    own: Affine::new(params, &format!("own.{m}.{l}"), from, d),
-                    joined: Affine::new(params, &format!("joined.{m}.{l}"), from + d, d),
-                }
-            };
-            let layers = (1..=config.layers).map(layer).collect();
-            Ok(View { preference, input, layers })
-        });
-        let parts = Parts { ids, views: views.collect::<Result<_>>()? };
-        if config.reference {
-            params.slow(parts.ids, 0.0);
-            parts.views.iter().for_each(|v| params.slow(v.preference, 0.0));
-        }
-        Ok(parts)
-    }
-
-    fn working_values(data: &Dataset, config: &Config) -> usize {
-        let view = nodes(data) * (6 * config.latent + 10 * config.layers * config.dim);
-        feature_values(data) + graph_values(data) + data.features.len() * view
-    }
-
-    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, parts: Parts) -> Result<Self> {
-        let mean = Arc::new(graph::bipartite(&data.train, Normalization::RowMean, false)?);
-        Ok(Self { config, users: data.users.len(), params, parts, mean })
-    }
 }
 
 impl Layer {
     /// `[heard ; own x + ids]` joined: what neighbours said `heard [R, from]`, `x [R, from]`, `ids [R, d]`.
-    fn forward(&self, p: &Tracked, heard: Tensor<2>, x: Tensor<2>, ids: Tensor<2>) -> Tensor<2> {
+    fn forward(&self, w: &Weights, heard: Tensor<2>, x: Tensor<2>, ids: Tensor<2>) -> Tensor<2> {
         let heard = leaky(heard, LEAKY_SLOPE);
-        let own = add(self.own.forward_leaky(p, x), ids);
-        self.joined.forward_pair_leaky(p, [heard, own])
+        let own = add(self.own.forward_leaky(w, x), ids);
+        self.joined.forward_pair_leaky(w, [heard, own])
     }
 }
 
 impl Mmgcn {
     /// The mean over modalities, `[N, d]`, or the rows `rows` of it: the last layer is then computed for these only.
-    fn forward(&self, p: &Tracked, rows: Option<&[u32]>) -> Tensor<2> {
-        let ids = p.matrix(self.parts.ids);
+    fn forward(&self, w: &Weights, rows: Option<&[u32]>) -> Tensor<2> {
+        let ids = w.table(self.ids);
         let near = rows.map(|rows| SparseRows::new(&self.mean, rows, false));
         let part = |x: Tensor<2>| rows.map_or(x.clone(), |rows| gather(x, rows));
         let last_ids = part(ids.clone());
         let of = |view: &View| {
-            let start = Tensor::cat(vec![p.matrix(view.preference), view.input.forward(p)], 0);
+            let start = Tensor::cat(vec![w.table(view.preference), view.input.forward(w)], 0);
             let (last, layers) = view.layers.split_last().expect("a layer at least");
             let x = layers.iter().fold(unit_rows(start), |x, layer| {
-                let heard = spmm_fixed(&self.mean, matmul(x.clone(), p.matrix(layer.heard)));
-                layer.forward(p, heard, x, ids.clone())
+                let heard = spmm_fixed(&self.mean, matmul(x.clone(), w.matrix(layer.heard)));
+                layer.forward(w, heard, x, ids.clone())
             });
-            let heard = matmul(x.clone(), p.matrix(last.heard));
+            let heard = matmul(x.clone(), w.matrix(last.heard));
             let heard = match &near {
                 Some(near) => spmm_rows(near, heard),
                 None => spmm_fixed(&self.mean, heard),
             };
-            last.forward(p, heard, part(x), last_ids.clone())
+            last.forward(w, heard, part(x), last_ids.clone())
         };
-        let views = &self.parts.views;
+        let views = &self.views;
         views.iter().map(of).reduce(add).expect("a modality at least") / views.len() as f32
     }
 }
 
-impl GradientModel for Mmgcn {
-    held!();
+impl Model for Mmgcn {
+    type Config = Config;
 
-    fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        let local = Local::of(batch, self.mean.pattern().rows());
-        let loss = bpr_dot(self.forward(p, Some(&local.rows)), &local.batch);
-        if self.config.l2 == 0.0 || self.config.reference {
-            return loss;
+    fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
+        let d = config.dim;
+        let ids = b.table("embedding", d, Init::Xavier);
+        let views = b.features()?.iter().map(|f| {
+            let m = &f.name;
+            let latent = config.latent.min(f.dim);
+            let preference = b.table(&format!("preference.{m}"), latent, Init::Xavier);
+            let input = b.input(f, latent)?;
+            let layer = |l: usize| {
+                let from = if l == 1 { latent } else { d };
+                Layer {
+                    heard: b.matrix(&format!("heard.{m}.{l}"), from, from, Init::Xavier),
+                    own: b.linear(&format!("own.{m}.{l}"), from, d),
+                    joined: b.linear(&format!("joined.{m}.{l}"), from + d, d),
+                }
+            };
+            let layers = (1..=config.layers).map(layer).collect();
+            b.holds(b.nodes() * (6 * latent + 10 * config.layers * d));
+            Ok(View { preference, input, layers })
+        });
+        let views = views.collect::<Result<Vec<View>>>()?;
+        if config.reference {
+            b.scale_lr(views.iter().map(|v| v.preference.id()).chain([ids.id()]), 0.0);
         }
-        let scale = self.config.l2 as f32 / batch.users.len() as f32;
-        let users = Arc::new(batch.users.clone());
-        let ids = l2_rows(p.matrix(self.parts.ids), &batch_rows(batch), scale);
-        self.parts
-            .views
-            .iter()
-            .fold(loss + ids, |sum, v| sum + l2_rows(p.matrix(v.preference), &users, scale))
+        let mean = b.bipartite(Normalization::RowMean, false)?;
+        Ok(Self { config, ids, views, mean })
     }
 
-    fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        Ok(self.forward(p, None))
+    fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
+        let local = step.local();
+        let loss = bpr_dot(self.forward(w, Some(&local.rows)), &local.triples);
+        let Config { l2, reference, .. } = self.config;
+        if l2 == 0.0 || reference {
+            return loss;
+        }
+        let ids = l2_rows(w.table(self.ids), &step.node_rows(), step.share(l2));
+        let of = |v: &View| step.l2(w, v.preference, step.users(), l2);
+        self.views.iter().map(of).fold(loss + ids, |sum, norms| sum + norms)
+    }
+
+    fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {
+        Ok(self.forward(w, None))
     }
 }

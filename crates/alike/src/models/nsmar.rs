@@ -31,33 +31,130 @@
 //! - The paper sums the loss (`l2` would depend on the batch), sums layers 0..L-1 (its last layer would not count), and writes
 //!   the sums of eqs. 13 and 14 over the node itself (read as over its neighbours).
 
-mod config;
 mod fold_in;
-mod variants;
 
 use std::sync::Arc;
 
 use alike_ops::{
-    Csr, FixedSparse, Triples, add, bpr_dot, l2_rows, leaky, matmul, neighbor_similarity, scale_rows,
-    spmm_fixed, unit_rows,
+    Csr, FixedSparse, add, bpr_dot, leaky, matmul, neighbor_similarity, scale_rows, spmm_fixed, unit_rows,
 };
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 
-use super::{FoldIn, GradientModel, Learner, held, resolve};
-use crate::config::Stream;
+use super::{FoldIn, Model, ModelInfo, TrainConfig};
+use crate::config::{Draw, Names, Weights as Shares};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::graph::{self, Normalization};
+use crate::graph::{self, Normalization, UserWeight};
+use crate::ids::{ItemId, UserId};
 use crate::layers::{
-    Affine, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Local, ParamId, Params, Rows, Tracked, gather,
-    on_device_of, propagated, weights_of_nodes,
+    Builder, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Linear, ParamId, Sampling, Step, Table, Weights,
+    gather, on_device_of, propagated, weights_of_nodes,
 };
-use config::{Aggregation, Alignment, Config, Scoring};
-pub(super) use variants::{NO_ALIGNMENT, NO_GRAPHS, NO_IMAGE, NO_SIMILARITY, NO_TEXT, NSMAR, PLUS};
+
+pub(super) const PLUS: ModelInfo = ModelInfo::trained::<Nsmar>(
+    "nsmar+",
+    "Neighbour-similarity convolution per modality, aligned by MLPs, with user and item graphs.",
+    "Zhang et al., Neighbor Similarity and Multimodal Alignment based Product Recommendation Study",
+);
+/// The same model under other names.
+pub(super) const VARIANTS: [ModelInfo; 6] = [
+    PLUS.variant(
+        "nsmar",
+        "NSMAR+ with an explicit alignment matrix per modality in place of the MLPs.",
+        || {
+            toml::toml! { alignment = "matrix" }
+        },
+    ),
+    PLUS.variant("nsmar+/nc", "Ablation: plain convolution in place of neighbour similarity.", || {
+        toml::toml! { aggregation = "plain" }
+    }),
+    PLUS.variant("nsmar+/ma", "Ablation: no alignment of modalities.", || {
+        toml::toml! { alignment = "none" }
+    }),
+    PLUS.variant("nsmar+/gui", "Ablation: neither user graph nor item graph.", || {
+        toml::toml! { user_graph = false item_graph = false }
+    }),
+    PLUS.variant("nsmar+/t", "Ablation: without the modality `text`.", || {
+        toml::toml! { exclude = "text" }
+    }),
+    PLUS.variant("nsmar+/v", "Ablation: without the modality `image`.", || {
+        toml::toml! { exclude = "image" }
+    }),
+];
+
+crate::choice! {
+    /// How neighbours are weighed.
+    pub(super) enum Aggregation {
+        /// By neighbour similarity.
+        Similarity = "similarity",
+        /// `D^-1/2 A D^-1/2`.
+        Plain = "plain",
+    }
+}
+crate::choice! {
+    /// How features come into the shared space.
+    pub(super) enum Alignment {
+        /// One hidden layer per modality, then a map shared by all.
+        Mlp = "mlp",
+        /// An affine map and a learned matrix per modality (NSMAR).
+        Matrix = "matrix",
+        /// An affine map per modality.
+        None = "none",
+    }
+}
+crate::choice! {
+    /// How a user and an item give a score.
+    pub(super) enum Scoring {
+        /// The inner product of both vectors, each moved by a map with one hidden layer.
+        Mlp = "mlp",
+        /// The inner product.
+        Dot = "dot",
+    }
+}
+
+crate::settings! {
+    /// Settings of NSMAR+ and all its variants.
+    pub(super) struct Config {
+        /// Width of a modality's embeddings.
+        dim: usize = 64, 1..=1024;
+        /// How features come into the shared space.
+        alignment: Alignment = Alignment::Mlp, ();
+        /// Width of the alignment's hidden layer.
+        hidden: usize = 256, 1..=4096;
+        /// What the weights sum to that a user starts to give to the modalities: with rows of length 1 the scale of a score.
+        mix: f64 = 0.5, 0.0..=10.0;
+        /// Convolution layers.
+        layers: usize = 2, 1..=8;
+        /// How neighbours are weighed.
+        aggregation: Aggregation = Aggregation::Similarity, ();
+        /// Maximum of a node's neighbours that take part; of more, some are drawn anew each epoch.
+        neighbors: usize = 1000, 1..=10_000;
+        /// Whether users propagate over the co-interaction graph.
+        user_graph: bool = true, ();
+        /// Neighbours in the user graph.
+        user_neighbors: usize = 40, 1..=10_000;
+        /// What the edges of the user graph count.
+        user_weight: UserWeight = UserWeight::Count, ();
+        /// Whether items propagate over the semantic graph.
+        item_graph: bool = true, ();
+        /// Neighbours in the item graph, per modality.
+        item_neighbors: usize = 10, 1..=1_000;
+        /// Share of each modality in the item graph; empty: equal shares.
+        item_weights: Shares = crate::graph::text_first(), ();
+        /// How a user and an item give a score.
+        scorer: Scoring = Scoring::Mlp, ();
+        /// Negatives per positive pair of a batch.
+        negatives: usize = 8, 1..=1_000;
+        /// Weight of the squared norms of the batch's rows of the user and item tables.
+        l2: f64 = 3e-2, 0.0..=10.0;
+        /// Modalities left out.
+        exclude: Names = Names::default(), ();
+    }
+}
 
 /// One modality's features and parameters.
 struct Modality {
-    users: ParamId,
+    users: Table<UserId>,
     /// The features' way into the shared space; `None` where the data have only a neighbour graph of this modality.
     input: Option<(FeatureInput, Align)>,
 }
@@ -67,35 +164,28 @@ enum Align {
     None,
     Matrix(ParamId),
     /// The second map of the MLP, and `S`.
-    Mlp(Affine, Affine),
+    Mlp(Linear, Linear),
 }
 
 /// One side of the scorer: `x + leaky(x W + b) V`. A bias after `V` would vanish from the difference of two items.
 #[derive(Clone, Copy)]
 struct Side {
-    hidden: Affine,
+    hidden: Linear,
     back: ParamId,
-}
-
-/// Handles of all parameters.
-struct Parts {
-    modalities: Vec<Modality>,
-    items: ParamId,
-    mix: ParamId,
-    /// The scorer's maps of users and of items.
-    scorer: Option<[Side; 2]>,
 }
 
 struct Nsmar {
     config: Config,
-    seed: u64,
+    users: usize,
     /// The modalities in use.
     names: Vec<String>,
-    /// What everybody took, `[U, I]`.
+    modalities: Vec<Modality>,
+    item: Table<ItemId>,
+    mix: Table<UserId>,
+    /// The scorer's maps of users and of items.
+    scorer: Option<[Side; 2]>,
+    /// Who took what, `[U, I]`.
     train: Arc<Csr>,
-    users: usize,
-    params: Params,
-    parts: Parts,
     /// All neighbours of every node.
     pattern: Csr,
     /// The draw used for evaluation, and that of the current epoch.
@@ -105,7 +195,7 @@ struct Nsmar {
     damping: Tensor<2>,
     /// Symmetric weights of all edges, for the plain convolution.
     plain: Option<Arc<FixedSparse>>,
-    /// User graph and item graph.
+    /// User graph and item graph as one block-diagonal matrix; a graph that is switched off is an empty block.
     graphs: Option<Arc<FixedSparse>>,
 }
 
@@ -124,90 +214,13 @@ fn used<'a>(data: &'a Dataset, config: &Config) -> Result<Vec<&'a str>> {
     Ok(names)
 }
 
-fn build_variant(
-    variant: fn() -> Config,
-    data: &Dataset,
-    overrides: &toml::Table,
-    seed: u64,
-    device: &Device,
-) -> Result<Learner> {
-    let (config, _) = resolve(variant(), config::train_defaults(), overrides)?;
-    let names = used(data, &config)?;
-    let mut params = Params::new(seed, device);
-    let parts = Parts::register(&mut params, data, &config, &names)?;
-    let graphs = if config.user_graph || config.item_graph {
-        Some(Arc::new(graphs(data, &names, &config)?))
-    } else {
-        None
-    };
-    let pattern = graph::bipartite_pattern(&data.train)?;
-    let fixed = Arc::new(graph::sample_neighbors(&pattern, config.neighbors, seed, Stream::EVALUATION)?);
-    let plain = match config.aggregation {
-        Aggregation::Plain => Some(Arc::new(graph::bipartite(&data.train, Normalization::Symmetric, false)?)),
-        Aggregation::Similarity => None,
-    };
-    let inverse = |r| 1.0 / (pattern.degree(r).max(1) as f32).sqrt();
-    let column: Vec<f32> = (0..pattern.rows()).map(inverse).collect();
-    let damping = Tensor::from_data(TensorData::new(column, [pattern.rows(), 1]), device);
-    let model = Nsmar {
-        names: names.into_iter().map(String::from).collect(),
-        train: data.train.clone(),
-        damping,
-        config,
-        seed,
-        users: data.users.len(),
-        params,
-        parts,
-        pattern,
-        sampled: fixed.clone(),
-        fixed,
-        plain,
-        graphs,
-    };
-    Ok(Learner::Gradient(Box::new(model)))
-}
-
-impl Parts {
-    fn register(params: &mut Params, data: &Dataset, config: &Config, names: &[&str]) -> Result<Self> {
-        let d = config.dim;
-        let featured = |name: &&str| data.features.iter().any(|f| f.name == **name);
-        let ids = if names.iter().all(featured) { Init::Zeros } else { Init::Xavier };
-        let items = params.table("item", Rows::Items, data, d, ids);
-        let share = Init::Constant(config.mix as f32 / names.len() as f32);
-        let mix = params.table("mix", Rows::Users, data, names.len(), share);
-        let shared = (config.alignment == Alignment::Mlp).then(|| {
-            let shared = Affine::with(params, "shared", d, d, Init::Identity);
-            shared.params().into_iter().for_each(|id| params.slow(id, SLOW));
-            shared
-        });
-        let modalities =
-            names.iter().map(|n| modality(data, n, config, shared, params)).collect::<Result<Vec<_>>>()?;
-        let width = d * names.len();
-        let scorer = (config.scorer == Scoring::Mlp).then(|| {
-            ["user", "item"].map(|side| {
-                let hidden = Affine::new(params, &format!("score.{side}.0"), width, d);
-                let back = params.add(&format!("score.{side}.1.weight"), &[d, width], Init::Zeros);
-                hidden.params().into_iter().chain([back]).for_each(|id| params.slow(id, SLOW));
-                Side { hidden, back }
-            })
-        });
-        Ok(Self { modalities, items, mix, scorer })
-    }
-}
-
 /// Learning rate of maps that move all vectors at once, as a share of the others'.
 const SLOW: f64 = 0.001;
 
-fn modality(
-    data: &Dataset,
-    name: &str,
-    config: &Config,
-    shared: Option<Affine>,
-    params: &mut Params,
-) -> Result<Modality> {
+fn modality(b: &mut Builder<'_>, name: &str, config: &Config, shared: Option<Linear>) -> Result<Modality> {
     let d = config.dim;
-    let users = params.table(&format!("user.{name}"), Rows::Users, data, d, Init::Xavier);
-    let Some(features) = data.features.iter().find(|f| f.name == name) else {
+    let users = b.table(&format!("user.{name}"), d, Init::Xavier);
+    let Some(features) = b.data().features.iter().find(|f| f.name == name) else {
         return Ok(Modality { users, input: None });
     };
     let (width, map) = match config.alignment {
@@ -215,28 +228,28 @@ fn modality(
         Alignment::Matrix | Alignment::None => (d, format!("input.{name}")),
     };
     let map = FeatureMap { name: &map, normalize: true, width, bias: true, filled: d };
-    let first = FeatureInput::new(params, features, map)?;
+    let first = b.input_with(features, map)?;
+    // The hidden layer, its rectifier and both gradients.
+    b.holds(4 * b.items() * width);
     let align = match shared {
-        Some(shared) => Align::Mlp(Affine::new(params, &format!("align.{name}.1"), width, d), shared),
+        Some(shared) => Align::Mlp(b.linear(&format!("align.{name}.1"), width, d), shared),
         None if config.alignment == Alignment::Matrix => {
-            Align::Matrix(params.add(&format!("align.{name}.matrix"), &[d, d], Init::Identity))
+            Align::Matrix(b.matrix(&format!("align.{name}.matrix"), d, d, Init::Identity))
         }
         None => Align::None,
     };
     Ok(Modality { users, input: Some((first, align)) })
 }
 
-/// User graph and item graph as one block-diagonal matrix; a graph that is switched off is an empty block.
+/// User graph and item graph.
 fn graphs(data: &Dataset, names: &[&str], config: &Config) -> Result<FixedSparse> {
-    let users = if config.user_graph {
-        graph::user_graph(data, config.user_neighbors, config.user_weight)?.softmax()
-    } else {
-        graph::Neighbors::none(data.users.len())
+    let users = match config.user_graph {
+        true => graph::user_graph(data, config.user_neighbors, config.user_weight)?.softmax(),
+        false => graph::Neighbors::none(data.users.len()),
     };
-    let items = if config.item_graph {
-        graph::item_graph(data, names, config.item_neighbors, &config.item_weights)?
-    } else {
-        vec![Vec::new(); data.items.len()]
+    let items = match config.item_graph {
+        true => graph::item_graph(data, names, config.item_neighbors, &config.item_weights)?,
+        false => vec![Vec::new(); data.items.len()],
     };
     graph::block_diagonal(&users, &items)
 }
@@ -259,8 +272,8 @@ fn aggregate(pattern: &Arc<Csr>, plain: Option<&Arc<FixedSparse>>, x: Tensor<2>)
 
 impl Nsmar {
     /// `Z [N, D]` over the neighbour lists of `pattern`, or the rows `rows` of it, which grow; as the scorer compares them.
-    fn forward(&self, p: &Tracked, pattern: &Arc<Csr>, rows: Option<&[u32]>) -> Tensor<2> {
-        let fused = fuse(self.outputs(p, pattern, |_, _| {}));
+    fn forward(&self, w: &Weights, pattern: &Arc<Csr>, rows: Option<&[u32]>) -> Tensor<2> {
+        let fused = fuse(self.outputs(w, pattern, |_, _| {}));
         let z = match (&self.graphs, rows) {
             (Some(graphs), _) => propagated(graphs, fused, rows),
             (None, Some(rows)) => gather(fused, rows),
@@ -268,12 +281,12 @@ impl Nsmar {
         };
         let users = rows.map_or(self.users, |rows| rows.partition_point(|&r| (r as usize) < self.users));
         let [n, _] = z.dims();
-        match self.parts.scorer {
+        match self.scorer {
             None => z,
             Some([own, others]) => {
                 let sides = [(own, 0, users), (others, users, n - users)];
                 let moved =
-                    sides.map(|(side, from, count)| side.forward(p, z.clone().narrow(0, from, count)));
+                    sides.map(|(side, from, count)| side.forward(w, z.clone().narrow(0, from, count)));
                 Tensor::cat(moved.to_vec(), 0)
             }
         }
@@ -282,47 +295,47 @@ impl Nsmar {
     /// The outputs of all modalities, `[N, d]` each; `each` sees the place of a modality and what each layer aggregates.
     fn outputs(
         &self,
-        p: &Tracked,
+        w: &Weights,
         pattern: &Arc<Csr>,
         mut each: impl FnMut(usize, &Tensor<2>),
     ) -> Vec<Tensor<2>> {
-        let mix = weights_of_nodes(p.matrix(self.parts.mix), self.pattern.rows() - self.users);
-        let modalities = self.parts.modalities.iter().enumerate();
+        let mix = weights_of_nodes(w.table(self.mix), self.pattern.rows() - self.users);
+        let modalities = self.modalities.iter().enumerate();
         let output =
-            |(at, m)| scale_rows(self.convolve(p, m, pattern, |x| each(at, x)), mix.clone().narrow(1, at, 1));
+            |(at, m)| scale_rows(self.convolve(w, m, pattern, |x| each(at, x)), mix.clone().narrow(1, at, 1));
         modalities.map(output).collect()
     }
 
     /// The starting rows of one modality, `[N, d]`.
-    fn start(&self, p: &Tracked, m: &Modality) -> Tensor<2> {
-        let ids = p.matrix(self.parts.items);
+    fn start(&self, w: &Weights, m: &Modality) -> Tensor<2> {
+        let ids = w.table(self.item);
         let items = match &m.input {
             None => ids,
             Some((input, align)) => {
-                let rows = input.project(p);
+                let rows = input.project(w);
                 let rows = match align {
-                    Align::None => input.fill(p, rows),
-                    Align::Matrix(matrix) => matmul(input.fill(p, rows), p.matrix(*matrix)),
+                    Align::None => input.fill(w, rows),
+                    Align::Matrix(matrix) => matmul(input.fill(w, rows), w.matrix(*matrix)),
                     Align::Mlp(second, shared) => {
-                        let rows = input.fill(p, second.forward(p, leaky(rows, LEAKY_SLOPE)));
-                        shared.forward(p, rows)
+                        let rows = input.fill(w, second.forward(w, leaky(rows, LEAKY_SLOPE)));
+                        shared.forward(w, rows)
                     }
                 };
                 add(rows, ids)
             }
         };
-        unit_rows(Tensor::cat(vec![p.matrix(m.users), items], 0))
+        unit_rows(Tensor::cat(vec![w.table(m.users), items], 0))
     }
 
     /// `Σ_l x^(l)` of one modality; `each` sees what every layer aggregates, `[N, d]`.
     fn convolve(
         &self,
-        p: &Tracked,
+        w: &Weights,
         m: &Modality,
         pattern: &Arc<Csr>,
         mut each: impl FnMut(&Tensor<2>),
     ) -> Tensor<2> {
-        let mut x = self.start(p, m);
+        let mut x = self.start(w, m);
         let mut sum = x.clone();
         for _ in 0..self.config.layers {
             // Symmetric weights have the neighbour's root already.
@@ -336,61 +349,112 @@ impl Nsmar {
         }
         sum
     }
-
-    /// The squared norms of the batch's rows of the tables, times `l2` over the number of triples.
-    fn norms(&self, p: &Tracked, batch: &Triples) -> Option<Tensor<1>> {
-        let l2 = self.config.l2 as f32;
-        if l2 == 0.0 {
-            return None;
-        }
-        let scale = l2 / batch.users.len() as f32;
-        let users = Arc::new(batch.users.clone());
-        let offset = self.users as u32;
-        let items = batch.positives.iter().chain(&batch.negatives).map(|i| i - offset).collect();
-        let tables = self.parts.modalities.iter().map(|m| l2_rows(p.matrix(m.users), &users, scale));
-        let own = l2_rows(p.matrix(self.parts.items), &Arc::new(items), scale);
-        tables.chain([own]).reduce(|a, b| a + b)
-    }
 }
 
 impl Side {
     /// `[n, D]` → `[n, D]`.
-    fn forward(&self, p: &Tracked, x: Tensor<2>) -> Tensor<2> {
-        add(x.clone(), matmul(self.hidden.forward_leaky(p, x), p.matrix(self.back)))
+    fn forward(&self, w: &Weights, x: Tensor<2>) -> Tensor<2> {
+        add(x.clone(), matmul(self.hidden.forward_leaky(w, x), w.matrix(self.back)))
     }
 }
 
-impl GradientModel for Nsmar {
-    held!();
+impl Model for Nsmar {
+    type Config = Config;
+    const FOLDS: bool = true;
 
-    fn negatives(&self) -> usize {
-        self.config.negatives
+    /// A step costs the whole graph whatever its batch: a large one trains as well in a fraction of the time.
+    fn training() -> TrainConfig {
+        TrainConfig { batch: 8192, lr: 1e-3, patience: 10, patience_steps: 300, ..TrainConfig::default() }
     }
 
-    fn start_epoch(&mut self, epoch: u64) -> Result<()> {
+    fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
+        let (data, d) = (b.data(), config.dim);
+        let names = used(data, &config)?;
+        let featured = names.iter().all(|name| data.features.iter().any(|f| f.name == **name));
+        let item = b.table("item", d, if featured { Init::Zeros } else { Init::Xavier });
+        let mix = b.table("mix", names.len(), Init::Constant(config.mix as f32 / names.len() as f32));
+        let shared = (config.alignment == Alignment::Mlp).then(|| {
+            let shared = b.linear_with("shared", d, d, Init::Identity);
+            b.scale_lr(shared.params(), SLOW);
+            shared
+        });
+        let modalities: Vec<Modality> =
+            names.iter().map(|n| modality(b, n, &config, shared)).collect::<Result<_>>()?;
+        let width = d * names.len();
+        let scorer = (config.scorer == Scoring::Mlp).then(|| {
+            ["user", "item"].map(|side| {
+                let hidden = b.linear(&format!("score.{side}.0"), width, d);
+                let back = b.matrix(&format!("score.{side}.1.weight"), d, width, Init::Zeros);
+                b.scale_lr(hidden.params().into_iter().chain([back]), SLOW);
+                Side { hidden, back }
+            })
+        });
+        let neighbors = b.users() * config.user_neighbors + b.items() * config.item_neighbors * names.len();
+        let graphs = (config.user_graph || config.item_graph)
+            .then(|| b.sparse(neighbors, || graphs(data, &names, &config)))
+            .transpose()?;
+        let pattern = b.pattern(2 * data.train.nnz(), || graph::bipartite_pattern(&data.train))?;
+        let fixed = Arc::new(graph::sample_neighbors(&pattern, config.neighbors, b.evaluation())?);
+        let plain = (config.aggregation == Aggregation::Plain)
+            .then(|| b.bipartite(Normalization::Symmetric, false))
+            .transpose()?;
+        let inverse = |r| 1.0 / (pattern.degree(r).max(1) as f32).sqrt();
+        let damping = b.column(|| (0..pattern.rows()).map(inverse).collect());
+        // A layer keeps its input and its sum; the fused rows and their gradients.
+        b.holds(b.nodes() * width * (13 + 3 * config.layers));
+        let names = names.into_iter().map(String::from).collect();
+        let (users, train, sampled) = (b.users(), data.train.clone(), fixed.clone());
+        Ok(Self {
+            config,
+            users,
+            names,
+            modalities,
+            item,
+            mix,
+            scorer,
+            train,
+            pattern,
+            fixed,
+            sampled,
+            damping,
+            plain,
+            graphs,
+        })
+    }
+
+    fn sampling(&self) -> Sampling {
+        Sampling::per_pair(self.config.negatives)
+    }
+
+    fn start_epoch(&mut self, _: &Weights, draw: Draw) -> Result<()> {
         // Where the draw of evaluation cuts nothing, neither does this one: the lists stay, with what is kept beside them.
         if self.fixed.nnz() < self.pattern.nnz() && self.plain.is_none() {
-            let pattern = graph::sample_neighbors(&self.pattern, self.config.neighbors, self.seed, epoch)?;
-            self.sampled = Arc::new(pattern);
+            self.sampled = Arc::new(graph::sample_neighbors(&self.pattern, self.config.neighbors, draw)?);
         }
         Ok(())
     }
 
-    fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        let local = Local::of(batch, self.pattern.rows());
-        let loss = bpr_dot(self.forward(p, &self.sampled, Some(&local.rows)), &local.batch);
-        self.norms(p, batch).into_iter().fold(loss, |loss, norms| loss + norms)
+    fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
+        let local = step.local();
+        let loss = bpr_dot(self.forward(w, &self.sampled, Some(&local.rows)), &local.triples);
+        let l2 = self.config.l2;
+        if l2 == 0.0 {
+            return loss;
+        }
+        let of_users = self.modalities.iter().map(|m| step.l2(w, m.users, step.users(), l2));
+        let of_items = step.l2(w, self.item, &step.items(), l2);
+        loss + of_users.chain([of_items]).reduce(|a, b| a + b).expect("items have a table")
     }
 
-    fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        Ok(self.forward(p, &self.fixed, None))
+    fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {
+        Ok(self.forward(w, &self.fixed, None))
+    }
+
+    fn fold_in(self, w: Weights) -> Result<Option<FoldIn>> {
+        fold_in::of(self, w).map(|forward| Some(FoldIn::Forward(forward)))
     }
 
     fn parts(&self) -> Vec<(String, usize)> {
         self.names.iter().map(|n| (n.clone(), self.config.dim)).collect()
-    }
-
-    fn fold_in(self: Box<Self>) -> Result<Option<FoldIn>> {
-        fold_in::of(*self).map(|forward| Some(FoldIn::Forward(forward)))
     }
 }

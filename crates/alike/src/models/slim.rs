@@ -11,28 +11,20 @@
 //! `l2 = U·alpha·(1 - l1_ratio)`. Columns are solved in parallel, each to `tolerance`.
 
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use alike_ops::Csr;
-use burn::tensor::Device;
 use rayon::prelude::*;
 
-use super::{Learner, ModelInfo, Plan, TrainConfig};
-use crate::config::{Settings, apply};
+use super::item_item::{Gram, from_columns};
+use super::{ModelInfo, Solved, Stop};
 use crate::data::Dataset;
-use crate::error::{Error, Result};
-use crate::scorer::{ItemItem, Scorer};
+use crate::error::Result;
+use crate::scorer::Scorer;
 
-pub(super) const INFO: ModelInfo = ModelInfo {
-    name: "slim",
-    summary: "Sparse non-negative weights between items, solved by coordinate descent.",
-    reference: "Ning and Karypis, SLIM: Sparse Linear Methods for Top-N Recommender Systems, ICDM 2011",
-    settings: || Config::default().infos(),
-    plan,
-    folds: false,
-    build,
-};
+pub(super) const INFO: ModelInfo = ModelInfo::solved::<Slim>(
+    "slim",
+    "Sparse non-negative weights between items, solved by coordinate descent.",
+    "Ning and Karypis, SLIM: Sparse Linear Methods for Top-N Recommender Systems, ICDM 2011",
+);
 
 crate::settings! {
     /// Settings of SLIM.
@@ -41,7 +33,7 @@ crate::settings! {
         l1: f64 = 0.5, 0.0..=1e6;
         /// Weight of half their squares.
         l2: f64 = 10.0, 0.0..=1e6;
-        /// Items that may speak for an item, nearest by cosine; 0: all.
+        /// Items that take part in the score of an item, nearest by cosine; 0: all.
         neighbors: usize = 0, 0..=1_000_000;
         /// Most passes over a column.
         passes: usize = 200, 1..=100_000;
@@ -50,99 +42,23 @@ crate::settings! {
     }
 }
 
-fn resolved(overrides: &toml::Table) -> Result<Config> {
-    let mut config = Config::default();
-    apply(overrides, &mut [&mut config])?;
-    Ok(config)
-}
+struct Slim;
 
-fn plan(data: &Dataset, overrides: &toml::Table) -> Result<Plan> {
-    let config = resolved(overrides)?;
-    // The Gram matrix has at most a pair for each two items of a user, and at most all pairs.
-    let pairs: u64 = (0..data.users.len()).map(|u| (data.train.degree(u) as u64).pow(2)).sum();
-    let gram = pairs.min((data.items.len() as u64).pow(2));
-    let memory_bytes = 8 * (2 * gram + 4 * data.train.nnz() as u64 + data.items.len() as u64);
-    Ok(Plan {
-        settings: config.to_table(),
-        train: TrainConfig::default(),
-        parameters: 0,
-        memory_bytes,
-        largest_bytes: 0,
-    })
-}
+impl Solved for Slim {
+    type Config = Config;
 
-fn build(data: &Dataset, overrides: &toml::Table, _: u64, _: &Device) -> Result<Learner> {
-    let config = resolved(overrides)?;
-    let train = data.train.clone();
-    Ok(Learner::Direct(Box::new(move |flag| {
-        let stop = Stop(flag);
-        let gram = Gram::new(&train, stop)?;
-        let columns = solve(&gram, &config, stop)?;
-        Ok(Scorer::ItemItem(weights(train, &columns)?))
-    })))
-}
+    fn memory(data: &Dataset, _: &Config) -> u64 {
+        Gram::memory(data)
+    }
 
-/// The flag that others set to stop: looked at for every item, and for every pass over a column.
-#[derive(Clone, Copy)]
-struct Stop<'a>(Option<&'a AtomicBool>);
-
-impl Stop<'_> {
-    fn check(self) -> Result<()> {
-        match self.0.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
-            true => Err(Error::Interrupted),
-            false => Ok(()),
-        }
+    fn solve(data: &Dataset, config: &Config, stop: Stop<'_>) -> Result<Scorer> {
+        let gram = Gram::new(&data.train, stop)?;
+        let columns = solve(&gram, config, stop)?;
+        Ok(Scorer::ItemItem(from_columns(data.train.clone(), &columns)?))
     }
 }
 
-/// `AᵀA`: how many users took both items.
-struct Gram {
-    ptr: Vec<usize>,
-    idx: Vec<u32>,
-    count: Vec<f32>,
-    diagonal: Vec<f32>,
-}
-
-impl Gram {
-    fn new(train: &Csr, stop: Stop<'_>) -> Result<Self> {
-        let items = train.cols();
-        let t = train.transposed();
-        let scratch = || (vec![0f32; items], Vec::<u32>::new());
-        let rows: Vec<(Vec<u32>, Vec<f32>)> = (0..items)
-            .into_par_iter()
-            .map_init(scratch, |(count, touched), i| {
-                stop.check()?;
-                for &u in &t.rows[t.ptr[i] as usize..t.ptr[i + 1] as usize] {
-                    for &j in train.row(u as usize) {
-                        if count[j as usize] == 0.0 {
-                            touched.push(j);
-                        }
-                        count[j as usize] += 1.0;
-                    }
-                }
-                touched.sort_unstable();
-                let values = touched.iter().map(|&j| std::mem::take(&mut count[j as usize])).collect();
-                Ok((std::mem::take(touched), values))
-            })
-            .collect::<Result<_>>()?;
-        let mut ptr = vec![0];
-        let (mut idx, mut count) = (Vec::new(), Vec::new());
-        for (row, values) in &rows {
-            idx.extend_from_slice(row);
-            count.extend_from_slice(values);
-            ptr.push(idx.len());
-        }
-        let diagonal = (0..items).map(|i| (t.ptr[i + 1] - t.ptr[i]) as f32).collect();
-        Ok(Self { ptr, idx, count, diagonal })
-    }
-
-    fn row(&self, i: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
-        let at = self.ptr[i]..self.ptr[i + 1];
-        self.idx[at.clone()].iter().map(|&j| j as usize).zip(self.count[at].iter().copied())
-    }
-}
-
-/// For every item the items that speak for it, with positive weights, by item.
+/// For every item its positive weights, by item.
 fn solve(gram: &Gram, config: &Config, stop: Stop<'_>) -> Result<Vec<Vec<(u32, f32)>>> {
     let items = gram.diagonal.len();
     (0..items)
@@ -222,21 +138,14 @@ impl Column {
     }
 }
 
-/// Turns columns (who speaks for an item) into rows (for whom an item speaks).
-fn weights(history: Arc<Csr>, columns: &[Vec<(u32, f32)>]) -> Result<ItemItem> {
-    let mut rows: Vec<Vec<(u32, f32)>> = vec![Vec::new(); columns.len()];
-    for (i, column) in columns.iter().enumerate() {
-        column.iter().for_each(|&(j, w)| rows[j as usize].push((i as u32, w)));
-    }
-    let idx: Vec<Vec<u32>> = rows.iter().map(|row| row.iter().map(|e| e.0).collect()).collect();
-    let values = rows.iter().flatten().map(|e| e.1).collect();
-    let pattern = Arc::new(Csr::from_rows(columns.len(), &idx)?);
-    Ok(ItemItem { history, pattern, values })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use alike_ops::Csr;
+
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn a_stop_ends_both_parts_of_the_solution() {

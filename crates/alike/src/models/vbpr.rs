@@ -8,19 +8,15 @@
 //! nor a visual bias, as in the public re-implementations; an item without features in a modality has a learned row
 //! there; Adam.
 
-use std::sync::Arc;
-
-use alike_ops::{Triples, add, bpr_dot_own_l2};
+use alike_ops::{add, bpr_dot_own_l2};
 use burn::tensor::Tensor;
 
-use super::{Define, GradientModel, ModelInfo, feature_values, held, info, nodes};
-use crate::data::Dataset;
+use super::{Model, ModelInfo};
 use crate::error::Result;
-use crate::layers::{
-    FeatureInput, FeatureMap, Init, Local, ParamId, Params, Rows, Tracked, featured, gather,
-};
+use crate::ids::{ItemId, UserId};
+use crate::layers::{BatchRows, Builder, FeatureInput, FeatureMap, Init, Step, Table, Weights};
 
-pub(super) const INFO: ModelInfo = info::<Vbpr>(
+pub(super) const INFO: ModelInfo = ModelInfo::trained::<Vbpr>(
     "vbpr",
     "Matrix factorisation with a second part that sees item features.",
     "He and McAuley, VBPR: Visual Bayesian Personalized Ranking from Implicit Feedback, AAAI 2016",
@@ -38,72 +34,51 @@ crate::settings! {
     }
 }
 
-struct Parts {
-    user: ParamId,
-    item: ParamId,
-    inputs: Vec<FeatureInput>,
-}
-
 struct Vbpr {
     config: Config,
-    users: usize,
-    params: Params,
-    parts: Parts,
-}
-
-impl Define for Vbpr {
-    type Config = Config;
-    type Parts = Parts;
-
-    fn register(params: &mut Params, data: &Dataset, config: &Config) -> Result<Parts> {
-        let d = config.dim;
-        let user = params.table("user", Rows::Users, data, 2 * d, Init::Xavier);
-        let item = params.table("item", Rows::Items, data, d, Init::Xavier);
-        let inputs = featured(data)?.iter().map(|f| {
-            let name = &format!("input.{}", f.name);
-            let map = FeatureMap { name, normalize: config.normalize_input, width: d, bias: true, filled: d };
-            FeatureInput::new(params, f, map)
-        });
-        Ok(Parts { user, item, inputs: inputs.collect::<Result<_>>()? })
-    }
-
-    fn working_values(data: &Dataset, config: &Config) -> usize {
-        feature_values(data) + 6 * nodes(data) * config.dim
-    }
-
-    fn assemble(data: &Dataset, _: u64, config: Config, params: Params, parts: Parts) -> Result<Self> {
-        Ok(Self { config, users: data.users.len(), params, parts })
-    }
+    user: Table<UserId>,
+    item: Table<ItemId>,
+    inputs: Vec<FeatureInput>,
 }
 
 impl Vbpr {
     /// `Z [N, 2d]`, or a batch's rows of it.
-    fn forward(&self, p: &Tracked, local: Option<&Local>) -> Tensor<2> {
-        let Parts { user, item, inputs } = &self.parts;
+    fn forward(&self, w: &Weights, local: Option<&BatchRows>) -> Tensor<2> {
         let seen = |of: &dyn Fn(&FeatureInput) -> Tensor<2>| {
-            inputs.iter().map(of).reduce(add).expect("a modality at least")
+            self.inputs.iter().map(of).reduce(add).expect("a modality at least")
         };
-        let (user, item) = (p.matrix(*user), p.matrix(*item));
         let Some(local) = local else {
-            let items = vec![item, seen(&|input| input.forward(p))];
-            return Tensor::cat(vec![user, Tensor::cat(items, 1)], 0);
+            let items = vec![w.table(self.item), seen(&|input| input.forward(w))];
+            return Tensor::cat(vec![w.table(self.user), Tensor::cat(items, 1)], 0);
         };
-        let (users, items) = local.split(self.users);
-        let items = Tensor::cat(vec![gather(item, &items), seen(&|input| input.forward_rows(p, &items))], 1);
-        Tensor::cat(vec![gather(user, users), items], 0)
+        let items = local.items();
+        let rows = vec![w.rows(self.item, &items), seen(&|input| input.forward_rows(w, &items))];
+        Tensor::cat(vec![w.rows(self.user, local.users()), Tensor::cat(rows, 1)], 0)
     }
 }
 
-impl GradientModel for Vbpr {
-    held!();
+impl Model for Vbpr {
+    type Config = Config;
 
-    fn loss(&self, p: &Tracked, batch: &Arc<Triples>) -> Tensor<1> {
-        let local = Local::of(batch, self.users + p.matrix(self.parts.item).dims()[0]);
-        let z = self.forward(p, Some(&local));
-        bpr_dot_own_l2(z, &local.batch, self.config.l2 as f32)
+    fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
+        let d = config.dim;
+        let (user, item) = (b.table("user", 2 * d, Init::Xavier), b.table("item", d, Init::Xavier));
+        let inputs = b.features()?.iter().map(|f| {
+            let name = &format!("input.{}", f.name);
+            let map = FeatureMap { name, normalize: config.normalize_input, width: d, bias: true, filled: d };
+            b.input_with(f, map)
+        });
+        let inputs = inputs.collect::<Result<_>>()?;
+        b.holds(6 * b.nodes() * d);
+        Ok(Self { config, user, item, inputs })
     }
 
-    fn vectors(&self, p: &Tracked) -> Result<Tensor<2>> {
-        Ok(self.forward(p, None))
+    fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
+        let local = step.local();
+        bpr_dot_own_l2(self.forward(w, Some(&local)), &local.triples, self.config.l2 as f32)
+    }
+
+    fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {
+        Ok(self.forward(w, None))
     }
 }

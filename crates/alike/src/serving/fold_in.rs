@@ -4,6 +4,7 @@ use alike_ops::Csr;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::linalg::solve_definite;
 use crate::models::FoldIn;
 use crate::scorer::{Matrix, Person, Scorer};
 
@@ -101,7 +102,7 @@ fn ridge<'a>(x: &Matrix, y: &(dyn Fn(usize) -> &'a [f32] + Sync), width: usize) 
         .into_par_iter()
         .map(|b| block(b * size..((b + 1) * size).min(x.rows)))
         .collect();
-    let (mut gram, mut right) = blocks.into_iter().reduce(|mut sum, next| {
+    let (mut gram, right) = blocks.into_iter().reduce(|mut sum, next| {
         sum.0.iter_mut().zip(next.0).for_each(|(a, b)| *a += b);
         sum.1.iter_mut().zip(next.1).for_each(|(a, b)| *a += b);
         sum
@@ -109,43 +110,8 @@ fn ridge<'a>(x: &Matrix, y: &(dyn Fn(usize) -> &'a [f32] + Sync), width: usize) 
     let trace: f64 = (0..x.cols).map(|i| gram[i * d + i]).sum();
     let penalty = RIDGE * trace / x.cols as f64;
     (0..x.cols).for_each(|i| gram[i * d + i] += penalty.max(f64::MIN_POSITIVE));
-    solve(&mut gram, &mut right, d, width)?;
-    Some(Matrix::new(d, width, right.into_iter().map(|v| v as f32).collect()))
-}
-
-/// Solves `A X = B` in place of `B` for a symmetric positive definite `A [d, d]` (Cholesky); `None` where it is not.
-fn solve(a: &mut [f64], b: &mut [f64], d: usize, width: usize) -> Option<()> {
-    for j in 0..d {
-        for k in 0..j {
-            let l = a[j * d + k];
-            (j..d).for_each(|i| a[i * d + j] -= l * a[i * d + k]);
-        }
-        let pivot = a[j * d + j];
-        if pivot.is_nan() || pivot <= 0.0 {
-            return None;
-        }
-        let root = pivot.sqrt();
-        (j..d).for_each(|i| a[i * d + j] /= root);
-    }
-    for i in 0..d {
-        let (done, rest) = b.split_at_mut(i * width);
-        let row = &mut rest[..width];
-        for k in 0..i {
-            let l = a[i * d + k];
-            row.iter_mut().zip(&done[k * width..]).for_each(|(x, y)| *x -= l * y);
-        }
-        row.iter_mut().for_each(|x| *x /= a[i * d + i]);
-    }
-    for i in (0..d).rev() {
-        let (head, done) = b.split_at_mut((i + 1) * width);
-        let row = &mut head[i * width..];
-        for k in i + 1..d {
-            let l = a[k * d + i];
-            row.iter_mut().zip(&done[(k - i - 1) * width..]).for_each(|(x, y)| *x -= l * y);
-        }
-        row.iter_mut().for_each(|x| *x /= a[i * d + i]);
-    }
-    Some(())
+    let map = solve_definite(&gram, &right, d, width)?;
+    Some(Matrix::new(d, width, map.into_iter().map(|v| v as f32).collect()))
 }
 
 fn add(to: &mut [f32], row: &[f32], times: f32) {

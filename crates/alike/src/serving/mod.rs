@@ -250,7 +250,7 @@ fn own_fold_in(run: &Run) -> Result<(Option<FoldIn>, Parts)> {
     if !info.folds {
         return Ok((None, Vec::new()));
     }
-    let learner = (info.build)(&run.data, &run.settings, run.seed, &Device::flex())?;
+    let learner = info.build(&run.data, &run.settings, run.seed, &Device::flex())?;
     let Learner::Gradient(mut model) = learner else { return Ok((None, Vec::new())) };
     model.params_mut().load(&run.best_params()?, 0)?;
     let parts = model.parts();

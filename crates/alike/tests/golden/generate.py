@@ -53,6 +53,7 @@ CASES = {
     "mmgcn": ("mmgcn", {"dim": 4, "latent": 6, "layers": 2, "l2": 1e-2}),
     "lattice": ("lattice", {
         "dim": 5, "layers": 2, "item_neighbors": 4, "item_layers": 2, "keep": 0.6, "l2": 1e-2}),
+    "bm3": ("bm3", {"dim": 6, "layers": 2, "dropout": 0.3, "contrast": 0.5, "l2": 1e-2}),
     "fism_auc": ("fism", {"dim": 6, "loss": "auc", "alpha": 0.4, "l2": 1e-2}),
     "fism_rmse": ("fism", {"dim": 6, "loss": "rmse", "alpha": 0.7, "rho": 2.0, "l2": 1e-2}),
 }
@@ -126,6 +127,7 @@ def run(model, params, batches, dtype):
     p = {name: v.to(dtype).clone().requires_grad_(True) for name, v in params.items()}
     groups = rates(p, SLOW if "scorer" in model.s else 1.0)
     adam = torch.optim.Adam(groups, lr=ADAM["lr"], betas=(ADAM["beta1"], ADAM["beta2"]), eps=ADAM["eps"])
+    model.step = 0
     out = {"final": model.final(p).detach().clone(), "losses": [], "margins": []}
     for step, batch in enumerate(batches):
         adam.zero_grad()
@@ -159,6 +161,8 @@ def trial(name, kind, settings, seed):
     model = oracle.CLASSES.get(kind, oracle.Nsmar)(settings, graph)
     params = make_params(model, np.random.default_rng(rng.randrange(2**32)))
     batches = make_batches(graph["train"], rng)
+    if kind == "bm3":
+        model.draw_masks(batches, np.random.default_rng(rng.randrange(2**32)))
     exact = run(model, params, batches, torch.float64)
     rough = run(model, params, batches, torch.float32)
     single = {
@@ -167,6 +171,7 @@ def trial(name, kind, settings, seed):
         "grad": distance(rough["grad"], exact["grad"]),
         "after": max((rough["after"][n].double() - v).abs().max().item() for n, v in exact["after"].items()),
     }
+    exact["masks"] = getattr(model, "masks", None)
     return single, min(exact["margins"], default=1.0), graph, params, batches, exact
 
 
@@ -186,6 +191,8 @@ def write(name, kind, settings):
         "train": graph["train"], "adam": ADAM, "batches": batches, "losses": exact["losses"],
         "single_precision": {k: float(f"{v:.2g}") for k, v in single.items()}, "margin": float(f"{margin:.2g}"),
     }  # fmt: skip
+    if exact["masks"]:
+        case["masks"] = [[np.float32(m.numpy().ravel()).tolist() for m in step] for step in exact["masks"]]
     if "exclude" in settings:
         case["missing"] = MISSING
         sparse(graph["user_graph"], "user_graph", arrays)

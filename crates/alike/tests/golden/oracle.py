@@ -580,6 +580,56 @@ class Lattice(Featured):
         return self.bpr(z, triples) + self.s["l2"] * self.norms(z, triples)
 
 
+class Bm3(Featured):
+    """Pairs without negatives. `masks` holds, per step, factors per value for the batch's rows and for its items' rows."""
+
+    masks, step = None, 0
+
+    def draw_masks(self, batches, numbers):
+        """As many as the model asks for in each step: for the batch's rows, then for its items' rows in each modality."""
+        keep = 1.0 - self.s["dropout"]
+        draw = lambda rows: torch.tensor((numbers.random((rows, self.s["dim"])) < keep) / keep)  # noqa: E731
+        sizes = [(len({t[0] for t in b}), len({t[1] for t in b})) for b in batches]
+        self.masks = [[draw(users + items)] + [draw(items) for _ in self.names] for users, items in sizes]
+
+    def shapes(self):
+        d = self.s["dim"]
+        out = {"user": (self.u, d), "item": (self.i, d)}
+        for m in self.names:
+            out |= self.missing_shapes(d, [m]) | self.map_shapes(f"input.{m}", self.width(m), d)
+        return out | self.map_shapes("predictor", d, d)
+
+    def rows(self, p):
+        z = self.mean_layers(torch.cat([p["user"], p["item"]]), self.s["layers"])
+        return torch.cat([z[: self.u], z[self.u :] + p["item"]])
+
+    def final(self, p, margins=None):
+        return affine(p, "predictor", self.rows(p))
+
+    def loss(self, p, triples, margins=None):
+        users, items = [t[0] for t in triples], [t[1] for t in triples]
+        z = self.rows(p)
+        local = sorted(set(users)) + sorted({self.u + i for i in items})
+        own = sorted(set(items))
+        step = self.masks[self.step]
+        self.step += 1
+        target = z.detach().clone()
+        target[local] = target[local] * step[0].to(z.dtype)
+        online = affine(p, "predictor", z)
+        cos = torch.nn.functional.cosine_similarity
+        apart = lambda a, b: (1.0 - cos(a, b, dim=1)).mean()  # noqa: E731
+        nodes = [self.u + i for i in items]
+        total = apart(online[users], target[nodes]) + apart(online[nodes], target[users])
+        for m, mask in zip(self.names, step[1:]):
+            f = self.fill(p, m, self.mapped(p, m))
+            goal = f.detach().clone()
+            goal[own] = goal[own] * mask.to(f.dtype)
+            seen = affine(p, "predictor", f)[items]
+            total = total + self.s["contrast"] * (apart(seen, target[nodes]) + apart(seen, goal[items]))
+        squares = (z[users] ** 2).sum() + (z[nodes] ** 2).sum()
+        return total + self.s["l2"] * squares / len(triples)
+
+
 class Fism(Featured):
     def shapes(self):
         d = self.s["dim"]
@@ -616,5 +666,5 @@ class Fism(Featured):
 
 CLASSES = {
     "lightgcn": Factors, "bpr": Factors, "vbpr": Vbpr, "dualgnn": Towers, "dragon": Towers, "freedom": Freedom,
-    "mgcn": Mgcn, "mmgcn": Mmgcn, "lattice": Lattice, "fism": Fism,
+    "mgcn": Mgcn, "mmgcn": Mmgcn, "lattice": Lattice, "fism": Fism, "bm3": Bm3,
 }  # fmt: skip

@@ -9,7 +9,7 @@ use alike::train::{Event, Request, Summary, fit};
 
 pub(crate) fn request(model: &'static str) -> Request<'static> {
     let mut settings = toml::Table::new();
-    let known: Vec<&str> = (models::find(model).unwrap().settings)().iter().map(|s| s.name).collect();
+    let known: Vec<&str> = models::find(model).unwrap().settings().iter().map(|s| s.name).collect();
     for (name, value) in [
         ("dim", toml::Value::Integer(16)),
         ("lr", toml::Value::Float(0.005)),
@@ -174,7 +174,7 @@ fn settings_round_trip_and_unknown_ones_are_refused() {
         let path = dir.path().join(model.name.replace('/', "-"));
         fit(&data, &Request { run: Some(&path), ..request(model.name) }, &mut |_| {}).unwrap();
         let settings = Run::open(&path).unwrap().settings;
-        let infos = (model.settings)();
+        let infos = model.settings();
         assert_eq!(settings.len(), infos.len(), "{}", model.name);
         assert!(infos.iter().all(|i| settings.contains_key(i.name) && !i.doc.is_empty()));
         let mut again = request(model.name);

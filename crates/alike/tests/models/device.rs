@@ -17,7 +17,7 @@ fn device() -> Option<Device> {
     let kinds = [DeviceKind::Cuda, DeviceKind::Metal, DeviceKind::Vulkan, DeviceKind::Wgpu];
     let found = kinds.into_iter().find_map(|kind| DeviceName { kind, index: 0 }.open().ok());
     if found.is_none() {
-        eprintln!("skipped: there is no graphics device");
+        crate::skipped::skipped("device", "there is no graphics device");
     }
     found
 }
@@ -27,7 +27,7 @@ struct Steps {
     losses: Vec<f32>,
     before: Vec<Saved>,
     after: Vec<Saved>,
-    model: Box<dyn GradientModel>,
+    model: GradientModel,
 }
 
 fn distance<'a>(a: impl Iterator<Item = &'a f32>, b: impl Iterator<Item = &'a f32>) -> f64 {
@@ -39,7 +39,6 @@ fn ten_steps_of_every_model_are_the_same_on_a_graphics_processor() {
     let Some(device) = device() else { return };
     let folder = tempfile::tempdir().unwrap();
     let data = checkerboard(folder.path());
-    let sampler = Sampler::new(data.train.clone(), 7);
     for info in models::all() {
         let steps = |device: &Device| -> Option<Steps> {
             let settings = request(info.name).settings;
@@ -48,9 +47,10 @@ fn ten_steps_of_every_model_are_the_same_on_a_graphics_processor() {
             let before = model.params().save();
             model.start_epoch(1).unwrap();
             let mut losses = Vec::new();
-            for batch in sampler.epoch(1, 64, 1).take(10) {
-                let tracked = model.params().track();
-                let loss = model.loss(&tracked, &batch);
+            let sampler = Sampler::new(data.train.clone(), 7, model.sampling()).unwrap();
+            for (at, batch) in sampler.epoch(1, 64).take(10).enumerate() {
+                let tracked = model.params().with_grad();
+                let loss = model.loss(&tracked, &model.step(batch, 1, at));
                 losses.push(loss.clone().inner().into_scalar::<f32>());
                 model.params_mut().step(tracked, loss.backward(), &Adam { lr: 0.005, ..Adam::default() });
             }
@@ -90,12 +90,13 @@ fn two_graphics_devices_train_as_one() {
     let own = wgpu_devices().into_iter().next();
     let any = Device::enumerate(DeviceType::Wgpu).into_vec().into_iter().next();
     let (Some(own), Some(any)) = (own, any) else {
-        eprintln!("skipped: there is no graphics device");
+        crate::skipped::skipped("device", "there is no graphics device");
         return;
     };
     assert_ne!(own, any);
     let folder = tempfile::tempdir().unwrap();
     let data = checkerboard(folder.path());
+    // One that draws a graph per epoch and one of NSMAR+ beside the plain ones.
     for model in ["bpr", "lightgcn", "freedom", "nsmar+"] {
         check(model, &data, &[own.clone(), any.clone()]);
     }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::npy::write_npy;
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
-use alike::layers::Saved;
-use alike::models::{self, Learner};
+use alike::ids::{ItemId, UserId};
+use alike::layers::{Batch, Negatives, Saved};
+use alike::models::{self, Learner, Stop};
 use alike::scorer::Scorer;
-use alike_ops::{Adam, Triples};
+use alike_ops::Adam;
 use burn::tensor::{Device, Tensor};
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -23,6 +23,9 @@ struct Case {
     items: usize,
     train: Vec<Vec<u32>>,
     batches: Vec<Vec<[u32; 3]>>,
+    /// Dropout masks of each step, in the order in which the model asks for them.
+    #[serde(default)]
+    masks: Vec<Vec<Vec<f32>>>,
     losses: Vec<f64>,
     adam: Constants,
 }
@@ -115,18 +118,22 @@ fn check(case: &Case, arrays: &Arrays) {
         .collect();
     model.params_mut().load(&init, 0).unwrap();
     model.start_epoch(1).unwrap();
-    let z = values(model.vectors(&model.params().plain()).unwrap());
+    let z = values(model.vectors().unwrap());
     close(name, "final", &z, &arrays["final"].1, 1e-5);
     let Constants { lr, beta1, beta2, eps } = case.adam;
-    let offset = case.users as u32;
     for (step, batch) in case.batches.iter().enumerate() {
-        let triples = Arc::new(Triples {
-            users: batch.iter().map(|t| t[0]).collect(),
-            positives: batch.iter().map(|t| t[1] + offset).collect(),
-            negatives: batch.iter().map(|t| t[2] + offset).collect(),
-        });
-        let tracked = model.params().track();
-        let loss = model.loss(&tracked, &triples);
+        let negatives = match model.sampling().negatives {
+            Negatives::None => Vec::new(),
+            _ => batch.iter().map(|t| ItemId(t[2])).collect(),
+        };
+        let batch = Batch {
+            users: batch.iter().map(|t| UserId(t[0])).collect(),
+            positives: batch.iter().map(|t| ItemId(t[1])).collect(),
+            negatives,
+        };
+        let masks = case.masks.get(step).cloned().unwrap_or_default();
+        let tracked = model.params().with_grad();
+        let loss = model.loss(&tracked, &model.step(batch, 1, step).with_masks(masks));
         let value = f64::from(loss.clone().inner().into_scalar::<f32>());
         assert!(
             (value - case.losses[step]).abs() < 1e-5,
@@ -167,49 +174,52 @@ fn models_agree_with_an_independent_implementation() {
         check(&case, &arrays(path));
         checked.push(case.model);
     }
-    for model in models::all().iter().filter(|m| (m.settings)().iter().any(|s| s.name == "lr")) {
+    for model in models::all().iter().filter(|m| m.settings().iter().any(|s| s.name == "lr")) {
         assert!(checked.iter().any(|c| c == model.name), "no golden numbers for {}", model.name);
     }
 }
 
 #[derive(Deserialize)]
-struct Slim {
+struct ItemItemCases {
     items: usize,
     train: Vec<Vec<u32>>,
-    cases: Vec<SlimCase>,
+    cases: Vec<ItemItemCase>,
 }
 
 #[derive(Deserialize)]
-struct SlimCase {
-    l1: f64,
-    l2: f64,
+struct ItemItemCase {
+    model: String,
+    settings: toml::Table,
     /// Row `j`, column `i`: what item `j` gives to item `i`.
     weights: Vec<Vec<f32>>,
 }
 
+/// `slim.json` is of scikit-learn, `item_item.json` of NumPy.
 #[test]
-fn slim_agrees_with_scikit_learn() {
+fn weights_between_items_agree_with_other_libraries() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let slim: Slim = serde_json::from_slice(&std::fs::read(folder.join("slim.json")).unwrap()).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let data = prepared(&slim.train, slim.items, Vec::new(), dir.path());
-    for case in &slim.cases {
-        let mut settings: toml::Table = toml::toml! { tolerance = 1e-9 passes = 10000 };
-        settings.insert("l1".into(), toml::Value::Float(case.l1));
-        settings.insert("l2".into(), toml::Value::Float(case.l2));
-        let learner = models::build("slim", &data, &settings, 1, &Device::flex()).unwrap();
-        let Learner::Direct(solver) = learner else { panic!("slim is solved at once") };
-        let Scorer::ItemItem(found) = solver(None).unwrap() else {
-            panic!("slim gives weights between items")
-        };
-        let mut some = 0;
-        for (j, row) in case.weights.iter().enumerate() {
-            for (i, &wanted) in row.iter().enumerate() {
-                let weight = found.weight(j as u32, i as u32);
-                assert!((weight - wanted).abs() < 1e-5, "l1 {}: w[{j}, {i}] is {weight}, {wanted}", case.l1);
-                some += usize::from(wanted > 0.0);
+    for file in ["slim.json", "item_item.json"] {
+        let all: ItemItemCases = serde_json::from_slice(&std::fs::read(folder.join(file)).unwrap()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let data = prepared(&all.train, all.items, Vec::new(), dir.path());
+        for ItemItemCase { model, settings, weights } in all.cases {
+            let learner = models::build(&model, &data, &settings, 1, &Device::flex()).unwrap();
+            let Learner::Direct(solver) = learner else { panic!("{model} is solved at once") };
+            let Scorer::ItemItem(found) = solver(&data, Stop(None)).unwrap() else {
+                panic!("{model} gives weights between items")
+            };
+            let mut some = 0;
+            for (j, row) in weights.iter().enumerate() {
+                for (i, &wanted) in row.iter().enumerate() {
+                    let weight = found.weight(j as u32, i as u32);
+                    assert!(
+                        (weight - wanted).abs() < 1e-5,
+                        "{model} {settings:?}: w[{j}, {i}] is {weight}, expected {wanted}"
+                    );
+                    some += usize::from(wanted != 0.0);
+                }
             }
+            assert!(some > 5, "a case with weights");
         }
-        assert!(some > 5, "a case with weights");
     }
 }

@@ -18,12 +18,13 @@ fn trained(model: &'static str, data: &Dataset, devices: &[Device]) -> Option<Ve
     };
     replicas.each(|model| model.start_epoch(1)).unwrap();
     // Batches of 63: shares differ in size; the last one has fewer triples than there are copies.
-    let sampler = Sampler::new(data.train.clone(), 7);
-    let mut batches: Vec<_> = sampler.epoch(1, 63, 1).take(5).collect();
-    batches.extend(sampler.epoch(2, 1, 1).take(1));
-    for batch in batches {
-        let step = replicas.begin(&batch);
-        assert_eq!(step.losses.iter().map(|(_, n)| n).sum::<usize>(), batch.len());
+    let sampler = Sampler::new(data.train.clone(), 7, replicas.first().sampling()).unwrap();
+    let mut batches: Vec<_> = sampler.epoch(1, 63).take(5).collect();
+    batches.extend(sampler.epoch(2, 1).take(1));
+    for (at, batch) in batches.into_iter().enumerate() {
+        let length = batch.len();
+        let step = replicas.begin(batch, 1, at);
+        assert_eq!(step.losses.iter().map(|(_, n)| n).sum::<usize>(), length);
         replicas.finish(step, &Adam { lr: 0.005, ..Adam::default() });
     }
     let mut saved = Vec::new();
@@ -62,9 +63,14 @@ pub(crate) fn check(model: &'static str, data: &Dataset, devices: &[Device]) {
 fn two_and_three_copies_train_as_one() {
     let folder = tempfile::tempdir().unwrap();
     let data = checkerboard(folder.path());
-    // MGCN contrasts the triples of a batch with each other.
-    for model in models::all().iter().map(|m| m.name).filter(|name| *name != "mgcn") {
-        check(model, &data, &[Device::flex(), Device::flex()]);
-        check(model, &data, &[Device::flex(), Device::flex(), Device::flex()]);
+    for model in models::all() {
+        if model.separable {
+            check(model.name, &data, &[Device::flex(), Device::flex()]);
+            check(model.name, &data, &[Device::flex(), Device::flex(), Device::flex()]);
+        } else {
+            let settings = request(model.name).settings;
+            let built = Replicas::build(model.name, &data, &settings, 7, &[Device::flex(), Device::flex()]);
+            assert!(built.is_err_and(|e| e.to_string().contains("one device")), "{}", model.name);
+        }
     }
 }

@@ -28,7 +28,7 @@ fn neighbour_similarity_of_equal_neighbours_is_the_plain_convolution() {
             }
         }
         model.params_mut().load(&saved, 0).unwrap();
-        matrix(model.vectors(&model.params().plain()).unwrap()).data
+        matrix(model.vectors().unwrap()).data
     };
     let apart = |equal| {
         let both = vectors("nsmar+", equal).into_iter().zip(vectors("nsmar+/nc", equal));

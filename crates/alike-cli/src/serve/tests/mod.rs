@@ -143,7 +143,7 @@ impl Served {
 /// Trains `model` for at most so many epochs, going on where an earlier training stopped.
 fn train(data: &Path, run: &Path, model: &'static str, epochs: i64) {
     let data = Dataset::open(data).unwrap();
-    let known = (alike::models::find(model).unwrap().settings)();
+    let known = alike::models::find(model).unwrap().settings();
     let mut settings = toml::Table::new();
     for (name, value) in [("dim", 8), ("batch", 64), ("epochs", epochs)] {
         if known.iter().any(|s| s.name == name) {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::{Nsmar, aggregate, fuse};
 use crate::error::Result;
 use crate::graph::{Neighbors, Shared};
-use crate::layers::Tracked;
+use crate::layers::Weights;
 use crate::models::Forward;
 use crate::scorer::{Matrix, Person, matrix};
 
@@ -20,7 +20,7 @@ const TASK: usize = 256;
 
 struct Fold {
     model: Nsmar,
-    p: Tracked,
+    w: Weights,
     /// What each layer of each modality aggregates: the items' rows, `[I, d]`.
     inputs: Vec<Vec<Matrix>>,
     /// The weight of each modality.
@@ -30,17 +30,16 @@ struct Fold {
 }
 
 /// The forward pass of a trained model for anybody.
-pub(super) fn of(model: Nsmar) -> Result<Forward> {
-    let p = model.params.plain();
+pub(super) fn of(model: Nsmar, w: Weights) -> Result<Forward> {
     let users = model.users;
-    let mut inputs: Vec<Vec<Matrix>> = model.parts.modalities.iter().map(|_| Vec::new()).collect();
-    let outputs = model.outputs(&p, &model.fixed, |at, x| {
+    let mut inputs: Vec<Vec<Matrix>> = model.modalities.iter().map(|_| Vec::new()).collect();
+    let outputs = model.outputs(&w, &model.fixed, |at, x| {
         let items = x.dims()[0] - users;
         inputs[at].push(matrix(x.clone().narrow(0, users, items)));
     });
-    let mix = matrix(p.matrix(model.parts.mix).mean_dim(0)).data;
+    let mix = matrix(w.table(model.mix).mean_dim(0)).data;
     let others = model.config.user_graph.then(|| matrix(fuse(outputs).narrow(0, 0, users)));
-    let fold = Fold { model, p, inputs, mix, users: others };
+    let fold = Fold { model, w, inputs, mix, users: others };
     Ok(Box::new(move |people| fold.place(people)))
 }
 
@@ -74,9 +73,9 @@ impl Fold {
         };
         let mut z = matrix(fuse(self.inputs.iter().zip(&self.mix).map(output).collect()));
         self.propagate(people, &mut z);
-        Ok(match model.parts.scorer {
+        Ok(match model.scorer {
             None => z,
-            Some([side, _]) => matrix(side.forward(&self.p, self.tensor(z))),
+            Some([side, _]) => matrix(side.forward(&self.w, self.tensor(z))),
         })
     }
 
@@ -115,6 +114,6 @@ impl Fold {
     }
 
     fn tensor(&self, m: Matrix) -> Tensor<2> {
-        Tensor::from_data(TensorData::new(m.data, [m.rows, m.cols]), self.model.params.device())
+        Tensor::from_data(TensorData::new(m.data, [m.rows, m.cols]), &self.w.device())
     }
 }

@@ -1,0 +1,105 @@
+//! BM3: Zhou et al., "Bootstrap Latent Representations for Multi-modal Recommendation", WWW 2023.
+//!
+//! - `z = 1/(L+1) Σ_l Â^l E`, items `+ E_i`; `f_m = X_m W_m + b_m`; online views `p(z)`, `p(f_m)` of one predictor `p(x) = x W + b`; targets
+//!   are the rows before it, detached, with dropout (eqs. 3 to 8).
+//! - Loss, means over the batch's pairs, `C(a, b) = 1 - cos(a, b)`: `C(p(z_u), z̃_i) + C(p(z_i), z̃_u)` (eq. 9)
+//!   `+ contrast · Σ_m [C(p(f_m), z̃_i) + C(p(f_m), f̃_m)]` (eqs. 10, 11) `+ l2 · (‖z_u‖² + ‖z_i‖²)` (eq. 12). No negatives.
+//! - Score: `p(z_u) · p(z_i)`.
+//!
+//! Departures: features stay frozen; `l2` weighs squared norms of the batch (the authors' code: norms of all rows over the number of items).
+
+use std::sync::Arc;
+
+use alike_ops::{FixedSparse, l2_rows, propagate_mean};
+use burn::tensor::Tensor;
+
+use super::{Model, ModelInfo};
+use crate::error::Result;
+use crate::graph::Normalization;
+use crate::ids::{ItemId, UserId, numbers};
+use crate::layers::{Builder, FeatureInput, Init, Linear, Sampling, Step, Table, Weights, cosine, gather};
+
+pub(super) const INFO: ModelInfo = ModelInfo::trained::<Bm3>(
+    "bm3",
+    "Self-supervision without negatives: each view of a pair predicts the other's, features included.",
+    "Zhou et al., Bootstrap Latent Representations for Multi-modal Recommendation, WWW 2023",
+);
+
+crate::settings! {
+    /// Settings of BM3.
+    pub(super) struct Config {
+        /// Embedding width.
+        dim: usize = 64, 1..=1024;
+        /// Propagation layers.
+        layers: usize = 1, 1..=8;
+        /// Share of the values of a target that are set to zero.
+        dropout: f64 = 0.3, 0.0..=0.99;
+        /// Weight of the losses of the modalities.
+        contrast: f64 = 2.0, 0.0..=100.0;
+        /// Weight of the squared norms of the batch's rows.
+        l2: f64 = 1e-2, 0.0..=10.0;
+    }
+}
+
+struct Bm3 {
+    config: Config,
+    graph: Arc<FixedSparse>,
+    user: Table<UserId>,
+    item: Table<ItemId>,
+    inputs: Vec<FeatureInput>,
+    predictor: Linear,
+}
+
+impl Bm3 {
+    /// Rows before the predictor, `[N, d]`.
+    fn rows(&self, w: &Weights) -> Tensor<2> {
+        let (users, items) = (w.table(self.user), w.table(self.item));
+        let own = Tensor::cat(vec![users.zeros_like(), items.clone()], 0);
+        propagate_mean(&self.graph, Tensor::cat(vec![users, items], 0), self.config.layers) + own
+    }
+}
+
+/// The mean over pairs of `1 - cos`.
+fn apart(online: &Tensor<2>, rows: &[u32], target: &Tensor<2>, others: &[u32]) -> Tensor<1> {
+    cosine(gather(online.clone(), rows), gather(target.clone(), others)).mean().neg() + 1.0
+}
+
+impl Model for Bm3 {
+    type Config = Config;
+
+    fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
+        let (user, item) =
+            (b.table("user", config.dim, Init::Xavier), b.table("item", config.dim, Init::Xavier));
+        let inputs = b.features()?.iter().map(|f| b.input(f, config.dim)).collect::<Result<_>>()?;
+        let predictor = b.linear("predictor", config.dim, config.dim);
+        let graph = b.bipartite(Normalization::Symmetric, false)?;
+        b.holds(9 * b.nodes() * config.dim);
+        Ok(Self { config, graph, user, item, inputs, predictor })
+    }
+
+    fn sampling(&self) -> Sampling {
+        Sampling::POSITIVES
+    }
+
+    fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
+        let Config { dropout, contrast, l2, .. } = self.config;
+        let (local, items) = (step.local(), step.local().items());
+        let target = |x: &Tensor<2>, rows: &[u32]| step.dropout(x.clone().detach(), rows, dropout);
+        let (users, taken) = (&local.triples.users, &local.triples.positives);
+        let z = gather(self.rows(w), &local.rows);
+        let (online, goal) = (self.predictor.forward(w, z.clone()), target(&z, &local.rows));
+        let mut loss = apart(&online, users, &goal, taken) + apart(&online, taken, &goal, users);
+        let seen: Vec<u32> = taken.iter().map(|p| p - local.users().len() as u32).collect();
+        for input in &self.inputs {
+            let f = input.forward_rows(w, &items);
+            let (online, own) = (self.predictor.forward(w, f.clone()), target(&f, numbers(&items)));
+            let both = apart(&online, &seen, &goal, taken) + apart(&online, &seen, &own, &seen);
+            loss = loss + both * contrast as f32;
+        }
+        loss + l2_rows(z, &Arc::new([&users[..], taken].concat()), step.share(l2))
+    }
+
+    fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {
+        Ok(self.predictor.forward(w, self.rows(w)))
+    }
+}

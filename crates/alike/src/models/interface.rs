@@ -1,0 +1,434 @@
+//! What a model is: what it declares, how it is drawn for, trained, evaluated and folded in.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::{Device, Tensor};
+
+use crate::config::{Draw, SettingInfo, Settings, apply};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::layers::{Batch, Builder, FoldIn, Params, Sampling, Step, Weights};
+use crate::scorer::{Scorer, Trained};
+
+crate::settings! {
+    /// Settings of the training loop, the same for every gradient model.
+    pub struct TrainConfig {
+        /// Learning rate of Adam.
+        lr: f64 = 1e-3, 0.0..=10.0;
+        /// Positive pairs per step.
+        batch: usize = 2048, 1..=1 << 20;
+        /// Maximum number of epochs.
+        epochs: usize = 1000, 1..=100_000;
+        /// Evaluations without a better validation Recall@20 before training stops, at least.
+        patience: usize = 20, 1..=100_000;
+        /// Optimiser steps without one before training stops, at least: a small data set has few steps per epoch.
+        patience_steps: usize = 1500, 0..=10_000_000;
+        /// Epochs between evaluations.
+        eval_every: usize = 1, 1..=100_000;
+    }
+}
+
+/// A model that is trained by gradient steps. It knows neither how parameters are kept nor the seed nor the device.
+pub trait Model: Sized + 'static {
+    /// Settings besides those of training.
+    type Config: Settings + Default;
+
+    /// Whether [`Self::fold_in`] says how people are placed whom the model was not trained on.
+    const FOLDS: bool = false;
+
+    /// Whether the loss of a batch is the mean of the losses of its parts, so that several devices may share a batch. Not so where
+    /// rows of a batch are set against each other.
+    const SEPARABLE: bool = true;
+
+    /// Defaults of training.
+    fn training() -> TrainConfig {
+        TrainConfig::default()
+    }
+
+    /// Declares parameters, features, graphs and memory.
+    ///
+    /// # Errors
+    /// The data lack what the model needs.
+    fn build(b: &mut Builder<'_>, config: Self::Config) -> Result<Self>;
+
+    /// How batches are drawn.
+    fn sampling(&self) -> Sampling {
+        Sampling::per_pair(1)
+    }
+
+    /// Draws and computes what an epoch needs.
+    ///
+    /// # Errors
+    /// A graph cannot be built.
+    fn start_epoch(&mut self, _w: &Weights, _draw: Draw) -> Result<()> {
+        Ok(())
+    }
+
+    /// The loss of one batch, `[1]`.
+    fn loss(&self, w: &Weights, step: &Step) -> Tensor<1>;
+
+    /// Final vectors of all nodes, users first, `[N, D]`: the inner product of a user's and an item's is the score.
+    ///
+    /// # Errors
+    /// A graph cannot be built.
+    fn vectors(&self, w: &Weights) -> Result<Tensor<2>>;
+
+    /// How the model itself places people whom it was not trained on; `None` where its equations say nothing of them.
+    ///
+    /// # Errors
+    /// A graph cannot be built.
+    fn fold_in(self, _w: Weights) -> Result<Option<FoldIn>> {
+        Ok(None)
+    }
+
+    /// Names and widths of the parts that make up the final vectors, one per modality; empty where there are none.
+    fn parts(&self) -> Vec<(String, usize)> {
+        Vec::new()
+    }
+}
+
+/// A model that is solved at once.
+pub trait Solved: 'static {
+    /// Its settings.
+    type Config: Settings + Default;
+
+    /// Peak memory of solving, bytes.
+    fn memory(data: &Dataset, config: &Self::Config) -> u64;
+
+    /// Solves it; looks at `stop` many times per second.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] when it was stopped.
+    fn solve(data: &Dataset, config: &Self::Config, stop: Stop<'_>) -> Result<Scorer>;
+}
+
+/// The flag that others set to stop.
+#[derive(Debug, Clone, Copy)]
+pub struct Stop<'a>(pub Option<&'a AtomicBool>);
+
+impl Stop<'_> {
+    /// # Errors
+    /// [`Error::Interrupted`] when the flag is set.
+    pub fn check(self) -> Result<()> {
+        match self.0.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    }
+}
+
+/// What the registry knows of a model.
+#[derive(Clone, Copy)]
+pub struct ModelInfo {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Where the model comes from.
+    pub reference: &'static str,
+    /// Whether the model has a fold-in of its own.
+    pub folds: bool,
+    /// Whether it is trained by gradient steps.
+    pub trained: bool,
+    /// Whether several devices may share a batch.
+    pub separable: bool,
+    /// Settings that differ from the defaults of the type, under this name.
+    preset: fn() -> toml::Table,
+    defaults: fn() -> (Box<dyn Settings>, Option<TrainConfig>),
+    plan: fn(&Dataset, &toml::Table) -> Result<Plan>,
+    build: fn(&Dataset, &toml::Table, u64, &Device) -> Result<Learner>,
+}
+
+impl ModelInfo {
+    /// A model that is trained.
+    pub const fn trained<M: Model>(
+        name: &'static str,
+        summary: &'static str,
+        reference: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            summary,
+            reference,
+            folds: M::FOLDS,
+            trained: true,
+            separable: M::SEPARABLE,
+            preset: toml::Table::new,
+            defaults: || (Box::new(M::Config::default()), Some(M::training())),
+            plan: plan::<M>,
+            build: build::<M>,
+        }
+    }
+
+    /// A model that is solved at once.
+    pub const fn solved<S: Solved>(
+        name: &'static str,
+        summary: &'static str,
+        reference: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            summary,
+            reference,
+            folds: false,
+            trained: false,
+            separable: true,
+            preset: toml::Table::new,
+            defaults: || (Box::new(S::Config::default()), None),
+            plan: plan_solved::<S>,
+            build: build_solved::<S>,
+        }
+    }
+
+    /// The same model by another name, with other defaults.
+    pub const fn variant(
+        mut self,
+        name: &'static str,
+        summary: &'static str,
+        preset: fn() -> toml::Table,
+    ) -> Self {
+        (self.name, self.summary, self.preset) = (name, summary, preset);
+        self
+    }
+
+    /// Its settings with their defaults, those of training included.
+    pub fn settings(&self) -> Vec<SettingInfo> {
+        let (mut config, mut train) = (self.defaults)();
+        let mut parts: Vec<&mut dyn Settings> = vec![config.as_mut()];
+        parts.extend(train.as_mut().map(|t| t as &mut dyn Settings));
+        apply(&(self.preset)(), &mut parts).expect("presets are valid settings");
+        parts.iter().flat_map(|part| part.infos()).collect()
+    }
+
+    /// Resolves settings and estimates memory, before anything is built.
+    ///
+    /// # Errors
+    /// A setting is not one of the model's, or the data lack what it needs.
+    pub fn plan(&self, data: &Dataset, settings: &toml::Table) -> Result<Plan> {
+        (self.plan)(data, &self.with_preset(settings))
+    }
+
+    /// Builds the model.
+    ///
+    /// # Errors
+    /// As [`Self::plan`].
+    pub fn build(
+        &self,
+        data: &Dataset,
+        settings: &toml::Table,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Learner> {
+        (self.build)(data, &self.with_preset(settings), seed, device)
+    }
+
+    fn with_preset(&self, settings: &toml::Table) -> toml::Table {
+        let mut all = (self.preset)();
+        all.extend(settings.clone());
+        all
+    }
+}
+
+/// What a run will be.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Every setting with its value.
+    pub settings: toml::Table,
+    /// Settings of the training loop.
+    pub train: TrainConfig,
+    /// How batches are drawn.
+    pub sampling: Sampling,
+    /// Trained values.
+    pub parameters: usize,
+    /// Peak memory expected, bytes.
+    pub memory_bytes: u64,
+    /// Bytes of the largest parameter or feature matrix.
+    pub largest_bytes: u64,
+}
+
+/// Solves a model at once.
+pub type Solver = Box<dyn FnOnce(&Dataset, Stop<'_>) -> Result<Scorer>>;
+
+/// The two kinds of learners.
+pub enum Learner {
+    /// Solved at once.
+    Direct(Solver),
+    /// Trained by gradient steps.
+    Gradient(GradientModel),
+}
+
+/// A model with its parameters, ready to be trained.
+pub struct GradientModel {
+    model: Box<dyn Erased>,
+    params: Params,
+    seed: u64,
+    users: usize,
+    items: usize,
+}
+
+impl GradientModel {
+    /// The parameters.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The parameters, to be stepped or loaded.
+    pub fn params_mut(&mut self) -> &mut Params {
+        &mut self.params
+    }
+
+    /// How batches are drawn.
+    pub fn sampling(&self) -> Sampling {
+        self.model.sampling()
+    }
+
+    /// Draws what epoch `epoch` (from 1) needs.
+    ///
+    /// # Errors
+    /// A graph cannot be built.
+    pub fn start_epoch(&mut self, epoch: u64) -> Result<()> {
+        self.model.start_epoch(&self.params.frozen(), Draw::new(self.seed, epoch))
+    }
+
+    /// Step `at` (from 0) of epoch `epoch` (from 1).
+    pub fn step(&self, batch: Batch, epoch: u64, at: usize) -> Step {
+        Step::new(batch, self.users, self.items, Draw::new(self.seed, epoch), at as u32)
+    }
+
+    /// The loss of one batch, `[1]`.
+    pub fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
+        self.model.loss(w, step)
+    }
+
+    /// Final vectors of all nodes as evaluation uses them, `[N, D]`.
+    ///
+    /// # Errors
+    /// A graph cannot be built.
+    pub fn vectors(&self) -> Result<Tensor<2>> {
+        self.model.vectors(&self.params.frozen())
+    }
+
+    /// How the model itself places people whom it was not trained on.
+    ///
+    /// # Errors
+    /// A graph cannot be built.
+    pub fn fold_in(self) -> Result<Option<FoldIn>> {
+        let w = self.params.frozen();
+        self.model.fold_in(w)
+    }
+
+    /// Names and widths of the parts of the final vectors.
+    pub fn parts(&self) -> Vec<(String, usize)> {
+        self.model.parts()
+    }
+
+    /// One forward pass, kept for ranking.
+    ///
+    /// # Errors
+    /// A graph cannot be built.
+    pub fn trained(&self) -> Result<Trained> {
+        Ok(Trained::dot(self.vectors()?, self.users))
+    }
+
+    /// The same, away from the device.
+    ///
+    /// # Errors
+    /// A graph cannot be built.
+    pub fn scorer(&self) -> Result<Scorer> {
+        Ok(self.trained()?.read())
+    }
+}
+
+/// [`Model`] without its type.
+trait Erased {
+    fn sampling(&self) -> Sampling;
+    fn start_epoch(&mut self, w: &Weights, draw: Draw) -> Result<()>;
+    fn loss(&self, w: &Weights, step: &Step) -> Tensor<1>;
+    fn vectors(&self, w: &Weights) -> Result<Tensor<2>>;
+    fn fold_in(self: Box<Self>, w: Weights) -> Result<Option<FoldIn>>;
+    fn parts(&self) -> Vec<(String, usize)>;
+}
+
+impl<M: Model> Erased for M {
+    fn sampling(&self) -> Sampling {
+        Model::sampling(self)
+    }
+
+    fn start_epoch(&mut self, w: &Weights, draw: Draw) -> Result<()> {
+        Model::start_epoch(self, w, draw)
+    }
+
+    fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
+        Model::loss(self, w, step)
+    }
+
+    fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {
+        Model::vectors(self, w)
+    }
+
+    fn fold_in(self: Box<Self>, w: Weights) -> Result<Option<FoldIn>> {
+        Model::fold_in(*self, w)
+    }
+
+    fn parts(&self) -> Vec<(String, usize)> {
+        Model::parts(self)
+    }
+}
+
+/// Defaults with `settings` applied; names that neither part knows are refused.
+fn resolve<M: Model>(settings: &toml::Table) -> Result<(M::Config, TrainConfig)> {
+    let (mut config, mut train) = (M::Config::default(), M::training());
+    apply(settings, &mut [&mut config, &mut train])?;
+    Ok((config, train))
+}
+
+fn plan<M: Model>(data: &Dataset, settings: &toml::Table) -> Result<Plan> {
+    let (config, train) = resolve::<M>(settings)?;
+    let mut all = config.to_table();
+    all.extend(train.to_table());
+    let mut b = Builder::shapes_only(data);
+    let sampling = M::build(&mut b, config)?.sampling();
+    let (params, values) = b.finish();
+    let features = data.features.iter().map(|f| f.dim * data.items.len()).max().unwrap_or(0);
+    Ok(Plan {
+        settings: all,
+        train,
+        sampling,
+        parameters: params.count(),
+        // Value, two moments, gradient.
+        memory_bytes: 4 * (4 * params.count() + values) as u64,
+        largest_bytes: 4 * params.largest().max(features) as u64,
+    })
+}
+
+fn build<M: Model>(data: &Dataset, settings: &toml::Table, seed: u64, device: &Device) -> Result<Learner> {
+    let (config, _) = resolve::<M>(settings)?;
+    let mut b = Builder::new(data, seed, device);
+    let model = Box::new(M::build(&mut b, config)?);
+    let (params, _) = b.finish();
+    let (users, items) = (data.users.len(), data.items.len());
+    Ok(Learner::Gradient(GradientModel { model, params, seed, users, items }))
+}
+
+fn resolve_solved<S: Solved>(settings: &toml::Table) -> Result<S::Config> {
+    let mut config = S::Config::default();
+    apply(settings, &mut [&mut config])?;
+    Ok(config)
+}
+
+fn plan_solved<S: Solved>(data: &Dataset, settings: &toml::Table) -> Result<Plan> {
+    let config = resolve_solved::<S>(settings)?;
+    Ok(Plan {
+        settings: config.to_table(),
+        train: TrainConfig::default(),
+        sampling: Sampling::POSITIVES,
+        parameters: 0,
+        memory_bytes: S::memory(data, &config),
+        largest_bytes: 0,
+    })
+}
+
+fn build_solved<S: Solved>(_: &Dataset, settings: &toml::Table, _: u64, _: &Device) -> Result<Learner> {
+    let config = resolve_solved::<S>(settings)?;
+    Ok(Learner::Direct(Box::new(move |data, stop| S::solve(data, &config, stop))))
+}

@@ -1,0 +1,92 @@
+//! What models of weights between items share: co-occurrence counts, and weights by column as a scorer.
+
+use std::sync::Arc;
+
+use alike_ops::Csr;
+use rayon::prelude::*;
+
+use super::Stop;
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::scorer::ItemItem;
+
+/// `AᵀA`: how many users took both items.
+pub(super) struct Gram {
+    ptr: Vec<usize>,
+    idx: Vec<u32>,
+    count: Vec<f32>,
+    /// How many took each item.
+    pub(super) diagonal: Vec<f32>,
+}
+
+impl Gram {
+    /// Peak memory of building it and of weights of its pattern, bytes: at most an entry for each two items of a user, and at most
+    /// all pairs.
+    pub(super) fn memory(data: &Dataset) -> u64 {
+        let pairs: u64 = (0..data.users.len()).map(|u| (data.train.degree(u) as u64).pow(2)).sum();
+        let gram = pairs.min((data.items.len() as u64).pow(2));
+        8 * (2 * gram + 4 * data.train.nnz() as u64 + data.items.len() as u64)
+    }
+
+    /// Of the train interactions `[U, I]`.
+    pub(super) fn new(train: &Csr, stop: Stop<'_>) -> Result<Self> {
+        let items = train.cols();
+        let t = train.transposed();
+        let scratch = || (vec![0f32; items], Vec::<u32>::new());
+        let rows: Vec<(Vec<u32>, Vec<f32>)> = (0..items)
+            .into_par_iter()
+            .map_init(scratch, |(count, touched), i| {
+                stop.check()?;
+                for &u in &t.rows[t.ptr[i] as usize..t.ptr[i + 1] as usize] {
+                    for &j in train.row(u as usize) {
+                        if count[j as usize] == 0.0 {
+                            touched.push(j);
+                        }
+                        count[j as usize] += 1.0;
+                    }
+                }
+                touched.sort_unstable();
+                let values = touched.iter().map(|&j| std::mem::take(&mut count[j as usize])).collect();
+                Ok((std::mem::take(touched), values))
+            })
+            .collect::<Result<_>>()?;
+        let mut ptr = vec![0];
+        let (mut idx, mut count) = (Vec::new(), Vec::new());
+        for (row, values) in &rows {
+            idx.extend_from_slice(row);
+            count.extend_from_slice(values);
+            ptr.push(idx.len());
+        }
+        let diagonal = (0..items).map(|i| (t.ptr[i + 1] - t.ptr[i]) as f32).collect();
+        Ok(Self { ptr, idx, count, diagonal })
+    }
+
+    /// The items that somebody took together with `i`, itself among them, each with the number of people, by item.
+    pub(super) fn row(&self, i: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
+        let at = self.ptr[i]..self.ptr[i + 1];
+        self.idx[at.clone()].iter().map(|&j| j as usize).zip(self.count[at].iter().copied())
+    }
+}
+
+/// The scorer of weights given by column: for each item `i` the items `j` whose weight `w_ji` is not zero, by item.
+pub(super) fn from_columns(history: Arc<Csr>, columns: &[Vec<(u32, f32)>]) -> Result<ItemItem> {
+    let mut rows: Vec<Vec<(u32, f32)>> = vec![Vec::new(); columns.len()];
+    for (i, column) in columns.iter().enumerate() {
+        column.iter().for_each(|&(j, w)| rows[j as usize].push((i as u32, w)));
+    }
+    let idx: Vec<Vec<u32>> = rows.iter().map(|row| row.iter().map(|e| e.0).collect()).collect();
+    let values = rows.iter().flatten().map(|e| e.1).collect();
+    let pattern = Arc::new(Csr::from_rows(columns.len(), &idx)?);
+    Ok(ItemItem { history, pattern, values })
+}
+
+/// The `k` entries of largest absolute weight, ties to the smaller item, by item; all where `k` is 0.
+pub(super) fn largest(mut column: Vec<(u32, f32)>, k: usize) -> Vec<(u32, f32)> {
+    if k > 0 && column.len() > k {
+        let order = |a: &(u32, f32), b: &(u32, f32)| b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0));
+        column.select_nth_unstable_by(k - 1, order);
+        column.truncate(k);
+        column.sort_unstable_by_key(|&(j, _)| j);
+    }
+    column
+}
