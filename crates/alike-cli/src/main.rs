@@ -14,6 +14,7 @@ mod report;
 mod results_file;
 mod serve;
 mod stop;
+mod terminal;
 
 use std::process::ExitCode;
 
