@@ -1,4 +1,6 @@
-//! How an operator becomes differentiable in Burn: one trait to write, one backend extension behind it.
+//! How an operator becomes differentiable in Burn: one trait to implement, one backend extension that runs it.
+//!
+//! The extension has one method per number of inputs, since Burn's macro takes methods of fixed arity only.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,54 +13,65 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
-use crate::Dense;
 #[cfg(feature = "gpu")]
 use crate::gpu::{Cube, Gpu};
+use crate::tensor::dense::Dense;
 
-/// An operator of `N` tensors with a backward pass written by hand, on values `T`: those of the processor or those of a
-/// graphics processor.
+/// An operator of `N` tensors with a hand-written backward pass, on values `T` of the processor or of a graphics
+/// processor.
 pub trait Operator<const N: usize, T = Dense>: Debug + Send + Sync + 'static {
     /// What the forward pass keeps for the backward pass (inputs too, where the gradient needs them: cloning values
     /// shares their storage).
     type Saved: Debug + Clone + Send + 'static;
 
-    /// The result, and what to keep when `track` says that a backward pass may follow. Without `track` the saved
-    /// part is dropped at once and may be cheap.
+    /// The result, and what the backward pass needs. Without `track` no backward pass follows and the saved part is
+    /// dropped at once: it may be incomplete.
     fn forward(&self, inputs: [T; N], track: bool) -> (T, Self::Saved);
 
-    /// Gradient of the loss to each input for which `needs` is set, from the gradient to the result.
+    /// Gradient of the loss to each input for which `needs` is set, given the gradient to the result.
     fn backward(&self, saved: Self::Saved, grad: T, needs: [bool; N]) -> [Option<T>; N];
 }
 
-/// An operator that runs on every device that this build knows.
+/// An operator that runs on every device that this build supports.
 #[cfg(not(feature = "gpu"))]
 pub trait Portable<const N: usize>: Operator<N> {}
 #[cfg(not(feature = "gpu"))]
 impl<O: Operator<N>, const N: usize> Portable<N> for O {}
 
-/// An operator that runs on every device that this build knows.
+/// An operator that runs on every device that this build supports.
 #[cfg(feature = "gpu")]
 pub trait Portable<const N: usize>: Operator<N> + Operator<N, Gpu> {}
 #[cfg(feature = "gpu")]
 impl<O: Operator<N> + Operator<N, Gpu>, const N: usize> Portable<N> for O {}
 
-/// A backend for which operators are written, and its tensors as they see them.
+/// A backend that operators are written for, and its tensors in the form in which operators see them.
 pub(crate) trait Native: Backend {
     /// Values in row-major order.
     type Values: Debug + Clone + Send + 'static;
     /// Takes over a tensor of the backend.
-    fn take(tensor: FloatTensor<Self>) -> Self::Values;
+    fn from_primitive(tensor: FloatTensor<Self>) -> Self::Values;
     /// The backend's tensor.
-    fn give(values: Self::Values) -> FloatTensor<Self>;
+    fn into_primitive(values: Self::Values) -> FloatTensor<Self>;
 }
 
 impl Native for Flex {
     type Values = Dense;
-    fn take(tensor: FloatTensor<Self>) -> Dense {
+    fn from_primitive(tensor: FloatTensor<Self>) -> Dense {
         Dense::from_flex(tensor)
     }
-    fn give(values: Dense) -> FloatTensor<Self> {
+    fn into_primitive(values: Dense) -> FloatTensor<Self> {
         values.into_flex()
+    }
+}
+
+#[cfg(feature = "gpu")]
+impl Native for Cube {
+    type Values = Gpu;
+    fn from_primitive(tensor: FloatTensor<Self>) -> Gpu {
+        Gpu::from_cube(tensor)
+    }
+    fn into_primitive(values: Gpu) -> FloatTensor<Self> {
+        values.into_cube()
     }
 }
 
@@ -131,7 +144,7 @@ fn plain<B: Native, O: Operator<N, B::Values>, const N: usize>(
     op: Arc<O>,
     inputs: [FloatTensor<B>; N],
 ) -> FloatTensor<B> {
-    B::give(op.forward(inputs.map(B::take), false).0)
+    B::into_primitive(op.forward(inputs.map(B::from_primitive), false).0)
 }
 
 /// The backward step of operator `O` in Burn's graph.
@@ -142,13 +155,13 @@ impl<B: Native, O: Operator<N, B::Values>, const N: usize> Backward<B, N> for St
     type State = O::Saved;
 
     fn backward(self, ops: Ops<O::Saved, N>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = B::take(grads.consume::<B>(&ops.node));
+        let grad = B::from_primitive(grads.consume::<B>(&ops.node));
         let needs = ops.parents.each_ref().map(Option::is_some);
         let results = self.0.backward(ops.state, grad, needs);
         for (parent, result) in ops.parents.into_iter().zip(results) {
             if let Some(parent) = parent {
-                let result = result.expect("an operator gives every gradient that is needed");
-                grads.register::<B>(parent.id, B::give(result));
+                let result = result.expect("an operator returns every gradient that is needed");
+                grads.register::<B>(parent.id, B::into_primitive(result));
             }
         }
     }
@@ -162,15 +175,15 @@ fn tracked<B: Native, O: Operator<N, B::Values>, C: CheckpointStrategy, const N:
     let inputs = inputs.map(|input| {
         let (primitive, node) = input.into_parts();
         nodes.push(node);
-        B::take(primitive)
+        B::from_primitive(primitive)
     });
     let nodes = nodes.try_into().expect("one node per input");
     match Backward::<B, N>::prepare::<C>(Step(op.clone()), nodes).compute_bound().stateful() {
         OpsKind::Tracked(step) => {
             let (output, saved) = op.forward(inputs, true);
-            step.finish(saved, B::give(output))
+            step.finish(saved, B::into_primitive(output))
         }
-        OpsKind::UnTracked(step) => step.finish(B::give(op.forward(inputs, false).0)),
+        OpsKind::UnTracked(step) => step.finish(B::into_primitive(op.forward(inputs, false).0)),
     }
 }
 
@@ -222,7 +235,7 @@ pub(crate) fn apply4<
     Tensor::from_dispatch(<Dispatch as Operators>::operator4(Arc::new(op), a, b, c, d))
 }
 
-/// Runs an operator of five tensors, of which it gives a vector.
+/// Runs an operator of five tensors whose result is a vector.
 pub(crate) fn apply5<O: Portable<5>, const A: usize, const D: usize, const M: usize>(
     op: O,
     a: Tensor<A>,

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::Csr;
+use crate::sparse::csr::Csr;
 
 /// Uniform in -1..1, the same for the same seed.
 pub(crate) fn values(n: usize, seed: u64) -> Vec<f32> {

@@ -6,9 +6,12 @@ use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension, 
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::simd::{dispatch, mul_add};
+use crate::simd::f32x16::F32x16;
+use crate::simd::isa::Isa;
+use crate::simd::kernel::kernel;
+use crate::simd::slices::mul_add;
 
-/// Constants of the optimiser.
+/// Hyper-parameters of the optimiser.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adam {
     /// Learning rate.
@@ -34,9 +37,10 @@ pub struct AdamState {
 }
 
 impl AdamState {
-    /// The state with first moments `m` and second moments `v`, one value a parameter value; none where both are empty.
+    /// The state with first moments `m` and second moments `v`, one value each per parameter value; no state where both are empty.
     ///
-    /// Panics when the two differ in length.
+    /// # Panics
+    /// When the two differ in length.
     pub fn from_values(m: Vec<f32>, v: Vec<f32>, device: &Device) -> Self {
         assert_eq!(m.len(), v.len(), "as many first as second moments");
         let tensor = |values: Vec<f32>| {
@@ -53,10 +57,11 @@ impl AdamState {
     }
 }
 
-/// Steps `param` by its gradient; `step` counts from 1. Parameter and moments are changed in place where nothing else
-/// holds them. Neither tensor may be tracked.
+/// Steps `param` by its gradient; `step` counts from 1. Parameter and moments are changed in place unless they
+/// share their storage. Neither tensor may be tracked.
 ///
-/// Panics when the gradient or moments from earlier steps have another number of values than the parameter.
+/// # Panics
+/// When the gradient or moments from earlier steps have another number of values than the parameter.
 pub fn adam_step<const D: usize>(
     param: Tensor<D>,
     grad: Tensor<D>,
@@ -81,7 +86,7 @@ pub fn adam_step<const D: usize>(
     Tensor::from_dispatch(param)
 }
 
-/// The constants, and what follows from the number of the step.
+/// The hyper-parameters, and the factors of the step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Factors {
     pub(crate) adam: Adam,
@@ -105,23 +110,23 @@ pub(crate) trait AdamOps: Backend {
 }
 
 #[inline(always)]
-fn update_body<const F: bool>(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], f: &Factors) {
+fn update_body<V: F32x16>(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], f: &Factors) {
     let c = &f.adam;
     for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-        *m = mul_add::<F>(c.beta1, *m, (1.0 - c.beta1) * g);
-        *v = mul_add::<F>(c.beta2, *v, (1.0 - c.beta2) * g * g);
-        *p -= f.rate * *m / mul_add::<F>(v.sqrt(), f.root, c.eps);
+        *m = mul_add::<V>(c.beta1, *m, (1.0 - c.beta1) * g);
+        *v = mul_add::<V>(c.beta2, *v, (1.0 - c.beta2) * g * g);
+        *p -= f.rate * *m / mul_add::<V>(v.sqrt(), f.root, c.eps);
     }
 }
 
-dispatch! {
+kernel! {
     fn update = update_body(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], f: &Factors)
 }
 
-/// Values that a task steps.
+/// Values per task.
 const CHUNK: usize = 16 * 1024;
 
-/// A tensor that is its whole storage, in order: only such a one can change in place.
+/// A tensor that is its whole storage, in order: only such a tensor can change in place.
 fn whole(tensor: FlexTensor) -> FlexTensor {
     if tensor.as_slice::<f32>().is_some_and(|v| v.len() == tensor.storage::<f32>().len()) {
         return tensor;
@@ -146,7 +151,7 @@ impl AdamOps for Flex {
         p.par_chunks_mut(CHUNK)
             .zip(g.par_chunks(CHUNK))
             .zip(ms.par_chunks_mut(CHUNK).zip(vs.par_chunks_mut(CHUNK)))
-            .for_each(|((p, g), (m, v))| update(p, g, m, v, &factors));
+            .for_each(|((p, g), (m, v))| update(Isa::best(), p, g, m, v, &factors));
         (param, m, v)
     }
 }

@@ -4,8 +4,7 @@
 //! `s_t = 1/√deg_t` of a pattern's row, 0 for an empty row, or 1. Backward, with `h = s ⊙ φ'(y) ⊙ g`:
 //! `∂x = h Wᵀ`, `∂W = xᵀ h`, `∂b = Σ_t h_t`. The sign of `y` is that of the argument of `φ`, so only `y` is kept.
 //!
-//! `x` may come in parts, `[x₁ x₂]`: `x W = x₁ W₁ + x₂ W₂` with the rows of `W` cut likewise, and they are never put side by
-//! side.
+//! `x` may come in parts, `[x₁ x₂]`: `x W = x₁ W₁ + x₂ W₂` with the rows of `W` cut likewise; the parts are never joined.
 
 use std::array::from_fn;
 use std::borrow::Cow;
@@ -14,12 +13,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use gemm::Parallelism;
 use rayon::prelude::*;
 
-use crate::dense::{collect_rows, cut, uniform};
-use crate::extension::{Operator, apply2, apply3, apply4};
-use crate::{Csr, Dense};
+use super::gemm::{product, product_to};
+use crate::autodiff::{Operator, apply2, apply3, apply4};
+use crate::sparse::csr::Csr;
+use crate::tensor::dense::Dense;
+use crate::tensor::partition::{collect_rows, cut, uniform};
 
 /// What follows an affine map.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,9 +30,10 @@ pub enum Activation {
     Leaky(f32),
 }
 
-/// `s ⊙ φ(x W + b)`, see the module's head.
+/// `s ⊙ φ(x W + b)`: `x [n, p]`, `W [p, q]`, `b [q]`, result `[n, q]`; with `row_scale`, `s_t = 1/√deg_t` of its row `t`.
 ///
-/// Panics when the shapes do not fit.
+/// # Panics
+/// When the shapes do not fit.
 pub fn linear(
     x: Tensor<2>,
     weight: Tensor<2>,
@@ -45,7 +46,8 @@ pub fn linear(
 
 /// `φ([x₁ x₂] W + b)`: `x₁ [n, p₁]`, `x₂ [n, p₂]`, `W [p₁ + p₂, q]`.
 ///
-/// Panics when the shapes do not fit.
+/// # Panics
+/// When the shapes do not fit.
 pub fn linear_pair(
     x: [Tensor<2>; 2],
     weight: Tensor<2>,
@@ -56,86 +58,25 @@ pub fn linear_pair(
     apply4(Linear { activation, row_scale: None }, first, second, weight, bias)
 }
 
-/// `x W`.
+/// `x W`: `x [n, p]`, `W [p, q]`.
 ///
-/// Panics when the shapes do not fit.
+/// # Panics
+/// When the shapes do not fit.
 pub fn matmul(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     apply2(Linear { activation: Activation::None, row_scale: None }, x, weight)
 }
 
-/// Rows a block; fixed, so that sums do not depend on the number of threads.
+/// Rows per block; fixed, so that sums do not depend on the number of threads.
 const BLOCK: usize = 1024;
 
-/// `c[m, n] (+)= a[m, k] · b[k, n]`, each with row and column stride.
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn product(
-    m: usize,
-    n: usize,
-    k: usize,
-    c: &mut [f32],
-    add: bool,
-    a: (&[f32], [isize; 2]),
-    b: (&[f32], [isize; 2]),
-) {
-    assert!(c.len() >= m * n, "the result holds its shape");
-    // SAFETY: a slice of `f32` is a place for `f32`, and valid values are written to it only.
-    let c = unsafe { &mut *(std::ptr::from_mut(c) as *mut [MaybeUninit<f32>]) };
-    // SAFETY: `c` was initialised.
-    unsafe { product_to(m, n, k, c, add, a, b) }
-}
-
-/// [`product`] to a place that is not initialised unless `add` is set; the first `m · n` values are afterwards.
-///
-/// # Safety
-/// With `add` the place must be initialised.
-unsafe fn product_to(
-    m: usize,
-    n: usize,
-    k: usize,
-    c: &mut [MaybeUninit<f32>],
-    add: bool,
-    a: (&[f32], [isize; 2]),
-    b: (&[f32], [isize; 2]),
-) {
-    assert!(c.len() >= m * n && a.0.len() >= m * k && b.0.len() >= k * n, "operands hold their shapes");
-    if m * n == 0 {
-        return;
-    }
-    // SAFETY: the operands are dense matrices of these sizes (asserted above) and `c` is not aliased; without `add` it is
-    // written and not read.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c.as_mut_ptr().cast(),
-            1,
-            n as isize,
-            add,
-            a.0.as_ptr(),
-            a.1[1],
-            a.1[0],
-            b.0.as_ptr(),
-            b.1[1],
-            b.1[0],
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
-    }
-}
-
-/// Everything but the tensors.
+/// The operator without its tensors.
 #[derive(Debug)]
 struct Linear {
     activation: Activation,
     row_scale: Option<Arc<Csr>>,
 }
 
-/// The parts of `x`, `W`, and `y` where the activation needs its sign.
+/// The parts of `x`, `W`, and `y` if the activation needs its sign.
 #[derive(Debug, Clone)]
 struct Kept<const P: usize> {
     x: [Dense; P],
@@ -143,7 +84,7 @@ struct Kept<const P: usize> {
     y: Option<Dense>,
 }
 
-/// Rows, and where the gradient of each part of `x` goes for them, if it is needed.
+/// Rows, and the output for the gradient of each part of `x` that needs one.
 type Block<'a, const P: usize> = (Range<usize>, [Option<&'a mut [MaybeUninit<f32>]>; P]);
 
 /// The sum of lists of one length, in order.
@@ -243,20 +184,20 @@ impl Linear {
         let mut blocks: Vec<Block<'_, P>> =
             bounds.windows(2).map(|b| (b[0]..b[1], from_fn(|_| None))).collect();
         for (i, dx) in dx.iter_mut().enumerate().filter(|(i, _)| needs[*i]) {
-            let places = cut(&mut dx.spare_capacity_mut()[..n * widths[i]], widths[i], &bounds);
-            blocks.iter_mut().zip(places).for_each(|((_, parts), (_, place))| parts[i] = Some(place));
+            let positions = cut(&mut dx.spare_capacity_mut()[..n * widths[i]], widths[i], &bounds);
+            blocks.iter_mut().zip(positions).for_each(|((_, parts), (_, place))| parts[i] = Some(place));
         }
         let sums: Vec<(Vec<f32>, Vec<f32>)> = blocks
             .into_par_iter()
-            .map(|(rows, places)| {
+            .map(|(rows, positions)| {
                 let (m, h) = (rows.len(), self.inner(rows.clone(), y.as_ref(), g));
                 let mut dw = vec![0f32; if need_w { w.data().len() } else { 0 }];
                 let mut db = vec![0f32; if need_b { q } else { 0 }];
-                for (i, place) in places.into_iter().enumerate() {
+                for (i, place) in positions.into_iter().enumerate() {
                     let p = widths[i];
                     if let Some(place) = place {
                         let w = &w.data()[first(i)..];
-                        // SAFETY: nothing is added to what stands there.
+                        // SAFETY: nothing is added to the uninitialised output.
                         unsafe {
                             product_to(m, p, q, place, false, (&h, [q as isize, 1]), (w, [1, q as isize]))
                         };

@@ -1,22 +1,25 @@
 //! Row-wise and element-wise maps in one parallel pass each way: unit rows, activations, products.
 //!
 //! Exponentials are computed sixteen at a time by a polynomial (two units in the last place); block boundaries are fixed,
-//! so that the bits do not depend on the threads.
+//! so that the bits do not depend on the number of threads.
 
 use std::mem::MaybeUninit;
 
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::Dense;
-use crate::dense::{collect_rows, for_rows, uniform};
-use crate::extension::{Operator, apply1, apply2};
-use crate::simd::{dispatch, dot, mul_add};
+use crate::autodiff::{Operator, apply1, apply2};
+use crate::simd::f32x16::F32x16;
+use crate::simd::isa::Isa;
+use crate::simd::kernel::kernel;
+use crate::simd::slices::{dot, mul_add};
+use crate::tensor::dense::Dense;
+use crate::tensor::partition::{collect_rows, for_rows, uniform};
 
-/// A place that is written before it is read.
-type Place = [MaybeUninit<f32>];
+/// Output that is not initialised yet.
+type Uninit = [MaybeUninit<f32>];
 
-/// Values a task handles.
+/// Values per task.
 const BLOCK: usize = 16 * 1024;
 
 /// Rows of `x [n, d]` scaled to length 1; rows shorter than 1e-12 become 0 and pass no gradient.
@@ -43,21 +46,24 @@ pub fn tanh(x: Tensor<2>) -> Tensor<2> {
 
 /// `x ⊙ y`, of one shape.
 ///
-/// Panics when the shapes differ.
+/// # Panics
+/// When the shapes differ.
 pub fn multiply(x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
     apply2(Multiply, x, y)
 }
 
 /// `x + y`, of one shape.
 ///
-/// Panics when the shapes differ.
+/// # Panics
+/// When the shapes differ.
 pub fn add(x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
     apply2(Add, x, y)
 }
 
 /// `x + b` with the row `b [1, d]` added to every row of `x [n, d]`. Gradient to `b`: the sum over rows.
 ///
-/// Panics when the widths differ.
+/// # Panics
+/// When the widths differ.
 pub fn add_row(x: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
     apply2(AddRow, x, b)
 }
@@ -66,7 +72,8 @@ pub fn add_row(x: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
 ///
 /// Gradients: `s_r g_r`, and `g_r · x_r`.
 ///
-/// Panics when `s` has not one value a row of `x`.
+/// # Panics
+/// When `s` does not have one value per row of `x`.
 pub fn scale_rows(x: Tensor<2>, s: Tensor<2>) -> Tensor<2> {
     apply2(ScaleRows, x, s)
 }
@@ -79,40 +86,40 @@ pub fn sum_squares(x: Tensor<2>) -> Tensor<1> {
 /// `eˣ`, 0 below -87 and at most e⁸⁸: `2ᵏ p(r)` with `x = k ln 2 + r`, `|r| ≤ ln 2 / 2`, and `p` the polynomial of degree
 /// 6 of the Cephes library.
 #[inline(always)]
-pub(crate) fn exp<const F: bool>(x: f32) -> f32 {
+pub(crate) fn exp<V: F32x16>(x: f32) -> f32 {
     /// Adding it leaves the nearest whole number in the low bits.
     const ROUND: f32 = 12_582_912.0;
     let x = if x < 88.0 { x } else { 88.0 };
     let low = x < -87.0;
     let x = if low { 0.0 } else { x };
-    let shifted = mul_add::<F>(x, std::f32::consts::LOG2_E, ROUND);
+    let shifted = mul_add::<V>(x, std::f32::consts::LOG2_E, ROUND);
     let k = shifted - ROUND;
-    let r = mul_add::<F>(k, 2.121_944_4e-4, mul_add::<F>(k, -0.693_359_4, x));
-    let mut p = mul_add::<F>(1.987_569_1e-4, r, 1.398_199_9e-3);
-    p = mul_add::<F>(p, r, 8.333_452e-3);
-    p = mul_add::<F>(p, r, 4.166_579_6e-2);
-    p = mul_add::<F>(p, r, 1.666_666_5e-1);
-    p = mul_add::<F>(p, r, 0.5);
-    p = mul_add::<F>(p, r * r, r) + 1.0;
+    let r = mul_add::<V>(k, 2.121_944_4e-4, mul_add::<V>(k, -0.693_359_4, x));
+    let mut p = mul_add::<V>(1.987_569_1e-4, r, 1.398_199_9e-3);
+    p = mul_add::<V>(p, r, 8.333_452e-3);
+    p = mul_add::<V>(p, r, 4.166_579_6e-2);
+    p = mul_add::<V>(p, r, 1.666_666_5e-1);
+    p = mul_add::<V>(p, r, 0.5);
+    p = mul_add::<V>(p, r * r, r) + 1.0;
     let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
     if low { 0.0 } else { p * power }
 }
 
 #[inline(always)]
-fn sigmoid_of<const F: bool>(x: f32) -> f32 {
-    1.0 / (1.0 + exp::<F>(-x))
+fn sigmoid_of<V: F32x16>(x: f32) -> f32 {
+    1.0 / (1.0 + exp::<V>(-x))
 }
 
 #[inline(always)]
-fn tanh_of<const F: bool>(x: f32) -> f32 {
+fn tanh_of<V: F32x16>(x: f32) -> f32 {
     // Near 0 the difference below would lose digits: the series to x¹¹.
     let s = x * x;
-    let mut p = mul_add::<F>(-0.008_863_236, s, 0.021_869_488);
-    p = mul_add::<F>(p, s, -0.053_968_254);
-    p = mul_add::<F>(p, s, 0.133_333_33);
-    p = mul_add::<F>(p, s, -0.333_333_34);
-    let near = mul_add::<F>(p * s, x, x);
-    let far = 1.0 - 2.0 * sigmoid_of::<F>(-2.0 * x);
+    let mut p = mul_add::<V>(-0.008_863_236, s, 0.021_869_488);
+    p = mul_add::<V>(p, s, -0.053_968_254);
+    p = mul_add::<V>(p, s, 0.133_333_33);
+    p = mul_add::<V>(p, s, -0.333_333_34);
+    let near = mul_add::<V>(p * s, x, x);
+    let far = 1.0 - 2.0 * sigmoid_of::<V>(-2.0 * x);
     if s < 0.09 { near } else { far }
 }
 
@@ -125,7 +132,7 @@ pub(crate) enum Curve {
 }
 
 #[inline(always)]
-fn curve_body<const F: bool>(curve: Curve, x: &[f32], y: &mut Place) {
+fn curve_body<V: F32x16>(curve: Curve, x: &[f32], y: &mut Uninit) {
     match curve {
         Curve::Leaky(slope) => {
             for (y, x) in y.iter_mut().zip(x) {
@@ -134,24 +141,24 @@ fn curve_body<const F: bool>(curve: Curve, x: &[f32], y: &mut Place) {
         }
         Curve::Sigmoid => {
             for (y, x) in y.iter_mut().zip(x) {
-                y.write(sigmoid_of::<F>(*x));
+                y.write(sigmoid_of::<V>(*x));
             }
         }
         Curve::Tanh => {
             for (y, x) in y.iter_mut().zip(x) {
-                y.write(tanh_of::<F>(*x));
+                y.write(tanh_of::<V>(*x));
             }
         }
     }
 }
 
-dispatch! {
+kernel! {
     /// `y = φ(x)`.
-    fn curve_of = curve_body(curve: Curve, x: &[f32], y: &mut Place)
+    fn curve_of = curve_body(curve: Curve, x: &[f32], y: &mut Uninit)
 }
 
 #[inline(always)]
-fn slope_body<const F: bool>(curve: Curve, y: &[f32], g: &[f32], out: &mut Place) {
+fn slope_body<V: F32x16>(curve: Curve, y: &[f32], g: &[f32], out: &mut Uninit) {
     for ((o, y), g) in out.iter_mut().zip(y).zip(g) {
         let slope = match curve {
             Curve::Leaky(slope) => {
@@ -162,22 +169,22 @@ fn slope_body<const F: bool>(curve: Curve, y: &[f32], g: &[f32], out: &mut Place
                 }
             }
             Curve::Sigmoid => y * (1.0 - y),
-            Curve::Tanh => mul_add::<F>(-y, *y, 1.0),
+            Curve::Tanh => mul_add::<V>(-y, *y, 1.0),
         };
         o.write(g * slope);
     }
 }
 
-dispatch! {
+kernel! {
     /// `out = g ⊙ φ'`, of the value `y = φ(x)`.
-    fn slope_of = slope_body(curve: Curve, y: &[f32], g: &[f32], out: &mut Place)
+    fn slope_of = slope_body(curve: Curve, y: &[f32], g: &[f32], out: &mut Uninit)
 }
 
-/// New values of the shape of `like`, a block of rows at a time: `f(place of the block, where it starts)`.
+/// New values of the shape of `like`, a block of rows at a time: `f(output of the block, offset of its first value)`.
 ///
 /// # Safety
-/// `f` must write every value of the place that it is given.
-unsafe fn rows_of(like: &Dense, f: impl Fn(&mut Place, usize) + Sync) -> Dense {
+/// `f` must write every value of its output.
+unsafe fn rows_of(like: &Dense, f: impl Fn(&mut Uninit, usize) + Sync) -> Dense {
     let (n, d) = (like.rows(), like.cols());
     let bounds = uniform(n, BLOCK / d.max(1));
     // SAFETY: as the caller promises.
@@ -193,15 +200,17 @@ impl Operator<1> for Map {
 
     fn forward(&self, [x]: [Dense; 1], _: bool) -> (Dense, Dense) {
         // SAFETY: the kernel writes one value for each of `x`.
-        let y = unsafe { rows_of(&x, |out, at| curve_of(self.0, &x.data()[at..at + out.len()], out)) };
+        let y = unsafe {
+            rows_of(&x, |out, at| curve_of(Isa::best(), self.0, &x.data()[at..at + out.len()], out))
+        };
         (y.clone(), y)
     }
 
     fn backward(&self, y: Dense, grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
         let g = grad.data();
-        let slope = |out: &mut Place, at: usize| {
+        let slope = |out: &mut Uninit, at: usize| {
             let span = at..at + out.len();
-            slope_of(self.0, &y.data()[span.clone()], &g[span], out);
+            slope_of(Isa::best(), self.0, &y.data()[span.clone()], &g[span], out);
         };
         // SAFETY: the kernel writes one value for each of `y`.
         [needed.then(|| unsafe { rows_of(&y, slope) })]
@@ -229,13 +238,13 @@ fn product_of(a: &Dense, b: &Dense) -> Dense {
 }
 
 fn pairwise(a: &Dense, b: &Dense, f: impl Fn(f32, f32) -> f32 + Sync) -> Dense {
-    let block = |out: &mut Place, at: usize| {
+    let block = |out: &mut Uninit, at: usize| {
         let (a, b) = (&a.data()[at..at + out.len()], &b.data()[at..at + out.len()]);
         for ((o, a), b) in out.iter_mut().zip(a).zip(b) {
             o.write(f(*a, *b));
         }
     };
-    // SAFETY: `a` and `b` have a value for each of the place.
+    // SAFETY: `a` and `b` have one value for each of the output.
     unsafe { rows_of(a, block) }
 }
 
@@ -265,7 +274,7 @@ impl Operator<2> for AddRow {
     fn forward(&self, [x, b]: [Dense; 2], _: bool) -> (Dense, ()) {
         assert_eq!((b.rows(), b.cols()), (1, x.cols()), "one row as wide as the others");
         let d = x.cols().max(1);
-        let block = |out: &mut Place, at: usize| {
+        let block = |out: &mut Uninit, at: usize| {
             for (out, x) in out.chunks_exact_mut(d).zip(x.data()[at..].chunks_exact(d)) {
                 for ((o, x), b) in out.iter_mut().zip(x).zip(b.data()) {
                     o.write(x + b);
@@ -308,7 +317,7 @@ impl Operator<2> for ScaleRows {
     type Saved = [Dense; 2];
 
     fn forward(&self, [x, s]: [Dense; 2], _: bool) -> (Dense, Self::Saved) {
-        assert_eq!((s.rows(), s.cols()), (x.rows(), 1), "one factor a row");
+        assert_eq!((s.rows(), s.cols()), (x.rows(), 1), "one factor per row");
         (scaled(&x, &s), [x, s])
     }
 
@@ -318,7 +327,7 @@ impl Operator<2> for ScaleRows {
             let bounds = uniform(x.rows(), BLOCK / d.max(1));
             let mut out = vec![0f32; x.rows()];
             for_rows(&mut out, 1, &bounds, |rows, part| {
-                dots(&x.data()[rows.start * d..], &grad.data()[rows.start * d..], d, part);
+                dots(Isa::best(), &x.data()[rows.start * d..], &grad.data()[rows.start * d..], d, part);
             });
             Dense::new(out, [x.rows(), 1])
         });
@@ -328,7 +337,7 @@ impl Operator<2> for ScaleRows {
 
 fn scaled(x: &Dense, s: &Dense) -> Dense {
     let d = x.cols().max(1);
-    let block = |out: &mut Place, at: usize| {
+    let block = |out: &mut Uninit, at: usize| {
         let rows = out.chunks_exact_mut(d).zip(x.data()[at..].chunks_exact(d));
         for ((out, x), s) in rows.zip(&s.data()[at / d..]) {
             for (o, x) in out.iter_mut().zip(x) {
@@ -341,13 +350,13 @@ fn scaled(x: &Dense, s: &Dense) -> Dense {
 }
 
 #[inline(always)]
-fn dots_body<const F: bool>(a: &[f32], b: &[f32], d: usize, out: &mut [f32]) {
+fn dots_body<V: F32x16>(a: &[f32], b: &[f32], d: usize, out: &mut [f32]) {
     for (r, o) in out.iter_mut().enumerate() {
-        *o = dot::<F>(&a[r * d..(r + 1) * d], &b[r * d..(r + 1) * d]);
+        *o = dot::<V>(&a[r * d..(r + 1) * d], &b[r * d..(r + 1) * d]);
     }
 }
 
-dispatch! {
+kernel! {
     /// `out_r = a_r · b_r`.
     pub(crate) fn dots = dots_body(a: &[f32], b: &[f32], d: usize, out: &mut [f32])
 }
@@ -365,7 +374,7 @@ impl Operator<1> for UnitRows {
         let mut scales = vec![0f32; n];
         for_rows(&mut scales, 1, &bounds, |rows, part| {
             let x = &x.data()[rows.start * d..];
-            dots(x, x, d, part);
+            dots(Isa::best(), x, x, d, part);
             part.iter_mut().for_each(|s| *s = if *s > 1e-24 { s.sqrt().recip() } else { 0.0 });
         });
         let y = scaled(&x, &Dense::new(scales.clone(), [n, 1]));
@@ -374,9 +383,16 @@ impl Operator<1> for UnitRows {
 
     fn backward(&self, (y, scales): Self::Saved, grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
         let d = y.cols().max(1);
-        let block = |out: &mut Place, at: usize| {
+        let block = |out: &mut Uninit, at: usize| {
             let span = at..at + out.len();
-            unit_backward(&y.data()[span.clone()], &grad.data()[span], &scales[at / d..], d, out);
+            unit_backward(
+                Isa::best(),
+                &y.data()[span.clone()],
+                &grad.data()[span],
+                &scales[at / d..],
+                d,
+                out,
+            );
         };
         // SAFETY: blocks are whole rows, which the kernel writes.
         [needed.then(|| unsafe { rows_of(&y, block) })]
@@ -395,7 +411,7 @@ impl Operator<1> for SumSquares {
             .par_chunks(BLOCK)
             .map(|block| {
                 let mut sum = [0f32];
-                dots(block, block, block.len(), &mut sum);
+                dots(Isa::best(), block, block, block.len(), &mut sum);
                 f64::from(sum[0])
             })
             .collect();
@@ -409,19 +425,19 @@ impl Operator<1> for SumSquares {
 }
 
 #[inline(always)]
-fn unit_backward_body<const F: bool>(y: &[f32], g: &[f32], scales: &[f32], d: usize, out: &mut Place) {
+fn unit_backward_body<V: F32x16>(y: &[f32], g: &[f32], scales: &[f32], d: usize, out: &mut Uninit) {
     for (r, out) in out.chunks_exact_mut(d).enumerate() {
         let (y, g) = (&y[r * d..(r + 1) * d], &g[r * d..(r + 1) * d]);
-        let along = dot::<F>(y, g);
+        let along = dot::<V>(y, g);
         for t in 0..d {
-            out[t].write(scales[r] * mul_add::<F>(-along, y[t], g[t]));
+            out[t].write(scales[r] * mul_add::<V>(-along, y[t], g[t]));
         }
     }
 }
 
-dispatch! {
+kernel! {
     /// `(g - y (y · g)) · scale` of each row.
-    fn unit_backward = unit_backward_body(y: &[f32], g: &[f32], scales: &[f32], d: usize, out: &mut Place)
+    fn unit_backward = unit_backward_body(y: &[f32], g: &[f32], scales: &[f32], d: usize, out: &mut Uninit)
 }
 
 #[cfg(feature = "gpu")]

@@ -1,6 +1,6 @@
 //! Projection of frozen dense features: `Y = X W` with `X [n, f]` constant and `W [f, d]` trained.
 //!
-//! Backward: `∂W = Xᵀ ∂Y`, read from a transposed copy of `X` that is made once: both products then walk their large
+//! Backward: `∂W = Xᵀ ∂Y`, read from a transposed copy of `X` that is made once, so that both products read their large
 //! operand along its rows.
 
 use std::mem::MaybeUninit;
@@ -10,10 +10,11 @@ use std::sync::{Arc, OnceLock};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::dense::{collect_rows, for_rows, uniform};
-use crate::extension::{Operator, apply1};
-use crate::linear::product;
-use crate::{Dense, OpsError};
+use crate::autodiff::{Operator, apply1};
+use crate::dense::gemm::product;
+use crate::error::OpsError;
+use crate::tensor::dense::Dense;
+use crate::tensor::partition::{collect_rows, for_rows, uniform};
 
 /// Constant features `[rows, cols]` with their transposed copy.
 #[derive(Debug)]
@@ -91,7 +92,8 @@ struct Project(Arc<FrozenFeatures>);
 
 /// The rows `rows` of `X W`, in that order: `weight [f, d]` → `[r, d]`; gradient to `weight` only.
 ///
-/// Panics when a row is not one of `X` or the shapes do not fit.
+/// # Panics
+/// When a row is not one of `X` or the shapes do not fit.
 pub fn project_rows(x: &Arc<FrozenFeatures>, rows: &[u32], weight: Tensor<2>) -> Tensor<2> {
     apply1(ProjectRows { x: x.clone(), rows: rows.to_vec() }, weight)
 }
@@ -108,8 +110,8 @@ impl Operator<1> for ProjectRows {
 
     fn forward(&self, [w]: [Dense; 1], _: bool) -> (Dense, Self::Saved) {
         let (n, f, d) = (self.rows.len(), self.x.cols, w.cols());
-        assert_eq!(w.rows(), f, "a row of the weight for each column of the features");
-        let bounds = uniform(n, rows_a_task(n));
+        assert_eq!(w.rows(), f, "one row of the weight per column of the features");
+        let bounds = uniform(n, rows_per_task(n));
         let copy = |rows: Range<usize>, out: &mut [MaybeUninit<f32>]| {
             for (&row, out) in self.rows[rows].iter().zip(out.chunks_exact_mut(f.max(1))) {
                 out.write_copy_of_slice(&self.x.values[row as usize * f..][..f]);
@@ -129,7 +131,7 @@ impl Operator<1> for ProjectRows {
         let (n, f, d) = (self.rows.len(), self.x.cols, grad.cols());
         let of = || {
             let mut out = vec![0f32; f * d];
-            for_rows(&mut out, d, &uniform(f, rows_a_task(f)), |columns, out| {
+            for_rows(&mut out, d, &uniform(f, rows_per_task(f)), |columns, out| {
                 let (here, from) = (columns.len(), own.get(columns.start..).unwrap_or_default());
                 product(here, d, n, out, false, (from, [1, f as isize]), (grad.data(), [d as isize, 1]));
             });
@@ -139,15 +141,15 @@ impl Operator<1> for ProjectRows {
     }
 }
 
-/// Rows of the result a task makes: fewer where there are few, so that all threads have work.
-fn rows_a_task(rows: usize) -> usize {
+/// Rows of the result per task: fewer where there are few, so that all threads have work.
+fn rows_per_task(rows: usize) -> usize {
     (rows / 8).next_multiple_of(16).clamp(16, 512)
 }
 
 /// `values m`: `values [rows, inner]`, `m [inner, d]`.
 fn times(values: &[f32], [rows, inner]: [usize; 2], m: &Dense) -> Dense {
-    assert_eq!(m.rows(), inner, "the other operand has a row a column of the features");
-    let (d, step) = (m.cols(), rows_a_task(rows));
+    assert_eq!(m.rows(), inner, "the other operand has one row per column of the features");
+    let (d, step) = (m.cols(), rows_per_task(rows));
     let mut out = vec![0f32; rows * d];
     out.par_chunks_mut((step * d).max(1)).enumerate().for_each(|(block, out)| {
         let here = out.len() / d;
@@ -178,7 +180,7 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     use super::*;
-    use crate::check::{close, read, tensor, values};
+    use crate::testing::{close, read, tensor, values};
 
     #[test]
     fn the_product_is_linear_and_its_gradient_the_transposed_product() {

@@ -4,14 +4,15 @@ use burn::tensor::Tensor;
 #[cfg(feature = "gpu")]
 use burn::tensor::distributed::{ReduceOperation, all_reduce};
 
-use crate::add;
+use crate::dense::pointwise::add;
 
-/// The sum of `parts`, a tensor of one shape on each of as many devices; a copy on each of them.
+/// The sum of `parts`, tensors of one shape on different devices; one copy of it on each of these.
 ///
-/// Devices that reach each other (CUDA with NCCL) do it among themselves by Burn's all-reduce. Others send their parts to the
-/// first, which adds them in order and sends the sum back.
+/// Devices with a transport between them (CUDA with NCCL) use Burn's all-reduce. Others send their parts to the first, which
+/// adds them in order and sends the sum back.
 ///
-/// Panics when the shapes differ.
+/// # Panics
+/// When the shapes differ.
 pub fn sum_over_devices(parts: Vec<Tensor<2>>) -> Vec<Tensor<2>> {
     if parts.len() < 2 {
         return parts;
@@ -40,7 +41,7 @@ fn reaches_others(device: &burn::tensor::Device) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{read, tensor};
+    use crate::testing::{read, tensor};
 
     #[test]
     fn the_sum_is_on_every_device() {

@@ -1,9 +1,9 @@
-//! Which devices there are, and what each can hold, to say so before it runs out.
+//! The devices of this machine, and how much memory each has.
 
 use burn::tensor::Device;
 
-/// The graphics processors that `wgpu` reaches, those of their own memory first: by the system's own interface (Vulkan, Metal,
-/// Direct3D 12), and where that knows none by any other.
+/// The graphics processors that `wgpu` reaches, those with memory of their own first: through the system's interface (Vulkan,
+/// Metal, Direct3D 12), and if that finds none through any other.
 pub fn wgpu_devices() -> Vec<Device> {
     #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal"))]
     {

@@ -16,8 +16,8 @@ unsafe extern "C" {
 /// `mi_option_purge_delay`, the same number in versions 2 and 3.
 const PURGE_DELAY: c_int = 15;
 
-/// Lets mimalloc keep freed memory for the next step instead of handing it back to the system. The peak stays what it
-/// was; call it once, first thing in `main`, in programs whose global allocator is mimalloc.
+/// Lets mimalloc keep freed memory for the next step instead of handing it back to the system. The peak does not
+/// change. To be called once, at the start of `main`, in programs whose global allocator is mimalloc.
 pub fn keep_freed_memory() {
     // SAFETY: the option takes any value, -1 for never; it only changes when pages are given back.
     unsafe { mi_option_set(PURGE_DELAY, -1) }

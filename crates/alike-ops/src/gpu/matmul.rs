@@ -1,14 +1,17 @@
 //! Dense products, and sums over rows.
 //!
-//! `A B` and `A Bᵀ` are the backend's own products. `Aᵀ B` sums over rows, of which there are far more than the result has
-//! values: it is cut into parts of rows, whose results are added in order.
+//! `A B` and `A Bᵀ` are the backend's products. `Aᵀ B` sums over many rows and has few values: it is cut into parts of rows,
+//! whose results are added in order.
 
 use burn::backend::ops::FloatTensorOps;
 use burn::tensor::DType;
+use burn_cubecl::Cube;
 use burn_cubecl::kernel::matmul::{MatmulStrategy, matmul};
 use cubecl::prelude::*;
 
-use super::{Cube, Gpu, UNITS, Words, a_unit_each};
+use super::buffers::IndexBuffer;
+use super::launch::{UNITS, launch_per_value};
+use super::tensor::Gpu;
 
 /// `a b`: `a [m, k]`, `b [k, n]`, result `[m, n]`.
 pub(crate) fn product_nn(a: &Gpu, b: &Gpu) -> Gpu {
@@ -34,10 +37,10 @@ pub(crate) fn product_nt(a: &Gpu, b: &Gpu) -> Gpu {
 const TILE: u32 = 32;
 /// Rows of `A` and `B` that are read at once.
 const STEP: u32 = 16;
-/// Parts at most.
+/// Maximum number of parts.
 const PARTS: usize = 64;
 
-/// Each workgroup makes a tile of one part: each of its 256 units four values of a column.
+/// Each workgroup computes a tile of one part, each of its 256 units four values of a column.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 fn tn_kernel(
@@ -135,7 +138,7 @@ fn summed<const D: usize>(parts: &Gpu, count: usize, shape: [usize; D]) -> Gpu {
     }
     let out = Gpu::empty(parts, shape);
     let values = out.len();
-    let (cubes, dim) = a_unit_each(values);
+    let (cubes, dim) = launch_per_value(values);
     // SAFETY: `parts` holds `count` times as many values as `out`.
     unsafe {
         parts_kernel::launch_unchecked(
@@ -155,7 +158,7 @@ fn summed<const D: usize>(parts: &Gpu, count: usize, shape: [usize; D]) -> Gpu {
 pub(crate) fn product_tn(a: &Gpu, b: &Gpu) -> Gpu {
     let (n, p, q) = (a.rows(), a.cols(), b.cols());
     let (down, across) = (p.div_ceil(TILE as usize), q.div_ceil(TILE as usize));
-    // Enough workgroups to fill a device, yet parts of some hundred rows.
+    // Enough workgroups to fill a device, but with some hundred rows per part.
     let wanted = (1024 / (down * across).max(1)).clamp(1, PARTS);
     let parts = n.div_ceil(256).clamp(1, wanted);
     let part_rows = n.div_ceil(parts).next_multiple_of(STEP as usize);
@@ -180,7 +183,7 @@ pub(crate) fn product_tn(a: &Gpu, b: &Gpu) -> Gpu {
     summed(&out, parts, [p, q])
 }
 
-/// Rows that a unit sums.
+/// Rows summed per unit.
 const RUN: usize = 64;
 
 #[cube(launch_unchecked)]
@@ -207,8 +210,8 @@ pub(crate) fn column_sums(x: &Gpu) -> Gpu {
         let n = x.rows();
         let runs = n.div_ceil(RUN).max(1);
         let out = Gpu::empty(&x, [runs, d]);
-        let (cubes, dim) = a_unit_each(runs * d);
-        // SAFETY: rows below `n` are read, a value a run and column is written.
+        let (cubes, dim) = launch_per_value(runs * d);
+        // SAFETY: rows below `n` are read, one value per run and column is written.
         unsafe {
             runs_kernel::launch_unchecked(
                 x.client(),
@@ -282,20 +285,20 @@ pub(crate) fn add_bias(
     more: Option<&Gpu>,
     bias: Option<&Gpu>,
     slope: Option<f32>,
-    ptr: Option<&Words>,
+    ptr: Option<&IndexBuffer>,
 ) -> Gpu {
     if more.is_none() && bias.is_none() && slope.is_none() && ptr.is_none() {
         return x.clone();
     }
     let out = Gpu::empty(x, [x.rows(), x.cols()]);
     let n = x.len();
-    let (cubes, dim) = a_unit_each(n);
+    let (cubes, dim) = launch_per_value(n);
     let own = x.client().clone();
     let none;
     let pointers = match ptr {
         Some(ptr) => ptr,
         None => {
-            none = Words::new(&own, &[]);
+            none = IndexBuffer::new(&own, &[]);
             &none
         }
     };

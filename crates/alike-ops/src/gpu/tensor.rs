@@ -1,55 +1,15 @@
-//! Kernels for graphics processors, written once in CubeCL for Vulkan, Metal, CUDA and WebGPU.
-//!
-//! What every kernel here keeps to:
-//!
-//! - Sums have one order: a value is summed by one unit from first to last, or by the units of a workgroup in a tree whose
-//!   shape is fixed. No atomics; the same seed gives the same bits on the same device.
-//! - Graphs and features are copied to a device once and kept with the structure that they belong to.
-//! - A step sends the rows of its batch and nothing else.
-//!
-//! A workgroup has [`UNITS`] units: one for each value, or [`lanes`] side by side for each row of values.
+//! Tensors of a graphics processor as kernels see them.
 
-mod buffers;
-mod dense;
-mod reduce;
-mod rows;
-mod sparse;
-mod upload;
-
-use burn::backend::tensor::FloatTensor;
 use burn::tensor::DType;
+use burn_cubecl::CubeDevice;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
-pub(crate) use burn_cubecl::{Cube, CubeDevice};
 use cubecl::client::Client;
 use cubecl::prelude::*;
-
-pub(crate) use buffers::{Cached, Words};
-pub(crate) use dense::{add_bias, column_sums, inverse_root, product_nn, product_nt, product_tn};
-pub(crate) use reduce::{cube_sum, part_of_dot, scaled_total};
-pub(crate) use rows::{add_rows, copy_rows, join_rows, scatter_rows, some_of};
-pub(crate) use sparse::{Graph, Sparse, spread};
-pub(crate) use upload::{Batch, TouchedOn};
-
-use crate::extension::Native;
-
-/// Units of a workgroup.
-pub(crate) const UNITS: u32 = 256;
 
 /// A tensor of 32-bit floats on a graphics processor, in row-major order. Cloning shares the storage.
 #[derive(Debug, Clone)]
 pub struct Gpu(CubeTensor);
-
-impl Native for Cube {
-    type Values = Gpu;
-    fn take(tensor: FloatTensor<Self>) -> Gpu {
-        assert!(tensor.dtype == DType::F32, "operators work on f32 tensors, not {:?}", tensor.dtype);
-        Gpu(into_contiguous(tensor))
-    }
-    fn give(values: Gpu) -> FloatTensor<Self> {
-        values.0
-    }
-}
 
 impl Gpu {
     /// A tensor of any values on the device of `like`.
@@ -76,21 +36,7 @@ impl Gpu {
         Self(CubeTensor::new_contiguous(client, device, shape.into(), handle, DType::F32))
     }
 
-    /// The same values in storage of their own.
-    pub(crate) fn copied(&self) -> Self {
-        let out = Self::empty(self, [self.len()]);
-        rows::copy_range(self, 0, &out, 0, self.len());
-        Self(CubeTensor { meta: self.0.meta.clone(), ..out.0 })
-    }
-
-    /// Zeros on the device of `like`.
-    pub(crate) fn zeros<const D: usize>(like: &Gpu, shape: [usize; D]) -> Self {
-        let out = Self::empty(like, shape);
-        rows::fill(&out, 0.0);
-        out
-    }
-
-    /// Where kernels run.
+    /// The client that launches kernels.
     pub(crate) fn client(&self) -> &Client {
         &self.0.client
     }
@@ -123,7 +69,13 @@ impl Gpu {
         Self(CubeTensor::new_contiguous(client, device, shape.into(), t.handle.clone(), DType::F32))
     }
 
-    /// Whether nothing else holds the storage, so that it may change in place.
+    /// The same storage in the shape of `other`.
+    pub(crate) fn shaped_like(self, other: &Gpu) -> Self {
+        debug_assert_eq!(self.len(), other.len());
+        Self(CubeTensor { meta: other.0.meta.clone(), ..self.0 })
+    }
+
+    /// Whether no other tensor shares the storage, so that it may change in place.
     pub(crate) fn is_alone(&self) -> bool {
         self.0.handle.can_mut()
     }
@@ -134,44 +86,22 @@ impl Gpu {
         unsafe { BufferArg::from_raw_parts(self.0.handle.clone(), self.len().max(1)) }
     }
 
-    /// The bits of the values as whole numbers.
-    pub(crate) fn into_words(self) -> CubeTensor {
+    /// The bits of the values as integers.
+    pub(crate) fn into_u32(self) -> CubeTensor {
         CubeTensor { dtype: DType::U32, ..self.0 }
     }
 
+    /// Takes over a tensor of the backend; copies only a view that is not row-major.
+    ///
+    /// # Panics
+    /// When the tensor is not of 32-bit floats.
+    pub(crate) fn from_cube(tensor: CubeTensor) -> Self {
+        assert!(tensor.dtype == DType::F32, "operators work on f32 tensors, not {:?}", tensor.dtype);
+        Self(into_contiguous(tensor))
+    }
+
+    /// The backend's tensor, without a copy.
     pub(crate) fn into_cube(self) -> CubeTensor {
         self.0
     }
-
-    pub(crate) fn from_cube(tensor: CubeTensor) -> Self {
-        Self(into_contiguous(tensor))
-    }
-}
-
-/// `cubes` workgroups; more than one dimension holds are laid out in two.
-pub(crate) fn grid(cubes: usize) -> CubeCount {
-    const WIDEST: usize = 32_768;
-    let cubes = cubes.max(1);
-    if cubes <= WIDEST {
-        CubeCount::Static(cubes as u32, 1, 1)
-    } else {
-        CubeCount::Static(WIDEST as u32, cubes.div_ceil(WIDEST) as u32, 1)
-    }
-}
-
-/// Workgroups of [`UNITS`] for a unit a value.
-pub(crate) fn a_unit_each(values: usize) -> (CubeCount, CubeDim) {
-    (grid(values.div_ceil(UNITS as usize)), CubeDim::new_1d(UNITS))
-}
-
-/// Units side by side for rows of `d` values.
-pub(crate) fn lanes(d: usize) -> u32 {
-    (d as u32).next_power_of_two().clamp(8, 64)
-}
-
-/// Workgroups of [`UNITS`] for `rows` rows of `d` values, a group of [`lanes`] each.
-pub(crate) fn a_group_each(rows: usize, d: usize) -> (CubeCount, CubeDim) {
-    let wide = lanes(d);
-    let tall = UNITS / wide;
-    (grid(rows.div_ceil(tall as usize)), CubeDim::new_2d(wide, tall))
 }

@@ -1,80 +1,53 @@
-//! Bayesian personalised ranking, fused: gather the rows of a batch, its loss, and back.
+//! Bayesian personalised ranking, fused: rows of a batch gathered, its loss, and the gradients scattered back.
 //!
 //! For triples `(u, p, n)` of rows of a table `Z [N, D]` and a batch of `b`: `loss = 1/b Σ softplus(x)` with
 //! `x = y_un - y_up` and `y_ui = z_u · z_i`. With `c = σ(x)/b · ∂loss`: `∂z_u += c (z_n - z_p)`, `∂z_p -= c z_u`,
 //! `∂z_n += c z_u`. Squared norms: `∂e += 2 s e` for every use of a row. The gradient of a table is dense; each
-//! touched row is summed in the order of the batch, and losses are summed in double precision over fixed blocks.
+//! row of the batch is summed in the order of the batch, and losses are summed in double precision over fixed blocks.
 
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::Dense;
-use crate::extension::{Operator, apply1, apply2};
-use crate::simd::{axpy, dispatch, dot};
-use crate::touched::{Part, Touched};
-
-/// A batch: rows of the table that hold users, positives and negatives, all of one length.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Triples {
-    /// Rows of users.
-    pub users: Vec<u32>,
-    /// Rows of items that the users took.
-    pub positives: Vec<u32>,
-    /// Rows of items that they did not take.
-    pub negatives: Vec<u32>,
-}
-
-impl Triples {
-    /// Number of triples.
-    pub fn len(&self) -> usize {
-        self.users.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.users.is_empty()
-    }
-
-    /// Panics unless there is a triple, the lists are of one length, and all rows are below `rows`.
-    pub(crate) fn check(&self, rows: usize) {
-        let b = self.len();
-        assert!(b > 0, "a batch has at least one triple");
-        assert!(self.positives.len() == b && self.negatives.len() == b, "{b} users need as many items");
-        assert!(self.all().all(|r| (r as usize) < rows), "every row of the batch is below {rows}");
-    }
-
-    /// Users, then positives, then negatives.
-    fn all(&self) -> impl Iterator<Item = u32> {
-        self.users.iter().chain(&self.positives).chain(&self.negatives).copied()
-    }
-}
+use super::softplus::mean_softplus;
+use super::triples::Triples;
+use crate::autodiff::{Operator, apply1, apply2};
+use crate::simd::f32x16::F32x16;
+use crate::simd::isa::Isa;
+use crate::simd::kernel::kernel;
+use crate::simd::slices::{axpy, dot};
+use crate::tensor::dense::Dense;
+use crate::tensor::row_groups::{RowGroups, TablePart};
 
 /// Mean over the batch of `softplus(z_u · z_n - z_u · z_p)`, `[1]`; `table [N, D]`.
 ///
-/// Panics when the batch is empty, its lists differ in length, or a row is not below `N`.
+/// # Panics
+/// When the batch is empty, its lists differ in length, or a row is not below `N`.
 pub fn bpr_dot(table: Tensor<2>, t: &Arc<Triples>) -> Tensor<1> {
     bpr_dot_own_l2(table, t, 0.0)
 }
 
 /// [`bpr_dot`] of `table` + `l2/b · Σ (‖z_u‖² + ‖z_p‖² + ‖z_n‖²)` over the batch's rows of it.
 ///
-/// Panics as [`bpr_dot`] does.
+/// # Panics
+/// As [`bpr_dot`] does.
 pub fn bpr_dot_own_l2(table: Tensor<2>, t: &Arc<Triples>, l2: f32) -> Tensor<1> {
     apply1(Bpr { t: t.clone(), l2 }, table)
 }
 
 /// [`bpr_dot`] of `table` + `l2/b · Σ (‖e_u‖² + ‖e_p‖² + ‖e_n‖²)` over the batch's rows of another table `ego [N, d]`.
 ///
-/// Panics as [`bpr_dot`] does.
+/// # Panics
+/// As [`bpr_dot`] does.
 pub fn bpr_dot_l2(table: Tensor<2>, ego: Tensor<2>, t: &Arc<Triples>, l2: f32) -> Tensor<1> {
     apply2(Bpr { t: t.clone(), l2 }, table, ego)
 }
 
-/// `scale · Σ_r ‖table[rows[r]]‖²`, `[1]`; a row that stands twice counts twice.
+/// `scale · Σ_r ‖table[rows[r]]‖²`, `[1]`; a row that occurs twice counts twice.
 ///
-/// Panics when a row is not below `N`.
+/// # Panics
+/// When a row is not below `N`.
 pub fn l2_rows(table: Tensor<2>, rows: &Arc<Vec<u32>>, scale: f32) -> Tensor<1> {
     apply1(Squares { rows: rows.clone(), scale }, table)
 }
@@ -93,33 +66,8 @@ struct Squares {
     scale: f32,
 }
 
-/// Triples, or rows, that a task handles.
+/// Triples or rows per task.
 const BLOCK: usize = 256;
-
-/// `ln(1 + eˣ)` and its derivative `σ(x)`, without overflow.
-pub(crate) fn softplus(x: f32) -> (f64, f64) {
-    let x = f64::from(x);
-    let e = (-x.abs()).exp();
-    (x.max(0.0) + e.ln_1p(), if x >= 0.0 { 1.0 } else { e } / (1.0 + e))
-}
-
-/// Mean softplus of the margins, which become its slopes `σ(x)/b`.
-pub(crate) fn mean_softplus(margins: &mut [f32]) -> f64 {
-    let b = margins.len() as f64;
-    let blocks: Vec<f64> = margins
-        .par_chunks_mut(4 * BLOCK)
-        .map(|block| {
-            let mut sum = 0.0;
-            for x in block {
-                let (loss, slope) = softplus(*x);
-                sum += loss;
-                *x = (slope / b) as f32;
-            }
-            sum
-        })
-        .collect();
-    blocks.into_iter().sum::<f64>() / b
-}
 
 /// A table as its values and its width.
 #[derive(Clone, Copy)]
@@ -137,54 +85,54 @@ impl<'a> Table<'a> {
 }
 
 #[inline(always)]
-fn margins_body<const F: bool>(z: Table<'_>, t: &Triples, first: usize, out: &mut [f32]) {
+fn margins_body<V: F32x16>(z: Table<'_>, t: &Triples, first: usize, out: &mut [f32]) {
     for (k, out) in (first..).zip(out) {
         let u = z.row(t.users[k]);
-        *out = dot::<F>(u, z.row(t.negatives[k])) - dot::<F>(u, z.row(t.positives[k]));
+        *out = dot::<V>(u, z.row(t.negatives[k])) - dot::<V>(u, z.row(t.positives[k]));
     }
 }
 
-dispatch! {
+kernel! {
     /// `y_un - y_up` of the triples from `first` on.
     fn margins = margins_body(z: Table<'_>, t: &Triples, first: usize, out: &mut [f32])
 }
 
 #[inline(always)]
-fn squares_body<const F: bool>(e: Table<'_>, rows: &[u32]) -> f64 {
+fn squares_body<V: F32x16>(e: Table<'_>, rows: &[u32]) -> f64 {
     // Loops, not adapters: a closure that is not inlined would lose the instruction set.
     let mut sum = 0.0;
     for &r in rows {
-        sum += f64::from(dot::<F>(e.row(r), e.row(r)));
+        sum += f64::from(dot::<V>(e.row(r), e.row(r)));
     }
     sum
 }
 
-dispatch! {
+kernel! {
     /// Sum of the squared norms of some rows.
     fn squares = squares_body(e: Table<'_>, rows: &[u32]) -> f64
 }
 
 fn all_squares(e: Table<'_>, rows: &[u32]) -> f64 {
-    let blocks: Vec<f64> = rows.par_chunks(4 * BLOCK).map(|rows| squares(e, rows)).collect();
+    let blocks: Vec<f64> = rows.par_chunks(4 * BLOCK).map(|rows| squares(Isa::best(), e, rows)).collect();
     blocks.into_iter().sum()
 }
 
-/// What the backward pass of the loss needs beside the table.
+/// What the backward pass of the loss needs apart from the table.
 #[derive(Clone, Copy)]
 struct Slopes<'a> {
     t: &'a Triples,
-    /// `c` of each triple but for the factor `scale`.
+    /// `c` of each triple without the factor `scale`.
     slopes: &'a [f32],
     scale: f32,
 }
 
 #[inline(always)]
-fn add_loss_body<const F: bool>(touched: &Touched, part: &mut Part<'_>, z: Table<'_>, s: Slopes<'_>) {
+fn add_loss_body<V: F32x16>(groups: &RowGroups, part: &mut TablePart<'_>, z: Table<'_>, s: Slopes<'_>) {
     let b = s.t.len();
     for at in part.span.clone() {
-        let out = part.row(touched.rows()[at]);
-        for &place in touched.places(at) {
-            let (role, k) = (place as usize / b, place as usize % b);
+        let out = part.row(groups.rows()[at]);
+        for &position in groups.positions(at) {
+            let (role, k) = (position as usize / b, position as usize % b);
             let c = s.scale * s.slopes[k];
             match role {
                 0 => {
@@ -193,29 +141,29 @@ fn add_loss_body<const F: bool>(touched: &Touched, part: &mut Part<'_>, z: Table
                         *o += c * (n - p);
                     }
                 }
-                1 => axpy::<F>(-c, z.row(s.t.users[k]), out),
-                _ => axpy::<F>(c, z.row(s.t.users[k]), out),
+                1 => axpy::<V>(-c, z.row(s.t.users[k]), out),
+                _ => axpy::<V>(c, z.row(s.t.users[k]), out),
             }
         }
     }
 }
 
-dispatch! {
-    /// Adds the loss's gradient to the rows of one part of the table's gradient.
-    fn add_loss = add_loss_body(touched: &Touched, part: &mut Part<'_>, z: Table<'_>, s: Slopes<'_>)
+kernel! {
+    /// Adds the gradient of the loss to the rows of one part of the table's gradient.
+    fn add_loss = add_loss_body(groups: &RowGroups, part: &mut TablePart<'_>, z: Table<'_>, s: Slopes<'_>)
 }
 
 #[inline(always)]
-fn add_squares_body<const F: bool>(touched: &Touched, part: &mut Part<'_>, e: Table<'_>, scale: f32) {
+fn add_squares_body<V: F32x16>(groups: &RowGroups, part: &mut TablePart<'_>, e: Table<'_>, scale: f32) {
     for at in part.span.clone() {
-        let r = touched.rows()[at];
-        axpy::<F>(2.0 * scale * touched.places(at).len() as f32, e.row(r), part.row(r));
+        let r = groups.rows()[at];
+        axpy::<V>(2.0 * scale * groups.positions(at).len() as f32, e.row(r), part.row(r));
     }
 }
 
-dispatch! {
+kernel! {
     /// Adds `2 · scale · e` for each use of a row.
-    fn add_squares = add_squares_body(touched: &Touched, part: &mut Part<'_>, e: Table<'_>, scale: f32)
+    fn add_squares = add_squares_body(groups: &RowGroups, part: &mut TablePart<'_>, e: Table<'_>, scale: f32)
 }
 
 /// Loss, and the slopes of the triples.
@@ -223,7 +171,10 @@ fn loss(table: &Dense, ego: &Dense, t: &Triples, l2: f32) -> (Dense, Vec<f32>) {
     let z = Table::of(table);
     t.check(table.rows());
     let mut slopes = vec![0f32; t.len()];
-    slopes.par_chunks_mut(BLOCK).enumerate().for_each(|(at, out)| margins(z, t, at * BLOCK, out));
+    slopes
+        .par_chunks_mut(BLOCK)
+        .enumerate()
+        .for_each(|(at, out)| margins(Isa::best(), z, t, at * BLOCK, out));
     let mut loss = mean_softplus(&mut slopes);
     if l2 != 0.0 {
         t.check(ego.rows());
@@ -235,10 +186,10 @@ fn loss(table: &Dense, ego: &Dense, t: &Triples, l2: f32) -> (Dense, Vec<f32>) {
 }
 
 /// A dense gradient of the shape of `like`, each part of it filled by `fill`.
-fn gradient(like: &Dense, touched: &Touched, fill: impl Fn(&mut Part<'_>) + Sync) -> Dense {
+fn gradient(like: &Dense, groups: &RowGroups, fill: impl Fn(&mut TablePart<'_>) + Sync) -> Dense {
     let (rows, width) = (like.rows(), like.cols());
     let mut out = vec![0f32; rows * width];
-    touched.parts(&mut out, width).into_par_iter().with_max_len(1).for_each(|mut part| fill(&mut part));
+    groups.parts(&mut out, width).into_par_iter().with_max_len(1).for_each(|mut part| fill(&mut part));
     Dense::new(out, [rows, width])
 }
 
@@ -255,16 +206,16 @@ impl Operator<1> for Bpr {
 
     fn backward(&self, ([table], slopes): Kept<1>, grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
         let scale = grad.data()[0];
-        let (z, touched) = (Table::of(&table), Touched::new(self.t.all()));
+        let (z, groups) = (Table::of(&table), RowGroups::new(self.t.all()));
         let (s, norms) =
             (Slopes { t: &self.t, slopes: &slopes, scale }, scale * self.l2 / self.t.len() as f32);
-        let fill = |part: &mut Part<'_>| {
-            add_loss(&touched, part, z, s);
+        let fill = |part: &mut TablePart<'_>| {
+            add_loss(Isa::best(), &groups, part, z, s);
             if norms != 0.0 {
-                add_squares(&touched, part, z, norms);
+                add_squares(Isa::best(), &groups, part, z, norms);
             }
         };
-        [needed.then(|| gradient(&table, &touched, fill))]
+        [needed.then(|| gradient(&table, &groups, fill))]
     }
 }
 
@@ -278,14 +229,15 @@ impl Operator<2> for Bpr {
 
     fn backward(&self, ([table, ego], slopes): Kept<2>, grad: Dense, needs: [bool; 2]) -> [Option<Dense>; 2] {
         let scale = grad.data()[0];
-        let touched = Touched::new(self.t.all());
+        let groups = RowGroups::new(self.t.all());
         let (s, norms) =
             (Slopes { t: &self.t, slopes: &slopes, scale }, scale * self.l2 / self.t.len() as f32);
-        let to_table = |part: &mut Part<'_>| add_loss(&touched, part, Table::of(&table), s);
-        let to_ego = |part: &mut Part<'_>| add_squares(&touched, part, Table::of(&ego), norms);
+        let to_table = |part: &mut TablePart<'_>| add_loss(Isa::best(), &groups, part, Table::of(&table), s);
+        let to_ego =
+            |part: &mut TablePart<'_>| add_squares(Isa::best(), &groups, part, Table::of(&ego), norms);
         [
-            needs[0].then(|| gradient(&table, &touched, to_table)),
-            needs[1].then(|| gradient(&ego, &touched, to_ego)),
+            needs[0].then(|| gradient(&table, &groups, to_table)),
+            needs[1].then(|| gradient(&ego, &groups, to_ego)),
         ]
     }
 }
@@ -299,32 +251,13 @@ impl Operator<1> for Squares {
     }
 
     fn backward(&self, table: Dense, grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
-        let touched = Touched::new(self.rows.iter().copied());
+        let groups = RowGroups::new(self.rows.iter().copied());
         let scale = grad.data()[0] * self.scale;
-        let fill = |part: &mut Part<'_>| add_squares(&touched, part, Table::of(&table), scale);
-        [needed.then(|| gradient(&table, &touched, fill))]
+        let fill =
+            |part: &mut TablePart<'_>| add_squares(Isa::best(), &groups, part, Table::of(&table), scale);
+        [needed.then(|| gradient(&table, &groups, fill))]
     }
 }
 
 #[cfg(feature = "gpu")]
-pub(crate) mod gpu;
-#[cfg(test)]
-mod tests {
-    use super::softplus;
-
-    #[test]
-    fn softplus_is_stable_and_its_slope_is_its_derivative() {
-        assert_eq!(softplus(0.0).1, 0.5);
-        assert_eq!(softplus(1e30), (f64::from(1e30f32), 1.0));
-        assert_eq!(softplus(f32::NEG_INFINITY), (0.0, 0.0));
-        assert!((softplus(-40.0).0 / (-40f64).exp() - 1.0).abs() < 1e-12);
-        assert!(softplus(f32::NAN).0.is_nan());
-        for x in [-20f32, -3.0, -0.5, 0.25, 4.0, 30.0] {
-            let (up, down) = (softplus(x + 0.125).0, softplus(x - 0.125).0);
-            let slope = softplus(x).1;
-            assert!(
-                ((up - down) / 0.25 - slope).abs() < 2e-3 * slope.max(1e-9) + 1e-3 * slope * (1.0 - slope)
-            );
-        }
-    }
-}
+mod gpu;

@@ -1,6 +1,6 @@
 //! Contrastive loss of two views, fused: similarities, exponentials and sums in blocks.
 //!
-//! For rows `a_r`, `c_r [b, d]` of the same things in two views and temperature `τ`: `loss = 1/b Σ_r (log Σ_s e^{a_r · c_s /
+//! For rows `a_r`, `c_r [b, d]`, two views of the same nodes, and temperature `τ`: `loss = 1/b Σ_r (log Σ_s e^{a_r · c_s /
 //! τ} - a_r · c_r / τ)` (InfoNCE, van den Oord et al. 2018). With `P_rs` the softmax of row `r`: `∂a_r = (Σ_s P_rs c_s -
 //! c_r) / (bτ)` and `∂c_s = (Σ_r P_rs a_r - a_s) / (bτ)`. Rows of length at most 1 are assumed, so that `e^{(x - 1)/τ}` does not
 //! overflow.
@@ -8,18 +8,22 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::Dense;
-use crate::extension::{Operator, apply2};
-use crate::linear::product;
-use crate::pointwise::{dots, exp};
-use crate::simd::{dispatch, sum16};
+use crate::autodiff::{Operator, apply2};
+use crate::dense::gemm::product;
+use crate::dense::pointwise::{dots, exp};
+use crate::simd::f32x16::F32x16;
+use crate::simd::isa::Isa;
+use crate::simd::kernel::kernel;
+use crate::simd::slices::sum16;
+use crate::tensor::dense::Dense;
 
-/// Rows a task handles.
+/// Rows per task.
 const BLOCK: usize = 128;
 
 /// The loss of views `a` and `c`, `[b, d]` each, of unit rows: `[1]`.
 ///
-/// Panics when the shapes differ or are empty.
+/// # Panics
+/// When the shapes differ or are empty.
 pub fn info_nce(a: Tensor<2>, c: Tensor<2>, temperature: f32) -> Tensor<1> {
     apply2(InfoNce { temperature }, a, c)
 }
@@ -29,7 +33,7 @@ struct InfoNce {
     temperature: f32,
 }
 
-/// Both views, and of each pair `e^{(a_r · c_s - 1)/τ}`, with the sums over `s`.
+/// Both views, `e^{(a_r · c_s - 1)/τ}` of each pair, and the sums over `s`.
 #[derive(Debug, Clone)]
 struct Kept {
     a: Dense,
@@ -39,24 +43,24 @@ struct Kept {
 }
 
 #[inline(always)]
-fn exponentials_body<const F: bool>(row: &mut [f32], inverse: f32) -> f32 {
+fn exponentials_body<V: F32x16>(row: &mut [f32], inverse: f32) -> f32 {
     let (chunks, rest) = row.as_chunks_mut::<16>();
     let (mut lanes, mut sum) = ([0f32; 16], 0.0);
     for chunk in chunks {
         for t in 0..16 {
-            chunk[t] = exp::<F>((chunk[t] - 1.0) * inverse);
+            chunk[t] = exp::<V>((chunk[t] - 1.0) * inverse);
             lanes[t] += chunk[t];
         }
     }
     for v in rest {
-        *v = exp::<F>((*v - 1.0) * inverse);
+        *v = exp::<V>((*v - 1.0) * inverse);
         sum += *v;
     }
     sum16(lanes) + sum
 }
 
-dispatch! {
-    /// `v = e^{(v - 1) · inverse}` in place; the sum.
+kernel! {
+    /// `v = e^{(v - 1) · inverse}` in place; returns the sum.
     fn exponentials = exponentials_body(row: &mut [f32], inverse: f32) -> f32
 }
 
@@ -77,9 +81,9 @@ impl Operator<2> for InfoNce {
                 product(n, b, d, out, false, (&av[first * d..], [d as isize, 1]), (cv, [1, d as isize]));
                 let (mut loss, mut sums) = (0.0, Vec::with_capacity(n));
                 let mut own = vec![0f32; n];
-                dots(&av[first * d..], &cv[first * d..], d, &mut own);
+                dots(Isa::best(), &av[first * d..], &cv[first * d..], d, &mut own);
                 for (same, row) in own.into_iter().zip(out.chunks_exact_mut(b)) {
-                    let sum = exponentials(row, inverse);
+                    let sum = exponentials(Isa::best(), row, inverse);
                     loss += f64::from(sum).ln() - f64::from((same - 1.0) * inverse);
                     sums.push(sum);
                 }
@@ -132,7 +136,7 @@ mod gpu;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{gradient, read, same_bits_for_any_threads, tensor, values};
+    use crate::testing::{gradient, read, same_bits_for_any_threads, tensor, values};
 
     fn unit(n: usize, d: usize, seed: u64) -> Vec<f32> {
         let mut v = values(n * d, seed);

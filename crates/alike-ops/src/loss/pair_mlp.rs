@@ -1,7 +1,7 @@
 //! Bayesian personalised ranking by a hidden layer over both sides.
 //!
 //! `y_ui = out · ReLU(a_u + b_i)` with `a_u = z_u W_user + bias` and `b_i = z_i W_item`, and the loss of
-//! [`bpr`](crate::bpr_dot) over it. The hidden values are made once for each distinct row of the batch. Backward, with
+//! [`bpr`](crate::bpr_dot) over it. The hidden values are computed once per distinct row of the batch. Backward, with
 //! `c = σ(x)/b · ∂loss` and `H(v) = 1[v > 0]`, all of width `h`:
 //! `∂b_n += c out ⊙ H(a_u + b_n)`, `∂b_p -= c out ⊙ H(a_u + b_p)`, `∂a_u` = the sum of both, `∂out += c (ReLU(a_u + b_n) -
 //! ReLU(a_u + b_p))`; then, per distinct row, `∂z += ∂a W_userᵀ` (items: `∂b W_itemᵀ`), `∂W_user = Σ z ∂aᵀ`, `∂bias = Σ ∂a`.
@@ -11,18 +11,23 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::Dense;
-use crate::bpr::{Triples, mean_softplus};
-use crate::extension::{Operator, apply5};
-use crate::linear::product;
-use crate::simd::dispatch;
-use crate::touched::{BLOCK, Part, Touched};
+use super::softplus::mean_softplus;
+use super::triples::Triples;
+use crate::autodiff::{Operator, apply5};
+use crate::dense::gemm::product;
+use crate::simd::f32x16::F32x16;
+use crate::simd::isa::Isa;
+use crate::simd::kernel::kernel;
+use crate::simd::slices::sum16;
+use crate::tensor::dense::Dense;
+use crate::tensor::row_groups::{BLOCK, RowGroups, TablePart};
 
 /// As [`bpr_dot`](crate::bpr_dot) with a hidden layer: mean of `softplus(y_un - y_up)`, `[1]`, with
 /// `y_ui = out · ReLU(z_u W_user + bias + z_i W_item)`; `table [N, D]`, `w_user [D, h]`, `w_item [D, h]`, `bias [h]`,
 /// `out [h]`. Gradients to all five.
 ///
-/// Panics when the batch is empty, its lists differ in length, a row is not below `N`, or the shapes do not fit.
+/// # Panics
+/// When the batch is empty, its lists differ in length, a row is not below `N`, or the shapes do not fit.
 pub fn bpr_pair_mlp(
     table: Tensor<2>,
     w_user: Tensor<2>,
@@ -41,8 +46,8 @@ struct Pair(Arc<Triples>);
 /// The distinct rows of one side of the batch.
 #[derive(Debug, Clone)]
 struct Side {
-    touched: Touched,
-    /// For each place of the batch its distinct row.
+    groups: RowGroups,
+    /// The distinct row of each position of the batch.
     slots: Vec<u32>,
     /// Hidden values of the distinct rows, `[rows, h]`.
     hidden: Vec<f32>,
@@ -51,19 +56,19 @@ struct Side {
 impl Side {
     /// Hidden values `z w + bias`: `z [N, d]`, `w [d, h]`.
     fn new(list: impl Iterator<Item = u32>, z: &[f32], d: usize, w: &[f32], bias: &[f32]) -> Self {
-        let (touched, h) = (Touched::new(list), bias.len());
-        let mut hidden = vec![0f32; touched.rows().len() * h];
-        hidden.par_chunks_mut(BLOCK * h).zip(touched.rows().par_chunks(BLOCK)).for_each(|(out, rows)| {
+        let (groups, h) = (RowGroups::new(list), bias.len());
+        let mut hidden = vec![0f32; groups.rows().len() * h];
+        hidden.par_chunks_mut(BLOCK * h).zip(groups.rows().par_chunks(BLOCK)).for_each(|(out, rows)| {
             let x = gathered(z, d, rows);
             out.chunks_exact_mut(h).for_each(|out| out.copy_from_slice(bias));
             product(rows.len(), h, d, out, true, (&x, [d as isize, 1]), (w, [h as isize, 1]));
         });
-        Self { slots: touched.slots(), touched, hidden }
+        Self { slots: groups.slots(), groups, hidden }
     }
 
     #[inline(always)]
-    fn row(&self, place: usize, h: usize) -> &[f32] {
-        let at = self.slots[place] as usize * h;
+    fn row(&self, position: usize, h: usize) -> &[f32] {
+        let at = self.slots[position] as usize * h;
         &self.hidden[at..at + h]
     }
 }
@@ -74,18 +79,18 @@ fn gathered(z: &[f32], d: usize, rows: &[u32]) -> Vec<f32> {
     out
 }
 
-/// The batch between its two halves.
+/// What the forward pass keeps of the batch.
 #[derive(Debug, Clone)]
 struct Hidden {
     users: Side,
-    /// Places are the positives, then the negatives.
+    /// Positions are the positives, then the negatives.
     items: Side,
     /// `σ(x)/b` of each triple.
     slopes: Vec<f32>,
 }
 
 #[inline(always)]
-fn margins_body<const F: bool>(users: &Side, items: &Side, w: &[f32], first: usize, out: &mut [f32]) {
+fn margins_body<V: F32x16>(users: &Side, items: &Side, w: &[f32], first: usize, out: &mut [f32]) {
     let (b, h) = (users.slots.len(), w.len());
     for (k, out) in (first..).zip(out) {
         let (a, p, n) = (users.row(k, h), items.row(k, h), items.row(b + k, h));
@@ -102,17 +107,17 @@ fn margins_body<const F: bool>(users: &Side, items: &Side, w: &[f32], first: usi
         for (((w, a), p), n) in wr.iter().zip(ar).zip(pr).zip(nr) {
             rest += w * ((a + n).max(0.0) - (a + p).max(0.0));
         }
-        *out = crate::simd::sum16(lanes) + rest;
+        *out = sum16(lanes) + rest;
     }
 }
 
-dispatch! {
+kernel! {
     /// `y_un - y_up` of the triples from `first` on.
     fn margins = margins_body(users: &Side, items: &Side, w: &[f32], first: usize, out: &mut [f32])
 }
 
 #[inline(always)]
-fn out_slope_body<const F: bool>(s: &Hidden, first: usize, count: usize, scale: f32, out: &mut [f32]) {
+fn out_slope_body<V: F32x16>(s: &Hidden, first: usize, count: usize, scale: f32, out: &mut [f32]) {
     let (b, h) = (s.slopes.len(), out.len());
     for k in first..first + count {
         let c = scale * s.slopes[k];
@@ -123,16 +128,16 @@ fn out_slope_body<const F: bool>(s: &Hidden, first: usize, count: usize, scale: 
     }
 }
 
-dispatch! {
+kernel! {
     /// Adds `∂out` of `count` triples from `first` on.
     fn out_slope = out_slope_body(s: &Hidden, first: usize, count: usize, scale: f32, out: &mut [f32])
 }
 
 #[inline(always)]
-fn user_slopes_body<const F: bool>(s: &Hidden, w: &[f32], scale: f32, first: usize, out: &mut [f32]) {
+fn user_slopes_body<V: F32x16>(s: &Hidden, w: &[f32], scale: f32, first: usize, out: &mut [f32]) {
     let (b, h) = (s.slopes.len(), w.len());
     for (at, out) in (first..).zip(out.chunks_exact_mut(h)) {
-        for &k in s.users.touched.places(at) {
+        for &k in s.users.groups.positions(at) {
             let k = k as usize;
             let c = scale * s.slopes[k];
             let rows = s.users.row(k, h).iter().zip(s.items.row(k, h)).zip(s.items.row(b + k, h));
@@ -144,19 +149,19 @@ fn user_slopes_body<const F: bool>(s: &Hidden, w: &[f32], scale: f32, first: usi
     }
 }
 
-dispatch! {
+kernel! {
     /// Adds `∂a` of the distinct users from `first` on, `[_, h]`.
     fn user_slopes = user_slopes_body(s: &Hidden, w: &[f32], scale: f32, first: usize, out: &mut [f32])
 }
 
 #[inline(always)]
-fn item_slopes_body<const F: bool>(s: &Hidden, w: &[f32], scale: f32, first: usize, out: &mut [f32]) {
+fn item_slopes_body<V: F32x16>(s: &Hidden, w: &[f32], scale: f32, first: usize, out: &mut [f32]) {
     let (b, h) = (s.slopes.len(), w.len());
     for (at, out) in (first..).zip(out.chunks_exact_mut(h)) {
-        for &place in s.items.touched.places(at) {
-            let k = place as usize % b;
-            let c = if (place as usize) < b { -scale } else { scale } * s.slopes[k];
-            let rows = s.users.row(k, h).iter().zip(s.items.row(place as usize, h));
+        for &position in s.items.groups.positions(at) {
+            let k = position as usize % b;
+            let c = if (position as usize) < b { -scale } else { scale } * s.slopes[k];
+            let rows = s.users.row(k, h).iter().zip(s.items.row(position as usize, h));
             for ((o, w), (a, i)) in out.iter_mut().zip(w).zip(rows) {
                 *o += if a + i > 0.0 { c * w } else { 0.0 };
             }
@@ -164,7 +169,7 @@ fn item_slopes_body<const F: bool>(s: &Hidden, w: &[f32], scale: f32, first: usi
     }
 }
 
-dispatch! {
+kernel! {
     /// Adds `∂b` of the distinct items from `first` on, `[_, h]`.
     fn item_slopes = item_slopes_body(s: &Hidden, w: &[f32], scale: f32, first: usize, out: &mut [f32])
 }
@@ -188,7 +193,10 @@ impl<'a> Values<'a> {
     }
 }
 
-/// Panics unless the shapes of table and weights, and the lengths of bias and output weights, fit.
+/// Checks the shapes of table and weights, and the lengths of bias and output weights.
+///
+/// # Panics
+/// When they do not fit.
 fn check([[_, d], user, item]: [[usize; 2]; 3], [h, out]: [usize; 2]) {
     for (name, found) in [("user", user), ("item", item)] {
         assert!(found == [d, h], "the {name} weight is [{d}, {h}], not {found:?}");
@@ -206,7 +214,7 @@ fn hidden(all: &[Dense; 5], t: &Triples) -> (f32, Hidden) {
     slopes
         .par_chunks_mut(BLOCK)
         .enumerate()
-        .for_each(|(at, out)| margins(&users, &items, v.out, at * BLOCK, out));
+        .for_each(|(at, out)| margins(Isa::best(), &users, &items, v.out, at * BLOCK, out));
     let loss = mean_softplus(&mut slopes);
     (loss as f32, Hidden { users, items, slopes })
 }
@@ -219,8 +227,8 @@ fn sum(parts: Vec<Vec<f32>>) -> Vec<f32> {
     sum
 }
 
-/// One side's way back: `∂W [d, h]` and the sum of the hidden slopes `[h]`; the rows of `table`, where wanted, get
-/// theirs added. `slopes(first, out)` makes the hidden slopes of the distinct rows from `first` on.
+/// The backward pass of one side: `∂W [d, h]` and the sum of the hidden slopes `[h]`; adds the gradients of the rows to
+/// `table` if there is one. `slopes(first, out)` computes the hidden slopes of the distinct rows from `first` on.
 fn backward_side(
     side: &Side,
     v: &Values<'_>,
@@ -228,9 +236,9 @@ fn backward_side(
     table: Option<&mut [f32]>,
     slopes: impl Fn(usize, &mut [f32]) + Sync,
 ) -> (Vec<f32>, Vec<f32>) {
-    let (d, h, touched) = (v.d, v.bias.len(), &side.touched);
-    let one = |from: usize, part: Option<Part<'_>>| {
-        let rows = &touched.rows()[from..(from + BLOCK).min(touched.rows().len())];
+    let (d, h, groups) = (v.d, v.bias.len(), &side.groups);
+    let one = |from: usize, part: Option<TablePart<'_>>| {
+        let rows = &groups.rows()[from..(from + BLOCK).min(groups.rows().len())];
         let mut s = vec![0f32; rows.len() * h];
         slopes(from, &mut s);
         let mut bias = vec![0f32; h];
@@ -248,11 +256,11 @@ fn backward_side(
     };
     let parts: Vec<_> = match table {
         Some(table) => {
-            let parts = touched.parts(table, d);
+            let parts = groups.parts(table, d);
             parts.into_par_iter().with_max_len(1).map(|part| one(part.span.start, Some(part))).collect()
         }
         None => {
-            let starts: Vec<usize> = (0..touched.rows().len()).step_by(BLOCK).collect();
+            let starts: Vec<usize> = (0..groups.rows().len()).step_by(BLOCK).collect();
             starts.into_par_iter().with_max_len(1).map(|from| one(from, None)).collect()
         }
     };
@@ -275,16 +283,16 @@ impl Operator<5> for Pair {
         let blocks: Vec<usize> = (0..s.slopes.len()).step_by(BLOCK).collect();
         let d_out = blocks.into_par_iter().map(|first| {
             let mut part = vec![0f32; h];
-            out_slope(&s, first, BLOCK.min(s.slopes.len() - first), scale, &mut part);
+            out_slope(Isa::best(), &s, first, BLOCK.min(s.slopes.len() - first), scale, &mut part);
             part
         });
         let d_out = sum(d_out.collect());
         let mut d_table = needs[0].then(|| vec![0f32; n * d]);
         let (d_user, d_bias) = backward_side(&s.users, &v, v.w_user, d_table.as_deref_mut(), |first, out| {
-            user_slopes(&s, v.out, scale, first, out);
+            user_slopes(Isa::best(), &s, v.out, scale, first, out);
         });
         let (d_item, _) = backward_side(&s.items, &v, v.w_item, d_table.as_deref_mut(), |first, out| {
-            item_slopes(&s, v.out, scale, first, out);
+            item_slopes(Isa::best(), &s, v.out, scale, first, out);
         });
         [
             d_table.map(|values| Dense::new(values, [n, d])),

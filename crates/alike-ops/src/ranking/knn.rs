@@ -4,16 +4,17 @@ use std::sync::{Mutex, MutexGuard};
 
 use rayon::prelude::*;
 
-use crate::score::{COLS, Formula, Packed, ROWS, Sweep, nothing_beyond};
-use crate::topk::{Kept, Search, TopK, bits, key, score_of, search, valid};
+use super::heap::{Candidates, key, score_of};
+use super::tile::{COLS, Formula, Packed, ROWS, TileScan, no_pruning, set_bits, valid_columns};
+use super::topk::{Search, TopK, search};
 
-/// Panels of rows that a task compares with all rows from its first on.
+/// Panels of rows per task, which compares them with themselves and all rows after them.
 const PANELS: usize = 3;
 
 /// The `k` most similar rows of each row, most similar first; equal similarities by lower index.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Knn {
-    /// Neighbours a row.
+    /// Neighbours per row.
     pub k: usize,
     /// Neighbours, `rows × k`; `u32::MAX` where there are fewer than `k` other rows.
     pub idx: Vec<u32>,
@@ -24,7 +25,8 @@ pub struct Knn {
 /// Cosine nearest neighbours of the rows of `x [rows, dim]`. A zero row (or one of a norm below 1e-38) has
 /// similarity 0 to every row.
 ///
-/// Panics when `x` does not hold `rows × dim` values.
+/// # Panics
+/// When `x` does not hold `rows × dim` values.
 pub fn knn_cosine(x: &[f32], rows: usize, dim: usize, k: usize, include_self: bool) -> Knn {
     assert!(x.len() == rows * dim && dim > 0, "{rows} rows of {dim} values, not {} values", x.len());
     let scale: Vec<f32> = x
@@ -48,8 +50,8 @@ pub fn knn_cosine(x: &[f32], rows: usize, dim: usize, k: usize, include_self: bo
 
 /// The rows of a panel: their nearest so far, and the scores that a row needs to be among them.
 struct Panel {
-    best: Vec<Kept>,
-    /// One step below the worst of `k`: another row of the same score may be taken, if its number is lower.
+    best: Vec<Candidates>,
+    /// One step below the worst of `k`: another row of the same score ranks higher if its number is lower.
     limits: [f32; COLS],
     /// The worst of `k`, as a key.
     worst: [u64; COLS],
@@ -57,7 +59,7 @@ struct Panel {
 
 impl Panel {
     fn new(rows: usize, k: usize) -> Self {
-        let best = (0..rows).map(|_| Kept::new(k)).collect();
+        let best = (0..rows).map(|_| Candidates::new(k)).collect();
         Self { best, limits: [f32::NEG_INFINITY; COLS], worst: [0; COLS] }
     }
 
@@ -75,7 +77,7 @@ impl Panel {
 }
 
 /// The `k` nearest of each row. A pair is scored once and offered to both: each task takes a few panels of rows and
-/// compares them with the rows that follow. What is nearest does not depend on the order of the offers.
+/// compares them with the rows that follow. The result does not depend on the order of the offers.
 fn nearest(what: &Search<'_>, rows: usize, k: usize, include_self: bool) -> TopK {
     let mut top = TopK::empty(rows, k);
     if k == 0 || rows == 0 {
@@ -85,23 +87,23 @@ fn nearest(what: &Search<'_>, rows: usize, k: usize, include_self: bool) -> TopK
     let packed = Packed::new(x, dim, rows, COLS, what.scale, |i| i);
     let widths = (0..packed.groups()).map(|panel| COLS.min(rows - panel * COLS));
     let panels: Vec<Mutex<Panel>> = widths.map(|width| Mutex::new(Panel::new(width, k))).collect();
-    let sweep = Sweep::new(what.formula, dim);
+    let scan = TileScan::new(what.formula, dim);
     (0..packed.groups().div_ceil(PANELS)).into_par_iter().for_each(|task| {
         let start = task * PANELS * COLS;
         let own = Packed::new(x, dim, (PANELS * COLS).min(rows - start), ROWS, what.scale, |i| start + i);
         let mut limits = vec![[f32::NEG_INFINITY; ROWS]; own.groups()];
         let among = task * PANELS..packed.groups();
-        sweep.run(&own, &packed, among, &mut limits, nothing_beyond, |group, panel, tile, hits, limits| {
+        scan.run(&own, &packed, among, &mut limits, no_pruning, |group, panel, tile, hits, limits| {
             let (row, column) = (start + group * ROWS, panel * COLS);
             let (here, first) = (row / COLS, row % COLS);
-            let (count, valid) = (ROWS.min(rows - row), valid(panel, rows));
+            let (count, valid) = (ROWS.min(rows - row), valid_columns(panel, rows));
             // Only pairs of a row and one that follows it (or itself).
             let follows =
                 |r: usize, c: usize| column + c > row + r || (include_self && column + c == row + r);
             if hits[..count].iter().any(|&h| h != 0) {
                 let mut own = held(&panels[here]);
                 for r in 0..count {
-                    for c in bits(hits[r] & valid).filter(|&c| follows(r, c)) {
+                    for c in set_bits(hits[r] & valid).filter(|&c| follows(r, c)) {
                         own.offer(first + r, column + c, tile[r * COLS + c]);
                     }
                     limits[r] = own.limits[first + r];
@@ -111,7 +113,7 @@ fn nearest(what: &Search<'_>, rows: usize, k: usize, include_self: bool) -> TopK
             for (r, scores) in tile.chunks_exact(COLS).take(count).enumerate() {
                 let above = scores.iter().zip(&other.limits).fold(0, |n, (s, l)| n | u32::from(s > l));
                 if above != 0 {
-                    for c in bits(valid).filter(|&c| column + c > row + r) {
+                    for c in set_bits(valid).filter(|&c| column + c > row + r) {
                         other.offer(c, row + r, scores[c]);
                     }
                 }
@@ -131,9 +133,9 @@ fn nearest(what: &Search<'_>, rows: usize, k: usize, include_self: bool) -> TopK
     if short.is_empty() {
         return top;
     }
-    // Scores that are no numbers were not offered: they come last, as everywhere.
-    let mask = |row: u32, masked: &mut Vec<u32>| masked.extend((!include_self).then_some(row));
-    let mut late = search(what, &short, k, mask);
+    // NaN was not offered: it ranks last, as everywhere.
+    let own = |row: u32, excluded: &mut Vec<u32>| excluded.extend((!include_self).then_some(row));
+    let mut late = search(what, &short, k, own);
     for (&row, (items, scores)) in short.iter().zip(late.rows_mut()) {
         let span = row as usize * k..(row as usize + 1) * k;
         top.items[span.clone()].copy_from_slice(items);

@@ -8,27 +8,29 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::simd::{Level, level};
+use crate::simd::f32x16::{F32x16, LANES};
+use crate::simd::isa::Isa;
+use crate::simd::kernel::kernel;
 
 /// Users in a tile.
-pub(crate) const ROWS: usize = 8;
+pub(super) const ROWS: usize = 8;
 /// Items in a tile.
-pub(crate) const COLS: usize = 48;
+pub(super) const COLS: usize = 48;
 /// Depth of a tile where the whole depth is too much for the first-level cache.
 const DEPTH: usize = 128;
 
 /// How a user's vector `a` and an item's vector `b` make a score.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Formula<'a> {
+pub(super) enum Formula<'a> {
     /// `a · b`.
     Dot,
     /// `w · ReLU(a + b)`.
     PairMlp(&'a [f32]),
 }
 
-/// Rows of a matrix in groups of `group`, each group transposed; the last one filled up with zeros.
+/// Rows of a matrix in groups of `group`, each group transposed; the last one padded with zeros.
 #[derive(Debug)]
-pub(crate) struct Packed {
+pub(super) struct Packed {
     data: Vec<f32>,
     dim: usize,
     group: usize,
@@ -36,7 +38,7 @@ pub(crate) struct Packed {
 
 impl Packed {
     /// Packs `count` rows of `x [_, dim]`: `row(i)` names the row, and its values are multiplied by `scale`.
-    pub(crate) fn new(
+    pub(super) fn new(
         x: &[f32],
         dim: usize,
         count: usize,
@@ -59,12 +61,12 @@ impl Packed {
     }
 
     /// Number of groups.
-    pub(crate) fn groups(&self) -> usize {
+    pub(super) fn groups(&self) -> usize {
         self.data.len().checked_div(self.dim * self.group).unwrap_or(0)
     }
 
     /// The values of packed row `at`, `[dim]`.
-    pub(crate) fn row(&self, at: usize) -> Vec<f32> {
+    pub(super) fn row(&self, at: usize) -> Vec<f32> {
         let group = self.part(at / self.group, 0, self.dim);
         group[at % self.group..].iter().step_by(self.group).copied().collect()
     }
@@ -76,36 +78,36 @@ impl Packed {
     }
 }
 
-/// A run over panels of items: which depths are taken in one go, and how many panels share them.
+/// A scan of users over panels of items: how much of the depth is done in one go, and how many panels share it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sweep<'a> {
+pub(super) struct TileScan<'a> {
     formula: Formula<'a>,
     dim: usize,
     depth: usize,
     panels: usize,
-    level: Level,
+    isa: Isa,
 }
 
-impl<'a> Sweep<'a> {
-    /// A run for vectors of `dim`.
-    pub(crate) fn new(formula: Formula<'a>, dim: usize) -> Self {
+impl<'a> TileScan<'a> {
+    /// A scan for vectors of `dim`.
+    pub(super) fn new(formula: Formula<'a>, dim: usize) -> Self {
         let whole = dim <= 2 * DEPTH;
         let (depth, panels) = if whole { (dim.max(1), 1) } else { (DEPTH, 16) };
-        Self { formula, dim, depth, panels, level: level() }
+        Self { formula, dim, depth, panels, isa: Isa::best() }
     }
 
-    /// Scores every packed user for every item of the panels `among`. `take(group, panel, tile, hits)` gets each tile
+    /// Scores every packed user for every item of the panels `among`. `visit(group, panel, tile, hits, limits)` gets each tile
     /// `[8, 48]` once, panels in ascending order within a group; bit `c` of `hits[r]` says that score `(r, c)` is above
-    /// `limits[group][r]`, which `take` may raise. Tiles for which `beyond(group, panel, limits)` holds are left out; it must
-    /// go on to hold when limits rise.
-    pub(crate) fn run(
+    /// `limits[group][r]`, which `visit` may raise. Tiles for which `prune(group, panel, limits)` holds are skipped; it must
+    /// still hold when limits rise.
+    pub(super) fn run(
         &self,
         users: &Packed,
         items: &Packed,
         among: Range<usize>,
         limits: &mut [[f32; ROWS]],
-        beyond: impl Fn(usize, usize, &[f32; ROWS]) -> bool,
-        mut take: impl FnMut(usize, usize, &[f32], [u64; ROWS], &mut [f32; ROWS]),
+        prune: impl Fn(usize, usize, &[f32; ROWS]) -> bool,
+        mut visit: impl FnMut(usize, usize, &[f32], [u64; ROWS], &mut [f32; ROWS]),
     ) {
         let groups = users.groups();
         assert!(limits.len() == groups && users.group == ROWS && items.group == COLS);
@@ -118,20 +120,20 @@ impl<'a> Sweep<'a> {
                 for panel in first..last {
                     let b = items.part(panel, from, to);
                     for (group, limits) in limits.iter_mut().enumerate() {
-                        if beyond(group, panel, limits) {
+                        if prune(group, panel, limits) {
                             continue;
                         }
                         let a = users.part(group, from, to);
                         let at = ((panel - first) * groups + group) * tile;
                         let out = &mut scores[at..at + tile];
                         let hits = match self.formula {
-                            Formula::Dot => dot_tile(self.level, a, b, &[], from > 0, limits, out),
+                            Formula::Dot => dot_tile(self.isa, a, b, from > 0, limits, out),
                             Formula::PairMlp(w) => {
-                                mlp_tile(self.level, a, b, &w[from..to], from > 0, limits, out)
+                                mlp_tile(self.isa, a, b, &w[from..to], from > 0, limits, out)
                             }
                         };
                         if to == self.dim {
-                            take(group, panel, out, hits, limits);
+                            visit(group, panel, out, hits, limits);
                         }
                     }
                 }
@@ -140,11 +142,11 @@ impl<'a> Sweep<'a> {
     }
 
     /// The scores of one user `a [dim]` for all `count` items.
-    pub(crate) fn row(&self, a: &[f32], items: &Packed, count: usize) -> Vec<f32> {
+    pub(super) fn row(&self, a: &[f32], items: &Packed, count: usize) -> Vec<f32> {
         let users = Packed::new(a, self.dim, 1, ROWS, None, |_| 0);
         let mut scores = vec![0f32; count];
         let mut limits = [[f32::INFINITY; ROWS]];
-        self.run(&users, items, 0..items.groups(), &mut limits, nothing_beyond, |_, panel, tile, _, _| {
+        self.run(&users, items, 0..items.groups(), &mut limits, no_pruning, |_, panel, tile, _, _| {
             let from = panel * COLS;
             let n = COLS.min(count - from);
             scores[from..from + n].copy_from_slice(&tile[..n]);
@@ -153,137 +155,19 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// For [`Sweep::run`] where no tile is left out.
-pub(crate) fn nothing_beyond(_: usize, _: usize, _: &[f32; ROWS]) -> bool {
+/// For [`TileScan::run`] where no tile is skipped.
+pub(super) fn no_pruning(_: usize, _: usize, _: &[f32; ROWS]) -> bool {
     false
 }
 
-/// A vector register.
+/// A tile, `R` users × `G` vectors of items at a time: `a [depth, 8]`, `b [depth, 48]`, `w [depth]` for the pair MLP,
+/// `out [8, 48]`, added to when `add` is set. Gives one bit per score above its user's limit.
 ///
 /// # Safety
-/// The methods may only run where the processor has the type's instructions, on pointers valid for `WIDTH` floats.
-trait Lane: Copy {
-    const WIDTH: usize;
-    unsafe fn splat(v: f32) -> Self;
-    unsafe fn load(p: *const f32) -> Self;
-    unsafe fn store(self, p: *mut f32);
-    /// `self + a·b`.
-    unsafe fn fma(self, a: Self, b: Self) -> Self;
-    /// `max(0, self + o)`; NaN stays NaN.
-    unsafe fn relu_sum(self, o: Self) -> Self;
-    /// One bit a lane: `self > o`, false for NaN.
-    unsafe fn above(self, o: Self) -> u64;
-}
-
-impl Lane for [f32; 4] {
-    const WIDTH: usize = 4;
-    #[inline(always)]
-    unsafe fn splat(v: f32) -> Self {
-        [v; 4]
-    }
-    #[inline(always)]
-    unsafe fn load(p: *const f32) -> Self {
-        // SAFETY: the caller gives four readable floats.
-        unsafe { p.cast::<Self>().read_unaligned() }
-    }
-    #[inline(always)]
-    unsafe fn store(self, p: *mut f32) {
-        // SAFETY: the caller gives four writable floats.
-        unsafe { p.cast::<Self>().write_unaligned(self) }
-    }
-    #[inline(always)]
-    unsafe fn fma(self, a: Self, b: Self) -> Self {
-        std::array::from_fn(|t| self[t] + a[t] * b[t])
-    }
-    #[inline(always)]
-    unsafe fn relu_sum(self, o: Self) -> Self {
-        std::array::from_fn(|t| {
-            let sum = self[t] + o[t];
-            if 0.0 > sum { 0.0 } else { sum }
-        })
-    }
-    #[inline(always)]
-    unsafe fn above(self, o: Self) -> u64 {
-        (0..4).map(|t| u64::from(self[t] > o[t]) << t).sum()
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::Lane;
-    use std::arch::x86_64::*;
-
-    // SAFETY of every block below: the contract of the trait (instructions present, pointers valid).
-    #[allow(clippy::undocumented_unsafe_blocks)]
-    impl Lane for __m256 {
-        const WIDTH: usize = 8;
-        #[inline(always)]
-        unsafe fn splat(v: f32) -> Self {
-            unsafe { _mm256_set1_ps(v) }
-        }
-        #[inline(always)]
-        unsafe fn load(p: *const f32) -> Self {
-            unsafe { _mm256_loadu_ps(p) }
-        }
-        #[inline(always)]
-        unsafe fn store(self, p: *mut f32) {
-            unsafe { _mm256_storeu_ps(p, self) }
-        }
-        #[inline(always)]
-        unsafe fn fma(self, a: Self, b: Self) -> Self {
-            unsafe { _mm256_fmadd_ps(a, b, self) }
-        }
-        #[inline(always)]
-        unsafe fn relu_sum(self, o: Self) -> Self {
-            // The instruction gives its second operand where one is NaN.
-            unsafe { _mm256_max_ps(_mm256_setzero_ps(), _mm256_add_ps(self, o)) }
-        }
-        #[inline(always)]
-        unsafe fn above(self, o: Self) -> u64 {
-            unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self, o)) as u64 }
-        }
-    }
-
-    // SAFETY of every block below: the contract of the trait (instructions present, pointers valid).
-    #[allow(clippy::undocumented_unsafe_blocks)]
-    impl Lane for __m512 {
-        const WIDTH: usize = 16;
-        #[inline(always)]
-        unsafe fn splat(v: f32) -> Self {
-            unsafe { _mm512_set1_ps(v) }
-        }
-        #[inline(always)]
-        unsafe fn load(p: *const f32) -> Self {
-            unsafe { _mm512_loadu_ps(p) }
-        }
-        #[inline(always)]
-        unsafe fn store(self, p: *mut f32) {
-            unsafe { _mm512_storeu_ps(p, self) }
-        }
-        #[inline(always)]
-        unsafe fn fma(self, a: Self, b: Self) -> Self {
-            unsafe { _mm512_fmadd_ps(a, b, self) }
-        }
-        #[inline(always)]
-        unsafe fn relu_sum(self, o: Self) -> Self {
-            // The instruction gives its second operand where one is NaN.
-            unsafe { _mm512_max_ps(_mm512_setzero_ps(), _mm512_add_ps(self, o)) }
-        }
-        #[inline(always)]
-        unsafe fn above(self, o: Self) -> u64 {
-            unsafe { u64::from(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(self, o)) }
-        }
-    }
-}
-
-/// A tile, `R` users × `G` registers of items at a time: `a [depth, 8]`, `b [depth, 48]`, `w [depth]` for the pair MLP,
-/// `out [8, 48]`, added to when `add` is set.
-///
-/// # Safety
-/// The processor has the instructions of `V`.
+/// The processor has the instruction set of `V`.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // registers are named by number
-unsafe fn tile<V: Lane, const R: usize, const G: usize, const MLP: bool>(
+unsafe fn tile<V: F32x16, const R: usize, const G: usize, const MLP: bool>(
     a: &[f32],
     b: &[f32],
     w: &[f32],
@@ -291,33 +175,37 @@ unsafe fn tile<V: Lane, const R: usize, const G: usize, const MLP: bool>(
     limits: &[f32; ROWS],
     out: &mut [f32],
 ) -> [u64; ROWS] {
-    const { assert!(ROWS.is_multiple_of(R) && COLS.is_multiple_of(G * V::WIDTH)) };
+    const { assert!(ROWS.is_multiple_of(R) && COLS.is_multiple_of(G * LANES)) };
     let depth = a.len() / ROWS;
     assert!(a.len() == depth * ROWS && b.len() == depth * COLS && out.len() == ROWS * COLS);
     assert!(!MLP || w.len() == depth);
     let mut hits = [0u64; ROWS];
-    // SAFETY: all offsets stay inside the lengths asserted above; the instructions are the caller's to promise.
+    // SAFETY: all offsets stay inside the lengths asserted above; the instruction set is the caller's to promise.
     unsafe {
-        for column in (0..COLS).step_by(G * V::WIDTH) {
+        for column in (0..COLS).step_by(G * LANES) {
             for row in (0..ROWS).step_by(R) {
                 let out = out.as_mut_ptr().add(row * COLS + column);
-                let mut acc = [[V::splat(0.0); G]; R];
+                let mut acc = [[V::zero(); G]; R];
                 if add {
                     for r in 0..R {
                         for g in 0..G {
-                            acc[r][g] = V::load(out.add(r * COLS + g * V::WIDTH));
+                            acc[r][g] = V::load(out.add(r * COLS + g * LANES));
                         }
                     }
                 }
                 let (mut ap, mut bp) = (a.as_ptr().add(row), b.as_ptr().add(column));
                 for k in 0..depth {
-                    let items: [V; G] = std::array::from_fn(|g| V::load(bp.add(g * V::WIDTH)));
-                    let weight = if MLP { V::splat(*w.get_unchecked(k)) } else { V::splat(0.0) };
+                    let mut items = [V::zero(); G];
+                    for g in 0..G {
+                        items[g] = V::load(bp.add(g * LANES));
+                    }
+                    let weight = if MLP { V::splat(*w.get_unchecked(k)) } else { V::zero() };
                     for r in 0..R {
                         let user = V::splat(*ap.add(r));
                         for g in 0..G {
                             acc[r][g] = if MLP {
-                                acc[r][g].fma(weight, user.relu_sum(items[g]))
+                                // ReLU; a sum that is NaN stays so.
+                                acc[r][g].fma(weight, V::zero().max(user.add(items[g])))
                             } else {
                                 acc[r][g].fma(user, items[g])
                             };
@@ -329,8 +217,8 @@ unsafe fn tile<V: Lane, const R: usize, const G: usize, const MLP: bool>(
                 for r in 0..R {
                     let limit = V::splat(limits[row + r]);
                     for g in 0..G {
-                        acc[r][g].store(out.add(r * COLS + g * V::WIDTH));
-                        hits[row + r] |= acc[r][g].above(limit) << (column + g * V::WIDTH);
+                        acc[r][g].store(out.add(r * COLS + g * LANES));
+                        hits[row + r] |= u64::from(acc[r][g].above(limit)) << (column + g * LANES);
                     }
                 }
             }
@@ -339,92 +227,98 @@ unsafe fn tile<V: Lane, const R: usize, const G: usize, const MLP: bool>(
     hits
 }
 
-/// Makes a tile function for every level.
-macro_rules! tiles {
-    ($(#[$meta:meta])* $name:ident, $mlp:literal) => {
-        $(#[$meta])*
-        fn $name(
-            level: Level,
-            a: &[f32],
-            b: &[f32],
-            w: &[f32],
-            add: bool,
-            limits: &[f32; ROWS],
-            out: &mut [f32],
-        ) -> [u64; ROWS] {
-            #[cfg(target_arch = "x86_64")]
-            use std::arch::x86_64::{__m256, __m512};
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-            fn wide(
-                a: &[f32],
-                b: &[f32],
-                w: &[f32],
-                add: bool,
-                limits: &[f32; ROWS],
-                out: &mut [f32],
-            ) -> [u64; ROWS] {
-                // SAFETY: this function has the instructions.
-                unsafe { tile::<__m512, 8, 3, $mlp>(a, b, w, add, limits, out) }
-            }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            fn narrow(
-                a: &[f32],
-                b: &[f32],
-                w: &[f32],
-                add: bool,
-                limits: &[f32; ROWS],
-                out: &mut [f32],
-            ) -> [u64; ROWS] {
-                // SAFETY: this function has the instructions.
-                unsafe { tile::<__m256, 4, 2, $mlp>(a, b, w, add, limits, out) }
-            }
-            match level {
-                // SAFETY: a level is only made where the processor has its instructions.
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => unsafe { wide(a, b, w, add, limits, out) },
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => unsafe { narrow(a, b, w, add, limits, out) },
-                // SAFETY: plain arrays need no instructions of their own.
-                Level::Portable => unsafe { tile::<[f32; 4], 2, 3, $mlp>(a, b, w, add, limits, out) },
-            }
+/// [`tile`] with as many accumulators as the registers hold beside the operands.
+///
+/// # Safety
+/// The processor has the instruction set of `V`.
+#[inline(always)]
+unsafe fn fitted<V: F32x16, const MLP: bool>(
+    a: &[f32],
+    b: &[f32],
+    w: &[f32],
+    add: bool,
+    limits: &[f32; ROWS],
+    out: &mut [f32],
+) -> [u64; ROWS] {
+    // SAFETY: the caller's.
+    unsafe {
+        match V::REGISTERS {
+            32.. => tile::<V, 8, 3, MLP>(a, b, w, add, limits, out),
+            8.. => tile::<V, 4, 1, MLP>(a, b, w, add, limits, out),
+            _ => tile::<V, 2, 1, MLP>(a, b, w, add, limits, out),
         }
-    };
+    }
 }
 
-tiles!(
+#[inline(always)]
+unsafe fn dot_body<V: F32x16>(
+    a: &[f32],
+    b: &[f32],
+    add: bool,
+    limits: &[f32; ROWS],
+    out: &mut [f32],
+) -> [u64; ROWS] {
+    // SAFETY: the caller's.
+    unsafe { fitted::<V, false>(a, b, &[], add, limits, out) }
+}
+
+kernel! {
     /// A tile of dot products.
-    dot_tile,
-    false
-);
-tiles!(
+    fn dot_tile = dot_body(
+        a: &[f32],
+        b: &[f32],
+        add: bool,
+        limits: &[f32; ROWS],
+        out: &mut [f32],
+    ) -> [u64; ROWS]
+}
+
+#[inline(always)]
+unsafe fn mlp_body<V: F32x16>(
+    a: &[f32],
+    b: &[f32],
+    w: &[f32],
+    add: bool,
+    limits: &[f32; ROWS],
+    out: &mut [f32],
+) -> [u64; ROWS] {
+    // SAFETY: the caller's.
+    unsafe { fitted::<V, true>(a, b, w, add, limits, out) }
+}
+
+kernel! {
     /// A tile of pair-MLP scores.
-    mlp_tile,
-    true
-);
+    fn mlp_tile = mlp_body(
+        a: &[f32],
+        b: &[f32],
+        w: &[f32],
+        add: bool,
+        limits: &[f32; ROWS],
+        out: &mut [f32],
+    ) -> [u64; ROWS]
+}
+
+/// Positions of the set bits of `mask`, ascending.
+#[inline]
+pub(super) fn set_bits(mut mask: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let at = mask.trailing_zeros() as usize;
+        mask &= mask.wrapping_sub(1);
+        (at < 64).then_some(at)
+    })
+}
+
+/// The columns of panel `panel` that are items, of `count` in all.
+pub(super) fn valid_columns(panel: usize, count: usize) -> u64 {
+    u64::MAX >> (64 - COLS.min(count - panel * COLS))
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn levels() -> Vec<Level> {
-        let mut levels = vec![Level::Portable];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if level() != Level::Portable {
-                levels.push(Level::Avx2);
-            }
-            if level() == Level::Avx512 {
-                levels.push(Level::Avx512);
-            }
-        }
-        levels
-    }
-
     #[test]
-    fn every_level_scores_like_the_formula_at_any_depth() {
+    fn every_instruction_set_scores_like_the_formula_at_any_depth() {
         // 300 is more than one depth block; 1, 5 and 49 users and items leave partial groups.
         for (users, items, dim) in [(5, 49, 3), (1, 1, 1), (9, 48, 300), (8, 1000, 257)] {
             let value = |i: usize| ((i * 7919 % 1013) as f32 / 1013.0) - 0.5;
@@ -435,29 +329,22 @@ mod tests {
                 Packed::new(&a, dim, users, ROWS, None, |i| i),
                 Packed::new(&b, dim, items, COLS, None, |i| i),
             );
-            for (formula, level) in [Formula::Dot, Formula::PairMlp(&w)]
+            for (formula, isa) in [Formula::Dot, Formula::PairMlp(&w)]
                 .into_iter()
-                .flat_map(|f| levels().into_iter().map(move |l| (f, l)))
+                .flat_map(|f| Isa::supported().into_iter().map(move |l| (f, l)))
             {
                 let mut found = vec![f32::NAN; users * items];
                 let mut limits = vec![[0.1f32; ROWS]; pa.groups()];
-                let sweep = Sweep { level, ..Sweep::new(formula, dim) };
-                sweep.run(
-                    &pa,
-                    &pb,
-                    0..pb.groups(),
-                    &mut limits,
-                    nothing_beyond,
-                    |group, panel, tile, hits, _| {
-                        for (r, c) in (0..ROWS).flat_map(|r| (0..COLS).map(move |c| (r, c))) {
-                            let (u, i) = (group * ROWS + r, panel * COLS + c);
-                            assert_eq!(hits[r] >> c & 1 == 1, tile[r * COLS + c] > 0.1);
-                            if u < users && i < items {
-                                found[u * items + i] = tile[r * COLS + c];
-                            }
+                let scan = TileScan { isa, ..TileScan::new(formula, dim) };
+                scan.run(&pa, &pb, 0..pb.groups(), &mut limits, no_pruning, |group, panel, tile, hits, _| {
+                    for (r, c) in (0..ROWS).flat_map(|r| (0..COLS).map(move |c| (r, c))) {
+                        let (u, i) = (group * ROWS + r, panel * COLS + c);
+                        assert_eq!(hits[r] >> c & 1 == 1, tile[r * COLS + c] > 0.1);
+                        if u < users && i < items {
+                            found[u * items + i] = tile[r * COLS + c];
                         }
-                    },
-                );
+                    }
+                });
                 for u in 0..users {
                     for i in 0..items {
                         let expected: f64 = (0..dim)
@@ -470,7 +357,7 @@ mod tests {
                             })
                             .sum();
                         let found = found[u * items + i];
-                        assert!((f64::from(found) - expected).abs() < 1e-4, "{level:?} {u} {i}");
+                        assert!((f64::from(found) - expected).abs() < 1e-4, "{isa:?} {u} {i}");
                     }
                 }
             }

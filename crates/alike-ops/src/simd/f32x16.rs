@@ -1,17 +1,11 @@
 //! Sixteen floats at a time, for kernels that keep tiles in registers: AVX-512, AVX2 with FMA, or plain arrays.
 //!
-//! A kernel is written once as a generic function over [`Lanes`], marked `#[inline(always)]`, and made callable by
-//! [`kernel!`], which compiles it once per instruction set. Parallelism stays outside: a closure given to rayon is
-//! compiled on its own and would lose the instruction set, so each block of rows calls the kernel afresh. For the same
-//! reason no closure inside a kernel may touch a [`Lanes`] value.
+//! A kernel is a generic function over [`F32x16`], marked `#[inline(always)]` and made callable by
+//! [`kernel!`](super::kernel::kernel). Parallelism stays outside: a closure given to rayon is compiled on its own and would
+//! lose the instruction set, so each block of rows calls the kernel again. For the same reason no closure inside a kernel may
+//! handle an [`F32x16`] value.
 
-#[cfg(target_arch = "x86_64")]
-mod x86;
-
-#[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512};
-
-/// Number of floats in a [`Lanes`] value.
+/// Number of floats in an [`F32x16`] value.
 pub(crate) const LANES: usize = 16;
 
 /// Sixteen floats.
@@ -19,7 +13,12 @@ pub(crate) const LANES: usize = 16;
 /// # Safety
 /// Every method may only run where the processor has the type's instruction set; pointers must be valid for the
 /// floats read or written, without any alignment.
-pub(crate) trait Lanes: Copy {
+pub(crate) trait F32x16: Copy {
+    /// Values that the register file holds.
+    const REGISTERS: usize;
+    /// Whether [`F32x16::fma`] rounds once. The fused form without the instruction is a slow call into libm.
+    const FUSED: bool;
+
     unsafe fn zero() -> Self;
     unsafe fn splat(v: f32) -> Self;
     unsafe fn load(p: *const f32) -> Self;
@@ -33,8 +32,10 @@ pub(crate) trait Lanes: Copy {
     unsafe fn add(self, o: Self) -> Self;
     unsafe fn sub(self, o: Self) -> Self;
     unsafe fn mul(self, o: Self) -> Self;
-    /// The larger of each pair.
+    /// The larger of each pair; `o` where one of the two is NaN.
     unsafe fn max(self, o: Self) -> Self;
+    /// One bit per lane: `self > o`, false for NaN.
+    unsafe fn above(self, o: Self) -> u16;
     /// Sum over the lanes, in the same order on every call.
     unsafe fn sum(self) -> f32;
     /// Dot products of four rows with four rows of `groups · 16` floats: lane `4i + j` is `p_i · q_j`.
@@ -49,7 +50,11 @@ pub(crate) trait Lanes: Copy {
     unsafe fn fold4(self) -> [f32; 4];
 }
 
-impl Lanes for [f32; LANES] {
+impl F32x16 for [f32; LANES] {
+    // Sixteen registers of four floats on x86-64, the fewest of the targets.
+    const REGISTERS: usize = 4;
+    const FUSED: bool = false;
+
     #[inline(always)]
     unsafe fn zero() -> Self {
         [0.0; LANES]
@@ -82,7 +87,6 @@ impl Lanes for [f32; LANES] {
     }
     #[inline(always)]
     unsafe fn fma(self, a: Self, b: Self) -> Self {
-        // Not `mul_add`: without the instruction that is a call into libm.
         std::array::from_fn(|i| self[i] + a[i] * b[i])
     }
     #[inline(always)]
@@ -100,6 +104,14 @@ impl Lanes for [f32; LANES] {
     #[inline(always)]
     unsafe fn max(self, o: Self) -> Self {
         std::array::from_fn(|i| if self[i] > o[i] { self[i] } else { o[i] })
+    }
+    #[inline(always)]
+    unsafe fn above(self, o: Self) -> u16 {
+        let mut mask = 0;
+        for i in 0..LANES {
+            mask |= u16::from(self[i] > o[i]) << i;
+        }
+        mask
     }
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
@@ -140,67 +152,4 @@ impl Lanes for [f32; LANES] {
     unsafe fn fold4(self) -> [f32; 4] {
         std::array::from_fn(|j| (self[j] + self[8 + j]) + (self[4 + j] + self[12 + j]))
     }
-}
-
-/// Makes `fn name(level, args…)` of a generic `unsafe fn body<V: Lanes>(args…)`, compiled for each instruction set.
-///
-/// The body must be `#[inline(always)]` and sound for all arguments once the instruction set is there.
-macro_rules! kernel {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident = $body:ident ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?) => {
-        $(#[$meta])*
-        #[allow(clippy::too_many_arguments)]
-        $vis fn $name(level: $crate::simd::Level, $($arg: $ty),*) $(-> $ret)? {
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-            #[allow(clippy::too_many_arguments)]
-            unsafe fn wide($($arg: $ty),*) $(-> $ret)? {
-                // SAFETY: this function has the instruction set.
-                unsafe { $body::<$crate::lanes::Avx512>($($arg),*) }
-            }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            #[allow(clippy::too_many_arguments)]
-            unsafe fn narrow($($arg: $ty),*) $(-> $ret)? {
-                // SAFETY: this function has the instruction set.
-                unsafe { $body::<$crate::lanes::Avx2>($($arg),*) }
-            }
-            match level {
-                // SAFETY: plain arrays need no instruction set.
-                $crate::simd::Level::Portable => unsafe { $body::<[f32; $crate::lanes::LANES]>($($arg),*) },
-                // SAFETY: this level is handed out only after the processor was asked.
-                #[cfg(target_arch = "x86_64")]
-                $crate::simd::Level::Avx2 => unsafe { narrow($($arg),*) },
-                // SAFETY: this level is handed out only after the processor was asked.
-                #[cfg(target_arch = "x86_64")]
-                $crate::simd::Level::Avx512 => unsafe { wide($($arg),*) },
-            }
-        }
-    };
-}
-pub(crate) use kernel;
-
-/// Hints that `lines` cache lines from `p` on are read soon. Any address is allowed.
-#[inline(always)]
-pub(crate) fn prefetch<T>(p: *const T, lines: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let p = p.cast::<i8>();
-        // SAFETY: a prefetch never faults, and SSE is part of x86-64.
-        unsafe {
-            if lines == 4 {
-                // The usual width of 64, without a loop.
-                _mm_prefetch::<_MM_HINT_T0>(p);
-                _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(64));
-                _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(128));
-                _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(192));
-            } else {
-                for line in 0..lines {
-                    _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(line * 64));
-                }
-            }
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (p, lines);
 }

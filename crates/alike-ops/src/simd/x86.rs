@@ -5,7 +5,7 @@
 
 #![allow(clippy::needless_range_loop)]
 
-use super::{LANES, Lanes};
+use super::f32x16::{F32x16, LANES};
 use std::arch::x86_64::*;
 
 /// One 512-bit register.
@@ -18,7 +18,10 @@ pub(crate) struct Avx2(pub(crate) __m256, pub(crate) __m256);
 
 // SAFETY of all blocks below: the trait's contract (instruction set present, pointers valid).
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Lanes for Avx512 {
+impl F32x16 for Avx512 {
+    const REGISTERS: usize = 32;
+    const FUSED: bool = true;
+
     #[inline(always)]
     unsafe fn zero() -> Self {
         unsafe { Self(_mm512_setzero_ps()) }
@@ -62,6 +65,10 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn max(self, o: Self) -> Self {
         unsafe { Self(_mm512_max_ps(self.0, o.0)) }
+    }
+    #[inline(always)]
+    unsafe fn above(self, o: Self) -> u16 {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, o.0) }
     }
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
@@ -141,7 +148,11 @@ impl Lanes for Avx512 {
 
 // SAFETY of all blocks below: the trait's contract (instruction set present, pointers valid).
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Lanes for Avx2 {
+impl F32x16 for Avx2 {
+    // Sixteen registers, two for each value.
+    const REGISTERS: usize = 8;
+    const FUSED: bool = true;
+
     #[inline(always)]
     unsafe fn zero() -> Self {
         unsafe { Self(_mm256_setzero_ps(), _mm256_setzero_ps()) }
@@ -157,7 +168,7 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn load_part(p: *const f32, n: usize) -> Self {
         unsafe {
-            let v = <[f32; LANES] as Lanes>::load_part(p, n);
+            let v = <[f32; LANES] as F32x16>::load_part(p, n);
             Self::load(v.as_ptr())
         }
     }
@@ -195,6 +206,14 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn max(self, o: Self) -> Self {
         unsafe { Self(_mm256_max_ps(self.0, o.0), _mm256_max_ps(self.1, o.1)) }
+    }
+    #[inline(always)]
+    unsafe fn above(self, o: Self) -> u16 {
+        unsafe {
+            let low = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self.0, o.0));
+            let high = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self.1, o.1));
+            (high << 8 | low) as u16
+        }
     }
     #[inline(always)]
     unsafe fn sum(self) -> f32 {

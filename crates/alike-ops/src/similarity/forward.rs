@@ -3,30 +3,34 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::LEAST_MEAN;
 use super::plan::TILE;
-use crate::Csr;
-use crate::lanes::{LANES, Lanes, kernel, prefetch};
+use crate::simd::f32x16::{F32x16, LANES};
+use crate::simd::kernel::kernel;
+use crate::simd::prefetch::prefetch;
+use crate::sparse::csr::Csr;
+
+/// Lower bound of a mean of `α` in a division.
+pub(super) const LEAST_MEAN: f32 = 1e-6;
 
 /// Norm below which a centred row counts as constant.
 const CONSTANT: f32 = 1e-12;
 
-/// Entries ahead of the current target whose rows are asked for.
+/// How many entries ahead of the current target rows are prefetched.
 const AHEAD: usize = 24;
 
 /// Rows as the kernels read them.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
-    /// `x̂ [C + 1, 16·groups]`, padded by zeros; the last row is zero and stands for "no neighbour".
+    /// `x̂ [C + 1, 16·groups]`, padded by zeros; the last row is zero and means "no neighbour".
     pub(super) unit: &'a [f32],
     /// Mean and norm of each of the `C` rows; the norm of a constant row is 0.
     pub(super) stats: &'a [[f32; 2]],
-    /// Registers a row.
+    /// Vectors per row.
     pub(super) groups: usize,
 }
 
 impl Rows<'_> {
-    /// Where row `j ≤ C` starts.
+    /// Start of row `j ≤ C`.
     #[inline(always)]
     pub(super) fn at(&self, j: usize) -> *const f32 {
         self.unit.as_ptr().wrapping_add(j * self.groups * LANES)
@@ -38,7 +42,7 @@ impl Rows<'_> {
 /// # Safety
 /// The instruction set of `V`; such a row at `from`, `g` within it.
 #[inline(always)]
-pub(super) unsafe fn read<V: Lanes>(from: *const f32, g: usize, whole: usize, rest: usize) -> V {
+pub(super) unsafe fn read<V: F32x16>(from: *const f32, g: usize, whole: usize, rest: usize) -> V {
     // SAFETY: the caller's.
     unsafe {
         let from = from.add(g * LANES);
@@ -47,7 +51,7 @@ pub(super) unsafe fn read<V: Lanes>(from: *const f32, g: usize, whole: usize, re
 }
 
 #[inline(always)]
-unsafe fn center_body<V: Lanes>(x: &[f32], d: usize, unit: &mut [f32], stats: &mut [[f32; 2]]) {
+unsafe fn center_body<V: F32x16>(x: &[f32], d: usize, unit: &mut [f32], stats: &mut [[f32; 2]]) {
     let groups = d.div_ceil(LANES);
     assert!(x.len() == stats.len() * d && unit.len() == stats.len() * groups * LANES);
     let (whole, rest) = (d / LANES, d % LANES);
@@ -63,7 +67,7 @@ unsafe fn center_body<V: Lanes>(x: &[f32], d: usize, unit: &mut [f32], stats: &m
             let mut squares = V::zero();
             for g in 0..groups {
                 let c = read::<V>(from, g, whole, rest).sub(V::splat(mean));
-                // What lies beyond the row is zero, not minus the mean.
+                // Lanes after the row's end stay zero instead of minus the mean.
                 let c = if g < whole { c } else { c.keep((1 << rest) - 1) };
                 squares = squares.fma(c, c);
                 c.store(to.add(g * LANES));
@@ -83,7 +87,7 @@ kernel! {
     pub(super) fn center = center_body(x: &[f32], d: usize, unit: &mut [f32], stats: &mut [[f32; 2]])
 }
 
-/// Starts of the neighbours' rows, filled up to whole tiles with the zero row.
+/// Starts of the neighbours' rows, padded to whole tiles with the zero row.
 #[inline(always)]
 pub(super) fn locate(rows: Rows<'_>, neighbors: &[u32], at: &mut Vec<*const f32>) {
     let none = rows.at(rows.stats.len());
@@ -98,7 +102,7 @@ pub(super) fn four(at: &[*const f32], t: usize) -> [*const f32; TILE] {
     *at[t * TILE..].first_chunk().expect("whole tiles")
 }
 
-/// Where a block of targets writes.
+/// The outputs of a block of targets.
 pub(super) struct Outputs<'a> {
     /// `[targets, d]`
     pub(super) y: &'a mut [MaybeUninit<f32>],
@@ -111,7 +115,7 @@ pub(super) struct Outputs<'a> {
 /// # Safety
 /// The instruction set of `V`; `at` holds whole tiles of rows of `groups` registers.
 #[inline(always)]
-unsafe fn similarities<V: Lanes>(
+unsafe fn similarities<V: F32x16>(
     at: &[*const f32],
     groups: usize,
     columns: &mut Vec<[f32; LANES]>,
@@ -137,7 +141,7 @@ unsafe fn similarities<V: Lanes>(
 }
 
 #[inline(always)]
-unsafe fn targets_body<V: Lanes>(
+unsafe fn targets_body<V: F32x16>(
     pattern: &Csr,
     rows: Rows<'_>,
     targets: Range<usize>,
@@ -156,7 +160,7 @@ unsafe fn targets_body<V: Lanes>(
             y.fill(MaybeUninit::new(0.0));
             continue;
         }
-        // The next targets' rows are on their way while this one is computed.
+        // The next targets' rows are loaded while this one is computed.
         let next = pattern.ptr()[target + 1] as usize;
         let ahead = (next - n + AHEAD).min(last)..(next + AHEAD).min(last);
         for &j in &pattern.idx()[ahead] {
@@ -169,10 +173,10 @@ unsafe fn targets_body<V: Lanes>(
         // SAFETY: `locate` made whole tiles of rows of `groups` registers.
         unsafe { similarities::<V>(&at, rows.groups, &mut columns, &mut sums) };
         sums.truncate(n);
-        // The sums are n α: their mean over the root of n takes them to weights.
+        // The sums are n α: dividing by their mean and by the root of n gives the weights.
         let mean = sums.iter().sum::<f32>() / n as f32;
         let factor = 1.0 / (mean.max(n as f32 * LEAST_MEAN) * (n as f32).sqrt());
-        // x_j = ‖x_j - mean‖ x̂_j + mean: the rows in cache serve for the weighted sum too.
+        // x_j = ‖x_j - mean‖ x̂_j + mean: the weighted sum reads the rows that are in the cache anyway.
         let mut shift = 0.0;
         for ((sum, kept), &j) in sums.iter_mut().zip(own).zip(neighbors) {
             let weight = *sum * factor;
@@ -203,7 +207,7 @@ unsafe fn targets_body<V: Lanes>(
 /// # Safety
 /// The instruction set of `V`; rows of more than `g + G - 1` registers; room in `y` for `width` floats.
 #[inline(always)]
-unsafe fn weigh<V: Lanes, const G: usize>(
+unsafe fn weigh<V: F32x16, const G: usize>(
     at: &[*const f32],
     weights: &[f32],
     shift: f32,

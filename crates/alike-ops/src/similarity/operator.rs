@@ -1,58 +1,50 @@
-//! Neighbour similarity: aggregation weighted by how alike a target's neighbours are among themselves.
+//! Neighbour similarity: aggregation weighted by the similarities among a target's neighbours.
 //!
 //! `x [C, d]`, a pattern of `R` targets over `C` nodes; with `n` the number of neighbours of target `t`:
 //!
 //! - `x̂_j = (x_j - mean(x_j)) / ‖x_j - mean(x_j)‖`, a zero row where the norm is below 1e-12 (Pearson 0)
 //! - `α_j = 1/n Σ_k ReLU(x̂_j · x̂_k)` over all neighbours `k`, `j` included
-//! - `w_j = α_j / (√n · 1/n Σ_k α_k)`: weights of mean `1/√n`, however alike the neighbours are
+//! - `w_j = α_j / (√n · 1/n Σ_k α_k)`: weights of mean `1/√n`, whatever the similarities
 //! - `y_t = Σ_j w_j x_j`; 0 without neighbours, and where no neighbour has a direction
 //!
 //! Backward: the weights are constants, `∂x_j += w_j ∂y_t`, a product with the transposed pattern.
 //!
-//! How it is computed. Every row is normalised once. A target's similarities come in tiles of 4 × 4 on and above
-//! the diagonal; nothing is padded beyond the next multiple of 4 neighbours. The forward pass keeps the weights alone. Since
+//! Computation: every row is normalised once. A target's similarities come in tiles of 4 × 4 on and above
+//! the diagonal; nothing is padded beyond the next multiple of 4 neighbours. The forward pass keeps the weights only. Since
 //! `x_j = ‖x_j - mean‖ x̂_j + mean(x_j)`, only `x̂` is gathered. Every target is summed by one thread in the order of its
-//! neighbours: the number of threads cannot change a bit.
-
-mod forward;
-#[cfg(feature = "gpu")]
-pub(crate) mod gpu;
-mod plan;
-#[cfg(test)]
-mod tests;
+//! neighbours: the number of threads does not change a bit.
 
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::dense::{cut, cut_at, uniform};
-use crate::extension::{Operator, apply1};
-use crate::lanes::LANES;
-use crate::scratch::Scratch;
-use crate::simd::{Level, level};
-use crate::spmm::transposed_product;
-use crate::{Csr, Dense};
-use forward::{Outputs, Rows};
-pub(crate) use plan::Plan;
+use super::forward::{self, Outputs, Rows};
+use super::plan::blocks;
+use crate::autodiff::{Operator, apply1};
+use crate::simd::f32x16::LANES;
+use crate::simd::isa::Isa;
+use crate::sparse::csr::Csr;
+use crate::sparse::spmm::transposed_product;
+use crate::tensor::buffer_pool::PooledBuffer;
+use crate::tensor::dense::Dense;
+use crate::tensor::partition::{cut, cut_at, uniform};
 
 /// `y_t = Σ_j w_j x_j` over the neighbours of each of the pattern's rows: `x [C, d]` → `[R, d]`.
 ///
-/// Panics when `x` does not have `C` rows.
+/// # Panics
+/// When `x` does not have `C` rows.
 pub fn neighbor_similarity(pattern: &Arc<Csr>, x: Tensor<2>) -> Tensor<2> {
-    apply1(Similarity { pattern: pattern.clone(), level: level() }, x)
+    apply1(Similarity { pattern: pattern.clone(), isa: Isa::best() }, x)
 }
 
 #[derive(Debug)]
 struct Similarity {
     pattern: Arc<Csr>,
-    level: Level,
+    isa: Isa,
 }
 
-/// What a mean of `α` is at least when it divides.
-const LEAST_MEAN: f32 = 1e-6;
-
-/// Rows that one task normalises.
+/// Rows normalised per task.
 const ROWS: usize = 512;
 
 impl Operator<1> for Similarity {
@@ -60,28 +52,28 @@ impl Operator<1> for Similarity {
     type Saved = Vec<f32>;
 
     fn forward(&self, [x]: [Dense; 1], _: bool) -> (Dense, Vec<f32>) {
-        let (pattern, level) = (&*self.pattern, self.level);
+        let (pattern, isa) = (&*self.pattern, self.isa);
         let (nodes, d) = (x.rows(), x.cols());
         assert_eq!(nodes, pattern.cols(), "rows of x and columns of the pattern");
-        let plan = pattern.similarity_plan();
+        let blocks = blocks(pattern);
         let stride = d.next_multiple_of(LANES);
-        let mut unit = Scratch::new((nodes + 1) * stride);
+        let mut unit = PooledBuffer::new((nodes + 1) * stride);
         unit[nodes * stride..].fill(0.0);
         let mut stats = vec![[0.0; 2]; nodes];
         let bounds = uniform(nodes, ROWS);
         let parts = cut(&mut unit[..nodes * stride], stride, &bounds).into_par_iter();
         parts.zip(cut(&mut stats, 1, &bounds)).for_each(|((rows, unit), (_, stats))| {
-            forward::center(level, &x.data()[rows.start * d..rows.end * d], d, unit, stats);
+            forward::center(isa, &x.data()[rows.start * d..rows.end * d], d, unit, stats);
         });
 
         let mut weights = Vec::with_capacity(pattern.nnz());
         let rows = Rows { unit: &unit, stats: &stats, groups: d.div_ceil(LANES) };
-        let entries: Vec<usize> = plan.blocks.iter().map(|&r| pattern.ptr()[r] as usize).collect();
+        let entries: Vec<usize> = blocks.iter().map(|&r| pattern.ptr()[r] as usize).collect();
         let mut y = Vec::with_capacity(pattern.rows() * d);
-        let ys = cut(&mut y.spare_capacity_mut()[..pattern.rows() * d], d, &plan.blocks);
+        let ys = cut(&mut y.spare_capacity_mut()[..pattern.rows() * d], d, &blocks);
         let parts = cut_at(&mut weights.spare_capacity_mut()[..pattern.nnz()], &entries);
         ys.into_par_iter().with_max_len(1).zip(parts).for_each(|((targets, y), weights)| {
-            forward::targets(level, pattern, rows, targets, d, Outputs { y, weights });
+            forward::targets(isa, pattern, rows, targets, d, Outputs { y, weights });
         });
         // SAFETY: the blocks cover all targets, hence all entries, and the kernel writes each.
         unsafe {
@@ -92,6 +84,11 @@ impl Operator<1> for Similarity {
     }
 
     fn backward(&self, weights: Vec<f32>, grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
-        [needed.then(|| transposed_product(self.level, &self.pattern, &weights, &grad))]
+        [needed.then(|| transposed_product(self.isa, &self.pattern, &weights, &grad))]
     }
 }
+
+#[cfg(feature = "gpu")]
+mod gpu;
+#[cfg(test)]
+mod tests;

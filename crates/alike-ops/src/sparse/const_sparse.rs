@@ -1,24 +1,26 @@
-//! Products with a sparse matrix whose values do not learn: adjacencies and similarity graphs.
+//! Products with a sparse matrix of constant values: adjacencies and similarity graphs.
 
 use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Tensor;
 
-use crate::extension::{Operator, apply1};
-use crate::simd::level;
-use crate::spmm_kernel::{Sparse, product};
-use crate::{Csr, Dense, OpsError};
+use crate::autodiff::{Operator, apply1};
+use crate::error::OpsError;
+use crate::simd::isa::Isa;
+use crate::sparse::csr::Csr;
+use crate::sparse::product::{Sparse, product};
+use crate::tensor::dense::Dense;
 
 /// A sparse matrix with constant values.
 #[derive(Debug)]
-pub struct FixedSparse {
+pub struct ConstSparse {
     pattern: Arc<Csr>,
     values: Vec<f32>,
     /// `None` inside when the matrix equals its transpose.
     transposed: OnceLock<Option<Transpose>>,
     /// The matrix and its transpose on other devices.
     #[cfg(feature = "gpu")]
-    copies: [crate::gpu::Cached<gpu::MatrixOn>; 2],
+    copies: [crate::gpu::Cached<crate::gpu::DeviceMatrix>; 2],
 }
 
 #[derive(Debug)]
@@ -27,7 +29,7 @@ struct Transpose {
     values: Vec<f32>,
 }
 
-impl FixedSparse {
+impl ConstSparse {
     /// A matrix of one value per entry of `pattern`.
     pub fn new(pattern: Arc<Csr>, values: Vec<f32>) -> Result<Self, OpsError> {
         if values.len() != pattern.nnz() {
@@ -46,7 +48,7 @@ impl FixedSparse {
         }
     }
 
-    /// Where the entries stand.
+    /// The pattern of the entries.
     pub fn pattern(&self) -> &Arc<Csr> {
         &self.pattern
     }
@@ -78,7 +80,7 @@ impl FixedSparse {
     /// The rows `rows` of this matrix, in that order; with `identity` the rows of `I + A`.
     pub(crate) fn rows(&self, rows: &[u32], identity: bool) -> Self {
         let (p, extra) = (&self.pattern, usize::from(identity));
-        assert!(!identity || p.rows() == p.cols(), "only a square matrix has an identity beside it");
+        assert!(!identity || p.rows() == p.cols(), "only a square matrix can be added to the identity");
         let count: usize = rows.iter().map(|&r| p.degree(r as usize) + extra).sum();
         let (mut ptr, mut idx) = (Vec::with_capacity(rows.len() + 1), Vec::with_capacity(count));
         let mut values = Vec::with_capacity(count);
@@ -114,9 +116,10 @@ impl FixedSparse {
 
 /// `A x`: `A [R, C]`, `x [C, d]`, result `[R, d]`. Gradient to `x`: `Aᵀ g`.
 ///
-/// Panics when `x` does not have `C` rows.
-pub fn spmm_fixed(a: &Arc<FixedSparse>, x: Tensor<2>) -> Tensor<2> {
-    apply1(Layers { a: a.clone(), layers: 1, add: false, scale: 1.0 }, x)
+/// # Panics
+/// When `x` does not have `C` rows.
+pub fn spmm_const(a: &Arc<ConstSparse>, x: Tensor<2>) -> Tensor<2> {
+    apply1(Propagation { a: a.clone(), layers: 1, add: false, scale: 1.0 }, x)
 }
 
 /// `(1/(L+1)) Σ_{l=0..L} Aˡ x`: LightGCN's mean over layers. `A [N, N]`, `x [N, d]`, result `[N, d]`; gradient to
@@ -124,39 +127,41 @@ pub fn spmm_fixed(a: &Arc<FixedSparse>, x: Tensor<2>) -> Tensor<2> {
 ///
 /// Computed as `x + A(x + A(… x))`, so that each layer is one pass and no layer is kept.
 ///
-/// Panics when `A` is not square or `x` does not have `N` rows.
-pub fn propagate_mean(a: &Arc<FixedSparse>, x: Tensor<2>, layers: usize) -> Tensor<2> {
+/// # Panics
+/// When `A` is not square or `x` does not have `N` rows.
+pub fn propagate_mean(a: &Arc<ConstSparse>, x: Tensor<2>, layers: usize) -> Tensor<2> {
     if layers == 0 {
         return x;
     }
-    apply1(Layers { a: a.clone(), layers, add: true, scale: 1.0 / (layers + 1) as f32 }, x)
+    apply1(Propagation { a: a.clone(), layers, add: true, scale: 1.0 / (layers + 1) as f32 }, x)
 }
 
 /// `Σ_{l=0..L} Aˡ x`, as [`propagate_mean`] without the division.
-pub fn propagate_sum(a: &Arc<FixedSparse>, x: Tensor<2>, layers: usize) -> Tensor<2> {
+pub fn propagate_sum(a: &Arc<ConstSparse>, x: Tensor<2>, layers: usize) -> Tensor<2> {
     if layers == 0 {
         return x;
     }
-    apply1(Layers { a: a.clone(), layers, add: true, scale: 1.0 }, x)
+    apply1(Propagation { a: a.clone(), layers, add: true, scale: 1.0 }, x)
 }
 
 /// `x + A x`: `A [N, N]`, `x [N, d]`, result `[N, d]`. Gradient to `x`: `g + Aᵀ g`.
 ///
-/// Panics when `A` is not square or `x` does not have `N` rows.
-pub fn add_propagated(a: &Arc<FixedSparse>, x: Tensor<2>) -> Tensor<2> {
+/// # Panics
+/// When `A` is not square or `x` does not have `N` rows.
+pub fn add_propagated(a: &Arc<ConstSparse>, x: Tensor<2>) -> Tensor<2> {
     propagate_sum(a, x, 1)
 }
 
 /// `z₀ = x`, `z_l = A z_{l-1} (+ x when add)`; result `scale · z_L`. Linear in `x`, so backward is the same with `Aᵀ`.
 #[derive(Debug)]
-pub(crate) struct Layers {
-    pub(crate) a: Arc<FixedSparse>,
+pub(crate) struct Propagation {
+    pub(crate) a: Arc<ConstSparse>,
     pub(crate) layers: usize,
     pub(crate) add: bool,
     pub(crate) scale: f32,
 }
 
-impl Layers {
+impl Propagation {
     fn run(&self, (a, cols): (Sparse<'_>, usize), x: &Dense) -> Dense {
         let rows = a.ptr.len() - 1;
         assert!(
@@ -166,18 +171,18 @@ impl Layers {
         assert_eq!(x.rows(), cols, "rows of x and columns of the matrix");
         let d = x.cols();
         let add = self.add.then(|| x.data());
-        let level = level();
+        let isa = Isa::best();
         let mut z = Vec::new();
         for layer in 1..=self.layers {
             let from = if layer == 1 { x.data() } else { &z };
             let scale = if layer == self.layers { self.scale } else { 1.0 };
-            z = product(level, a, from, cols, d, add, scale);
+            z = product(isa, a, from, cols, d, add, scale);
         }
         Dense::new(z, [rows, d])
     }
 }
 
-impl Operator<1> for Layers {
+impl Operator<1> for Propagation {
     type Saved = ();
 
     fn forward(&self, [x]: [Dense; 1], _: bool) -> (Dense, ()) {
@@ -190,29 +195,29 @@ impl Operator<1> for Layers {
 }
 
 #[cfg(feature = "gpu")]
-pub(crate) mod gpu;
+mod gpu;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{close, gradient, irregular, read, same_bits_for_any_threads, tensor, values};
-    use crate::simd::{Level, levels};
+    use crate::simd::isa::Isa;
+    use crate::testing::{close, gradient, irregular, read, same_bits_for_any_threads, tensor, values};
 
-    fn rectangular(cols: usize) -> Arc<FixedSparse> {
+    fn rectangular(cols: usize) -> Arc<ConstSparse> {
         let pattern = Arc::new(irregular(cols));
         let nnz = pattern.nnz();
-        Arc::new(FixedSparse::new(pattern, values(nnz, 1)).unwrap())
+        Arc::new(ConstSparse::new(pattern, values(nnz, 1)).unwrap())
     }
 
-    fn square() -> Arc<FixedSparse> {
+    fn square() -> Arc<ConstSparse> {
         let rows: Vec<Vec<u32>> =
             vec![vec![1, 3, 3], vec![], vec![0], (0..9).map(|i| i % 5).collect(), vec![4, 2]];
         let pattern = Arc::new(Csr::from_rows(5, &rows).unwrap());
         let nnz = pattern.nnz();
-        Arc::new(FixedSparse::new(pattern, values(nnz, 2)).unwrap())
+        Arc::new(ConstSparse::new(pattern, values(nnz, 2)).unwrap())
     }
 
-    fn naive(a: &FixedSparse, x: &[f64], d: usize) -> Vec<f64> {
+    fn naive(a: &ConstSparse, x: &[f64], d: usize) -> Vec<f64> {
         let p = a.pattern();
         let mut out = vec![0.0; p.rows() * d];
         for r in 0..p.rows() {
@@ -248,7 +253,7 @@ mod tests {
     fn product_and_gradient_are_right_on_a_rectangular_matrix() {
         for d in [1, 7, 16, 37, 64, 100] {
             let a = rectangular(11);
-            check(&values(11 * d, 3), [11, d], |x| spmm_fixed(&a, x), |x| naive(&a, x, d));
+            check(&values(11 * d, 3), [11, d], |x| spmm_const(&a, x), |x| naive(&a, x, d));
         }
     }
 
@@ -280,23 +285,23 @@ mod tests {
         let pick = |full: Vec<f32>| {
             rows.iter().flat_map(|r| full[*r as usize * d..][..d].to_vec()).collect::<Vec<_>>()
         };
-        let plain = read(spmm_fixed(&Arc::new(a.rows(&rows, false)), x.clone()));
-        close(&plain, &pick(read(spmm_fixed(&a, x.clone()))), 1e-6);
-        let with = read(spmm_fixed(&Arc::new(a.rows(&rows, true)), x.clone()));
+        let plain = read(spmm_const(&Arc::new(a.rows(&rows, false)), x.clone()));
+        close(&plain, &pick(read(spmm_const(&a, x.clone()))), 1e-6);
+        let with = read(spmm_const(&Arc::new(a.rows(&rows, true)), x.clone()));
         close(&with, &pick(read(add_propagated(&a, x))), 1e-6);
     }
 
     #[test]
     fn a_symmetric_matrix_is_known_as_such() {
         let pattern = Arc::new(Csr::from_rows(3, &[vec![1u32], vec![0, 2], vec![1]]).unwrap());
-        let a = FixedSparse::new(pattern.clone(), vec![1.0, 1.0, 3.0, 3.0]).unwrap();
+        let a = ConstSparse::new(pattern.clone(), vec![1.0, 1.0, 3.0, 3.0]).unwrap();
         assert!(a.is_symmetric());
-        assert!(!FixedSparse::new(pattern, vec![1.0, 2.0, 3.0, 3.0]).unwrap().is_symmetric());
+        assert!(!ConstSparse::new(pattern, vec![1.0, 2.0, 3.0, 3.0]).unwrap().is_symmetric());
     }
 
     #[test]
     fn a_wrong_number_of_values_is_an_error() {
-        let error = FixedSparse::new(Arc::new(irregular(5)), vec![1.0]).unwrap_err();
+        let error = ConstSparse::new(Arc::new(irregular(5)), vec![1.0]).unwrap_err();
         assert!(matches!(error, OpsError::Length { found: 1, .. }));
     }
 
@@ -304,7 +309,7 @@ mod tests {
     fn threads_do_not_change_bits() {
         let a = rectangular(40);
         let x = values(40 * 20, 6);
-        same_bits_for_any_threads(|| read(spmm_fixed(&a, tensor(&x, [40, 20], false))));
+        same_bits_for_any_threads(|| read(spmm_const(&a, tensor(&x, [40, 20], false))));
     }
 
     #[test]
@@ -313,9 +318,9 @@ mod tests {
         for d in [3, 16, 50, 64, 130] {
             let x = values(40 * d, 6);
             let add = values(a.pattern().rows() * d, 7);
-            let run = |level| product(level, a.view().0, &x, 40, d, Some(&add), 0.3);
-            for level in levels() {
-                close(&run(level), &run(Level::Portable), 1e-5);
+            let run = |isa| product(isa, a.view().0, &x, 40, d, Some(&add), 0.3);
+            for isa in Isa::supported() {
+                close(&run(isa), &run(Isa::Portable), 1e-5);
             }
         }
     }
@@ -324,11 +329,11 @@ mod tests {
     fn views_that_are_not_row_major_are_read_right() {
         let a = rectangular(11);
         let x = values(11 * 6, 3);
-        let straight = read(spmm_fixed(&a, tensor(&x, [11, 6], false)));
+        let straight = read(spmm_const(&a, tensor(&x, [11, 6], false)));
         let turned: Vec<f32> = (0..66).map(|i| x[(i % 11) * 6 + i / 11]).collect();
-        assert_eq!(straight, read(spmm_fixed(&a, tensor(&turned, [6, 11], false).transpose())));
+        assert_eq!(straight, read(spmm_const(&a, tensor(&turned, [6, 11], false).transpose())));
         let longer: Vec<f32> = values(12, 8).into_iter().chain(x.iter().copied()).collect();
         let part = tensor(&longer, [13, 6], false).slice([2..13, 0..6]);
-        assert_eq!(straight, read(spmm_fixed(&a, part)));
+        assert_eq!(straight, read(spmm_const(&a, part)));
     }
 }

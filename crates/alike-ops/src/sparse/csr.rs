@@ -1,12 +1,11 @@
-//! Compressed sparse rows: the pattern only, values live apart.
+//! Compressed sparse rows: the pattern only, values are kept elsewhere.
 
 use std::sync::OnceLock;
 
-use crate::OpsError;
-use crate::nsim::Plan;
+use crate::error::OpsError;
 
 /// Pattern of a sparse `rows × cols` matrix in compressed-row form. Rows may be empty and an index may
-/// stand in a row more than once.
+/// occur in a row more than once.
 #[derive(Debug)]
 pub struct Csr {
     rows: usize,
@@ -14,10 +13,9 @@ pub struct Csr {
     ptr: Vec<u32>,
     idx: Vec<u32>,
     transposed: OnceLock<Transposed>,
-    plan: OnceLock<Plan>,
     /// The pattern on other devices.
     #[cfg(feature = "gpu")]
-    copies: gpu::Copies,
+    copies: crate::gpu::PatternCopies,
 }
 
 /// The same entries sorted by column; within a column in storage order.
@@ -59,13 +57,12 @@ impl Csr {
             ptr,
             idx,
             transposed: OnceLock::new(),
-            plan: OnceLock::new(),
             #[cfg(feature = "gpu")]
             copies: Default::default(),
         }
     }
 
-    /// A pattern from one list of column indices a row.
+    /// A pattern from one list of column indices per row.
     pub fn from_rows<R: AsRef<[u32]>>(cols: usize, rows: &[R]) -> Result<Self, OpsError> {
         let mut ptr = Vec::with_capacity(rows.len() + 1);
         let mut idx = Vec::with_capacity(rows.iter().map(|r| r.as_ref().len()).sum());
@@ -137,20 +134,15 @@ impl Csr {
         })
     }
 
-    /// The transposed pattern, `cols × rows`, as one of its own.
+    /// The transposed pattern, `cols × rows`.
     pub fn transpose(&self) -> Csr {
         let t = self.transposed();
         Csr::unchecked(self.cols, self.rows, t.ptr.clone(), t.rows.clone())
     }
-
-    /// How neighbour similarity cuts its work, computed once and kept.
-    pub(crate) fn similarity_plan(&self) -> &Plan {
-        self.plan.get_or_init(|| Plan::new(self))
-    }
 }
 
 #[cfg(feature = "gpu")]
-pub(crate) mod gpu;
+mod gpu;
 
 #[cfg(test)]
 mod tests {

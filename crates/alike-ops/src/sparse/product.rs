@@ -3,9 +3,11 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use crate::dense::{balanced, collect_rows};
-use crate::lanes::{LANES, Lanes, kernel, prefetch};
-use crate::simd::Level;
+use crate::simd::f32x16::{F32x16, LANES};
+use crate::simd::isa::Isa;
+use crate::simd::kernel::kernel;
+use crate::simd::prefetch::prefetch;
+use crate::tensor::partition::{balanced, collect_rows};
 
 /// A sparse matrix as the kernels see it: every index is below the number of rows of the dense side.
 #[derive(Clone, Copy)]
@@ -19,7 +21,7 @@ pub(crate) struct Sparse<'a> {
 ///
 /// Every row is summed in storage order by one thread.
 pub(crate) fn product(
-    level: Level,
+    isa: Isa,
     a: Sparse<'_>,
     x: &[f32],
     cols: usize,
@@ -33,7 +35,7 @@ pub(crate) fn product(
     assert!(add.is_none_or(|add| add.len() == rows * d), "what is added has the result's shape");
     let bounds = balanced(rows, 4096, |r| a.ptr[r] as usize + r);
     // SAFETY: the kernel writes every row that it is given.
-    unsafe { collect_rows(d, &bounds, |range, out| rows_kernel(level, a, range, x, d, add, scale, out)) }
+    unsafe { collect_rows(d, &bounds, |range, out| rows_kernel(isa, a, range, x, d, add, scale, out)) }
 }
 
 kernel! {
@@ -49,12 +51,12 @@ kernel! {
     )
 }
 
-/// Entries ahead of the sum whose rows are asked for.
+/// How many entries ahead rows are prefetched.
 const AHEAD: usize = 12;
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-unsafe fn rows_body<V: Lanes>(
+unsafe fn rows_body<V: F32x16>(
     a: Sparse<'_>,
     range: Range<usize>,
     x: &[f32],
@@ -118,9 +120,9 @@ unsafe fn rows_body<V: Lanes>(
 /// Value of entry `e` in every lane, and the row of `x` that it multiplies.
 ///
 /// # Safety
-/// `e` is an entry of `a` whose index is a row of the `d` floats wide matrix at `x`.
+/// `e` is an entry of `a` whose index is a row of the matrix at `x`, which is `d` floats wide.
 #[inline(always)]
-unsafe fn entry<V: Lanes>(a: &Sparse<'_>, e: usize, x: *const f32, d: usize) -> (V, *const f32) {
+unsafe fn entry<V: F32x16>(a: &Sparse<'_>, e: usize, x: *const f32, d: usize) -> (V, *const f32) {
     // SAFETY: the caller's.
     unsafe { (V::splat(*a.values.get_unchecked(e)), x.add(*a.idx.get_unchecked(e) as usize * d)) }
 }

@@ -7,16 +7,18 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::dense::{balanced, cut_at};
-use crate::extension::{Operator, apply1};
-use crate::{Csr, Dense};
+use crate::autodiff::{Operator, apply1};
+use crate::sparse::csr::Csr;
+use crate::tensor::dense::Dense;
+use crate::tensor::partition::{balanced, cut_at};
 
 /// `s_e = exp(l_e - max) / Σ exp(l - max)` over the entries of the row of `e`: `logits [nnz]`, result `[nnz]`. A row
 /// without entries has none; repeated indices are entries of their own.
 ///
 /// Gradient: `∂l_e = s_e (g_e - Σ s g)`, the sum over the row.
 ///
-/// Panics when there is not one logit per entry.
+/// # Panics
+/// When there is not one logit per entry.
 pub fn segment_softmax(p: &Arc<Csr>, logits: Tensor<1>) -> Tensor<1> {
     apply1(SegmentSoftmax(p.clone()), logits)
 }
@@ -63,7 +65,7 @@ impl Operator<1> for SegmentSoftmax {
     }
 }
 
-/// One new value per entry; `f(entries of a row, their place)` writes all of its place.
+/// One new value per entry; `f(entries of a row, slots)` writes every slot.
 fn by_row(p: &Csr, f: impl Fn(Range<usize>, &mut [MaybeUninit<f32>]) + Sync) -> Vec<f32> {
     let rows = balanced(p.rows(), 16 * 1024, |r| p.ptr()[r] as usize + r);
     let entries: Vec<usize> = rows.iter().map(|&r| p.ptr()[r] as usize).collect();
@@ -73,9 +75,9 @@ fn by_row(p: &Csr, f: impl Fn(Range<usize>, &mut [MaybeUninit<f32>]) + Sync) -> 
     ranges.into_par_iter().zip(parts).for_each(|(rows, mut rest)| {
         for r in rows {
             let span = p.ptr()[r] as usize..p.ptr()[r + 1] as usize;
-            let (place, tail) = rest.split_at_mut(span.len());
+            let (slots, tail) = rest.split_at_mut(span.len());
             rest = tail;
-            f(span, place);
+            f(span, slots);
         }
     });
     // SAFETY: the rows cover every entry and `f` writes each.
@@ -89,7 +91,7 @@ mod gpu;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{close, gradient, irregular, read, same_bits_for_any_threads, tensor, values};
+    use crate::testing::{close, gradient, irregular, read, same_bits_for_any_threads, tensor, values};
 
     fn naive(p: &Csr, l: &[f64]) -> Vec<f64> {
         let mut y = Vec::new();

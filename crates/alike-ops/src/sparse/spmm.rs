@@ -1,4 +1,4 @@
-//! Products with a sparse matrix whose values learn: attention weights, gated graphs.
+//! Products with a sparse matrix whose values are trained: attention weights, gated graphs.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -7,27 +7,31 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::dense::{balanced, cut_at};
-use crate::extension::{Operator, apply2};
-use crate::lanes::{LANES, Lanes, kernel, prefetch};
-use crate::simd::{Level, level};
-use crate::spmm_kernel::{Sparse, product};
-use crate::{Csr, Dense};
+use crate::autodiff::{Operator, apply2};
+use crate::simd::f32x16::{F32x16, LANES};
+use crate::simd::isa::Isa;
+use crate::simd::kernel::kernel;
+use crate::simd::prefetch::prefetch;
+use crate::sparse::csr::Csr;
+use crate::sparse::product::{Sparse, product};
+use crate::tensor::dense::Dense;
+use crate::tensor::partition::{balanced, cut_at};
 
 /// `y_r = Σ_e v_e x_{idx(e)}` over the entries `e` of row `r`: pattern `[R, C]`, `values [nnz]`, `x [C, d]`, result
 /// `[R, d]`.
 ///
 /// Gradients, each computed only when asked for: `∂x = Aᵀ g` over the transposed pattern, `∂v_e = g_row(e) · x_{idx(e)}`.
 ///
-/// Panics when there is not one value per entry or `x` does not have `C` rows.
+/// # Panics
+/// When there is not one value per entry or `x` does not have `C` rows.
 pub fn spmm(a: &Arc<Csr>, values: Tensor<1>, x: Tensor<2>) -> Tensor<2> {
-    apply2(Product { pattern: a.clone(), level: level() }, values, x)
+    apply2(Product { pattern: a.clone(), isa: Isa::best() }, values, x)
 }
 
 #[derive(Debug)]
 struct Product {
     pattern: Arc<Csr>,
-    level: Level,
+    isa: Isa,
 }
 
 impl Operator<2> for Product {
@@ -37,7 +41,7 @@ impl Operator<2> for Product {
         let p = &self.pattern;
         let a = Sparse { ptr: p.ptr(), idx: p.idx(), values: values.data() };
         let d = x.cols();
-        let y = product(self.level, a, x.data(), p.cols(), d, None, 1.0);
+        let y = product(self.isa, a, x.data(), p.cols(), d, None, 1.0);
         (Dense::new(y, [p.rows(), d]), [values, x])
     }
 
@@ -49,31 +53,31 @@ impl Operator<2> for Product {
     ) -> [Option<Dense>; 2] {
         let (p, d) = (&self.pattern, x.cols());
         let to_values = to_values.then(|| {
-            let dv = entry_dots(self.level, p, grad.data(), x.data(), d);
+            let dv = entry_dots(self.isa, p, grad.data(), x.data(), d);
             Dense::new(dv, [p.nnz()])
         });
-        let to_x = to_x.then(|| transposed_product(self.level, p, values.data(), &grad));
+        let to_x = to_x.then(|| transposed_product(self.isa, p, values.data(), &grad));
         [to_values, to_x]
     }
 }
 
 /// `Aᵀ g` of a matrix of `p`'s entries with `values`, in their order: `g [R, d]`, result `[C, d]`.
-pub(crate) fn transposed_product(level: Level, p: &Csr, values: &[f32], g: &Dense) -> Dense {
+pub(crate) fn transposed_product(isa: Isa, p: &Csr, values: &[f32], g: &Dense) -> Dense {
     let (t, d) = (p.transposed(), g.cols());
     let moved: Vec<f32> = t.edges.iter().map(|&e| values[e as usize]).collect();
     let a = Sparse { ptr: &t.ptr, idx: &t.rows, values: &moved };
-    Dense::new(product(level, a, g.data(), p.rows(), d, None, 1.0), [p.cols(), d])
+    Dense::new(product(isa, a, g.data(), p.rows(), d, None, 1.0), [p.cols(), d])
 }
 
 /// `g_row · x_col` for every entry: `g [R, d]`, `x [C, d]`, result `[nnz]`.
-fn entry_dots(level: Level, p: &Csr, g: &[f32], x: &[f32], d: usize) -> Vec<f32> {
+fn entry_dots(isa: Isa, p: &Csr, g: &[f32], x: &[f32], d: usize) -> Vec<f32> {
     assert!(g.len() == p.rows() * d && x.len() == p.cols() * d, "one row of g and x per row and column");
     let rows = balanced(p.rows(), 4096, |r| p.ptr()[r] as usize + r);
     let entries: Vec<usize> = rows.iter().map(|&r| p.ptr()[r] as usize).collect();
     let mut dots = Vec::with_capacity(p.nnz());
     let parts = cut_at(&mut dots.spare_capacity_mut()[..p.nnz()], &entries);
     let ranges: Vec<Range<usize>> = rows.windows(2).map(|w| w[0]..w[1]).collect();
-    ranges.into_par_iter().zip(parts).for_each(|(rows, out)| dots_kernel(level, p, rows, g, x, d, out));
+    ranges.into_par_iter().zip(parts).for_each(|(rows, out)| dots_kernel(isa, p, rows, g, x, d, out));
     // SAFETY: the blocks cover every entry and the kernel writes each.
     unsafe { dots.set_len(p.nnz()) };
     dots
@@ -92,7 +96,7 @@ kernel! {
 }
 
 #[inline(always)]
-unsafe fn dots_body<V: Lanes>(
+unsafe fn dots_body<V: F32x16>(
     p: &Csr,
     rows: Range<usize>,
     g: &[f32],
@@ -123,7 +127,7 @@ unsafe fn dots_body<V: Lanes>(
                 }
                 acc.sum()
             };
-            out.next().expect("one place an entry").write(dot);
+            out.next().expect("one output per entry").write(dot);
         }
     }
 }
@@ -135,8 +139,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::check::{close, gradient, irregular, read, same_bits_for_any_threads, tensor, values};
-    use crate::simd::levels;
+    use crate::simd::isa::Isa;
+    use crate::testing::{close, gradient, irregular, read, same_bits_for_any_threads, tensor, values};
 
     fn naive(p: &Csr, v: &[f64], x: &[f64], d: usize) -> Vec<f64> {
         let mut y = vec![0.0; p.rows() * d];
@@ -204,9 +208,9 @@ mod tests {
         let p = irregular(30);
         for d in [3, 16, 40, 64] {
             let (g, x) = (values(p.rows() * d, 1), values(30 * d, 2));
-            let portable = entry_dots(Level::Portable, &p, &g, &x, d);
-            for level in levels() {
-                close(&entry_dots(level, &p, &g, &x, d), &portable, 1e-5);
+            let portable = entry_dots(Isa::Portable, &p, &g, &x, d);
+            for isa in Isa::supported() {
+                close(&entry_dots(isa, &p, &g, &x, d), &portable, 1e-5);
             }
         }
     }

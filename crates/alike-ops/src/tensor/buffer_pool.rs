@@ -1,27 +1,27 @@
-//! Buffers that outlive a call, so that a training step does not meet fresh pages again and again.
+//! Buffers that outlive a call, so that training steps do not fault in fresh pages.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
 
-use crate::lanes::LANES;
+use crate::simd::f32x16::LANES;
 
 /// Sixteen floats on a cache line of their own.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct Line([f32; LANES]);
 
-/// Bytes that wait for reuse at most; what is returned beyond that is freed.
+/// Maximum number of bytes kept for reuse; more is freed.
 const KEPT: usize = 192 << 20;
 
 static POOL: Mutex<Vec<Vec<Line>>> = Mutex::new(Vec::new());
 
-/// Floats aligned to cache lines, given back to a pool when dropped.
+/// Floats aligned to cache lines, returned to a pool when dropped.
 #[derive(Debug)]
-pub(crate) struct Scratch {
+pub(crate) struct PooledBuffer {
     lines: Vec<Line>,
 }
 
-impl Scratch {
+impl PooledBuffer {
     /// `len` floats of any value, rounded up to whole lines.
     pub(crate) fn new(len: usize) -> Self {
         let count = len.div_ceil(LANES);
@@ -35,13 +35,13 @@ impl Scratch {
     }
 }
 
-impl Clone for Scratch {
+impl Clone for PooledBuffer {
     fn clone(&self) -> Self {
         Self { lines: self.lines.clone() }
     }
 }
 
-impl Drop for Scratch {
+impl Drop for PooledBuffer {
     fn drop(&mut self) {
         let lines = std::mem::take(&mut self.lines);
         let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
@@ -52,7 +52,7 @@ impl Drop for Scratch {
     }
 }
 
-impl Deref for Scratch {
+impl Deref for PooledBuffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
@@ -61,7 +61,7 @@ impl Deref for Scratch {
     }
 }
 
-impl DerefMut for Scratch {
+impl DerefMut for PooledBuffer {
     fn deref_mut(&mut self) -> &mut [f32] {
         // SAFETY: a `Line` is sixteen floats without padding (64 bytes, 64-byte aligned).
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * LANES) }
@@ -74,13 +74,13 @@ mod tests {
 
     #[test]
     fn buffers_are_aligned_long_enough_and_separate() {
-        let (mut a, mut b) = (Scratch::new(1000), Scratch::new(1000));
+        let (mut a, mut b) = (PooledBuffer::new(1000), PooledBuffer::new(1000));
         assert!(a.len() >= 1000 && (a.as_ptr() as usize).is_multiple_of(64));
         a.fill(1.0);
         b.fill(2.0);
         assert!(a.iter().all(|&v| v == 1.0));
         drop(a);
-        let c = Scratch::new(990);
+        let c = PooledBuffer::new(990);
         assert!(c.len() >= 990 && b.iter().all(|&v| v == 2.0));
     }
 }

@@ -4,8 +4,8 @@ use burn::backend::tensor::FloatTensor;
 use cubecl::prelude::*;
 
 use super::{AdamOps, Factors};
-use crate::extension::Native;
-use crate::gpu::{Cube, Gpu, a_unit_each};
+use crate::autodiff::Native;
+use crate::gpu::{Cube, Gpu, launch_per_value};
 
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
@@ -32,7 +32,7 @@ fn step_kernel(
     }
 }
 
-/// A tensor whose storage nobody else holds.
+/// A tensor that shares its storage with no other.
 fn own(t: Gpu) -> Gpu {
     if t.is_alone() { t } else { t.copied() }
 }
@@ -45,11 +45,11 @@ impl AdamOps for Cube {
         v: FloatTensor<Self>,
         factors: Factors,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let [param, grad, m, v] = [param, grad, m, v].map(Self::take);
+        let [param, grad, m, v] = [param, grad, m, v].map(Self::from_primitive);
         let [param, m, v] = [param, m, v].map(own);
         let Factors { adam, rate, root } = factors;
-        let (cubes, dim) = a_unit_each(param.len());
-        // SAFETY: all have as many values, which `adam_step` checks; what changes is held by nobody else.
+        let (cubes, dim) = launch_per_value(param.len());
+        // SAFETY: all have as many values, which `adam_step` checks; what changes is shared with no other tensor.
         unsafe {
             step_kernel::launch_unchecked(
                 param.client(),
@@ -67,6 +67,6 @@ impl AdamOps for Cube {
                 root,
             );
         }
-        (Self::give(param), Self::give(m), Self::give(v))
+        (Self::into_primitive(param), Self::into_primitive(m), Self::into_primitive(v))
     }
 }

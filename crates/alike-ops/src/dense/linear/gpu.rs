@@ -1,20 +1,20 @@
-//! The same map on a graphics processor: the backend's products, and one pass for what follows them.
+//! The same map on a graphics processor: the backend's products, and one pass for bias, activation and scale.
 
 use std::array::from_fn;
 
 use cubecl::prelude::*;
 
 use super::{Activation, Linear};
-use crate::Csr;
-use crate::extension::Operator;
+use crate::autodiff::Operator;
 use crate::gpu::{
-    Gpu, Words, a_unit_each, add_bias, column_sums, inverse_root, join_rows, product_nn, product_nt,
-    product_tn, some_of,
+    Gpu, IndexBuffer, add_bias, column_sums, inverse_root, join_rows, launch_per_value, product_nn,
+    product_nt, product_tn, some_of,
 };
+use crate::sparse::csr::Csr;
 
-/// The parts of `x`, `W`, and `y` where the activation needs its sign.
+/// The parts of `x`, `W`, and `y` if the activation needs its sign.
 #[derive(Debug, Clone)]
-pub(crate) struct KeptOn<const P: usize> {
+pub(crate) struct DeviceSaved<const P: usize> {
     x: [Gpu; P],
     w: Gpu,
     y: Option<Gpu>,
@@ -55,12 +55,12 @@ impl Linear {
     }
 
     /// The row pointers of the scale's pattern.
-    fn pointers(&self, like: &Gpu) -> Option<Words> {
+    fn pointers(&self, like: &Gpu) -> Option<IndexBuffer> {
         let pattern: &Csr = self.row_scale.as_ref()?;
-        Some(pattern.graph_on(like).ptr.clone())
+        Some(pattern.device_csr(like).ptr.clone())
     }
 
-    fn affine_on<const P: usize>(&self, x: [Gpu; P], w: Gpu, b: Option<&Gpu>) -> (Gpu, KeptOn<P>) {
+    fn affine_device<const P: usize>(&self, x: [Gpu; P], w: Gpu, b: Option<&Gpu>) -> (Gpu, DeviceSaved<P>) {
         let (n, q) = (x[0].rows(), w.cols());
         let width: usize = x.iter().map(Gpu::cols).sum();
         assert!(x.iter().all(|x| x.rows() == n), "parts of as many rows");
@@ -70,19 +70,19 @@ impl Linear {
         let products: [Gpu; P] = from_fn(|i| product_nn(&x[i], &parts[i]));
         let y = add_bias(&products[0], products.get(1), b, self.slope(), self.pointers(&w).as_ref());
         let kept = self.slope().map(|_| y.clone());
-        (y, KeptOn { x, w, y: kept })
+        (y, DeviceSaved { x, w, y: kept })
     }
 
     /// `h = s ⊙ φ'(y) ⊙ g`.
-    fn inner_on(&self, y: Option<&Gpu>, g: &Gpu) -> Gpu {
+    fn inner_device(&self, y: Option<&Gpu>, g: &Gpu) -> Gpu {
         let (slope, pointers) = (self.slope(), self.pointers(g));
         if slope.is_none() && pointers.is_none() {
             return g.clone();
         }
         let out = Gpu::empty(g, [g.rows(), g.cols()]);
-        let (cubes, dim) = a_unit_each(g.len());
-        let none = Words::new(g.client(), &[]);
-        // SAFETY: `y` and the result have a value for each of `g`, the pattern a pointer a row and one more.
+        let (cubes, dim) = launch_per_value(g.len());
+        let none = IndexBuffer::new(g.client(), &[]);
+        // SAFETY: `y` and the result have a value for each of `g`, the pattern one pointer per row and one more.
         unsafe {
             inner_kernel::launch_unchecked(
                 g.client(),
@@ -102,15 +102,15 @@ impl Linear {
         out
     }
 
-    fn affine_backward_on<const P: usize>(
+    fn affine_backward_device<const P: usize>(
         &self,
-        kept: KeptOn<P>,
+        kept: DeviceSaved<P>,
         g: &Gpu,
         needs: [bool; P],
         [need_w, need_b]: [bool; 2],
     ) -> ([Option<Gpu>; P], Option<Gpu>, Option<Gpu>) {
-        let KeptOn { x, w, y } = kept;
-        let h = self.inner_on(y.as_ref(), g);
+        let DeviceSaved { x, w, y } = kept;
+        let h = self.inner_device(y.as_ref(), g);
         let parts = weights(&x, &w);
         let dx = from_fn(|i| needs[i].then(|| product_nt(&h, &parts[i])));
         let dw = need_w.then(|| join_rows(&x.each_ref().map(|x| product_tn(x, &h))));
@@ -129,40 +129,40 @@ fn weights<const P: usize>(x: &[Gpu; P], w: &Gpu) -> [Gpu; P] {
 }
 
 impl Operator<2, Gpu> for Linear {
-    type Saved = KeptOn<1>;
+    type Saved = DeviceSaved<1>;
 
-    fn forward(&self, [x, w]: [Gpu; 2], _: bool) -> (Gpu, KeptOn<1>) {
-        self.affine_on([x], w, None)
+    fn forward(&self, [x, w]: [Gpu; 2], _: bool) -> (Gpu, DeviceSaved<1>) {
+        self.affine_device([x], w, None)
     }
 
-    fn backward(&self, kept: KeptOn<1>, grad: Gpu, [x, w]: [bool; 2]) -> [Option<Gpu>; 2] {
-        let ([dx], dw, _) = self.affine_backward_on(kept, &grad, [x], [w, false]);
+    fn backward(&self, kept: DeviceSaved<1>, grad: Gpu, [x, w]: [bool; 2]) -> [Option<Gpu>; 2] {
+        let ([dx], dw, _) = self.affine_backward_device(kept, &grad, [x], [w, false]);
         [dx, dw]
     }
 }
 
 impl Operator<3, Gpu> for Linear {
-    type Saved = KeptOn<1>;
+    type Saved = DeviceSaved<1>;
 
-    fn forward(&self, [x, w, b]: [Gpu; 3], _: bool) -> (Gpu, KeptOn<1>) {
-        self.affine_on([x], w, Some(&b))
+    fn forward(&self, [x, w, b]: [Gpu; 3], _: bool) -> (Gpu, DeviceSaved<1>) {
+        self.affine_device([x], w, Some(&b))
     }
 
-    fn backward(&self, kept: KeptOn<1>, grad: Gpu, [x, w, b]: [bool; 3]) -> [Option<Gpu>; 3] {
-        let ([dx], dw, db) = self.affine_backward_on(kept, &grad, [x], [w, b]);
+    fn backward(&self, kept: DeviceSaved<1>, grad: Gpu, [x, w, b]: [bool; 3]) -> [Option<Gpu>; 3] {
+        let ([dx], dw, db) = self.affine_backward_device(kept, &grad, [x], [w, b]);
         [dx, dw, db]
     }
 }
 
 impl Operator<4, Gpu> for Linear {
-    type Saved = KeptOn<2>;
+    type Saved = DeviceSaved<2>;
 
-    fn forward(&self, [x1, x2, w, b]: [Gpu; 4], _: bool) -> (Gpu, KeptOn<2>) {
-        self.affine_on([x1, x2], w, Some(&b))
+    fn forward(&self, [x1, x2, w, b]: [Gpu; 4], _: bool) -> (Gpu, DeviceSaved<2>) {
+        self.affine_device([x1, x2], w, Some(&b))
     }
 
-    fn backward(&self, kept: KeptOn<2>, grad: Gpu, [x1, x2, w, b]: [bool; 4]) -> [Option<Gpu>; 4] {
-        let ([dx1, dx2], dw, db) = self.affine_backward_on(kept, &grad, [x1, x2], [w, b]);
+    fn backward(&self, kept: DeviceSaved<2>, grad: Gpu, [x1, x2, w, b]: [bool; 4]) -> [Option<Gpu>; 4] {
+        let ([dx1, dx2], dw, db) = self.affine_backward_device(kept, &grad, [x1, x2], [w, b]);
         [dx1, dx2, dw, db]
     }
 }

@@ -1,7 +1,7 @@
 use burn::tensor::{Device, TensorData};
 
 use super::*;
-use crate::check::{close, gradient, read, tensor, values};
+use crate::testing::{close, gradient, read, tensor, values};
 
 /// The formula in f64, weighted sum of the outputs by `g`.
 fn objective(x: &[f64], w: &[f64], b: &[f64], g: &[f32], slope: f64, scale: &[f64]) -> f64 {

@@ -3,13 +3,15 @@
 use cubecl::prelude::*;
 
 use super::{Add, AddRow, Curve, Map, Multiply, ScaleRows, SumSquares, UnitRows};
-use crate::extension::Operator;
-use crate::gpu::{Gpu, a_group_each, a_unit_each, column_sums, cube_sum, lanes, part_of_dot, scaled_total};
+use crate::autodiff::Operator;
+use crate::gpu::{
+    Gpu, column_sums, cube_sum, launch_per_row, launch_per_value, part_of_dot, scaled_total, units_per_row,
+};
 
-/// What a kernel makes of two values.
+/// How a kernel combines two values.
 const PRODUCT: u32 = 0;
 const SUM: u32 = 1;
-/// Values of the second are one a row, or one a column.
+/// The second has one value per row, or one per column.
 const BY_ROW: u32 = 2;
 const BY_COLUMN: u32 = 3;
 
@@ -31,7 +33,7 @@ fn two_kernel(a: &[f32], b: &[f32], out: &mut [f32], count: u32, d: u32, #[compt
 
 fn two(a: &Gpu, b: &Gpu, how: u32) -> Gpu {
     let out = Gpu::empty(a, [a.rows(), a.cols()]);
-    let (cubes, dim) = a_unit_each(a.len());
+    let (cubes, dim) = launch_per_value(a.len());
     // SAFETY: the callers check that `b` has a value for each of `a`, its rows or its columns.
     unsafe {
         two_kernel::launch_unchecked(
@@ -102,7 +104,7 @@ impl Operator<1, Gpu> for Map {
     fn forward(&self, [x]: [Gpu; 1], _: bool) -> (Gpu, Gpu) {
         let (curve, slope) = self.code();
         let out = Gpu::empty(&x, [x.rows(), x.cols()]);
-        let (cubes, dim) = a_unit_each(x.len());
+        let (cubes, dim) = launch_per_value(x.len());
         // SAFETY: a value of `out` for each of `x`.
         unsafe {
             curve_kernel::launch_unchecked(
@@ -123,7 +125,7 @@ impl Operator<1, Gpu> for Map {
         let (curve, slope) = self.code();
         let of = || {
             let out = Gpu::empty(&y, [y.rows(), y.cols()]);
-            let (cubes, dim) = a_unit_each(y.len());
+            let (cubes, dim) = launch_per_value(y.len());
             // SAFETY: gradient and result have a value for each of `y`.
             unsafe {
                 slope_kernel::launch_unchecked(
@@ -202,8 +204,8 @@ fn dots_kernel(a: &[f32], b: &[f32], out: &mut [f32], rows: u32, d: u32, #[compt
 fn dots(a: &Gpu, b: &Gpu) -> Gpu {
     let (n, d) = (a.rows(), a.cols());
     let out = Gpu::empty(a, [n, 1]);
-    let (cubes, dim) = a_group_each(n, d);
-    // SAFETY: two matrices of one shape; a value a row is written.
+    let (cubes, dim) = launch_per_row(n, d);
+    // SAFETY: two matrices of one shape; one value per row is written.
     unsafe {
         dots_kernel::launch_unchecked(
             a.client(),
@@ -214,7 +216,7 @@ fn dots(a: &Gpu, b: &Gpu) -> Gpu {
             out.arg(),
             n as u32,
             d as u32,
-            lanes(d),
+            units_per_row(d),
         );
     }
     out
@@ -295,8 +297,8 @@ impl Operator<1, Gpu> for UnitRows {
     fn forward(&self, [x]: [Gpu; 1], _: bool) -> (Gpu, [Gpu; 2]) {
         let (n, d) = (x.rows(), x.cols());
         let (y, scales) = (Gpu::empty(&x, [n, d]), Gpu::empty(&x, [n]));
-        let (cubes, dim) = a_group_each(n, d);
-        // SAFETY: results of the shape of `x`, and a value a row.
+        let (cubes, dim) = launch_per_row(n, d);
+        // SAFETY: results of the shape of `x`, and one value per row.
         unsafe {
             unit_kernel::launch_unchecked(
                 x.client(),
@@ -307,7 +309,7 @@ impl Operator<1, Gpu> for UnitRows {
                 scales.arg(),
                 n as u32,
                 d as u32,
-                lanes(d),
+                units_per_row(d),
             );
         }
         (y.clone(), [y, scales])
@@ -317,7 +319,7 @@ impl Operator<1, Gpu> for UnitRows {
         let of = || {
             let (n, d) = (y.rows(), y.cols());
             let out = Gpu::empty(&y, [n, d]);
-            let (cubes, dim) = a_group_each(n, d);
+            let (cubes, dim) = launch_per_row(n, d);
             // SAFETY: as in the forward pass.
             unsafe {
                 unit_backward_kernel::launch_unchecked(
@@ -330,7 +332,7 @@ impl Operator<1, Gpu> for UnitRows {
                     out.arg(),
                     n as u32,
                     d as u32,
-                    lanes(d),
+                    units_per_row(d),
                 );
             }
             out
@@ -357,7 +359,7 @@ impl Operator<1, Gpu> for SumSquares {
     fn backward(&self, x: Gpu, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
         let of = || {
             let out = Gpu::empty(&x, [x.rows(), x.cols()]);
-            let (cubes, dim) = a_unit_each(x.len());
+            let (cubes, dim) = launch_per_value(x.len());
             // SAFETY: a value for each of `x`; the gradient to the sum is one value.
             unsafe {
                 twice_kernel::launch_unchecked(

@@ -1,27 +1,14 @@
-//! The same losses on a graphics processor: a group of units a triple, a group a touched row.
+//! The same losses on a graphics processor: one group of units per triple, one per distinct row.
 
 use cubecl::prelude::*;
 
 use super::{Bpr, Squares};
-use crate::extension::Operator;
-use crate::gpu::{Batch, Gpu, TouchedOn, Words, a_group_each, cube_sum, lanes, part_of_dot, scaled_total};
-
-/// `ln(1 + eˣ)` without overflow.
-#[cube]
-pub(crate) fn softplus_on(x: f32) -> f32 {
-    max(x, 0.0f32) + (1.0 + (-x.abs()).exp()).ln()
-}
-
-/// Its derivative `σ(x)`.
-#[cube]
-pub(crate) fn slope_on(x: f32) -> f32 {
-    let e = (-x.abs()).exp();
-    let mut over = e;
-    if x >= 0.0 {
-        over = 1.0f32;
-    }
-    over / (1.0 + e)
-}
+use crate::autodiff::Operator;
+use crate::gpu::{
+    DeviceRowGroups, Gpu, IndexBuffer, cube_sum, launch_per_row, part_of_dot, scaled_total, units_per_row,
+};
+use crate::loss::softplus::gpu::{slope_device, softplus_device};
+use crate::loss::triples::gpu::DeviceTriples;
 
 /// A unit's part of `‖e_row‖²`.
 #[cube]
@@ -56,9 +43,9 @@ fn loss_kernel(
         let n = negatives[at];
         let mut c = UNIT_POS_X;
         while c < d {
-            let place = c as usize;
-            let difference = z[n as usize * d as usize + place] - z[p as usize * d as usize + place];
-            margin += z[u as usize * d as usize + place] * difference;
+            let column = c as usize;
+            let difference = z[n as usize * d as usize + column] - z[p as usize * d as usize + column];
+            margin += z[u as usize * d as usize + column] * difference;
             c += CUBE_DIM_X;
         }
         if comptime!(norms) {
@@ -66,13 +53,13 @@ fn loss_kernel(
         }
     }
     let margin = cube_sum(margin, &mut shared, across);
-    let mut loss = softplus_on(margin);
+    let mut loss = softplus_device(margin);
     if comptime!(norms) {
         loss += l2 * cube_sum(squares, &mut shared, across);
     }
     if at < count as usize && UNIT_POS_X == 0 {
         losses[at] = loss;
-        slopes[at] = slope_on(margin) / f32::cast_from(count);
+        slopes[at] = slope_device(margin) / f32::cast_from(count);
     }
 }
 
@@ -86,16 +73,16 @@ fn gradient_kernel(
     slopes: &[f32],
     rows: &[u32],
     starts: &[u32],
-    places: &[u32],
+    positions: &[u32],
     g: &[f32],
     out: &mut [f32],
-    touched: u32,
+    groups: u32,
     batch: u32,
     d: u32,
     norms: f32,
 ) {
     let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
-    if at < touched as usize {
+    if at < groups as usize {
         let row = rows[at] as usize;
         let start = starts[at];
         let end = starts[at + 1];
@@ -103,18 +90,18 @@ fn gradient_kernel(
         let own = 2.0 * norms * scale * f32::cast_from(end - start);
         let mut c = UNIT_POS_X;
         while c < d {
-            let place = c as usize;
-            let mut sum = own * z[row * d as usize + place];
+            let column = c as usize;
+            let mut sum = own * z[row * d as usize + column];
             for e in start..end {
-                let of = places[e as usize];
+                let of = positions[e as usize];
                 let k = (of % batch) as usize;
                 let slope = scale * slopes[k];
                 if of < batch {
-                    let n = negatives[k] as usize * d as usize + place;
-                    let p = positives[k] as usize * d as usize + place;
+                    let n = negatives[k] as usize * d as usize + column;
+                    let p = positives[k] as usize * d as usize + column;
                     sum += slope * (z[n] - z[p]);
                 } else {
-                    let u = z[users[k] as usize * d as usize + place];
+                    let u = z[users[k] as usize * d as usize + column];
                     if of < 2 * batch {
                         sum -= slope * u;
                     } else {
@@ -122,7 +109,7 @@ fn gradient_kernel(
                     }
                 }
             }
-            out[row * d as usize + place] = sum;
+            out[row * d as usize + column] = sum;
             c += CUBE_DIM_X;
         }
     }
@@ -136,40 +123,40 @@ fn norms_kernel(
     starts: &[u32],
     g: &[f32],
     out: &mut [f32],
-    touched: u32,
+    groups: u32,
     width: u32,
     factor: f32,
 ) {
     let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
-    if at < touched as usize {
+    if at < groups as usize {
         let row = rows[at] as usize;
         let scale = 2.0 * factor * g[0] * f32::cast_from(starts[at + 1] - starts[at]);
         let mut c = UNIT_POS_X;
         while c < width {
-            let place = row * width as usize + c as usize;
-            out[place] = scale * e[place];
+            let column = row * width as usize + c as usize;
+            out[column] = scale * e[column];
             c += CUBE_DIM_X;
         }
     }
 }
 
 /// `2 · factor · g · e` for each use of a row of `e`.
-fn norms_gradient(e: &Gpu, touched: &TouchedOn, g: &Gpu, factor: f32) -> Gpu {
+fn norms_gradient(e: &Gpu, groups: &DeviceRowGroups, g: &Gpu, factor: f32) -> Gpu {
     let (n, width) = (e.rows(), e.cols());
     let out = Gpu::zeros(e, [n, width]);
-    let (cubes, dim) = a_group_each(touched.count, width);
-    // SAFETY: touched rows are rows of `e`; the gradient to the loss is one value.
+    let (cubes, dim) = launch_per_row(groups.count, width);
+    // SAFETY: groups rows are rows of `e`; the gradient to the loss is one value.
     unsafe {
         norms_kernel::launch_unchecked(
             e.client(),
             cubes,
             dim,
             e.arg(),
-            touched.rows.arg(),
-            touched.starts.arg(),
+            groups.rows.arg(),
+            groups.starts.arg(),
             g.arg(),
             out.arg(),
-            touched.count as u32,
+            groups.count as u32,
             width as u32,
             factor,
         );
@@ -179,23 +166,23 @@ fn norms_gradient(e: &Gpu, touched: &TouchedOn, g: &Gpu, factor: f32) -> Gpu {
 
 /// The batch, and the slopes of its triples.
 #[derive(Debug, Clone)]
-pub(crate) struct KeptOn<const N: usize> {
+pub(crate) struct DeviceSaved<const N: usize> {
     tables: [Gpu; N],
-    batch: Batch,
+    batch: DeviceTriples,
     slopes: Gpu,
 }
 
 impl Bpr {
-    fn loss_on<const N: usize>(&self, tables: [Gpu; N]) -> (Gpu, KeptOn<N>) {
+    fn loss_device<const N: usize>(&self, tables: [Gpu; N]) -> (Gpu, DeviceSaved<N>) {
         let (z, e) = (&tables[0], &tables[N - 1]);
         let (b, d) = (self.t.len(), z.cols());
         self.t.check(z.rows());
         if self.l2 != 0.0 {
             self.t.check(e.rows());
         }
-        let batch = Batch::new(z.client(), &self.t);
+        let batch = DeviceTriples::new(z.client(), &self.t);
         let (losses, slopes) = (Gpu::empty(z, [b]), Gpu::empty(z, [b]));
-        let (cubes, dim) = a_group_each(b, d);
+        let (cubes, dim) = launch_per_row(b, d);
         // SAFETY: the rows of the batch are rows of the tables, checked above.
         unsafe {
             loss_kernel::launch_unchecked(
@@ -214,19 +201,25 @@ impl Bpr {
                 e.cols() as u32,
                 self.l2,
                 self.l2 != 0.0,
-                lanes(d),
+                units_per_row(d),
             );
         }
-        (scaled_total(&losses, 1.0 / b as f32), KeptOn { tables, batch, slopes })
+        (scaled_total(&losses, 1.0 / b as f32), DeviceSaved { tables, batch, slopes })
     }
 
     /// The gradient to the table; with `norms` that of its own norms too.
-    fn gradient_on<const N: usize>(&self, kept: &KeptOn<N>, touched: &TouchedOn, g: &Gpu, norms: f32) -> Gpu {
+    fn gradient_device<const N: usize>(
+        &self,
+        kept: &DeviceSaved<N>,
+        groups: &DeviceRowGroups,
+        g: &Gpu,
+        norms: f32,
+    ) -> Gpu {
         let z = &kept.tables[0];
         let (n, d) = (z.rows(), z.cols());
         let out = Gpu::zeros(z, [n, d]);
-        let (cubes, dim) = a_group_each(touched.count, d);
-        // SAFETY: as in the forward pass; every touched row is written by one group.
+        let (cubes, dim) = launch_per_row(groups.count, d);
+        // SAFETY: as in the forward pass; every groups row is written by one group.
         unsafe {
             gradient_kernel::launch_unchecked(
                 z.client(),
@@ -237,12 +230,12 @@ impl Bpr {
                 kept.batch.positives.arg(),
                 kept.batch.negatives.arg(),
                 kept.slopes.arg(),
-                touched.rows.arg(),
-                touched.starts.arg(),
-                touched.places.arg(),
+                groups.rows.arg(),
+                groups.starts.arg(),
+                groups.positions.arg(),
                 g.arg(),
                 out.arg(),
-                touched.count as u32,
+                groups.count as u32,
                 self.t.len() as u32,
                 d as u32,
                 norms,
@@ -251,36 +244,36 @@ impl Bpr {
         out
     }
 
-    fn touched_on(&self, like: &Gpu) -> TouchedOn {
-        TouchedOn::of(like.client(), self.t.all())
+    fn device_row_groups(&self, like: &Gpu) -> DeviceRowGroups {
+        DeviceRowGroups::of(like.client(), self.t.all())
     }
 }
 
 impl Operator<1, Gpu> for Bpr {
-    type Saved = KeptOn<1>;
+    type Saved = DeviceSaved<1>;
 
-    fn forward(&self, tables: [Gpu; 1], _: bool) -> (Gpu, KeptOn<1>) {
-        self.loss_on(tables)
+    fn forward(&self, tables: [Gpu; 1], _: bool) -> (Gpu, DeviceSaved<1>) {
+        self.loss_device(tables)
     }
 
-    fn backward(&self, kept: KeptOn<1>, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
+    fn backward(&self, kept: DeviceSaved<1>, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
         let norms = self.l2 / self.t.len() as f32;
-        [needed.then(|| self.gradient_on(&kept, &self.touched_on(&grad), &grad, norms))]
+        [needed.then(|| self.gradient_device(&kept, &self.device_row_groups(&grad), &grad, norms))]
     }
 }
 
 impl Operator<2, Gpu> for Bpr {
-    type Saved = KeptOn<2>;
+    type Saved = DeviceSaved<2>;
 
-    fn forward(&self, tables: [Gpu; 2], _: bool) -> (Gpu, KeptOn<2>) {
-        self.loss_on(tables)
+    fn forward(&self, tables: [Gpu; 2], _: bool) -> (Gpu, DeviceSaved<2>) {
+        self.loss_device(tables)
     }
 
-    fn backward(&self, kept: KeptOn<2>, grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
-        let (touched, norms) = (self.touched_on(&grad), self.l2 / self.t.len() as f32);
+    fn backward(&self, kept: DeviceSaved<2>, grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
+        let (groups, norms) = (self.device_row_groups(&grad), self.l2 / self.t.len() as f32);
         [
-            needs[0].then(|| self.gradient_on(&kept, &touched, &grad, 0.0)),
-            needs[1].then(|| norms_gradient(&kept.tables[1], &touched, &grad, norms)),
+            needs[0].then(|| self.gradient_device(&kept, &groups, &grad, 0.0)),
+            needs[1].then(|| norms_gradient(&kept.tables[1], &groups, &grad, norms)),
         ]
     }
 }
@@ -306,8 +299,8 @@ impl Operator<1, Gpu> for Squares {
         let (count, width) = (self.rows.len(), table.cols());
         assert!(self.rows.iter().all(|&r| (r as usize) < table.rows()), "rows are rows of the table");
         let squares = Gpu::empty(&table, [count]);
-        let rows = Words::new(table.client(), &self.rows);
-        let (cubes, dim) = a_group_each(count, width);
+        let rows = IndexBuffer::new(table.client(), &self.rows);
+        let (cubes, dim) = launch_per_row(count, width);
         // SAFETY: rows are rows of the table, checked above.
         unsafe {
             squares_kernel::launch_unchecked(
@@ -319,7 +312,7 @@ impl Operator<1, Gpu> for Squares {
                 squares.arg(),
                 count as u32,
                 width as u32,
-                lanes(width),
+                units_per_row(width),
             );
         }
         (scaled_total(&squares, self.scale), table)
@@ -327,8 +320,8 @@ impl Operator<1, Gpu> for Squares {
 
     fn backward(&self, table: Gpu, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
         let of = || {
-            let touched = TouchedOn::of(table.client(), self.rows.iter().copied());
-            norms_gradient(&table, &touched, &grad, self.scale)
+            let groups = DeviceRowGroups::of(table.client(), self.rows.iter().copied());
+            norms_gradient(&table, &groups, &grad, self.scale)
         };
         [needed.then(of)]
     }

@@ -1,14 +1,16 @@
-//! The same loss on a graphics processor: a workgroup a row of pairs.
+//! The same loss on a graphics processor: one workgroup per row of pairs.
 
 use cubecl::prelude::*;
 
 use super::InfoNce;
-use crate::extension::Operator;
-use crate::gpu::{Gpu, UNITS, a_unit_each, cube_sum, grid, product_nn, product_nt, product_tn, scaled_total};
+use crate::autodiff::Operator;
+use crate::gpu::{
+    Gpu, UNITS, cube_sum, grid, launch_per_value, product_nn, product_nt, product_tn, scaled_total,
+};
 
-/// Both views, of each pair `e^{(a_r · c_s - 1)/τ}`, and the sums over `s`.
+/// Both views, `e^{(a_r · c_s - 1)/τ}` of each pair, and the sums over `s`.
 #[derive(Debug, Clone)]
-pub(crate) struct KeptOn {
+pub(crate) struct DeviceSaved {
     a: Gpu,
     c: Gpu,
     pairs: Gpu,
@@ -76,14 +78,14 @@ fn shares_kernel(a: &[f32], sums: &[f32], out: &mut [f32], count: u32, d: u32) {
 }
 
 impl Operator<2, Gpu> for InfoNce {
-    type Saved = KeptOn;
+    type Saved = DeviceSaved;
 
-    fn forward(&self, [a, c]: [Gpu; 2], _: bool) -> (Gpu, KeptOn) {
+    fn forward(&self, [a, c]: [Gpu; 2], _: bool) -> (Gpu, DeviceSaved) {
         let (b, d) = (a.rows(), a.cols());
         assert!((b, d) == (c.rows(), c.cols()) && b * d > 0, "two views of one shape, not empty");
         let pairs = product_nt(&a, &c);
         let (sums, losses) = (Gpu::empty(&a, [b]), Gpu::empty(&a, [b]));
-        // SAFETY: `pairs` is `b × b`, a workgroup a row.
+        // SAFETY: `pairs` is `b × b`, one workgroup per row.
         unsafe {
             pairs_kernel::launch_unchecked(
                 a.client(),
@@ -96,16 +98,16 @@ impl Operator<2, Gpu> for InfoNce {
                 1.0 / self.temperature,
             );
         }
-        (scaled_total(&losses, 1.0 / b as f32), KeptOn { a, c, pairs, sums })
+        (scaled_total(&losses, 1.0 / b as f32), DeviceSaved { a, c, pairs, sums })
     }
 
-    fn backward(&self, kept: KeptOn, grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
-        let KeptOn { a, c, pairs, sums } = &kept;
+    fn backward(&self, kept: DeviceSaved, grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
+        let DeviceSaved { a, c, pairs, sums } = &kept;
         let (b, d) = (a.rows(), a.cols());
         let factor = 1.0 / (b as f32 * self.temperature);
         let finish = |v: &Gpu, other: &Gpu, shares: bool| {
             let out = Gpu::empty(v, [b, d]);
-            let (cubes, dim) = a_unit_each(b * d);
+            let (cubes, dim) = launch_per_value(b * d);
             // SAFETY: all are `b × d`, with a sum a row.
             unsafe {
                 finish_kernel::launch_unchecked(
@@ -128,7 +130,7 @@ impl Operator<2, Gpu> for InfoNce {
         let da = needs[0].then(|| finish(&product_nn(pairs, c), c, true));
         let dc = needs[1].then(|| {
             let shares = Gpu::empty(a, [b, d]);
-            let (cubes, dim) = a_unit_each(b * d);
+            let (cubes, dim) = launch_per_value(b * d);
             // SAFETY: as above.
             unsafe {
                 shares_kernel::launch_unchecked(

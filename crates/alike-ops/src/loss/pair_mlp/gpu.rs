@@ -3,34 +3,34 @@
 use cubecl::prelude::*;
 
 use super::{Pair, check};
-use crate::bpr::gpu::{slope_on, softplus_on};
-use crate::extension::Operator;
+use crate::autodiff::Operator;
 use crate::gpu::{
-    Gpu, TouchedOn, Words, a_group_each, a_unit_each, add_bias, add_rows, column_sums, copy_rows, cube_sum,
-    lanes, product_nn, product_nt, product_tn, scaled_total,
+    DeviceRowGroups, Gpu, IndexBuffer, add_bias, add_rows, column_sums, copy_rows, cube_sum, launch_per_row,
+    launch_per_value, product_nn, product_nt, product_tn, scaled_total, units_per_row,
 };
-use crate::touched::Touched;
+use crate::loss::softplus::gpu::{slope_device, softplus_device};
+use crate::tensor::row_groups::RowGroups;
 
 /// The distinct rows of one side of the batch.
 #[derive(Debug, Clone)]
-struct SideOn {
-    touched: TouchedOn,
-    /// For each place of the batch its distinct row.
-    slots: Words,
+struct DeviceSide {
+    groups: DeviceRowGroups,
+    /// The distinct row of each position of the batch.
+    slots: IndexBuffer,
     /// The distinct rows of the table, `[rows, d]`.
     rows: Gpu,
     /// Their hidden values, `[rows, h]`.
     hidden: Gpu,
 }
 
-impl SideOn {
+impl DeviceSide {
     fn new(list: impl Iterator<Item = u32>, table: &Gpu, w: &Gpu, bias: Option<&Gpu>) -> Self {
-        let (touched, client) = (Touched::new(list), table.client());
-        let slots = Words::new(client, &touched.slots());
-        let touched = TouchedOn::new(client, &touched);
-        let rows = copy_rows(table, &touched.rows, touched.count);
+        let (groups, client) = (RowGroups::new(list), table.client());
+        let slots = IndexBuffer::new(client, &groups.slots());
+        let groups = DeviceRowGroups::new(client, &groups);
+        let rows = copy_rows(table, &groups.rows, groups.count);
         let hidden = add_bias(&product_nn(&rows, w), None, bias, None, None);
-        Self { touched, slots, rows, hidden }
+        Self { groups, slots, rows, hidden }
     }
 }
 
@@ -57,17 +57,17 @@ fn margins_kernel(
         let n = items[count as usize + at] as usize * h as usize;
         let mut c = UNIT_POS_X;
         while c < h {
-            let place = c as usize;
-            let up = max(a[u + place] + b[n + place], 0.0f32);
-            let down = max(a[u + place] + b[p + place], 0.0f32);
-            margin += w[place] * (up - down);
+            let column = c as usize;
+            let up = max(a[u + column] + b[n + column], 0.0f32);
+            let down = max(a[u + column] + b[p + column], 0.0f32);
+            margin += w[column] * (up - down);
             c += CUBE_DIM_X;
         }
     }
     let margin = cube_sum(margin, &mut shared, across);
     if at < count as usize && UNIT_POS_X == 0 {
-        losses[at] = softplus_on(margin);
-        slopes[at] = slope_on(margin) / f32::cast_from(count);
+        losses[at] = softplus_device(margin);
+        slopes[at] = slope_device(margin) / f32::cast_from(count);
     }
 }
 
@@ -82,30 +82,30 @@ fn hidden_kernel(
     w: &[f32],
     slopes: &[f32],
     starts: &[u32],
-    places: &[u32],
+    positions: &[u32],
     g: &[f32],
     out: &mut [f32],
-    touched: u32,
+    groups: u32,
     count: u32,
     h: u32,
     #[comptime] of_items: bool,
 ) {
     let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
-    if at < touched as usize {
+    if at < groups as usize {
         let start = starts[at];
         let end = starts[at + 1];
         let scale = g[0];
         let mut c = UNIT_POS_X;
         while c < h {
-            let place = c as usize;
-            let own = at * h as usize + place;
+            let column = c as usize;
+            let own = at * h as usize + column;
             let mut sum = 0f32;
             for e in start..end {
-                let of = places[e as usize];
+                let of = positions[e as usize];
                 let k = (of % count) as usize;
-                let slope = scale * slopes[k] * w[place];
+                let slope = scale * slopes[k] * w[column];
                 if comptime!(of_items) {
-                    if a[users[k] as usize * h as usize + place] + b[own] > 0.0 {
+                    if a[users[k] as usize * h as usize + column] + b[own] > 0.0 {
                         if of < count {
                             sum -= slope;
                         } else {
@@ -113,8 +113,8 @@ fn hidden_kernel(
                         }
                     }
                 } else {
-                    let p = items[k] as usize * h as usize + place;
-                    let n = items[count as usize + k] as usize * h as usize + place;
+                    let p = items[k] as usize * h as usize + column;
+                    let n = items[count as usize + k] as usize * h as usize + column;
                     if a[own] + b[n] > 0.0 {
                         sum += slope;
                     }
@@ -129,7 +129,7 @@ fn hidden_kernel(
     }
 }
 
-/// Triples whose part of `∂out` a unit sums.
+/// Triples of `∂out` summed per unit.
 const RUN: u32 = 32;
 
 #[cube(launch_unchecked)]
@@ -148,14 +148,14 @@ fn out_kernel(
 ) {
     let at = ABSOLUTE_POS;
     if at < values as usize {
-        let place = at % h as usize;
+        let column = at % h as usize;
         let first = (at / h as usize) as u32 * RUN;
         let end = min(first + RUN, count);
         let mut sum = 0f32;
         for k in first..end {
-            let u = a[users[k as usize] as usize * h as usize + place];
-            let p = b[items[k as usize] as usize * h as usize + place];
-            let n = b[items[(count + k) as usize] as usize * h as usize + place];
+            let u = a[users[k as usize] as usize * h as usize + column];
+            let p = b[items[k as usize] as usize * h as usize + column];
+            let n = b[items[(count + k) as usize] as usize * h as usize + column];
             sum += slopes[k as usize] * (max(u + n, 0.0f32) - max(u + p, 0.0f32));
         }
         out[at] = g[0] * sum;
@@ -164,20 +164,20 @@ fn out_kernel(
 
 /// The five tensors, both sides, and the slopes of the triples.
 #[derive(Debug, Clone)]
-pub(crate) struct KeptOn {
+pub(crate) struct DeviceSaved {
     all: [Gpu; 5],
-    users: SideOn,
-    items: SideOn,
+    users: DeviceSide,
+    items: DeviceSide,
     slopes: Gpu,
 }
 
-impl KeptOn {
+impl DeviceSaved {
     fn hidden_slopes(&self, of_items: bool, g: &Gpu) -> Gpu {
         let side = if of_items { &self.items } else { &self.users };
-        let (touched, h) = (&side.touched, side.hidden.cols());
-        let out = Gpu::empty(g, [touched.count, h]);
-        let (cubes, dim) = a_group_each(touched.count, h);
-        // SAFETY: slots are distinct rows, places are those of the batch.
+        let (groups, h) = (&side.groups, side.hidden.cols());
+        let out = Gpu::empty(g, [groups.count, h]);
+        let (cubes, dim) = launch_per_row(groups.count, h);
+        // SAFETY: slots are distinct rows, positions are those of the batch.
         unsafe {
             hidden_kernel::launch_unchecked(
                 g.client(),
@@ -189,11 +189,11 @@ impl KeptOn {
                 self.items.slots.arg(),
                 self.all[4].arg(),
                 self.slopes.arg(),
-                touched.starts.arg(),
-                touched.places.arg(),
+                groups.starts.arg(),
+                groups.positions.arg(),
                 g.arg(),
                 out.arg(),
-                touched.count as u32,
+                groups.count as u32,
                 self.slopes.len() as u32,
                 h as u32,
                 of_items,
@@ -206,7 +206,7 @@ impl KeptOn {
         let (b, h) = (self.slopes.len(), self.users.hidden.cols());
         let runs = b.div_ceil(RUN as usize);
         let out = Gpu::empty(g, [runs, h]);
-        let (cubes, dim) = a_unit_each(runs * h);
+        let (cubes, dim) = launch_per_value(runs * h);
         // SAFETY: as above.
         unsafe {
             out_kernel::launch_unchecked(
@@ -230,18 +230,18 @@ impl KeptOn {
 }
 
 impl Operator<5, Gpu> for Pair {
-    type Saved = KeptOn;
+    type Saved = DeviceSaved;
 
-    fn forward(&self, all: [Gpu; 5], _: bool) -> (Gpu, KeptOn) {
+    fn forward(&self, all: [Gpu; 5], _: bool) -> (Gpu, DeviceSaved) {
         let t = &self.0;
         let [table, w_user, w_item, bias, out] = &all;
         t.check(table.rows());
         check([table, w_user, w_item].map(|x| [x.rows(), x.cols()]), [bias, out].map(Gpu::len));
-        let users = SideOn::new(t.users.iter().copied(), table, w_user, Some(bias));
-        let items = SideOn::new(t.positives.iter().chain(&t.negatives).copied(), table, w_item, None);
+        let users = DeviceSide::new(t.users.iter().copied(), table, w_user, Some(bias));
+        let items = DeviceSide::new(t.positives.iter().chain(&t.negatives).copied(), table, w_item, None);
         let (b, h) = (t.len(), bias.len());
         let (losses, slopes) = (Gpu::empty(table, [b]), Gpu::empty(table, [b]));
-        let (cubes, dim) = a_group_each(b, h);
+        let (cubes, dim) = launch_per_row(b, h);
         // SAFETY: slots are distinct rows of each side.
         unsafe {
             margins_kernel::launch_unchecked(
@@ -257,19 +257,19 @@ impl Operator<5, Gpu> for Pair {
                 slopes.arg(),
                 b as u32,
                 h as u32,
-                lanes(h),
+                units_per_row(h),
             );
         }
-        (scaled_total(&losses, 1.0 / b as f32), KeptOn { all, users, items, slopes })
+        (scaled_total(&losses, 1.0 / b as f32), DeviceSaved { all, users, items, slopes })
     }
 
-    fn backward(&self, kept: KeptOn, g: Gpu, needs: [bool; 5]) -> [Option<Gpu>; 5] {
+    fn backward(&self, kept: DeviceSaved, g: Gpu, needs: [bool; 5]) -> [Option<Gpu>; 5] {
         let [to_users, to_items] = [false, true].map(|of_items| kept.hidden_slopes(of_items, &g));
         let [table, w_user, w_item, _, _] = &kept.all;
         let d_table = needs[0].then(|| {
             let out = Gpu::zeros(table, [table.rows(), table.cols()]);
             for (side, slopes, w) in [(&kept.users, &to_users, w_user), (&kept.items, &to_items, w_item)] {
-                add_rows(&product_nt(slopes, w), &side.touched, &out);
+                add_rows(&product_nt(slopes, w), &side.groups, &out);
             }
             out
         });

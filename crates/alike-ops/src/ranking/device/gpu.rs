@@ -1,13 +1,13 @@
-//! Ranking on a graphics processor: scores of a block of users, masks, and a workgroup a user that picks the best.
+//! Ranking on a graphics processor: scores of a block of users, exclusions, and one workgroup per user that picks the best.
 
 use std::sync::Arc;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use cubecl::prelude::*;
 
-use super::{RankOps, SCORES, Wanted};
-use crate::extension::Native;
-use crate::gpu::{Cube, Gpu, UNITS, Words, copy_rows, grid, product_nt};
+use super::{RankOps, SCORES, TopKRequest};
+use crate::autodiff::Native;
+use crate::gpu::{Cube, Gpu, IndexBuffer, UNITS, copy_rows, grid, launch_per_value, product_nt};
 
 /// Users and items of a tile of hidden scores, and hidden units of a step.
 const TILE: u32 = 32;
@@ -94,7 +94,7 @@ fn pair_kernel(
     }
 }
 
-/// Marks the masked items of each user of a block as taken.
+/// Marks the excluded items of each user of a block as taken.
 #[cube(launch_unchecked)]
 fn mask_kernel(rows: &[u32], ptr: &[u32], idx: &[u32], taken: &mut [u32], users: u32, items: u32) {
     let user = CUBE_POS;
@@ -122,7 +122,7 @@ fn before(a: f32, i: u32, b: f32, j: u32) -> bool {
     a > b || (a == b && i < j)
 }
 
-/// The best item left of a unit's stripe, `u32::MAX` where none is.
+/// The best item of a unit's stripe that is not taken, `u32::MAX` where there is none.
 #[cube]
 fn best_of_stripe(scores: &[f32], taken: &mut [u32], first: usize, items: u32) -> (f32, u32) {
     let mut best = f32::min_value();
@@ -131,7 +131,7 @@ fn best_of_stripe(scores: &[f32], taken: &mut [u32], first: usize, items: u32) -
     while i < items {
         if taken[first + i as usize] == 0 {
             let s = scores[first + i as usize];
-            // A score that is no number is as low as can be.
+            // NaN ranks last.
             let mut v = f32::min_value();
             if s >= f32::min_value() {
                 v = s;
@@ -216,28 +216,28 @@ impl RankOps for Cube {
         users: FloatTensor<Self>,
         items: FloatTensor<Self>,
         out: FloatTensor<Self>,
-        wanted: Arc<Wanted>,
+        request: Arc<TopKRequest>,
         hidden: bool,
     ) -> (FloatTensor<Self>, IntTensor<Self>) {
-        let [users, items, out] = [users, items, out].map(Self::take);
-        let (rows, n, k) = (&wanted.rows, items.rows(), wanted.k);
+        let [users, items, out] = [users, items, out].map(Self::from_primitive);
+        let (rows, n, k) = (&request.rows, items.rows(), request.k);
         let (top_scores, top_items) =
             (Gpu::empty(&users, [rows.len(), k]), Gpu::empty(&users, [rows.len(), k]));
         let client = users.client();
         let block = (SCORES / n.max(1)).clamp(1, 32_768);
         for (at, rows) in rows.chunks(block).enumerate() {
-            let list = Words::new(client, rows);
+            let list = IndexBuffer::new(client, rows);
             let own = copy_rows(&users, &list, rows.len());
             let b = rows.len();
             let scores = if hidden { pair_scores(&own, &items, &out) } else { product_nt(&own, &items) };
             let taken = Gpu::empty(&users, [b, n]);
             // SAFETY: a place for each user of the block and each item; masks are users × items, rows below the number of
-            // users (`Wanted::check`); lists are written below `rows × k`.
+            // users (`TopKRequest::check`); lists are written below `rows × k`.
             unsafe {
-                let (cubes, dim) = crate::gpu::a_unit_each(b * n);
+                let (cubes, dim) = launch_per_value(b * n);
                 clear_kernel::launch_unchecked(client, cubes, dim, taken.arg(), (b * n) as u32);
-                for mask in wanted.masks.iter().flatten() {
-                    let graph = mask.graph_on(&users);
+                for mask in request.masks.iter().flatten() {
+                    let graph = mask.device_csr(&users);
                     mask_kernel::launch_unchecked(
                         client,
                         grid(b),
@@ -265,7 +265,7 @@ impl RankOps for Cube {
                 );
             }
         }
-        (Self::give(top_scores), top_items.into_words())
+        (Self::into_primitive(top_scores), top_items.into_u32())
     }
 }
 

@@ -1,6 +1,6 @@
-//! Neighbour similarity on a graphics processor: a workgroup a target.
+//! Neighbour similarity on a graphics processor: one workgroup per target.
 //!
-//! A target's rows lie in shared memory, [`Tiles::rows`] of them at a time, and so do its similarities: they are made tile
+//! A target's rows are held in shared memory, [`Tiles::rows`] of them at a time, and so do its similarities: they are computed tile
 //! by tile and never leave the workgroup. The backward pass is a product with the transposed pattern; there are no atomics.
 
 mod kernels;
@@ -8,9 +8,9 @@ mod kernels;
 use cubecl::prelude::*;
 
 use super::Similarity;
-use crate::extension::Operator;
-use crate::gpu::{Gpu, UNITS, a_group_each, grid, lanes};
-use crate::spmm::gpu::transposed_product_on;
+use crate::autodiff::Operator;
+use crate::gpu::{Gpu, UNITS, grid, launch_per_row, units_per_row};
+use crate::sparse::spmm::gpu::transposed_product_device;
 use kernels::{SIDE, center_kernel, targets_kernel};
 
 /// How a workgroup holds a target's rows.
@@ -23,7 +23,7 @@ struct Tiles {
 }
 
 impl Tiles {
-    /// The largest tiles that fit the shared memory of the device, with as few as a pattern of such a longest row needs.
+    /// The largest tiles that fit the shared memory of the device, and no more than a pattern whose longest row has this length needs.
     fn of(longest: usize, x: &Gpu) -> Self {
         let d = x.cols();
         let room = x.client().properties().hardware.max_shared_memory_size;
@@ -47,8 +47,8 @@ impl Operator<1, Gpu> for Similarity {
         let (pattern, n, d) = (&*self.pattern, x.rows(), x.cols());
         assert_eq!(n, pattern.cols(), "rows of x and columns of the pattern");
         let (unit, stats) = (Gpu::empty(&x, [n, d]), Gpu::empty(&x, [n, 2]));
-        let (cubes, dim) = a_group_each(n, d);
-        // SAFETY: results of the shape of `x`, and two values a row.
+        let (cubes, dim) = launch_per_row(n, d);
+        // SAFETY: results of the shape of `x`, and two values per row.
         unsafe {
             center_kernel::launch_unchecked(
                 x.client(),
@@ -59,14 +59,14 @@ impl Operator<1, Gpu> for Similarity {
                 stats.arg(),
                 n as u32,
                 d as u32,
-                lanes(d),
+                units_per_row(d),
             );
         }
         let (y, weights) = (Gpu::empty(&x, [pattern.rows(), d]), Gpu::empty(&x, [pattern.nnz()]));
-        let graph = pattern.graph_on(&x);
+        let graph = pattern.device_csr(&x);
         let tiles = Tiles::of(graph.longest, &x);
-        // SAFETY: indices are columns of the pattern, of which `unit` has rows; a row a target and a value an entry are
-        // written.
+        // SAFETY: indices are columns of the pattern, of which `unit` has rows; one row per target and one value per entry
+        // are written.
         unsafe {
             targets_kernel::launch_unchecked(
                 x.client(),
@@ -88,6 +88,6 @@ impl Operator<1, Gpu> for Similarity {
     }
 
     fn backward(&self, weights: Gpu, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
-        [needed.then(|| transposed_product_on(&self.pattern, &weights, &grad))]
+        [needed.then(|| transposed_product_device(&self.pattern, &weights, &grad))]
     }
 }

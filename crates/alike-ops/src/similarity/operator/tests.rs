@@ -4,11 +4,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::check::{close, irregular, values};
-use crate::simd::levels;
+use crate::simd::isa::Isa;
+use crate::testing::{close, irregular, values};
 
-fn run(pattern: &Arc<Csr>, x: &[f32], g: &[f32], d: usize, level: Level) -> (Vec<f32>, Vec<f32>) {
-    let op = Similarity { pattern: pattern.clone(), level };
+fn run(pattern: &Arc<Csr>, x: &[f32], g: &[f32], d: usize, isa: Isa) -> (Vec<f32>, Vec<f32>) {
+    let op = Similarity { pattern: pattern.clone(), isa };
     let (y, saved) = op.forward([Dense::new(x.to_vec(), [x.len() / d, d])], true);
     let [dx] = op.backward(saved, Dense::new(g.to_vec(), [pattern.rows(), d]), [true]);
     (y.data().to_vec(), dx.unwrap().data().to_vec())
@@ -49,8 +49,8 @@ fn instruction_sets_agree_with_the_formula() {
         let (mut x, g) = (values(40 * d, 1), values(p.rows() * d, 2));
         x[3 * d..4 * d].fill(0.25);
         let (y, dx) = naive(&p, &x, &g, d);
-        for level in levels() {
-            let (found_y, found_dx) = run(&p, &x, &g, d, level);
+        for isa in Isa::supported() {
+            let (found_y, found_dx) = run(&p, &x, &g, d, isa);
             close(&found_y, &y, 1e-5);
             close(&found_dx, &dx, 1e-4);
         }
@@ -62,8 +62,8 @@ fn constant_rows_have_no_similarity_and_no_gradient() {
     let p = Arc::new(Csr::from_rows(3, &[vec![0u32, 0], vec![0, 1, 2], vec![1]]).unwrap());
     let (mut x, g) = (values(3 * 20, 1), values(3 * 20, 2));
     x[..20].fill(7.0);
-    for level in levels() {
-        let (y, dx) = run(&p, &x, &g, 20, level);
+    for isa in Isa::supported() {
+        let (y, dx) = run(&p, &x, &g, 20, isa);
         assert!(y[..20].iter().all(|&v| v == 0.0));
         assert!(dx[..20].iter().all(|&v| v == 0.0));
         assert!(dx[20..].iter().all(|v| v.is_finite() && *v != 0.0));
@@ -73,7 +73,7 @@ fn constant_rows_have_no_similarity_and_no_gradient() {
 #[test]
 fn a_pattern_without_entries_gives_zeros() {
     let p = Arc::new(Csr::from_rows(4, &[vec![0u32; 0], vec![]]).unwrap());
-    let (y, dx) = run(&p, &values(4 * 3, 1), &values(2 * 3, 2), 3, level());
+    let (y, dx) = run(&p, &values(4 * 3, 1), &values(2 * 3, 2), 3, Isa::best());
     assert_eq!((y, dx), (vec![0.0; 6], vec![0.0; 12]));
 }
 
@@ -88,7 +88,7 @@ proptest! {
         let p = Arc::new(Csr::from_rows(17, &rows).unwrap());
         let (x, g) = (values(17 * d, seed), values(rows.len() * d, seed + 1));
         let (y, dx) = naive(&p, &x, &g, d);
-        let (found_y, found_dx) = run(&p, &x, &g, d, level());
+        let (found_y, found_dx) = run(&p, &x, &g, d, Isa::best());
         close(&found_y, &y, 1e-5);
         close(&found_dx, &dx, 1e-3);
     }

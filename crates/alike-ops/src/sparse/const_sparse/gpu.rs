@@ -2,48 +2,29 @@
 
 use std::sync::Arc;
 
-use super::{FixedSparse, Layers};
-use crate::extension::Operator;
-use crate::gpu::{Gpu, Graph, Sparse};
+use super::{ConstSparse, Propagation};
+use crate::autodiff::Operator;
+use crate::gpu::{DeviceMatrix, Gpu};
 
-/// A matrix on a device.
-#[derive(Debug)]
-pub(crate) struct MatrixOn {
-    graph: Graph,
-    values: Gpu,
-}
-
-impl MatrixOn {
-    pub(crate) fn view(&self) -> Sparse<'_> {
-        Sparse { graph: &self.graph, values: Some(&self.values), places: None }
-    }
-}
-
-impl FixedSparse {
+impl ConstSparse {
     /// The matrix on the device of `like`.
-    pub(crate) fn on(&self, like: &Gpu) -> Arc<MatrixOn> {
+    pub(crate) fn device_matrix(&self, like: &Gpu) -> Arc<DeviceMatrix> {
         let p = &self.pattern;
-        self.copies[0].get(like.device(), || copy(like, p.ptr(), p.idx(), &self.values))
+        self.copies[0].get(like.device(), || DeviceMatrix::new(like, p.ptr(), p.idx(), &self.values))
     }
 
     /// Its transpose there: the same copy where the two are equal.
-    pub(crate) fn transposed_on(&self, like: &Gpu) -> Arc<MatrixOn> {
+    pub(crate) fn device_transposed(&self, like: &Gpu) -> Arc<DeviceMatrix> {
         match self.transpose() {
-            None => self.on(like),
-            Some(t) => {
-                self.copies[1].get(like.device(), || copy(like, t.pattern.ptr(), t.pattern.idx(), &t.values))
-            }
+            None => self.device_matrix(like),
+            Some(t) => self.copies[1]
+                .get(like.device(), || DeviceMatrix::new(like, t.pattern.ptr(), t.pattern.idx(), &t.values)),
         }
     }
 }
 
-fn copy(like: &Gpu, ptr: &[u32], idx: &[u32], values: &[f32]) -> MatrixOn {
-    let (client, device) = (like.client(), like.device());
-    MatrixOn { graph: Graph::new(client, ptr, idx), values: Gpu::new(client, device, values, [values.len()]) }
-}
-
-impl Layers {
-    fn run_on(&self, a: &MatrixOn, x: &Gpu) -> Gpu {
+impl Propagation {
+    fn run_device(&self, a: &DeviceMatrix, x: &Gpu) -> Gpu {
         let add = self.add.then_some(x);
         let mut z = x.clone();
         for layer in 1..=self.layers {
@@ -54,17 +35,17 @@ impl Layers {
     }
 }
 
-impl Operator<1, Gpu> for Layers {
+impl Operator<1, Gpu> for Propagation {
     type Saved = ();
 
     fn forward(&self, [x]: [Gpu; 1], _: bool) -> (Gpu, ()) {
         let p = self.a.pattern();
         assert!(p.rows() == p.cols() || !self.add, "only a square matrix can be applied and added");
         assert_eq!(x.rows(), p.cols(), "rows of x and columns of the matrix");
-        (self.run_on(&self.a.on(&x), &x), ())
+        (self.run_device(&self.a.device_matrix(&x), &x), ())
     }
 
     fn backward(&self, (): (), grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
-        [needed.then(|| self.run_on(&self.a.transposed_on(&grad), &grad))]
+        [needed.then(|| self.run_device(&self.a.device_transposed(&grad), &grad))]
     }
 }

@@ -1,9 +1,9 @@
-//! The same softmax on a graphics processor: a workgroup a row.
+//! The same softmax on a graphics processor: one workgroup per row.
 
 use cubecl::prelude::*;
 
 use super::SegmentSoftmax;
-use crate::extension::Operator;
+use crate::autodiff::Operator;
 use crate::gpu::{Gpu, cube_sum, grid};
 
 /// Units of a workgroup: rows are short.
@@ -91,7 +91,7 @@ impl Operator<1, Gpu> for SegmentSoftmax {
         let (n, rows) = (logits.len(), self.0.rows());
         assert_eq!(n, self.0.nnz(), "one logit per entry");
         let out = Gpu::empty(&logits, [n]);
-        let graph = self.0.graph_on(&logits);
+        let graph = self.0.device_csr(&logits);
         // SAFETY: the pattern's entries are as many as logits and results.
         unsafe {
             softmax_kernel::launch_unchecked(
@@ -111,7 +111,7 @@ impl Operator<1, Gpu> for SegmentSoftmax {
         let of = || {
             let rows = self.0.rows();
             let out = Gpu::empty(&y, [y.len()]);
-            let graph = self.0.graph_on(&y);
+            let graph = self.0.device_csr(&y);
             // SAFETY: as in the forward pass.
             unsafe {
                 backward_kernel::launch_unchecked(

@@ -1,11 +1,11 @@
-//! The kernels: unit rows, targets, and the way back of both.
+//! The kernels: unit rows, and targets.
 
 use cubecl::prelude::*;
 
-use super::super::LEAST_MEAN;
 use crate::gpu::{UNITS, cube_sum, inverse_root};
+use crate::similarity::forward::LEAST_MEAN;
 
-/// Units across a row of a tile; as many rows are worked on at once.
+/// Units across a row of a tile, and rows computed at the same time.
 pub(super) const SIDE: u32 = 16;
 
 #[cube(launch_unchecked)]
@@ -41,7 +41,7 @@ pub(super) fn center_kernel(
     }
     let squares = cube_sum(squares, &mut shared, across);
     let mut norm = squares.sqrt();
-    // A row that is constant but for rounding has no direction: division here may be off by some units in the last place.
+    // A row that is constant up to rounding has no direction: division on devices may be off by some units in the last place.
     let rounding = 1e-6 * mean.abs() * f32::cast_from(d).sqrt();
     let mut inverse = 0f32;
     if norm < 1e-12 || norm <= rounding {
@@ -62,7 +62,7 @@ pub(super) fn center_kernel(
     }
 }
 
-/// Copies rows of `unit` to shared memory from place `to` on, rows beyond the last entry as zeros.
+/// Copies rows of `unit` to shared memory from offset `to` on, rows after the last entry as zeros.
 #[cube]
 #[allow(clippy::too_many_arguments)]
 fn load_tile(
@@ -219,7 +219,7 @@ pub(super) fn targets_kernel(
             y[target * d as usize + c as usize] = factor * result[c as usize];
             c += UNITS;
         }
-        // Each unit those that it wrote: what others wrote to global memory it need not see yet.
+        // Each unit scales the weights that it wrote: the writes of others to global memory may not be visible to it yet.
         if UNIT_POS < rows {
             let mut e = start + UNIT_POS;
             while e < end {

@@ -1,0 +1,8 @@
+//! Dense maps: affine maps, frozen features, row-wise and element-wise maps, the optimiser step. May import `sparse`, whose
+//! patterns scale rows.
+
+pub(crate) mod adam;
+pub(crate) mod gemm;
+pub(crate) mod linear;
+pub(crate) mod pointwise;
+pub(crate) mod project;

@@ -1,0 +1,7 @@
+//! Losses over the rows of a batch, each one operator: gather, loss, and back. May import `dense`.
+
+pub(crate) mod bpr;
+pub(crate) mod info_nce;
+pub(crate) mod pair_mlp;
+mod softplus;
+pub(crate) mod triples;

@@ -1,0 +1,11 @@
+//! The best items of users, exactly, without a users × items matrix: on the processor, for a service, on a device; nearest
+//! neighbours. May import `autodiff` and `sparse`.
+
+pub(crate) mod device;
+pub(crate) mod exclusions;
+mod heap;
+pub(crate) mod knn;
+mod panels;
+pub(crate) mod resident;
+mod tile;
+pub(crate) mod topk;

@@ -1,0 +1,9 @@
+//! Sparse patterns and matrices, their products with dense ones, and the softmax over a row. Knows no operator of another
+//! room; may import `autodiff`.
+
+pub(crate) mod const_sparse;
+pub(crate) mod csr;
+pub(crate) mod gather;
+pub(crate) mod product;
+pub(crate) mod softmax;
+pub(crate) mod spmm;
