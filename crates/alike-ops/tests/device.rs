@@ -257,7 +257,7 @@ fn rankings() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let rows: Vec<Vec<u32>> = (0..users)
             .map(|u| {
-                // One user has taken all but five items.
+                // One user has interacted with all but five items.
                 let count = if u == 4 { 695 } else { rng.random_range(0..most) };
                 (0..count).collect()
             })

@@ -1,4 +1,4 @@
-//! Top-k and nearest neighbours against the plain way: all scores, masked, sorted.
+//! Top-k and nearest neighbours against the naive way: all scores, without the excluded, sorted.
 #![allow(clippy::unwrap_used)]
 
 use alike_ops::{
@@ -31,7 +31,7 @@ fn patterns(users: usize, items: usize, seed: u64) -> Csr {
     Csr::from_rows(items, &rows).unwrap()
 }
 
-/// The plain way for one user.
+/// The naive way for one user.
 fn expected(scores: &[f32], user: u32, mask: &Exclusions<'_>, k: usize) -> Vec<u32> {
     let hidden = |m: Option<&Csr>, i: u32| m.is_some_and(|m| m.row(user as usize).contains(&i));
     let mut order: Vec<u32> =
@@ -73,7 +73,7 @@ proptest! {
     ) {
         let draw = if ties { whole } else { random };
         let (a, mut b, w) = (draw(users * dim, seed), draw(items * dim, seed ^ 1), draw(dim, seed ^ 2));
-        // Lengths that differ, so that short items need no look.
+        // Lengths that differ, so that short items are skipped.
         let scale = |at: usize| 2f32.powi(lengths * (at as i32 * 7 % 12 - 6));
         b.chunks_exact_mut(dim).enumerate().for_each(|(at, row)| row.iter_mut().for_each(|v| *v *= scale(at)));
         let (seen, also) = (patterns(users, items, seed ^ 3), patterns(users, items, seed ^ 4));

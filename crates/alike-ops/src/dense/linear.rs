@@ -2,7 +2,7 @@
 //!
 //! `x [n, p]`, `W [p, q]`, `b [q]`, `y [n, q]`; `φ` the identity or a leaky rectifier with a positive slope;
 //! `s_t = 1/√deg_t` of a pattern's row, 0 for an empty row, or 1. Backward, with `h = s ⊙ φ'(y) ⊙ g`:
-//! `∂x = h Wᵀ`, `∂W = xᵀ h`, `∂b = Σ_t h_t`. The sign of `y` is that of the argument of `φ`, so only `y` is kept.
+//! `∂x = h Wᵀ`, `∂W = xᵀ h`, `∂b = Σ_t h_t`. The sign of `y` is that of the argument of `φ`, so only `y` is saved.
 //!
 //! `x` may come in parts, `[x₁ x₂]`: `x W = x₁ W₁ + x₂ W₂` with the rows of `W` cut likewise; the parts are never joined.
 
@@ -78,7 +78,7 @@ struct Linear {
 
 /// The parts of `x`, `W`, and `y` if the activation needs its sign.
 #[derive(Debug, Clone)]
-struct Kept<const P: usize> {
+struct SavedAffine<const P: usize> {
     x: [Dense; P],
     w: Dense,
     y: Option<Dense>,
@@ -103,7 +103,7 @@ impl Linear {
         }
     }
 
-    fn affine<const P: usize>(&self, x: [Dense; P], w: Dense, b: Option<&Dense>) -> (Dense, Kept<P>) {
+    fn affine<const P: usize>(&self, x: [Dense; P], w: Dense, b: Option<&Dense>) -> (Dense, SavedAffine<P>) {
         let (n, q) = (x[0].rows(), w.cols());
         let width: usize = x.iter().map(Dense::cols).sum();
         assert!(x.iter().all(|x| x.rows() == n), "parts of as many rows");
@@ -140,8 +140,8 @@ impl Linear {
         };
         // SAFETY: each block is written whole.
         let y = Dense::new(unsafe { collect_rows(q, &uniform(n, BLOCK), block) }, [n, q]);
-        let kept = (self.activation != Activation::None).then(|| y.clone());
-        (y, Kept { x, w, y: kept })
+        let saved = (self.activation != Activation::None).then(|| y.clone());
+        (y, SavedAffine { x, w, y: saved })
     }
 
     /// `h` of the rows `rows`.
@@ -170,12 +170,12 @@ impl Linear {
     /// Gradients of the parts of `x`, of `W` and of `b`, those that are needed.
     fn affine_backward<const P: usize>(
         &self,
-        kept: Kept<P>,
+        saved: SavedAffine<P>,
         g: &Dense,
         needs: [bool; P],
         [need_w, need_b]: [bool; 2],
     ) -> ([Option<Dense>; P], Option<Dense>, Option<Dense>) {
-        let Kept { x, w, y } = kept;
+        let SavedAffine { x, w, y } = saved;
         let (n, q) = (g.rows(), g.cols());
         let widths: [usize; P] = from_fn(|i| x[i].cols());
         let first = |i: usize| widths[..i].iter().sum::<usize>() * q;
@@ -230,40 +230,40 @@ impl Linear {
 }
 
 impl Operator<2> for Linear {
-    type Saved = Kept<1>;
+    type Saved = SavedAffine<1>;
 
-    fn forward(&self, [x, w]: [Dense; 2], _: bool) -> (Dense, Kept<1>) {
+    fn forward(&self, [x, w]: [Dense; 2], _: bool) -> (Dense, SavedAffine<1>) {
         self.affine([x], w, None)
     }
 
-    fn backward(&self, kept: Kept<1>, grad: Dense, [x, w]: [bool; 2]) -> [Option<Dense>; 2] {
-        let ([dx], dw, _) = self.affine_backward(kept, &grad, [x], [w, false]);
+    fn backward(&self, saved: SavedAffine<1>, grad: Dense, [x, w]: [bool; 2]) -> [Option<Dense>; 2] {
+        let ([dx], dw, _) = self.affine_backward(saved, &grad, [x], [w, false]);
         [dx, dw]
     }
 }
 
 impl Operator<3> for Linear {
-    type Saved = Kept<1>;
+    type Saved = SavedAffine<1>;
 
-    fn forward(&self, [x, w, b]: [Dense; 3], _: bool) -> (Dense, Kept<1>) {
+    fn forward(&self, [x, w, b]: [Dense; 3], _: bool) -> (Dense, SavedAffine<1>) {
         self.affine([x], w, Some(&b))
     }
 
-    fn backward(&self, kept: Kept<1>, grad: Dense, [x, w, b]: [bool; 3]) -> [Option<Dense>; 3] {
-        let ([dx], dw, db) = self.affine_backward(kept, &grad, [x], [w, b]);
+    fn backward(&self, saved: SavedAffine<1>, grad: Dense, [x, w, b]: [bool; 3]) -> [Option<Dense>; 3] {
+        let ([dx], dw, db) = self.affine_backward(saved, &grad, [x], [w, b]);
         [dx, dw, db]
     }
 }
 
 impl Operator<4> for Linear {
-    type Saved = Kept<2>;
+    type Saved = SavedAffine<2>;
 
-    fn forward(&self, [x1, x2, w, b]: [Dense; 4], _: bool) -> (Dense, Kept<2>) {
+    fn forward(&self, [x1, x2, w, b]: [Dense; 4], _: bool) -> (Dense, SavedAffine<2>) {
         self.affine([x1, x2], w, Some(&b))
     }
 
-    fn backward(&self, kept: Kept<2>, grad: Dense, [x1, x2, w, b]: [bool; 4]) -> [Option<Dense>; 4] {
-        let ([dx1, dx2], dw, db) = self.affine_backward(kept, &grad, [x1, x2], [w, b]);
+    fn backward(&self, saved: SavedAffine<2>, grad: Dense, [x1, x2, w, b]: [bool; 4]) -> [Option<Dense>; 4] {
+        let ([dx1, dx2], dw, db) = self.affine_backward(saved, &grad, [x1, x2], [w, b]);
         [dx1, dx2, dw, db]
     }
 }

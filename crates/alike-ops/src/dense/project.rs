@@ -129,7 +129,7 @@ impl Operator<1> for ProjectRows {
 
     fn backward(&self, own: Self::Saved, grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
         let (n, f, d) = (self.rows.len(), self.x.cols, grad.cols());
-        let of = || {
+        let gradient = || {
             let mut out = vec![0f32; f * d];
             for_rows(&mut out, d, &uniform(f, rows_per_task(f)), |columns, out| {
                 let (here, from) = (columns.len(), own.get(columns.start..).unwrap_or_default());
@@ -137,7 +137,7 @@ impl Operator<1> for ProjectRows {
             });
             Dense::new(out, [f, d])
         };
-        [needed.then(of)]
+        [needed.then(gradient)]
     }
 }
 

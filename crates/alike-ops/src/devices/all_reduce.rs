@@ -25,7 +25,7 @@ pub fn sum_over_devices(parts: Vec<Tensor<2>>) -> Vec<Tensor<2>> {
         return sums.into_iter().map(|s| s.resolve()).collect();
     }
     let first = &devices[0];
-    let sum = parts.into_iter().map(|p| p.to_device(first)).reduce(add).expect("a part at least");
+    let sum = parts.into_iter().map(|p| p.to_device(first)).reduce(add).expect("at least one part");
     devices.iter().map(|device| sum.clone().to_device(device)).collect()
 }
 

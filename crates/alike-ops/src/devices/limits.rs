@@ -28,12 +28,12 @@ pub fn wgpu_devices() -> Vec<Device> {
             WgpuDeviceKind::Cpu,
             WgpuDeviceKind::Other(0),
         ];
-        let of = |kind: &WgpuDeviceKind, backend: WgpuBackend| -> Vec<DeviceId> {
+        let devices_of = |kind: &WgpuDeviceKind, backend: WgpuBackend| -> Vec<DeviceId> {
             CubeDevice::enumerate(CubeDevice::Wgpu(WgpuDevice::new(kind.clone()).on(backend)).to_id())
         };
         for &backend in own {
             let mut devices: Vec<Device> = Vec::new();
-            for id in kinds.iter().flat_map(|kind| of(kind, backend)) {
+            for id in kinds.iter().flat_map(|kind| devices_of(kind, backend)) {
                 let device = Device::new(CubeDevice::from_id(id));
                 if !devices.contains(&device) {
                     devices.push(device);

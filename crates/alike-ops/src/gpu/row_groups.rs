@@ -16,7 +16,7 @@ pub(crate) struct DeviceRowGroups {
 
 impl DeviceRowGroups {
     /// The rows of `list`.
-    pub(crate) fn of(client: &Client, list: impl Iterator<Item = u32>) -> Self {
+    pub(crate) fn from_list(client: &Client, list: impl Iterator<Item = u32>) -> Self {
         Self::new(client, &RowGroups::new(list))
     }
 

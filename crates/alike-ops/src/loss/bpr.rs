@@ -74,7 +74,7 @@ const BLOCK: usize = 256;
 struct Table<'a>(&'a [f32], usize);
 
 impl<'a> Table<'a> {
-    fn of(x: &'a Dense) -> Self {
+    fn new(x: &'a Dense) -> Self {
         Self(x.data(), x.cols())
     }
 
@@ -168,7 +168,7 @@ kernel! {
 
 /// Loss, and the slopes of the triples.
 fn loss(table: &Dense, ego: &Dense, t: &Triples, l2: f32) -> (Dense, Vec<f32>) {
-    let z = Table::of(table);
+    let z = Table::new(table);
     t.check(table.rows());
     let mut slopes = vec![0f32; t.len()];
     slopes
@@ -178,7 +178,7 @@ fn loss(table: &Dense, ego: &Dense, t: &Triples, l2: f32) -> (Dense, Vec<f32>) {
     let mut loss = mean_softplus(&mut slopes);
     if l2 != 0.0 {
         t.check(ego.rows());
-        let e = Table::of(ego);
+        let e = Table::new(ego);
         let sum: f64 = [&t.users, &t.positives, &t.negatives].map(|rows| all_squares(e, rows)).iter().sum();
         loss += f64::from(l2) / t.len() as f64 * sum;
     }
@@ -194,19 +194,24 @@ fn gradient(like: &Dense, groups: &RowGroups, fill: impl Fn(&mut TablePart<'_>) 
 }
 
 /// Tables, and the slopes of the triples.
-type Kept<const N: usize> = ([Dense; N], Vec<f32>);
+type SavedLoss<const N: usize> = ([Dense; N], Vec<f32>);
 
 impl Operator<1> for Bpr {
-    type Saved = Kept<1>;
+    type Saved = SavedLoss<1>;
 
-    fn forward(&self, [table]: [Dense; 1], _: bool) -> (Dense, Kept<1>) {
+    fn forward(&self, [table]: [Dense; 1], _: bool) -> (Dense, SavedLoss<1>) {
         let (loss, slopes) = loss(&table, &table, &self.t, self.l2);
         (loss, ([table], slopes))
     }
 
-    fn backward(&self, ([table], slopes): Kept<1>, grad: Dense, [needed]: [bool; 1]) -> [Option<Dense>; 1] {
+    fn backward(
+        &self,
+        ([table], slopes): SavedLoss<1>,
+        grad: Dense,
+        [needed]: [bool; 1],
+    ) -> [Option<Dense>; 1] {
         let scale = grad.data()[0];
-        let (z, groups) = (Table::of(&table), RowGroups::new(self.t.all()));
+        let (z, groups) = (Table::new(&table), RowGroups::new(self.t.all()));
         let (s, norms) =
             (Slopes { t: &self.t, slopes: &slopes, scale }, scale * self.l2 / self.t.len() as f32);
         let fill = |part: &mut TablePart<'_>| {
@@ -220,21 +225,26 @@ impl Operator<1> for Bpr {
 }
 
 impl Operator<2> for Bpr {
-    type Saved = Kept<2>;
+    type Saved = SavedLoss<2>;
 
-    fn forward(&self, [table, ego]: [Dense; 2], _: bool) -> (Dense, Kept<2>) {
+    fn forward(&self, [table, ego]: [Dense; 2], _: bool) -> (Dense, SavedLoss<2>) {
         let (loss, slopes) = loss(&table, &ego, &self.t, self.l2);
         (loss, ([table, ego], slopes))
     }
 
-    fn backward(&self, ([table, ego], slopes): Kept<2>, grad: Dense, needs: [bool; 2]) -> [Option<Dense>; 2] {
+    fn backward(
+        &self,
+        ([table, ego], slopes): SavedLoss<2>,
+        grad: Dense,
+        needs: [bool; 2],
+    ) -> [Option<Dense>; 2] {
         let scale = grad.data()[0];
         let groups = RowGroups::new(self.t.all());
         let (s, norms) =
             (Slopes { t: &self.t, slopes: &slopes, scale }, scale * self.l2 / self.t.len() as f32);
-        let to_table = |part: &mut TablePart<'_>| add_loss(Isa::best(), &groups, part, Table::of(&table), s);
+        let to_table = |part: &mut TablePart<'_>| add_loss(Isa::best(), &groups, part, Table::new(&table), s);
         let to_ego =
-            |part: &mut TablePart<'_>| add_squares(Isa::best(), &groups, part, Table::of(&ego), norms);
+            |part: &mut TablePart<'_>| add_squares(Isa::best(), &groups, part, Table::new(&ego), norms);
         [
             needs[0].then(|| gradient(&table, &groups, to_table)),
             needs[1].then(|| gradient(&ego, &groups, to_ego)),
@@ -246,7 +256,7 @@ impl Operator<1> for Squares {
     type Saved = Dense;
 
     fn forward(&self, [table]: [Dense; 1], _: bool) -> (Dense, Dense) {
-        let sum = f64::from(self.scale) * all_squares(Table::of(&table), &self.rows);
+        let sum = f64::from(self.scale) * all_squares(Table::new(&table), &self.rows);
         (Dense::new(vec![sum as f32], [1]), table)
     }
 
@@ -254,7 +264,7 @@ impl Operator<1> for Squares {
         let groups = RowGroups::new(self.rows.iter().copied());
         let scale = grad.data()[0] * self.scale;
         let fill =
-            |part: &mut TablePart<'_>| add_squares(Isa::best(), &groups, part, Table::of(&table), scale);
+            |part: &mut TablePart<'_>| add_squares(Isa::best(), &groups, part, Table::new(&table), scale);
         [needed.then(|| gradient(&table, &groups, fill))]
     }
 }

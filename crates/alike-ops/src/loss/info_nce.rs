@@ -35,7 +35,7 @@ struct InfoNce {
 
 /// Both views, `e^{(a_r · c_s - 1)/τ}` of each pair, and the sums over `s`.
 #[derive(Debug, Clone)]
-struct Kept {
+struct SavedPairs {
     a: Dense,
     c: Dense,
     pairs: Dense,
@@ -65,9 +65,9 @@ kernel! {
 }
 
 impl Operator<2> for InfoNce {
-    type Saved = Kept;
+    type Saved = SavedPairs;
 
-    fn forward(&self, [a, c]: [Dense; 2], _: bool) -> (Dense, Kept) {
+    fn forward(&self, [a, c]: [Dense; 2], _: bool) -> (Dense, SavedPairs) {
         let (b, d) = (a.rows(), a.cols());
         assert!((b, d) == (c.rows(), c.cols()) && b * d > 0, "two views of one shape, not empty");
         let inverse = 1.0 / self.temperature;
@@ -93,11 +93,11 @@ impl Operator<2> for InfoNce {
         let loss: f64 = rows.iter().map(|(loss, _)| loss).sum::<f64>() / b as f64;
         let sums = rows.into_iter().flat_map(|(_, sums)| sums).collect();
         let pairs = Dense::new(pairs, [b, b]);
-        (Dense::new(vec![loss as f32], [1]), Kept { a, c, pairs, sums })
+        (Dense::new(vec![loss as f32], [1]), SavedPairs { a, c, pairs, sums })
     }
 
-    fn backward(&self, kept: Kept, grad: Dense, needs: [bool; 2]) -> [Option<Dense>; 2] {
-        let Kept { a, c, pairs, sums } = kept;
+    fn backward(&self, saved: SavedPairs, grad: Dense, needs: [bool; 2]) -> [Option<Dense>; 2] {
+        let SavedPairs { a, c, pairs, sums } = saved;
         let (b, d) = (a.rows(), a.cols());
         let (av, cv, pairs) = (a.data(), c.data(), pairs.data());
         let scale = grad.data()[0] / (b as f32 * self.temperature);
@@ -172,8 +172,8 @@ mod tests {
             let grads = (loss * weight).backward();
             for (which, leaf) in leaves.iter().enumerate() {
                 let found = read(leaf.grad(&grads).unwrap());
-                let of = |at: &[Vec<f64>]| reference(&at[0], &at[1], d, f64::from(t));
-                gradient(&[a.clone(), c.clone()], which, &found, &[weight], of, 1e-3);
+                let loss_at = |at: &[Vec<f64>]| reference(&at[0], &at[1], d, f64::from(t));
+                gradient(&[a.clone(), c.clone()], which, &found, &[weight], loss_at, 1e-3);
             }
         }
     }

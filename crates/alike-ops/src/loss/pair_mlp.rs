@@ -185,7 +185,7 @@ struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn of(all: &'a [Dense; 5]) -> Self {
+    fn new(all: &'a [Dense; 5]) -> Self {
         let [table, w_user, w_item, bias, out] = all;
         check([table, w_user, w_item].map(|x| [x.rows(), x.cols()]), [bias, out].map(|x| x.data().len()));
         let [w_user, w_item, bias, out] = [w_user, w_item, bias, out].map(Dense::data);
@@ -206,7 +206,7 @@ fn check([[_, d], user, item]: [[usize; 2]; 3], [h, out]: [usize; 2]) {
 
 fn hidden(all: &[Dense; 5], t: &Triples) -> (f32, Hidden) {
     t.check(all[0].rows());
-    let v = Values::of(all);
+    let v = Values::new(all);
     let users = Side::new(t.users.iter().copied(), v.z, v.d, v.w_user, v.bias);
     let items = t.positives.iter().chain(&t.negatives).copied();
     let items = Side::new(items, v.z, v.d, v.w_item, &vec![0.0; v.bias.len()]);
@@ -278,7 +278,7 @@ impl Operator<5> for Pair {
 
     fn backward(&self, (all, s): Self::Saved, grad: Dense, needs: [bool; 5]) -> [Option<Dense>; 5] {
         let scale = grad.data()[0];
-        let v = Values::of(&all);
+        let v = Values::new(&all);
         let (n, d, h) = (all[0].rows(), v.d, v.bias.len());
         let blocks: Vec<usize> = (0..s.slopes.len()).step_by(BLOCK).collect();
         let d_out = blocks.into_par_iter().map(|first| {

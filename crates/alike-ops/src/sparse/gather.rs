@@ -77,7 +77,7 @@ impl Operator<1> for Gather {
         let count = self.rows.len();
         let pattern = Csr::new(count, x.rows(), (0..=count as u32).collect(), self.rows.clone());
         let pattern = Arc::new(pattern.expect("rows are rows of the table"));
-        let picked = whole(ConstSparse::new(pattern, vec![1.0; count]).expect("one value an entry"));
+        let picked = whole(ConstSparse::new(pattern, vec![1.0; count]).expect("one value per entry"));
         (Operator::forward(&*picked, [x], track).0, picked)
     }
 

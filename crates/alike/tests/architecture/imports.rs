@@ -6,10 +6,10 @@ use std::path::Path;
 use super::sources::{code, sources};
 
 /// A crate's imports: for each file, named by its path below `src`, the files that it imports.
-pub type Imports = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type Imports = BTreeMap<String, BTreeSet<String>>;
 
 /// The module of a file, `a/mod.rs` and `a.rs` both being `[a]`.
-pub fn module(file: &str) -> Vec<&str> {
+pub(crate) fn module(file: &str) -> Vec<&str> {
     let mut names: Vec<&str> = file.trim_end_matches(".rs").split('/').collect();
     if matches!(names.last(), Some(&("mod" | "lib" | "main"))) {
         names.pop();
@@ -39,7 +39,7 @@ struct Crate {
 }
 
 /// The imports of the crate whose sources are in `src`.
-pub fn imports(src: &Path) -> Imports {
+pub(crate) fn imports(src: &Path) -> Imports {
     let read = |path: &Path| {
         let name = path.strip_prefix(src).unwrap().to_string_lossy().replace('\\', "/");
         (name, Source::new(&code(path)))
@@ -132,7 +132,8 @@ fn paths(body: &str) -> Vec<Vec<String>> {
     joined
         .split(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | ':' | '$' | '!'))
         .map(|path| path.trim_start_matches('!'))
-        .filter(|path| !path.starts_with('$') && !(path.starts_with("crate") && path.ends_with('!')))
+        .filter(|path| !path.starts_with('$'))
+        .filter(|path| !path.starts_with("crate") || !path.ends_with('!'))
         .map(|path| {
             path.split("::").map(String::from).take_while(|s| !s.is_empty() && !s.contains(':')).collect()
         })
@@ -197,7 +198,7 @@ impl Crate {
 }
 
 /// The circles of `imports`: lists of files each of which imports, by some steps, all others of its list.
-pub fn circles(imports: &Imports) -> Vec<Vec<String>> {
+pub(crate) fn circles(imports: &Imports) -> Vec<Vec<String>> {
     let reach: BTreeMap<&String, BTreeSet<&String>> =
         imports.keys().map(|file| (file, reachable(imports, file))).collect();
     let mut left: BTreeSet<&String> = imports.keys().collect();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// All Rust sources below `folder`, in a stable order.
-pub fn sources(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut entries: Vec<PathBuf> =
         fs::read_dir(folder).into_iter().flatten().map(|e| e.unwrap().path()).collect();
@@ -20,7 +20,7 @@ pub fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The code of a source without comments, without the contents of literals and without what is compiled for tests only.
-pub fn code(path: &Path) -> String {
+pub(crate) fn code(path: &Path) -> String {
     if path.file_stem().is_some_and(|s| s == "tests") {
         return String::new();
     }
@@ -28,7 +28,7 @@ pub fn code(path: &Path) -> String {
 }
 
 /// `text` without comments; string and character literals are empty.
-pub fn without_text(text: &str) -> String {
+pub(crate) fn without_text(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -78,7 +78,7 @@ fn closing(text: &str, quote: char) -> usize {
 }
 
 /// `code` without the items marked `#[cfg(test)]`.
-pub fn without_tests(code: &str) -> String {
+pub(crate) fn without_tests(code: &str) -> String {
     const MARKER: &str = "#[cfg(test)]";
     let mut parts = code.split(MARKER);
     let mut out = parts.next().unwrap_or_default().to_string();

@@ -69,8 +69,8 @@ impl Linear {
         let parts = weights(&x, &w);
         let products: [Gpu; P] = from_fn(|i| product_nn(&x[i], &parts[i]));
         let y = add_bias(&products[0], products.get(1), b, self.slope(), self.pointers(&w).as_ref());
-        let kept = self.slope().map(|_| y.clone());
-        (y, DeviceSaved { x, w, y: kept })
+        let saved = self.slope().map(|_| y.clone());
+        (y, DeviceSaved { x, w, y: saved })
     }
 
     /// `h = s ⊙ φ'(y) ⊙ g`.
@@ -104,12 +104,12 @@ impl Linear {
 
     fn affine_backward_device<const P: usize>(
         &self,
-        kept: DeviceSaved<P>,
+        saved: DeviceSaved<P>,
         g: &Gpu,
         needs: [bool; P],
         [need_w, need_b]: [bool; 2],
     ) -> ([Option<Gpu>; P], Option<Gpu>, Option<Gpu>) {
-        let DeviceSaved { x, w, y } = kept;
+        let DeviceSaved { x, w, y } = saved;
         let h = self.inner_device(y.as_ref(), g);
         let parts = weights(&x, &w);
         let dx = from_fn(|i| needs[i].then(|| product_nt(&h, &parts[i])));
@@ -135,8 +135,8 @@ impl Operator<2, Gpu> for Linear {
         self.affine_device([x], w, None)
     }
 
-    fn backward(&self, kept: DeviceSaved<1>, grad: Gpu, [x, w]: [bool; 2]) -> [Option<Gpu>; 2] {
-        let ([dx], dw, _) = self.affine_backward_device(kept, &grad, [x], [w, false]);
+    fn backward(&self, saved: DeviceSaved<1>, grad: Gpu, [x, w]: [bool; 2]) -> [Option<Gpu>; 2] {
+        let ([dx], dw, _) = self.affine_backward_device(saved, &grad, [x], [w, false]);
         [dx, dw]
     }
 }
@@ -148,8 +148,8 @@ impl Operator<3, Gpu> for Linear {
         self.affine_device([x], w, Some(&b))
     }
 
-    fn backward(&self, kept: DeviceSaved<1>, grad: Gpu, [x, w, b]: [bool; 3]) -> [Option<Gpu>; 3] {
-        let ([dx], dw, db) = self.affine_backward_device(kept, &grad, [x], [w, b]);
+    fn backward(&self, saved: DeviceSaved<1>, grad: Gpu, [x, w, b]: [bool; 3]) -> [Option<Gpu>; 3] {
+        let ([dx], dw, db) = self.affine_backward_device(saved, &grad, [x], [w, b]);
         [dx, dw, db]
     }
 }
@@ -161,8 +161,8 @@ impl Operator<4, Gpu> for Linear {
         self.affine_device([x1, x2], w, Some(&b))
     }
 
-    fn backward(&self, kept: DeviceSaved<2>, grad: Gpu, [x1, x2, w, b]: [bool; 4]) -> [Option<Gpu>; 4] {
-        let ([dx1, dx2], dw, db) = self.affine_backward_device(kept, &grad, [x1, x2], [w, b]);
+    fn backward(&self, saved: DeviceSaved<2>, grad: Gpu, [x1, x2, w, b]: [bool; 4]) -> [Option<Gpu>; 4] {
+        let ([dx1, dx2], dw, db) = self.affine_backward_device(saved, &grad, [x1, x2], [w, b]);
         [dx1, dx2, dw, db]
     }
 }

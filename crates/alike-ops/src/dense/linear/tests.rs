@@ -124,9 +124,9 @@ fn a_product_has_the_gradients_that_are_asked_for() {
     assert_eq!(read(y.clone()), read(wanted));
     let grads = (y * tensor(&g, [n, q], true)).sum().backward();
     let found = read(weight.grad(&grads).unwrap());
-    let of = |at: &[Vec<f64>]| -> Vec<f64> {
+    let value_at = |at: &[Vec<f64>]| -> Vec<f64> {
         let entry = |k: usize| (0..p).map(|t| at[0][k / q * p + t] * at[1][t * q + k % q]).sum();
         (0..n * q).map(entry).collect()
     };
-    gradient(&[x, w], 1, &found, &g, of, 1e-3);
+    gradient(&[x, w], 1, &found, &g, value_at, 1e-3);
 }

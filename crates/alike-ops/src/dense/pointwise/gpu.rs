@@ -123,7 +123,7 @@ impl Operator<1, Gpu> for Map {
 
     fn backward(&self, y: Gpu, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
         let (curve, slope) = self.code();
-        let of = || {
+        let gradient = || {
             let out = Gpu::empty(&y, [y.rows(), y.cols()]);
             let (cubes, dim) = launch_per_value(y.len());
             // SAFETY: gradient and result have a value for each of `y`.
@@ -142,7 +142,7 @@ impl Operator<1, Gpu> for Map {
             }
             out
         };
-        [needed.then(of)]
+        [needed.then(gradient)]
     }
 }
 
@@ -226,7 +226,7 @@ impl Operator<2, Gpu> for ScaleRows {
     type Saved = [Gpu; 2];
 
     fn forward(&self, [x, s]: [Gpu; 2], _: bool) -> (Gpu, [Gpu; 2]) {
-        assert_eq!((s.rows(), s.cols()), (x.rows(), 1), "one factor a row");
+        assert_eq!((s.rows(), s.cols()), (x.rows(), 1), "one factor per row");
         (two(&x, &s, BY_ROW), [x, s])
     }
 
@@ -316,7 +316,7 @@ impl Operator<1, Gpu> for UnitRows {
     }
 
     fn backward(&self, [y, scales]: [Gpu; 2], grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
-        let of = || {
+        let gradient = || {
             let (n, d) = (y.rows(), y.cols());
             let out = Gpu::empty(&y, [n, d]);
             let (cubes, dim) = launch_per_row(n, d);
@@ -337,7 +337,7 @@ impl Operator<1, Gpu> for UnitRows {
             }
             out
         };
-        [needed.then(of)]
+        [needed.then(gradient)]
     }
 }
 
@@ -357,7 +357,7 @@ impl Operator<1, Gpu> for SumSquares {
     }
 
     fn backward(&self, x: Gpu, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
-        let of = || {
+        let gradient = || {
             let out = Gpu::empty(&x, [x.rows(), x.cols()]);
             let (cubes, dim) = launch_per_value(x.len());
             // SAFETY: a value for each of `x`; the gradient to the sum is one value.
@@ -374,6 +374,6 @@ impl Operator<1, Gpu> for SumSquares {
             }
             out
         };
-        [needed.then(of)]
+        [needed.then(gradient)]
     }
 }

@@ -20,8 +20,8 @@ fn check(f: Function, reference: impl Fn(&[f64], &[f64]) -> Vec<f64>, dy: usize,
         let grads = (out.clone() * tensor(&weights, out.dims(), true)).sum().backward();
         for (which, leaf) in leaves.iter().enumerate().take(1 + usize::from(both)) {
             let found = read(leaf.grad(&grads).unwrap());
-            let of = |at: &[Vec<f64>]| reference(&at[0], &at[1]);
-            gradient(&[x.clone(), y.clone()], which, &found, &weights, of, 1e-3);
+            let value_at = |at: &[Vec<f64>]| reference(&at[0], &at[1]);
+            gradient(&[x.clone(), y.clone()], which, &found, &weights, value_at, 1e-3);
         }
         same_bits_for_any_threads(|| read(f(tensor(&x, [n, d], false), tensor(&y, shape_y, false))));
     }

@@ -93,16 +93,16 @@ fn gradient_kernel(
             let column = c as usize;
             let mut sum = own * z[row * d as usize + column];
             for e in start..end {
-                let of = positions[e as usize];
-                let k = (of % batch) as usize;
+                let position = positions[e as usize];
+                let k = (position % batch) as usize;
                 let slope = scale * slopes[k];
-                if of < batch {
+                if position < batch {
                     let n = negatives[k] as usize * d as usize + column;
                     let p = positives[k] as usize * d as usize + column;
                     sum += slope * (z[n] - z[p]);
                 } else {
                     let u = z[users[k] as usize * d as usize + column];
-                    if of < 2 * batch {
+                    if position < 2 * batch {
                         sum -= slope * u;
                     } else {
                         sum += slope * u;
@@ -210,12 +210,12 @@ impl Bpr {
     /// The gradient to the table; with `norms` that of its own norms too.
     fn gradient_device<const N: usize>(
         &self,
-        kept: &DeviceSaved<N>,
+        saved: &DeviceSaved<N>,
         groups: &DeviceRowGroups,
         g: &Gpu,
         norms: f32,
     ) -> Gpu {
-        let z = &kept.tables[0];
+        let z = &saved.tables[0];
         let (n, d) = (z.rows(), z.cols());
         let out = Gpu::zeros(z, [n, d]);
         let (cubes, dim) = launch_per_row(groups.count, d);
@@ -226,10 +226,10 @@ impl Bpr {
                 cubes,
                 dim,
                 z.arg(),
-                kept.batch.users.arg(),
-                kept.batch.positives.arg(),
-                kept.batch.negatives.arg(),
-                kept.slopes.arg(),
+                saved.batch.users.arg(),
+                saved.batch.positives.arg(),
+                saved.batch.negatives.arg(),
+                saved.slopes.arg(),
                 groups.rows.arg(),
                 groups.starts.arg(),
                 groups.positions.arg(),
@@ -245,7 +245,7 @@ impl Bpr {
     }
 
     fn device_row_groups(&self, like: &Gpu) -> DeviceRowGroups {
-        DeviceRowGroups::of(like.client(), self.t.all())
+        DeviceRowGroups::from_list(like.client(), self.t.all())
     }
 }
 
@@ -256,9 +256,9 @@ impl Operator<1, Gpu> for Bpr {
         self.loss_device(tables)
     }
 
-    fn backward(&self, kept: DeviceSaved<1>, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
+    fn backward(&self, saved: DeviceSaved<1>, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
         let norms = self.l2 / self.t.len() as f32;
-        [needed.then(|| self.gradient_device(&kept, &self.device_row_groups(&grad), &grad, norms))]
+        [needed.then(|| self.gradient_device(&saved, &self.device_row_groups(&grad), &grad, norms))]
     }
 }
 
@@ -269,11 +269,11 @@ impl Operator<2, Gpu> for Bpr {
         self.loss_device(tables)
     }
 
-    fn backward(&self, kept: DeviceSaved<2>, grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
+    fn backward(&self, saved: DeviceSaved<2>, grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
         let (groups, norms) = (self.device_row_groups(&grad), self.l2 / self.t.len() as f32);
         [
-            needs[0].then(|| self.gradient_device(&kept, &groups, &grad, 0.0)),
-            needs[1].then(|| norms_gradient(&kept.tables[1], &groups, &grad, norms)),
+            needs[0].then(|| self.gradient_device(&saved, &groups, &grad, 0.0)),
+            needs[1].then(|| norms_gradient(&saved.tables[1], &groups, &grad, norms)),
         ]
     }
 }
@@ -319,10 +319,10 @@ impl Operator<1, Gpu> for Squares {
     }
 
     fn backward(&self, table: Gpu, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
-        let of = || {
-            let groups = DeviceRowGroups::of(table.client(), self.rows.iter().copied());
+        let gradient = || {
+            let groups = DeviceRowGroups::from_list(table.client(), self.rows.iter().copied());
             norms_gradient(&table, &groups, &grad, self.scale)
         };
-        [needed.then(of)]
+        [needed.then(gradient)]
     }
 }

@@ -101,8 +101,8 @@ impl Operator<2, Gpu> for InfoNce {
         (scaled_total(&losses, 1.0 / b as f32), DeviceSaved { a, c, pairs, sums })
     }
 
-    fn backward(&self, kept: DeviceSaved, grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
-        let DeviceSaved { a, c, pairs, sums } = &kept;
+    fn backward(&self, saved: DeviceSaved, grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
+        let DeviceSaved { a, c, pairs, sums } = &saved;
         let (b, d) = (a.rows(), a.cols());
         let factor = 1.0 / (b as f32 * self.temperature);
         let finish = |v: &Gpu, other: &Gpu, shares: bool| {

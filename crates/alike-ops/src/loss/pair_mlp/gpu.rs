@@ -101,12 +101,12 @@ fn hidden_kernel(
             let own = at * h as usize + column;
             let mut sum = 0f32;
             for e in start..end {
-                let of = positions[e as usize];
-                let k = (of % count) as usize;
+                let position = positions[e as usize];
+                let k = (position % count) as usize;
                 let slope = scale * slopes[k] * w[column];
                 if comptime!(of_items) {
                     if a[users[k] as usize * h as usize + column] + b[own] > 0.0 {
-                        if of < count {
+                        if position < count {
                             sum -= slope;
                         } else {
                             sum += slope;
@@ -263,22 +263,22 @@ impl Operator<5, Gpu> for Pair {
         (scaled_total(&losses, 1.0 / b as f32), DeviceSaved { all, users, items, slopes })
     }
 
-    fn backward(&self, kept: DeviceSaved, g: Gpu, needs: [bool; 5]) -> [Option<Gpu>; 5] {
-        let [to_users, to_items] = [false, true].map(|of_items| kept.hidden_slopes(of_items, &g));
-        let [table, w_user, w_item, _, _] = &kept.all;
+    fn backward(&self, saved: DeviceSaved, g: Gpu, needs: [bool; 5]) -> [Option<Gpu>; 5] {
+        let [to_users, to_items] = [false, true].map(|of_items| saved.hidden_slopes(of_items, &g));
+        let [table, w_user, w_item, _, _] = &saved.all;
         let d_table = needs[0].then(|| {
             let out = Gpu::zeros(table, [table.rows(), table.cols()]);
-            for (side, slopes, w) in [(&kept.users, &to_users, w_user), (&kept.items, &to_items, w_item)] {
+            for (side, slopes, w) in [(&saved.users, &to_users, w_user), (&saved.items, &to_items, w_item)] {
                 add_rows(&product_nt(slopes, w), &side.groups, &out);
             }
             out
         });
         [
             d_table,
-            needs[1].then(|| product_tn(&kept.users.rows, &to_users)),
-            needs[2].then(|| product_tn(&kept.items.rows, &to_items)),
+            needs[1].then(|| product_tn(&saved.users.rows, &to_users)),
+            needs[2].then(|| product_tn(&saved.items.rows, &to_items)),
             needs[3].then(|| column_sums(&to_users)),
-            needs[4].then(|| kept.out_slopes(&g)),
+            needs[4].then(|| saved.out_slopes(&g)),
         ]
     }
 }

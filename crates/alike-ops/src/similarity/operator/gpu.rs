@@ -24,7 +24,7 @@ struct Tiles {
 
 impl Tiles {
     /// The largest tiles that fit the shared memory of the device, and no more than a pattern whose longest row has this length needs.
-    fn of(longest: usize, x: &Gpu) -> Self {
+    fn fitting(longest: usize, x: &Gpu) -> Self {
         let d = x.cols();
         let room = x.client().properties().hardware.max_shared_memory_size;
         let fits = |rows: u32| {
@@ -64,7 +64,7 @@ impl Operator<1, Gpu> for Similarity {
         }
         let (y, weights) = (Gpu::empty(&x, [pattern.rows(), d]), Gpu::empty(&x, [pattern.nnz()]));
         let graph = pattern.device_csr(&x);
-        let tiles = Tiles::of(graph.longest, &x);
+        let tiles = Tiles::fitting(graph.longest, &x);
         // SAFETY: indices are columns of the pattern, of which `unit` has rows; one row per target and one value per entry
         // are written.
         unsafe {

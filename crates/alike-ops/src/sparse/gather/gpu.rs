@@ -5,7 +5,7 @@ use crate::autodiff::Operator;
 use crate::gpu::{DeviceRowGroups, Gpu, IndexBuffer, copy_rows, scatter_rows, spread};
 
 fn row_groups(rows: &[u32], like: &Gpu) -> DeviceRowGroups {
-    DeviceRowGroups::of(like.client(), rows.iter().copied())
+    DeviceRowGroups::from_list(like.client(), rows.iter().copied())
 }
 
 impl Operator<1, Gpu> for Gather {
@@ -35,10 +35,10 @@ impl Operator<1, Gpu> for RowProduct {
 
     fn backward(&self, (): (), grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
         let RowSubset { a, rows, identity, .. } = &*self.0;
-        let of = || {
+        let gradient = || {
             let groups = row_groups(rows, &grad);
             spread(a.device_transposed(&grad).view(), &grad, &groups, a.pattern().rows(), *identity)
         };
-        [needed.then(of)]
+        [needed.then(gradient)]
     }
 }

@@ -108,7 +108,7 @@ impl Operator<1, Gpu> for SegmentSoftmax {
     }
 
     fn backward(&self, y: Gpu, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
-        let of = || {
+        let gradient = || {
             let rows = self.0.rows();
             let out = Gpu::empty(&y, [y.len()]);
             let graph = self.0.device_csr(&y);
@@ -127,6 +127,6 @@ impl Operator<1, Gpu> for SegmentSoftmax {
             }
             out
         };
-        [needed.then(of)]
+        [needed.then(gradient)]
     }
 }
