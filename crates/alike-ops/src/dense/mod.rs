@@ -1,5 +1,6 @@
-//! Dense maps: affine maps, frozen features, row-wise and element-wise maps, the optimiser step. May import `sparse`, whose
-//! patterns scale rows.
+//! Dense maps: affine maps, frozen features, row-wise and element-wise maps, the optimiser step.
+//!
+//! Imports: `autodiff`, `error`, `gpu`, `simd`, `sparse` (patterns scale rows), `tensor`.
 
 pub(crate) mod adam;
 pub(crate) mod gemm;

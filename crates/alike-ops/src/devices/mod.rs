@@ -1,4 +1,6 @@
-//! Devices and memory as a whole program sees them. May import `dense`.
+//! Devices and memory as a whole program sees them.
+//!
+//! Imports: `dense`, `gpu`.
 
 pub(crate) mod all_reduce;
 pub(crate) mod limits;

@@ -9,7 +9,9 @@
 //!
 //! A workgroup has [`UNITS`] units: one per value, or [`units_per_row`] per row of values.
 //!
-//! May import `tensor`. Operators keep their own kernels in a `gpu.rs` beside the processor's.
+//! Operators keep their own kernels in a `gpu.rs` beside the processor's.
+//!
+//! Imports: `tensor`.
 
 pub(crate) mod buffers;
 pub(crate) mod launch;

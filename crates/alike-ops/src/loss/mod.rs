@@ -1,4 +1,6 @@
-//! Losses over the rows of a batch, each one operator: gather, loss, and back. May import `dense`.
+//! Losses over the rows of a batch, each one operator: gather, loss, and back.
+//!
+//! Imports: `autodiff`, `dense`, `gpu`, `simd`, `tensor`.
 
 pub(crate) mod bpr;
 pub(crate) mod info_nce;

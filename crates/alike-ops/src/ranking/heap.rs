@@ -18,8 +18,8 @@ impl TopKHeap {
         Self { kept: Candidates::new(k), excluded, worst: 0 }
     }
 
-    /// The candidates; where fewer than `k` scores were finite, those of all items by their `scores`: -∞, NaN and fewer than
-    /// `k` items are settled by looking at every item.
+    /// The candidates. Items of score -∞ or NaN are never offered: if fewer than `k` were kept, `scores` gives the scores of all
+    /// items, and the candidates are taken from these.
     pub(super) fn with_fallback(mut self, k: usize, scores: impl FnOnce() -> Vec<f32>) -> Candidates {
         if self.kept.len() < k {
             self.kept.keys.clear();

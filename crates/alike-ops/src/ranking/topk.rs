@@ -172,6 +172,7 @@ pub(super) struct Search<'a> {
     pub(super) formula: Formula<'a>,
 }
 
+/// An empty heap for `user`, whose excluded items `excluded` writes.
 fn heap_of(user: u32, k: usize, excluded: &impl Fn(u32, &mut Vec<u32>)) -> TopKHeap {
     let mut list = Vec::new();
     excluded(user, &mut list);
@@ -197,13 +198,13 @@ pub(super) fn search(
     let block = (rows.len() / 16).next_multiple_of(ROWS).clamp(ROWS, 16 * ROWS);
     let parts = top.items.par_chunks_mut(block * k).zip(top.scores.par_chunks_mut(block * k));
     parts.zip(rows.par_chunks(block)).for_each(|((items, scores), rows)| {
-        let users_here = UserBlock::new(users, dim, rows.len(), scale, |i| rows[i] as usize);
+        let group = UserBlock::new(users, dim, rows.len(), scale, |i| rows[i] as usize);
         let mut best: Vec<TopKHeap> = rows.iter().map(|&u| heap_of(u, k, &excluded)).collect();
         let scan = TileScan::new(formula, dim);
-        panels.offer(&scan, &users_here, 0..panels.len(), &mut best);
+        panels.offer(&scan, &group, 0..panels.len(), &mut best);
         for (at, best) in best.into_iter().enumerate() {
             let span = at * k..(at + 1) * k;
-            let row = || panels.scores(&scan, &users_here.row(at));
+            let row = || panels.scores(&scan, &group.row(at));
             best.with_fallback(k, row).write(&mut items[span.clone()], &mut scores[span]);
         }
     });

@@ -20,7 +20,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::forward::{self, Outputs, Rows};
-use super::plan::blocks;
+use super::plan::Blocks;
 use crate::autodiff::{Operator, apply1};
 use crate::simd::f32x16::LANES;
 use crate::simd::isa::Isa;
@@ -55,7 +55,8 @@ impl Operator<1> for Similarity {
         let (pattern, isa) = (&*self.pattern, self.isa);
         let (nodes, d) = (x.rows(), x.cols());
         assert_eq!(nodes, pattern.cols(), "rows of x and columns of the pattern");
-        let blocks = blocks(pattern);
+        let blocks = pattern.derived(Blocks::new);
+        let blocks = &blocks.0;
         let stride = d.next_multiple_of(LANES);
         let mut unit = PooledBuffer::new((nodes + 1) * stride);
         unit[nodes * stride..].fill(0.0);
@@ -70,7 +71,7 @@ impl Operator<1> for Similarity {
         let rows = Rows { unit: &unit, stats: &stats, groups: d.div_ceil(LANES) };
         let entries: Vec<usize> = blocks.iter().map(|&r| pattern.ptr()[r] as usize).collect();
         let mut y = Vec::with_capacity(pattern.rows() * d);
-        let ys = cut(&mut y.spare_capacity_mut()[..pattern.rows() * d], d, &blocks);
+        let ys = cut(&mut y.spare_capacity_mut()[..pattern.rows() * d], d, blocks);
         let parts = cut_at(&mut weights.spare_capacity_mut()[..pattern.nnz()], &entries);
         ys.into_par_iter().with_max_len(1).zip(parts).for_each(|((targets, y), weights)| {
             forward::targets(isa, pattern, rows, targets, d, Outputs { y, weights });

@@ -1,7 +1,9 @@
 //! Compressed sparse rows: the pattern only, values are kept elsewhere.
 
-use std::sync::OnceLock;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 
+use super::derived::Derived;
 use crate::error::OpsError;
 
 /// Pattern of a sparse `rows × cols` matrix in compressed-row form. Rows may be empty and an index may
@@ -13,9 +15,7 @@ pub struct Csr {
     ptr: Vec<u32>,
     idx: Vec<u32>,
     transposed: OnceLock<Transposed>,
-    /// The pattern on other devices.
-    #[cfg(feature = "gpu")]
-    copies: crate::gpu::PatternCopies,
+    derived: Derived,
 }
 
 /// The same entries sorted by column; within a column in storage order.
@@ -51,15 +51,7 @@ impl Csr {
     }
 
     fn unchecked(rows: usize, cols: usize, ptr: Vec<u32>, idx: Vec<u32>) -> Self {
-        Self {
-            rows,
-            cols,
-            ptr,
-            idx,
-            transposed: OnceLock::new(),
-            #[cfg(feature = "gpu")]
-            copies: Default::default(),
-        }
+        Self { rows, cols, ptr, idx, transposed: OnceLock::new(), derived: Derived::default() }
     }
 
     /// A pattern from one list of column indices per row.
@@ -132,6 +124,11 @@ impl Csr {
             }
             Transposed { ptr, rows, edges }
         })
+    }
+
+    /// What an operator derives from the pattern, one value per type, computed once and kept.
+    pub(crate) fn derived<T: Any + Send + Sync>(&self, make: impl FnOnce(&Csr) -> T) -> Arc<T> {
+        self.derived.get(|| make(self))
     }
 
     /// The transposed pattern, `cols × rows`.

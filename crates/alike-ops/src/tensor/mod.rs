@@ -1,5 +1,6 @@
-//! Values on the processor: tensors as slices, blocks of rows, pooled buffers, the rows of a batch. May import
-//! `simd`.
+//! Values on the processor: tensors as slices, blocks of rows, pooled buffers, the rows of a batch.
+//!
+//! Imports: `simd`.
 
 pub(crate) mod buffer_pool;
 pub(crate) mod dense;

@@ -4,6 +4,7 @@
 mod imports;
 mod sources;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -96,6 +97,23 @@ fn against(order: &[&str], name: &str) -> Vec<String> {
 fn modules_import_only_earlier_ones() {
     let wrong = [against(&LIBRARY, "alike"), against(&OPERATORS, "alike-ops")].concat();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_room_of_the_operators_says_what_it_imports() {
+    let all = imports_of("alike-ops");
+    let room = |file: &str| module(file).first().map(|name| (*name).to_string()).filter(|n| n != "testing");
+    for name in OPERATORS {
+        let Ok(head) = fs::read_to_string(crates().join(format!("alike-ops/src/{name}/mod.rs"))) else {
+            continue;
+        };
+        let said = head.lines().find_map(|line| line.strip_prefix("//! Imports: ")).unwrap_or_default();
+        let said: BTreeSet<String> = said.split('`').skip(1).step_by(2).map(String::from).collect();
+        let own = all.iter().filter(|(file, _)| room(file).is_some_and(|r| r == name));
+        let found: BTreeSet<String> =
+            own.flat_map(|(_, others)| others.iter().filter_map(|o| room(o))).filter(|r| r != name).collect();
+        assert_eq!(said, found, "{name}/mod.rs, `Imports:`");
+    }
 }
 
 #[test]
