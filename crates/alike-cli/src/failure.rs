@@ -5,7 +5,7 @@ use std::io;
 
 use alike::Error;
 
-use crate::output::printable;
+use crate::terminal::printable;
 
 /// Why a command did not finish.
 #[derive(Debug)]

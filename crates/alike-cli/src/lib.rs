@@ -27,6 +27,7 @@ mod serve;
 #[path = "../../skipped.rs"]
 mod skipped;
 mod stop;
+mod terminal;
 
 use std::process::ExitCode;
 

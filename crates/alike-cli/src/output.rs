@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
+use crate::terminal::printable;
 
 /// Writes `text` and a line end to standard output.
 pub(crate) fn line(text: impl AsRef<str>) -> Outcome {
@@ -30,11 +31,6 @@ pub(crate) fn write(text: &str) -> Outcome {
 /// Writes a file so that it is there whole or not at all.
 pub(crate) fn whole_file(path: &Path, bytes: &[u8]) -> Outcome {
     Ok(alike::disk::write_atomic(path, bytes)?)
-}
-
-/// `text` without control characters, which a terminal would obey.
-pub(crate) fn printable(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 /// A table of text: the first row is the head; columns that hold only numbers are aligned to the right.

@@ -8,7 +8,7 @@
 
 mod support;
 
-use alike_ops::{neighbor_similarity, spmm, spmm_fixed};
+use alike_ops::{neighbor_similarity, spmm, spmm_const};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use rayon::prelude::*;
@@ -135,7 +135,7 @@ mod sparse_product {
     fn fused(bencher: Bencher, size: Size) {
         let a = normalised(size);
         let x = matrix(a.pattern().rows(), DIM, false);
-        bencher.bench(|| spmm_fixed(&a, x.clone()));
+        bencher.bench(|| spmm_const(&a, x.clone()));
     }
 
     #[divan::bench(args = SIZES)]

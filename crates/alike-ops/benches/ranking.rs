@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 
-use alike_ops::{Csr, Masks, Ranker, knn_cosine, top_k_dot, top_k_pair_mlp, top_k_static};
+use alike_ops::{Csr, Exclusions, Ranker, knn_cosine, top_k_dot, top_k_pair_mlp, top_k_static};
 use divan::{Bencher, counter::ItemsCount};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -97,27 +97,37 @@ fn naive_pair_mlp_64(bencher: Bencher<'_, '_>, set: &str) {
     });
 }
 
-fn run(bencher: Bencher<'_, '_>, set: &str, dim: usize, f: impl Fn(&Case, &Masks<'_>) -> Vec<u32> + Sync) {
+fn run(
+    bencher: Bencher<'_, '_>,
+    set: &str,
+    dim: usize,
+    f: impl Fn(&Case, &Exclusions<'_>) -> Vec<u32> + Sync,
+) {
     let c = case(*SETS.iter().find(|s| s.0 == set).expect("one of the sets"), dim);
     bencher
         .counter(ItemsCount::new(c.rows.len()))
-        .bench(|| f(black_box(&c), &Masks { seen: Some(&c.seen), also: None }));
+        .bench(|| f(black_box(&c), &Exclusions { seen: Some(&c.seen), also: None }));
 }
 
 fn run_sample(
     bencher: Bencher<'_, '_>,
     set: &str,
     dim: usize,
-    f: impl Fn(&Case, &Masks<'_>) -> Vec<u32> + Sync,
+    f: impl Fn(&Case, &Exclusions<'_>) -> Vec<u32> + Sync,
 ) {
     let mut c = case(*SETS.iter().find(|s| s.0 == set).expect("one of the sets"), dim);
     c.rows.truncate(SAMPLE);
     bencher
         .counter(ItemsCount::new(SAMPLE))
-        .bench(|| f(black_box(&c), &Masks { seen: Some(&c.seen), also: None }));
+        .bench(|| f(black_box(&c), &Exclusions { seen: Some(&c.seen), also: None }));
 }
 
-fn naive(c: &Case, mask: &Masks<'_>, dim: usize, score: impl Fn(&[f32], &[f32]) -> f32 + Sync) -> Vec<u32> {
+fn naive(
+    c: &Case,
+    mask: &Exclusions<'_>,
+    dim: usize,
+    score: impl Fn(&[f32], &[f32]) -> f32 + Sync,
+) -> Vec<u32> {
     let best = |&u: &u32| {
         let own = &c.users[u as usize * dim..][..dim];
         let mut scores: Vec<(f32, u32)> = c.items.chunks_exact(dim).map(|b| score(own, b)).zip(0..).collect();
@@ -159,7 +169,7 @@ fn naive_neighbors_384(bencher: Bencher<'_, '_>, set: &str) {
         rows: (0..SAMPLE as u32).collect(),
     };
     bencher.counter(ItemsCount::new(SAMPLE)).bench(|| {
-        naive(black_box(&c), &Masks::default(), 384, |a, b| {
+        naive(black_box(&c), &Exclusions::default(), 384, |a, b| {
             let norm = |v: &[f32]| v.iter().map(|v| v * v).sum::<f32>().sqrt();
             a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>() / (norm(a) * norm(b))
         })

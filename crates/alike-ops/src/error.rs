@@ -1,4 +1,4 @@
-//! What the operators refuse.
+//! The errors of the operators.
 
 /// Input that an operator does not accept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

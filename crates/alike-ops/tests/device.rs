@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use alike_ops::{
-    Activation, Adam, AdamState, Csr, FixedSparse, FrozenFeatures, SparseRows, Triples, Wanted, adam_step,
-    add, add_propagated, add_row, bpr_dot, bpr_dot_l2, bpr_dot_own_l2, bpr_pair_mlp, gather, info_nce,
-    l2_rows, leaky, linear, linear_pair, matmul, multiply, neighbor_similarity, project, project_rows,
-    propagate_mean, propagate_sum, scale_rows, segment_softmax, sigmoid, spmm, spmm_fixed, spmm_rows,
-    sum_squares, tanh, top_k_dot_on, top_k_pair_mlp_on, unit_rows, wgpu_devices,
+    Activation, Adam, AdamState, ConstSparse, Csr, FrozenFeatures, RowSubset, TopKRequest, Triples,
+    adam_step, add, add_propagated, add_row, bpr_dot, bpr_dot_l2, bpr_dot_own_l2, bpr_pair_mlp, gather,
+    info_nce, l2_rows, leaky, linear, linear_pair, matmul, multiply, neighbor_similarity, project,
+    project_rows, propagate_mean, propagate_sum, scale_rows, segment_softmax, sigmoid, spmm, spmm_const,
+    spmm_rows, sum_squares, tanh, top_k_dot_device, top_k_pair_mlp_device, unit_rows, wgpu_devices,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
@@ -95,14 +95,14 @@ fn irregular(cols: usize, longest: usize) -> Arc<Csr> {
     Arc::new(Csr::from_rows(cols, &rows).unwrap())
 }
 
-fn square() -> Arc<FixedSparse> {
+fn square() -> Arc<ConstSparse> {
     let mut rng = ChaCha8Rng::seed_from_u64(6);
     let mut rows: Vec<Vec<u32>> =
         (0..40usize).map(|r| (0..r % 7).map(|_| rng.random_range(0..40)).collect()).collect();
     rows[3] = (0..1100).map(|_| rng.random_range(0..40)).collect();
     let pattern = Arc::new(Csr::from_rows(40, &rows).unwrap());
     let weights = values(pattern.nnz(), 3);
-    Arc::new(FixedSparse::new(pattern, weights).unwrap())
+    Arc::new(ConstSparse::new(pattern, weights).unwrap())
 }
 
 fn triples(b: usize, rows: u32) -> Arc<Triples> {
@@ -167,10 +167,10 @@ fn dense_products() {
 #[test]
 fn sparse_products() {
     let pattern = irregular(11, 1300);
-    let fixed = Arc::new(FixedSparse::new(pattern.clone(), values(pattern.nnz(), 2)).unwrap());
+    let fixed = Arc::new(ConstSparse::new(pattern.clone(), values(pattern.nnz(), 2)).unwrap());
     let whole = square();
     for d in [1, 7, 64, 100] {
-        same("spmm_fixed", 1e-4, &[[11, d]], |x| spmm_fixed(&fixed, x[0].clone()));
+        same("spmm_const", 1e-4, &[[11, d]], |x| spmm_const(&fixed, x[0].clone()));
         same("spmm", 1e-4, &[[1, pattern.nnz()], [11, d]], |x| {
             spmm(&pattern, flat(x[0].clone()), x[1].clone())
         });
@@ -178,7 +178,7 @@ fn sparse_products() {
         same("propagate_sum", 1e-3, &[[40, d]], |x| propagate_sum(&whole, x[0].clone() * 0.05, 2));
         same("add_propagated", 1e-4, &[[40, d]], |x| add_propagated(&whole, x[0].clone()));
         for identity in [false, true] {
-            let rows = SparseRows::new(&whole, &[7, 3, 7, 39, 0], identity);
+            let rows = RowSubset::new(&whole, &[7, 3, 7, 39, 0], identity);
             same("spmm_rows", 1e-4, &[[40, d]], |x| spmm_rows(&rows, x[0].clone()));
         }
         same("gather", 1e-6, &[[40, d]], |x| gather(x[0].clone(), &[5, 0, 5, 39, 5]));
@@ -260,7 +260,7 @@ fn rankings() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let rows: Vec<Vec<u32>> = (0..users)
             .map(|u| {
-                // One user has taken all but five items.
+                // One user has interacted with all but five items.
                 let count = if u == 4 { 695 } else { rng.random_range(0..most) };
                 (0..count).collect()
             })
@@ -274,11 +274,11 @@ fn rankings() {
     };
     let rows: Vec<u32> = (0..users as u32).rev().chain([4, 4]).collect();
     for masks in [[None, None], [mask(1, 300), None], [mask(1, 300), mask(2, 100)]] {
-        let wanted = Wanted { rows: rows.clone(), masks, k: 20 };
+        let wanted = TopKRequest { rows: rows.clone(), masks, k: 20 };
         let run = |device: &Device| {
             let (u, i, out) = (tensor(users, 1, device), tensor(items, 2, device), tensor(1, 3, device));
-            let dot = top_k_dot_on(u.clone(), i.clone(), &wanted).unwrap();
-            (dot, top_k_pair_mlp_on(u, i, out, &wanted).unwrap())
+            let dot = top_k_dot_device(u.clone(), i.clone(), &wanted).unwrap();
+            (dot, top_k_pair_mlp_device(u, i, out, &wanted).unwrap())
         };
         assert_eq!(run(&Device::flex()), run(&device));
     }

@@ -1,8 +1,9 @@
-//! Top-k and nearest neighbours against the plain way: all scores, masked, sorted.
+//! Top-k and nearest neighbours against the naive way: all scores, without the excluded, sorted.
 #![allow(clippy::unwrap_used)]
 
 use alike_ops::{
-    Csr, Knn, Masks, TopK, knn_cosine, scores_dot, scores_pair_mlp, top_k_dot, top_k_pair_mlp, top_k_static,
+    Csr, Exclusions, Knn, TopK, knn_cosine, scores_dot, scores_pair_mlp, top_k_dot, top_k_pair_mlp,
+    top_k_static,
 };
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -30,8 +31,8 @@ fn patterns(users: usize, items: usize, seed: u64) -> Csr {
     Csr::from_rows(items, &rows).unwrap()
 }
 
-/// The plain way for one user.
-fn expected(scores: &[f32], user: u32, mask: &Masks<'_>, k: usize) -> Vec<u32> {
+/// The naive way for one user.
+fn expected(scores: &[f32], user: u32, mask: &Exclusions<'_>, k: usize) -> Vec<u32> {
     let hidden = |m: Option<&Csr>, i: u32| m.is_some_and(|m| m.row(user as usize).contains(&i));
     let mut order: Vec<u32> =
         (0..scores.len() as u32).filter(|&i| !hidden(mask.seen, i) && !hidden(mask.also, i)).collect();
@@ -44,7 +45,7 @@ fn expected(scores: &[f32], user: u32, mask: &Masks<'_>, k: usize) -> Vec<u32> {
     order
 }
 
-fn check(top: &TopK, scores: impl Fn(u32) -> Vec<f32>, rows: &[u32], mask: &Masks<'_>, k: usize) {
+fn check(top: &TopK, scores: impl Fn(u32) -> Vec<f32>, rows: &[u32], mask: &Exclusions<'_>, k: usize) {
     assert_eq!((top.k, top.items.len(), top.scores.len()), (k, rows.len() * k, rows.len() * k));
     for (r, &u) in rows.iter().enumerate() {
         let scores = scores(u);
@@ -72,11 +73,11 @@ proptest! {
     ) {
         let draw = if ties { whole } else { random };
         let (a, mut b, w) = (draw(users * dim, seed), draw(items * dim, seed ^ 1), draw(dim, seed ^ 2));
-        // Lengths that differ, so that short items need no look.
+        // Lengths that differ, so that short items are skipped.
         let scale = |at: usize| 2f32.powi(lengths * (at as i32 * 7 % 12 - 6));
         b.chunks_exact_mut(dim).enumerate().for_each(|(at, row)| row.iter_mut().for_each(|v| *v *= scale(at)));
         let (seen, also) = (patterns(users, items, seed ^ 3), patterns(users, items, seed ^ 4));
-        let mask = Masks { seen: (masked > 0).then_some(&seen), also: (masked > 1).then_some(&also) };
+        let mask = Exclusions { seen: (masked > 0).then_some(&seen), also: (masked > 1).then_some(&also) };
         // Rows in any order, some twice.
         let rows: Vec<u32> = (0..users as u32 + 3).map(|r| r * 7 % users as u32).collect();
         let user = |v: &[f32], u: u32| v[u as usize * dim..][..dim].to_vec();
@@ -155,14 +156,14 @@ proptest! {
 fn scores_that_are_no_numbers_come_last_and_infinities_in_their_order() {
     let scores = [f32::NAN, 1.0, f32::NEG_INFINITY, -0.0, f32::INFINITY, 0.0, f32::NAN, -3.0];
     // One user, one dimension: the score is the item's value. Both infinities times one stay what they are.
-    let top = top_k_dot(&[1.0], &scores, 1, &[0], &Masks::default(), 9);
+    let top = top_k_dot(&[1.0], &scores, 1, &[0], &Exclusions::default(), 9);
     assert_eq!(top.items, [4, 1, 3, 5, 7, 2, 0, 6, u32::MAX]);
     assert!(top.scores[6].is_nan() && top.scores[7].is_nan());
-    assert_eq!(top_k_static(&scores, &[0], &Masks::default(), 9).items, top.items);
+    assert_eq!(top_k_static(&scores, &[0], &Exclusions::default(), 9).items, top.items);
     // The pair MLP lets NaN through its rectifier instead of calling it zero.
-    let top = top_k_pair_mlp(&[0.0], &scores, &[1.0], &[0], &Masks::default(), 9);
+    let top = top_k_pair_mlp(&[0.0], &scores, &[1.0], &[0], &Exclusions::default(), 9);
     assert_eq!(top.items, [4, 1, 2, 3, 5, 7, 0, 6, u32::MAX]);
-    let none = top_k_dot(&[f32::NAN], &scores, 1, &[0], &Masks::default(), 3);
+    let none = top_k_dot(&[f32::NAN], &scores, 1, &[0], &Exclusions::default(), 3);
     assert_eq!(none.items, [0, 1, 2]);
 }
 
@@ -189,7 +190,7 @@ fn a_row_that_is_no_number_is_nobodys_neighbour_before_the_others() {
 fn a_mask_need_not_be_sorted_and_may_hide_everything() {
     let items = [5.0, 4.0, 3.0, 2.0, 1.0];
     let seen = Csr::from_rows(5, &[vec![2u32, 0, 2], vec![4, 3, 2, 1, 0]]).unwrap();
-    let top = top_k_dot(&[1.0, 1.0], &items, 1, &[1, 0], &Masks { seen: Some(&seen), also: None }, 2);
+    let top = top_k_dot(&[1.0, 1.0], &items, 1, &[1, 0], &Exclusions { seen: Some(&seen), also: None }, 2);
     assert_eq!(top.items, [u32::MAX, u32::MAX, 1, 3]);
     assert_eq!(top.row(0), (&[][..], &[][..]));
     assert_eq!(top.rows(), 2);
@@ -206,7 +207,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let mask = Masks { seen: Some(&seen), also: None };
+            let mask = Exclusions { seen: Some(&seen), also: None };
             let (dot, mlp) =
                 (top_k_dot(&a, &b, dim, &rows, &mask, 50), top_k_pair_mlp(&a, &b, &w, &rows, &mask, 50));
             let knn = knn_cosine(&features, 500, 700, 10, false);
@@ -217,7 +218,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     let one = run(1);
     assert_eq!(one, run(2));
     assert_eq!(one, run(3));
-    let mask = Masks { seen: Some(&seen), also: None };
+    let mask = Exclusions { seen: Some(&seen), also: None };
     check(
         &top_k_dot(&a, &b, dim, &rows, &mask, 50),
         |u| scores_dot(&a[u as usize * dim..][..dim], &b, dim),

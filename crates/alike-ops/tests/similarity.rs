@@ -107,7 +107,7 @@ fn results_and_gradients_match_the_formula() {
             );
             checked += 1;
         }
-        assert!(checked > 20, "{checked} places checked");
+        assert!(checked > 20, "{checked} positions checked");
     }
 }
 

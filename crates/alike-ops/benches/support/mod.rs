@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::{Csr, FixedSparse};
+use alike_ops::{ConstSparse, Csr};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
@@ -90,14 +90,14 @@ pub(crate) fn bipartite(size: Size, cap: usize) -> Arc<Csr> {
 }
 
 /// `D^-1/2 A D^-1/2` of the whole graph.
-pub(crate) fn normalised(size: Size) -> Arc<FixedSparse> {
+pub(crate) fn normalised(size: Size) -> Arc<ConstSparse> {
     let pattern = bipartite(size, usize::MAX);
     let degree = |r: usize| pattern.degree(r) as f32;
     let mut values = Vec::with_capacity(pattern.nnz());
     for r in 0..pattern.rows() {
         values.extend(pattern.row(r).iter().map(|&j| 1.0 / (degree(r) * degree(j as usize)).sqrt()));
     }
-    Arc::new(FixedSparse::new(pattern, values).expect("one value an entry"))
+    Arc::new(ConstSparse::new(pattern, values).expect("one value an entry"))
 }
 
 /// Uniform in -1..1.

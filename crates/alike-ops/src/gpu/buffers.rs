@@ -1,22 +1,21 @@
-//! Lists of whole numbers on a device, and copies that are kept.
+//! Index lists on a device, and copies cached per device.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use burn_cubecl::CubeDevice;
 use cubecl::client::Client;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use super::CubeDevice;
-
-/// A list of `u32` on a device.
+/// A list of `u32` on a device. Never empty: an empty one holds a 0 that nobody reads.
 #[derive(Debug, Clone)]
-pub(crate) struct Words {
+pub(crate) struct IndexBuffer {
     handle: Handle,
     len: usize,
 }
 
-impl Words {
+impl IndexBuffer {
     /// Copies `values` to the device of `client`.
     pub(crate) fn new(client: &Client, values: &[u32]) -> Self {
         // A buffer of no bytes cannot be bound.
@@ -31,7 +30,7 @@ impl Words {
     }
 }
 
-/// What was made of a structure for each device (or whatever else `K` names) that has met it.
+/// One copy of a structure per device that has used it.
 pub(crate) struct Cached<T>(Mutex<Vec<(CubeDevice, Arc<T>)>>);
 
 impl<T> Default for Cached<T> {
@@ -48,7 +47,7 @@ impl<T> fmt::Debug for Cached<T> {
 }
 
 impl<T> Cached<T> {
-    /// What `make` made for the device `key`, now or before.
+    /// The copy for the device `key`; `make` makes it at the first call.
     pub(crate) fn get(&self, key: &CubeDevice, make: impl FnOnce() -> T) -> Arc<T> {
         let mut list = self.0.lock().unwrap_or_else(|e| e.into_inner());
         if let Some((_, found)) = list.iter().find(|(of, _)| of == key) {

@@ -2,15 +2,16 @@
 
 use cubecl::prelude::*;
 
-use super::{Gpu, UNITS, grid};
+use super::launch::{UNITS, grid};
+use super::tensor::Gpu;
 
 /// The sum of `value` over the units of a workgroup, or over the units of one row of it where `across` is its width. Every
-/// unit of the workgroup must get here; `shared` holds a value a unit.
+/// unit of the workgroup must call it; `shared` holds one value per unit.
 #[cube]
 pub(crate) fn cube_sum(value: f32, shared: &mut Shared<[f32]>, #[comptime] across: u32) -> f32 {
     let lane = UNIT_POS % across;
     let place = UNIT_POS as usize;
-    // What an earlier sum left here has been read by all.
+    // All units have read the result of an earlier sum.
     sync_cube();
     shared[place] = value;
     sync_cube();
@@ -26,7 +27,7 @@ pub(crate) fn cube_sum(value: f32, shared: &mut Shared<[f32]>, #[comptime] acros
     shared[(UNIT_POS - lane) as usize]
 }
 
-/// A unit's part of `a_r · b_r`, of rows of `d` values that begin at `first`; [`cube_sum`] adds the parts.
+/// A unit's part of `a_r · b_r`, for rows of `d` values from offset `first` on; [`cube_sum`] adds the parts.
 #[cube]
 pub(crate) fn part_of_dot(a: &[f32], b: &[f32], first: usize, d: u32) -> f32 {
     let mut sum = 0f32;
@@ -38,7 +39,7 @@ pub(crate) fn part_of_dot(a: &[f32], b: &[f32], first: usize, d: u32) -> f32 {
     sum
 }
 
-/// Values that a workgroup sums.
+/// Values per workgroup.
 const PART: usize = 8 * UNITS as usize;
 
 #[cube(launch_unchecked)]
@@ -64,10 +65,10 @@ fn total(x: &Gpu) -> Gpu {
     loop {
         let n = x.len();
         let parts = n.div_ceil(PART).max(1);
-        // One part a workgroup in one dimension: at most 32 768 · 2048 values a round.
+        // One part per workgroup in one dimension: at most 32 768 · 2048 values per round.
         assert!(parts <= 32_768, "{n} values are more than one sum takes");
         let out = Gpu::empty(&x, [parts]);
-        // SAFETY: the kernel reads below `n` and writes one value a workgroup.
+        // SAFETY: the kernel reads below `n` and writes one value per workgroup.
         unsafe {
             part_kernel::launch_unchecked(
                 x.client(),

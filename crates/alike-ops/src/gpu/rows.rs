@@ -4,7 +4,26 @@ use std::ops::Range;
 
 use cubecl::prelude::*;
 
-use super::{Gpu, TouchedOn, Words, a_group_each, a_unit_each};
+use super::buffers::IndexBuffer;
+use super::launch::{launch_per_row, launch_per_value};
+use super::row_groups::DeviceRowGroups;
+use super::tensor::Gpu;
+
+impl Gpu {
+    /// Zeros on the device of `like`.
+    pub(crate) fn zeros<const D: usize>(like: &Gpu, shape: [usize; D]) -> Self {
+        let out = Self::empty(like, shape);
+        fill(&out, 0.0);
+        out
+    }
+
+    /// The same values in storage of their own.
+    pub(crate) fn copied(&self) -> Self {
+        let out = Self::empty(self, [self.len()]);
+        copy_range(self, 0, &out, 0, self.len());
+        out.shaped_like(self)
+    }
+}
 
 #[cube(launch_unchecked)]
 fn fill_kernel(out: &mut [f32], value: f32, count: u32) {
@@ -15,9 +34,9 @@ fn fill_kernel(out: &mut [f32], value: f32, count: u32) {
 }
 
 /// Sets every value.
-pub(crate) fn fill(out: &Gpu, value: f32) {
+fn fill(out: &Gpu, value: f32) {
     let n = out.len();
-    let (count, dim) = a_unit_each(n);
+    let (count, dim) = launch_per_value(n);
     // SAFETY: the kernel writes below `n`.
     unsafe { fill_kernel::launch_unchecked(out.client(), count, dim, out.arg(), value, n as u32) };
 }
@@ -37,11 +56,11 @@ fn copy_kernel(x: &[f32], rows: &[u32], out: &mut [f32], count: u32, d: u32) {
 }
 
 /// The rows `rows` (`count` of them) of `x [n, d]`.
-pub(crate) fn copy_rows(x: &Gpu, rows: &Words, count: usize) -> Gpu {
+pub(crate) fn copy_rows(x: &Gpu, rows: &IndexBuffer, count: usize) -> Gpu {
     let d = x.cols();
     let out = Gpu::empty(x, [count, d]);
-    let (cubes, dim) = a_group_each(count, d);
-    // SAFETY: rows are rows of `x`, which whoever lists them checks; places below `count` are written.
+    let (cubes, dim) = launch_per_row(count, d);
+    // SAFETY: rows are rows of `x`, which callers check; positions below `count` are written.
     unsafe {
         copy_kernel::launch_unchecked(
             x.client(),
@@ -62,7 +81,7 @@ fn scatter_kernel(
     g: &[f32],
     rows: &[u32],
     starts: &[u32],
-    places: &[u32],
+    positions: &[u32],
     out: &mut [f32],
     count: u32,
     d: u32,
@@ -76,7 +95,7 @@ fn scatter_kernel(
         while c < d {
             let mut sum = 0f32;
             for e in start..end {
-                sum += g[places[e as usize] as usize * d as usize + c as usize];
+                sum += g[positions[e as usize] as usize * d as usize + c as usize];
             }
             out[to + c as usize] = sum;
             c += CUBE_DIM_X;
@@ -84,23 +103,23 @@ fn scatter_kernel(
     }
 }
 
-/// Zeros `[n, d]` with the rows of `g [places, d]` added to the rows that they stand for, in their order.
-pub(crate) fn scatter_rows(g: &Gpu, touched: &TouchedOn, n: usize) -> Gpu {
+/// Zeros `[n, d]` with the rows of `g [positions, d]` added to the rows that they belong to, in order.
+pub(crate) fn scatter_rows(g: &Gpu, groups: &DeviceRowGroups, n: usize) -> Gpu {
     let d = g.cols();
     let out = Gpu::zeros(g, [n, d]);
-    let (cubes, dim) = a_group_each(touched.count, d);
-    // SAFETY: rows are below `n`, places are rows of `g`.
+    let (cubes, dim) = launch_per_row(groups.count, d);
+    // SAFETY: rows are below `n`, positions are rows of `g`.
     unsafe {
         scatter_kernel::launch_unchecked(
             g.client(),
             cubes,
             dim,
             g.arg(),
-            touched.rows.arg(),
-            touched.starts.arg(),
-            touched.places.arg(),
+            groups.rows.arg(),
+            groups.starts.arg(),
+            groups.positions.arg(),
             out.arg(),
-            touched.count as u32,
+            groups.count as u32,
             d as u32,
         );
     }
@@ -115,9 +134,9 @@ fn range_kernel(x: &[f32], out: &mut [f32], from: u32, to: u32, count: u32) {
     }
 }
 
-pub(super) fn copy_range(x: &Gpu, from: usize, out: &Gpu, to: usize, count: usize) {
-    let (cubes, dim) = a_unit_each(count);
-    // SAFETY: the callers name places within both.
+fn copy_range(x: &Gpu, from: usize, out: &Gpu, to: usize, count: usize) {
+    let (cubes, dim) = launch_per_value(count);
+    // SAFETY: the callers name positions within both.
     unsafe {
         range_kernel::launch_unchecked(
             x.client(),
@@ -143,7 +162,7 @@ pub(crate) fn some_of(x: &Gpu, rows: Range<usize>) -> Gpu {
     out
 }
 
-/// Matrices of one width below each other.
+/// Matrices of one width, joined along their rows.
 pub(crate) fn join_rows<const P: usize>(parts: &[Gpu; P]) -> Gpu {
     if P == 1 {
         return parts[0].clone();
@@ -171,20 +190,20 @@ fn add_kernel(values: &[f32], rows: &[u32], out: &mut [f32], count: u32, d: u32)
     }
 }
 
-/// Adds row `k` of `values` to the `k`-th of the distinct rows `touched` of `out`.
-pub(crate) fn add_rows(values: &Gpu, touched: &TouchedOn, out: &Gpu) {
+/// Adds row `k` of `values` to the `k`-th of the distinct rows `groups` of `out`.
+pub(crate) fn add_rows(values: &Gpu, groups: &DeviceRowGroups, out: &Gpu) {
     let d = values.cols();
-    let (cubes, dim) = a_group_each(touched.count, d);
-    // SAFETY: a row of `values` for each distinct row, which is a row of `out` and nobody else's.
+    let (cubes, dim) = launch_per_row(groups.count, d);
+    // SAFETY: a row of `values` for each distinct row, which is a row of `out` and of no other group.
     unsafe {
         add_kernel::launch_unchecked(
             values.client(),
             cubes,
             dim,
             values.arg(),
-            touched.rows.arg(),
+            groups.rows.arg(),
             out.arg(),
-            touched.count as u32,
+            groups.count as u32,
             d as u32,
         );
     }

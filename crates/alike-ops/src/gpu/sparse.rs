@@ -1,13 +1,17 @@
-//! Sparse products: a row of the result is summed by one group of units, in the order of its entries.
+//! Sparse products: each row of the result is summed by one group of units, in the order of its entries.
 //!
 //! Rows of more than [`PIECE`] entries are cut into pieces; the pieces' sums are added in order by a second kernel.
 
 use cubecl::client::Client;
 use cubecl::prelude::*;
 
-use super::{Gpu, TouchedOn, Words, a_group_each, scatter_rows};
+use super::buffers::{Cached, IndexBuffer};
+use super::launch::launch_per_row;
+use super::row_groups::DeviceRowGroups;
+use super::rows::scatter_rows;
+use super::tensor::Gpu;
 
-/// Entries that one group sums at most.
+/// Maximum number of entries that one group sums.
 const PIECE: u32 = 512;
 
 /// Slot of a piece that is a row's only one.
@@ -15,22 +19,22 @@ const WHOLE: u32 = u32::MAX;
 
 /// A pattern in compressed rows on a device.
 #[derive(Debug)]
-pub(crate) struct Graph {
+pub(crate) struct DeviceCsr {
     rows: usize,
-    pub(crate) ptr: Words,
-    pub(crate) idx: Words,
+    pub(crate) ptr: IndexBuffer,
+    pub(crate) idx: IndexBuffer,
     /// Row, first and last entry, and slot of each piece.
-    pieces: Words,
+    pieces: IndexBuffer,
     count: usize,
     /// Row, first and last slot of each row of several pieces.
-    long: Words,
+    long: IndexBuffer,
     long_count: usize,
     slots: usize,
     /// Entries of the longest row.
     pub(crate) longest: usize,
 }
 
-impl Graph {
+impl DeviceCsr {
     /// A pattern of row pointers and column indices.
     pub(crate) fn new(client: &Client, ptr: &[u32], idx: &[u32]) -> Self {
         let (mut pieces, mut long, mut slots) = (Vec::with_capacity(4 * ptr.len()), Vec::new(), 0u32);
@@ -49,25 +53,65 @@ impl Graph {
         }
         Self {
             rows: ptr.len() - 1,
-            ptr: Words::new(client, ptr),
-            idx: Words::new(client, idx),
+            ptr: IndexBuffer::new(client, ptr),
+            idx: IndexBuffer::new(client, idx),
             count: pieces.len() / 4,
-            pieces: Words::new(client, &pieces),
+            pieces: IndexBuffer::new(client, &pieces),
             long_count: long.len() / 3,
-            long: Words::new(client, &long),
+            long: IndexBuffer::new(client, &long),
             slots: slots as usize,
             longest: ptr.windows(2).map(|span| (span[1] - span[0]) as usize).max().unwrap_or(0),
         }
     }
 }
 
-/// A sparse matrix on a device: a pattern, a value for each entry (1 where there are none), and where each entry's value
-/// stands if that is not its own place.
+/// The entries of a pattern sorted by column.
+#[derive(Debug)]
+pub(crate) struct DeviceTransposed {
+    /// Indices are the rows of the entries.
+    pub(crate) rows: DeviceCsr,
+    /// Position of each entry in the pattern.
+    pub(crate) edges: IndexBuffer,
+}
+
+/// Copies of a pattern, at most one of each kind per device.
+#[derive(Debug, Default)]
+pub(crate) struct PatternCopies {
+    pub(crate) csr: Cached<DeviceCsr>,
+    pub(crate) transposed: Cached<DeviceTransposed>,
+    /// The row of each entry.
+    pub(crate) entry_rows: Cached<IndexBuffer>,
+}
+
+/// A matrix of constant values on a device.
+#[derive(Debug)]
+pub(crate) struct DeviceMatrix {
+    graph: DeviceCsr,
+    values: Gpu,
+}
+
+impl DeviceMatrix {
+    /// A matrix on the device of `like`.
+    pub(crate) fn new(like: &Gpu, ptr: &[u32], idx: &[u32], values: &[f32]) -> Self {
+        let (client, device) = (like.client(), like.device());
+        Self {
+            graph: DeviceCsr::new(client, ptr, idx),
+            values: Gpu::new(client, device, values, [values.len()]),
+        }
+    }
+
+    pub(crate) fn view(&self) -> Sparse<'_> {
+        Sparse { graph: &self.graph, values: Some(&self.values), positions: None }
+    }
+}
+
+/// A sparse matrix on a device: a pattern, a value per entry (1 where there are none), and the position of each entry's
+/// value if the values are in another order.
 #[derive(Clone, Copy)]
 pub(crate) struct Sparse<'a> {
-    pub(crate) graph: &'a Graph,
+    pub(crate) graph: &'a DeviceCsr,
     pub(crate) values: Option<&'a Gpu>,
-    pub(crate) places: Option<&'a Words>,
+    pub(crate) positions: Option<&'a IndexBuffer>,
 }
 
 #[cube(launch_unchecked)]
@@ -76,7 +120,7 @@ fn pieces_kernel(
     pieces: &[u32],
     idx: &[u32],
     values: &[f32],
-    places: &[u32],
+    positions: &[u32],
     x: &[f32],
     plus: &[f32],
     out: &mut [f32],
@@ -100,7 +144,7 @@ fn pieces_kernel(
             for e in start..end {
                 let from = idx[e as usize] as usize * d as usize + c as usize;
                 if comptime!(weighted) {
-                    let place = if comptime!(moved) { places[e as usize] } else { e };
+                    let place = if comptime!(moved) { positions[e as usize] } else { e };
                     sum += values[place as usize] * x[from];
                 } else {
                     sum += x[from];
@@ -161,8 +205,8 @@ impl Sparse<'_> {
         let (graph, d) = (self.graph, x.cols());
         let out = Gpu::empty(x, [graph.rows, d]);
         let partial = Gpu::empty(x, [graph.slots, d]);
-        let (cubes, dim) = a_group_each(graph.count, d);
-        // SAFETY: indices are columns, which `Csr` checks, and `x` has a row for each; rows, places and slots are those of
+        let (cubes, dim) = launch_per_row(graph.count, d);
+        // SAFETY: indices are columns, which `Csr` checks, and `x` has a row for each; rows, positions and slots are those of
         // the pattern; arguments that a variant does not read may be any buffer.
         unsafe {
             pieces_kernel::launch_unchecked(
@@ -172,7 +216,7 @@ impl Sparse<'_> {
                 graph.pieces.arg(),
                 graph.idx.arg(),
                 self.values.unwrap_or(x).arg(),
-                self.places.unwrap_or(&graph.idx).arg(),
+                self.positions.unwrap_or(&graph.idx).arg(),
                 x.arg(),
                 add.unwrap_or(x).arg(),
                 out.arg(),
@@ -181,12 +225,12 @@ impl Sparse<'_> {
                 d as u32,
                 scale,
                 self.values.is_some(),
-                self.places.is_some(),
+                self.positions.is_some(),
                 add.is_some(),
             );
         }
         if graph.long_count > 0 {
-            let (cubes, dim) = a_group_each(graph.long_count, d);
+            let (cubes, dim) = launch_per_row(graph.long_count, d);
             // SAFETY: as above.
             unsafe {
                 long_kernel::launch_unchecked(
@@ -208,11 +252,11 @@ impl Sparse<'_> {
     }
 
     /// The rows `rows` (`count` of them) of `A x`, or of `x + A x` with `identity`.
-    pub(crate) fn some_rows(self, x: &Gpu, rows: &Words, count: usize, identity: bool) -> Gpu {
+    pub(crate) fn some_rows(self, x: &Gpu, rows: &IndexBuffer, count: usize, identity: bool) -> Gpu {
         let (graph, d) = (self.graph, x.cols());
         let out = Gpu::empty(x, [count, d]);
-        let (cubes, dim) = a_group_each(count, d);
-        // SAFETY: as in `product`; whoever lists the rows checks that they are rows of the matrix.
+        let (cubes, dim) = launch_per_row(count, d);
+        // SAFETY: as in `product`; callers check that the rows are rows of the matrix.
         unsafe {
             rows_kernel::launch_unchecked(
                 x.client(),
@@ -267,9 +311,15 @@ fn rows_kernel(
     }
 }
 
-/// The way back of [`Sparse::some_rows`]: `Aᵀ G`, or `G + Aᵀ G`, with the rows of `g` at the rows `touched` of `G [n, d]`;
+/// The backward pass of [`Sparse::some_rows`]: `Aᵀ G`, or `G + Aᵀ G`, with the rows of `g` at the rows `groups` of `G [n, d]`;
 /// `self` is `Aᵀ`.
-pub(crate) fn spread(transposed: Sparse<'_>, g: &Gpu, touched: &TouchedOn, n: usize, identity: bool) -> Gpu {
-    let whole = scatter_rows(g, touched, n);
+pub(crate) fn spread(
+    transposed: Sparse<'_>,
+    g: &Gpu,
+    groups: &DeviceRowGroups,
+    n: usize,
+    identity: bool,
+) -> Gpu {
+    let whole = scatter_rows(g, groups, n);
     transposed.product(&whole, identity.then_some(&whole), 1.0)
 }

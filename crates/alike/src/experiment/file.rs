@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::search::{self, Search};
 use crate::config::SettingInfo;
 use crate::data::{PrepareOptions, SplitKind};
 use crate::disk;
@@ -48,42 +49,6 @@ pub struct Experiment {
 
 fn default_metrics() -> Vec<String> {
     ["recall@10", "recall@20", "ndcg@10", "ndcg@20"].map(String::from).to_vec()
-}
-
-/// How settings are searched.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Search {
-    /// Which combinations are tried.
-    pub kind: Kind,
-    /// Random and halving: how many combinations are drawn.
-    pub trials: usize,
-    /// Halving: epochs of the first round.
-    pub epochs: usize,
-    /// Halving: one in so many goes on to the next round, with as many times the epochs.
-    pub keep: usize,
-    /// Halving: how many are trained to the end before one is chosen. What learns slowly may end best.
-    pub finalists: usize,
-    /// Seed of the draw and of the trial runs; the first of `seeds` when not given.
-    pub seed: Option<u64>,
-}
-
-impl Default for Search {
-    fn default() -> Self {
-        Self { kind: Kind::Grid, trials: 16, epochs: 10, keep: 3, finalists: 1, seed: None }
-    }
-}
-
-/// Ways to search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Every combination.
-    Grid,
-    /// Combinations drawn at random, without repetition.
-    Random,
-    /// As random, in rounds: all train for a few epochs, the best go on.
-    Halving,
 }
 
 /// A data set: a prepared folder, or files to prepare.
@@ -291,7 +256,7 @@ impl Entry {
             return Err(format!("`{name}` is both in `settings` and in `grid`"));
         }
         for (name, values) in self.grid.iter().chain(&all.grid) {
-            super::search::check(name, values, all.search.kind)?;
+            search::check(name, values, all.search.kind)?;
         }
         let Some(base) = &self.base else { return Ok(()) };
         if !self.grid.is_empty() {

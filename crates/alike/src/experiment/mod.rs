@@ -17,7 +17,8 @@ mod score;
 mod search;
 pub mod stats;
 
-pub use file::{Entry, Experiment, Kind, Search, Source, Study};
+pub use file::{Entry, Experiment, Source, Study};
 pub use lab::{Job, Lab, Phase, Progress};
 pub use outcome::{Choice, Comparison, DataOutcome, EntryOutcome, Outcome, RunOutcome, StudyOutcome};
 pub use score::{Scores, Usage};
+pub use search::{Kind, Search};

@@ -2,10 +2,46 @@
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
+use serde::Deserialize;
 use toml::Value;
 
-use super::file::{Kind, Search};
 use crate::config::{Stream, show};
+
+/// How settings are searched.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Search {
+    /// Which combinations are tried.
+    pub kind: Kind,
+    /// Random and halving: how many combinations are drawn.
+    pub trials: usize,
+    /// Halving: epochs of the first round.
+    pub epochs: usize,
+    /// Halving: one in so many goes on to the next round, with as many times the epochs.
+    pub keep: usize,
+    /// Halving: how many are trained to the end before one is chosen. What learns slowly may end best.
+    pub finalists: usize,
+    /// Seed of the draw and of the trial runs; the first of `seeds` when not given.
+    pub seed: Option<u64>,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self { kind: Kind::Grid, trials: 16, epochs: 10, keep: 3, finalists: 1, seed: None }
+    }
+}
+
+/// Ways to search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Every combination.
+    Grid,
+    /// Combinations drawn at random, without repetition.
+    Random,
+    /// As random, in rounds: all train for a few epochs, the best go on.
+    Halving,
+}
 
 /// Whether `values` is something to search.
 pub(super) fn check(name: &str, values: &Value, kind: Kind) -> Result<(), String> {

@@ -1,0 +1,9 @@
+//! Losses over the rows of a batch, each one operator: gather, loss, and back.
+//!
+//! Imports: `autodiff`, `dense`, `gpu`, `simd`, `tensor`.
+
+pub(crate) mod bpr;
+pub(crate) mod info_nce;
+pub(crate) mod pair_mlp;
+mod softplus;
+pub(crate) mod triples;

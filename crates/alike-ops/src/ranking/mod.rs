@@ -1,0 +1,13 @@
+//! The best items of users, exactly, without a users × items matrix: on the processor, for a service, on a device; nearest
+//! neighbours.
+//!
+//! Imports: `autodiff`, `error`, `gpu`, `simd`, `sparse`.
+
+pub(crate) mod device;
+pub(crate) mod exclusions;
+mod heap;
+pub(crate) mod knn;
+mod panels;
+pub(crate) mod resident;
+mod tile;
+pub(crate) mod topk;

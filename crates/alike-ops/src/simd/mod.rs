@@ -1,0 +1,12 @@
+//! One binary, fast everywhere: kernels are written once over sixteen floats, compiled for each instruction set, and chosen
+//! at run time.
+//!
+//! Imports: nothing.
+
+pub(crate) mod f32x16;
+pub(crate) mod isa;
+pub(crate) mod kernel;
+pub(crate) mod prefetch;
+pub(crate) mod slices;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod x86;

@@ -1,0 +1,224 @@
+//! What ARCHITECTURE.md says of the sources, checked on the sources.
+#![allow(clippy::unwrap_used)]
+
+mod imports;
+mod sources;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use imports::{Imports, circles, module};
+use sources::{code, sources};
+
+/// The library's modules: each may import only those before it.
+const LIBRARY: [&str; 19] = [
+    "error",
+    "disk",
+    "config",
+    "linalg",
+    "device",
+    "ids",
+    "data",
+    "embed",
+    "graph",
+    "scorer",
+    "eval",
+    "layers",
+    "models",
+    "checkpoint",
+    "replicas",
+    "train",
+    "recommend",
+    "serving",
+    "experiment",
+];
+
+/// The rooms of the operators: each may import only those before it.
+const OPERATORS: [&str; 12] = [
+    "error",
+    "simd",
+    "tensor",
+    "gpu",
+    "autodiff",
+    "sparse",
+    "dense",
+    "loss",
+    "similarity",
+    "ranking",
+    "devices",
+    "testing",
+];
+
+/// Circles of files that are known, by crate and folder, with the reason why they are still there.
+const KNOWN_CIRCLES: [(&str, &str, &str); 2] = [
+    (
+        "alike",
+        "data/formats/",
+        "a reader is chosen by `table` and `matrix`, which also hold what all readers share",
+    ),
+    (
+        "alike-cli",
+        "serve/",
+        "`app` is both the state that all routes import and the router that imports all routes",
+    ),
+];
+
+fn crates() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+fn imports_of(name: &str) -> Imports {
+    let found = imports::imports(&crates().join(name).join("src"));
+    assert!(found.values().map(|all| all.len()).sum::<usize>() > found.len(), "the imports were not found");
+    found
+}
+
+/// Imports of the crate `name` that lead to a module not before the importing one in `order`.
+fn against(order: &[&str], name: &str) -> Vec<String> {
+    let place = |file: &str| {
+        let first = module(file).first().copied()?;
+        Some(
+            order
+                .iter()
+                .position(|m| *m == first)
+                .unwrap_or_else(|| panic!("{first} has no place in the order")),
+        )
+    };
+    let mut wrong = Vec::new();
+    for (file, others) in imports_of(name) {
+        let Some(at) = place(&file) else { continue };
+        let later = others.iter().filter(|other| place(other).is_none_or(|other| other > at));
+        wrong.extend(later.map(|other| format!("{name}: {file} imports {other}")));
+    }
+    wrong
+}
+
+#[test]
+fn modules_import_only_earlier_ones() {
+    let wrong = [against(&LIBRARY, "alike"), against(&OPERATORS, "alike-ops")].concat();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_room_of_the_operators_says_what_it_imports() {
+    let all = imports_of("alike-ops");
+    let room = |file: &str| module(file).first().map(|name| (*name).to_string()).filter(|n| n != "testing");
+    for name in OPERATORS {
+        let Ok(head) = fs::read_to_string(crates().join(format!("alike-ops/src/{name}/mod.rs"))) else {
+            continue;
+        };
+        let said = head.lines().find_map(|line| line.strip_prefix("//! Imports: ")).unwrap_or_default();
+        let said: BTreeSet<String> = said.split('`').skip(1).step_by(2).map(String::from).collect();
+        let own = all.iter().filter(|(file, _)| room(file).is_some_and(|r| r == name));
+        let found: BTreeSet<String> =
+            own.flat_map(|(_, others)| others.iter().filter_map(|o| room(o))).filter(|r| r != name).collect();
+        assert_eq!(said, found, "{name}/mod.rs, `Imports:`");
+    }
+}
+
+#[test]
+fn no_file_imports_one_that_imports_it() {
+    let mut wrong = Vec::new();
+    let mut seen = [false; KNOWN_CIRCLES.len()];
+    for name in ["alike-ops", "alike", "alike-cli"] {
+        let mut all = imports_of(name);
+        // What a module takes from files within itself is no circle; in the operators not even that is needed.
+        if name != "alike-ops" {
+            for (file, others) in &mut all {
+                others.retain(|other| !module(other).starts_with(&module(file)));
+            }
+        }
+        for circle in circles(&all) {
+            let known = KNOWN_CIRCLES
+                .iter()
+                .position(|(own, folder, _)| *own == name && circle.iter().all(|f| f.starts_with(folder)));
+            match known {
+                Some(at) => seen[at] = true,
+                None => wrong.push(format!("{name}: {}", circle.join(", "))),
+            }
+        }
+    }
+    for ((name, folder, _), seen) in KNOWN_CIRCLES.iter().zip(seen) {
+        if !seen {
+            wrong.push(format!("{name}: {folder} has no circle any longer: remove it from the list"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn one_module_touches_the_disk() {
+    let mut wrong = Vec::new();
+    for source in sources(&crates().join("alike/src")) {
+        let code = code(&source);
+        let touches = ["std::fs", "Mmap::map", "tempfile"].iter().any(|word| code.contains(word));
+        if touches && !source.starts_with(crates().join("alike/src/disk")) {
+            wrong.push(source.display().to_string());
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn libraries_print_nothing_and_leave_nothing_unfinished() {
+    let mut wrong = Vec::new();
+    for library in ["alike/src", "alike-ops/src"] {
+        for source in sources(&crates().join(library)) {
+            let code = code(&source);
+            for word in ["println!", "print!(", "dbg!(", "todo!(", "unimplemented!("] {
+                if code.contains(word) {
+                    wrong.push(format!("{}: {word}", source.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_are_short_and_modules_are_named_for_what_they_do() {
+    let mut wrong = Vec::new();
+    let all = sources(&crates());
+    assert!(all.len() > 10, "the sources were not found");
+    for source in all {
+        let lines = fs::read_to_string(&source).unwrap().lines().count();
+        if lines > 500 {
+            wrong.push(format!("{}: {lines} lines", source.display()));
+        }
+        let name = source.file_stem().unwrap().to_string_lossy().into_owned();
+        if ["utils", "util", "common", "helpers", "misc", "base", "types"].contains(&&*name) {
+            wrong.push(format!("{}: what does it do?", source.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_test_is_ignored() {
+    let marker = concat!("#[", "ignore");
+    let ignored: Vec<_> =
+        sources(&crates()).into_iter().filter(|s| fs::read_to_string(s).unwrap().contains(marker)).collect();
+    assert!(ignored.is_empty(), "{ignored:?}");
+}
+
+#[test]
+fn the_page_of_operators_links_every_function_to_its_source() {
+    let page = fs::read_to_string(crates().join("../docs/operators.md")).unwrap();
+    let face = code(&crates().join("alike-ops/src/lib.rs"));
+    let exports = face.split(';').filter(|s| s.trim_start().starts_with("pub use") && !s.contains(" as "));
+    let mut names = 0;
+    for export in exports {
+        let (path, list) = export.trim().trim_start_matches("pub use ").rsplit_once("::").unwrap();
+        let file = format!("crates/alike-ops/src/{}.rs", path.replace("::", "/"));
+        let functions = list.trim_matches(['{', '}']).split(',').map(str::trim);
+        for name in functions.filter(|n| n.starts_with(char::is_lowercase)) {
+            names += 1;
+            assert!(
+                page.contains(&format!("[`{name}`](../{file})")),
+                "docs/operators.md: `{name}` is in {file}"
+            );
+        }
+    }
+    assert!(names > 30, "the functions were not found");
+}
