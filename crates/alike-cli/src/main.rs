@@ -1,6 +1,8 @@
 //! The `alike` command line: parses arguments, shows progress, writes tables, JSON and reports. All work is
 //! done by the library.
 
+#![deny(unsafe_code)]
+
 mod args;
 mod bundled;
 mod commands;

@@ -22,6 +22,8 @@ use health::Health;
 pub(crate) use per_user::KEPT;
 use postgres::Postgres;
 use sqlite::Sqlite;
+#[cfg(test)]
+pub(crate) use sqlite::faults;
 
 /// Of one user at most so many events count, the newest.
 pub(crate) const EVENTS_OF_USER: usize = 5000;

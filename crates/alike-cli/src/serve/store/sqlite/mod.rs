@@ -1,5 +1,7 @@
 //! The store in one SQLite file: a thread that writes, a few connections that read beside it.
 
+#[cfg(test)]
+pub(crate) mod faults;
 mod files;
 mod ours;
 mod writer;
