@@ -34,6 +34,11 @@ results:
 bench:
     cargo bench -p alike-ops
 
-# licences and known vulnerabilities of the dependencies
+# licences and known vulnerabilities of the dependencies; `cargo install cargo-deny --locked` brings it
 deny:
     cargo deny check
+
+# unit tests of the operators under AddressSanitizer: reads and writes outside of what is allocated; needs nightly Rust
+asan:
+    CARGO_PROFILE_DEV_OPT_LEVEL=1 RUSTFLAGS=-Zsanitizer=address cargo +nightly test -p alike-ops --lib \
+        --config 'profile.dev.package."*".opt-level=1' --target x86_64-unknown-linux-gnu --target-dir target/asan

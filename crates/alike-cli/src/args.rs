@@ -269,6 +269,10 @@ pub(crate) struct Serve {
     /// Remove events that are older than so many days; otherwise they are kept for good
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub(crate) keep_events: Option<u32>,
+    /// Most events that are kept of one user: beyond them the oldest go
+    #[arg(long, value_name = "N", default_value_t = crate::serve::KEPT_OF_USER,
+          value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub(crate) keep_events_per_user: u32,
     /// Where the items nearest to somebody are looked up: exact (every item is scored), hnsw (a graph in memory, for models
     /// that rank by inner product), or postgres://… (a table with pgvector that replicas share; or the variable
     /// ALIKE_INDEX). What they find is scored exactly. The run of --compare is always exact [default: exact]

@@ -11,6 +11,8 @@
 //! }
 //! ```
 
+#![deny(unsafe_code)]
+
 mod args;
 mod bundled;
 mod commands;

@@ -49,10 +49,19 @@ pub struct Run {
 impl Run {
     /// Opens a run folder and the prepared data it names.
     pub fn open(dir: &Path) -> Result<Self> {
+        Self::with(dir, Dataset::open)
+    }
+
+    /// The same with features that are the run's own; see [`Dataset::open_owned`].
+    pub(crate) fn open_owned(dir: &Path, in_memory: usize) -> Result<Self> {
+        Self::with(dir, |data| Dataset::open_owned(data, in_memory))
+    }
+
+    fn with(dir: &Path, open: impl FnOnce(&Path) -> Result<Dataset>) -> Result<Self> {
         let (run, info) = RunDir::open(dir)?;
         let best = run.best()?;
         let scorer = run.read_scorer(&best)?;
-        let data = run.data(&info)?;
+        let data = run.data(&info, open)?;
         if (scorer.users(), scorer.items()) != (data.users.len(), data.items.len()) {
             return Err(Error::checkpoint(dir, "its scorer does not fit the data"));
         }

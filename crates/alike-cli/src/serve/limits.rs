@@ -103,6 +103,8 @@ mod tests {
             let row = format!("| {what} | {value} |");
             assert!(page.contains(&row), "{row}");
         }
+        let kept = crate::serve::store::KEPT;
+        assert!(page.contains(&format!("| events that are kept of one user | {kept} |")));
         assert!(page.contains(&format!("within {} what has begun", seconds(l.grace))));
     }
 }

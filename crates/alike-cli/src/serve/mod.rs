@@ -50,6 +50,7 @@ use store::{Options, Place, Store};
 
 pub(crate) use origin::parse_site;
 pub(crate) use page_of_api::page as documentation;
+pub(crate) use store::KEPT as KEPT_OF_USER;
 
 /// Variable of the environment with the API key.
 const KEY: &str = "ALIKE_API_KEY";
@@ -83,7 +84,11 @@ pub(crate) fn run(args: &Serve) -> Outcome {
     drop(inside);
     let encoders = encoder::Saved::open(&args.encoders, &main.current().serving.run().data)?;
     let served = runtime.block_on(async {
-        let options = Options { keep_days: args.keep_events, ..Options::default() };
+        let options = Options {
+            keep_days: args.keep_events,
+            keep_of_user: args.keep_events_per_user,
+            ..Options::default()
+        };
         let store = Store::open(&place, options)
             .await
             .map_err(|e| Failure::Failed(format!("the store of events: {e}")))?;

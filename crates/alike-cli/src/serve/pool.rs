@@ -12,14 +12,18 @@ use super::answer::{Answer, Refusal};
 pub(crate) struct Pool {
     places: Arc<Semaphore>,
     /// Places and those who wait for one.
-    line: Semaphore,
+    line: Arc<Semaphore>,
     panics: Counter,
 }
 
 impl Pool {
     /// So many at a time, while so many more wait. Panics are counted.
     pub(crate) fn new(places: usize, waiting: usize, panics: Counter) -> Self {
-        Self { places: Arc::new(Semaphore::new(places)), line: Semaphore::new(places + waiting), panics }
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            line: Arc::new(Semaphore::new(places + waiting)),
+            panics,
+        }
     }
 
     /// Whether one more would be turned away now.
@@ -27,27 +31,26 @@ impl Pool {
         self.line.available_permits() == 0
     }
 
-    /// Does `work`. Whoever gives up while they wait (the future is dropped) leaves the line, and the work is never begun.
+    /// Does `work`. Whoever gives up while they wait (the future is dropped) leaves the line, and the work is never begun. Work
+    /// that has begun goes on when nobody waits for it any more, and keeps its place until it ends.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Answer<T> {
-        let in_line = self.line.try_acquire().map_err(|_| Refusal::busy())?;
+        let in_line = self.line.clone().try_acquire_owned().map_err(|_| Refusal::busy())?;
         let place = self.places.clone().acquire_owned().await.map_err(Refusal::internal)?;
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
-            // Here and not with the future: work goes on when nobody waits for it any more, and takes up its place.
-            drop(place);
+            // Here and not with the future, which may be gone long before.
+            drop((place, in_line));
             done
         });
-        let done = done.await.map_err(|e| {
+        done.await.map_err(|e| {
             if e.is_panic() {
                 self.panics.inc();
             }
             Refusal::internal(e)
-        });
-        drop(in_line);
-        done
+        })
     }
 }
 
@@ -90,5 +93,36 @@ mod tests {
         assert!(first.await.unwrap());
         assert_eq!(pool.run(|| 7).await.unwrap(), 7);
         assert_eq!(begun.load(Ordering::SeqCst), 1, "what was given up was never begun");
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_any_more_keeps_its_place() {
+        let pool = Arc::new(Pool::new(1, 1, Counter::default()));
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        async fn brief<T>(
+            work: impl Future<Output = Answer<T>>,
+        ) -> Result<Answer<T>, tokio::time::error::Elapsed> {
+            tokio::time::timeout(Duration::from_millis(20), work).await
+        }
+        assert!(
+            brief(pool.run(move || wait.recv().is_ok())).await.is_err(),
+            "it takes longer than anybody waits"
+        );
+        // One works, though for nobody, and one more may wait; that one is not begun beside it.
+        let begun = Arc::new(AtomicUsize::new(0));
+        for _ in 0..3 {
+            let begun = begun.clone();
+            let next = pool.run(move || begun.fetch_add(1, Ordering::SeqCst));
+            assert!(brief(next).await.is_err());
+        }
+        assert_eq!(begun.load(Ordering::SeqCst), 0);
+        let waits = pool.run(|| ());
+        assert!(!pool.is_full());
+        let full = async {
+            assert!(pool.is_full(), "who works for nobody counts");
+            go.send(()).unwrap();
+        };
+        assert!(tokio::join!(waits, full).0.is_ok());
+        assert!(!pool.is_full());
     }
 }

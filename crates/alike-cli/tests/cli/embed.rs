@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use predicates::Predicate;
+
 use crate::usage::one_line;
 use crate::world::{World, alike};
 
@@ -138,4 +140,77 @@ fn wrong_commands_and_files_are_one_line() {
     fails(1, &["--items", &items, "--images"], "--images COLUMN");
     fails(1, &["--items", &items, "--encoder", "m.onnx"], "--tokenizer tokenizer.json");
     assert!(!world.path("o.safetensors").exists());
+}
+
+/// A picture model, `[1, 3, 8, 8]` to one value, that makes so many copies of the picture on its way.
+fn copying(copies: u64) -> Vec<u8> {
+    fn varint(mut n: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while n > 0x7f {
+            bytes.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        bytes.push(n as u8);
+        bytes
+    }
+    let number = |field: u64, n: u64| [varint(field << 3), varint(n)].concat();
+    let bytes = |field: u64, b: &[u8]| [varint(field << 3 | 2), varint(b.len() as u64), b.to_vec()].concat();
+    let list = |sizes: &[u64]| sizes.iter().flat_map(|&n| varint(n)).collect::<Vec<u8>>();
+    let tensor = |name: &str, sizes: &[u64]| {
+        let sizes: Vec<u8> = sizes.iter().flat_map(|&n| bytes(1, &number(1, n))).collect();
+        let kind = bytes(2, &bytes(1, &[number(1, 1), bytes(2, &sizes)].concat()));
+        [bytes(1, name.as_bytes()), kind].concat()
+    };
+    let node = |inputs: &[&str], output: &str, operator: &str| {
+        let inputs: Vec<u8> = inputs.iter().flat_map(|name| bytes(1, name.as_bytes())).collect();
+        bytes(1, &[inputs, bytes(2, output.as_bytes()), bytes(4, operator.as_bytes())].concat())
+    };
+    let shape =
+        [number(1, 4), number(2, 7), bytes(7, &list(&[copies, 3, 8, 8])), bytes(8, b"shape")].concat();
+    let graph = [
+        node(&["picture", "shape"], "copies", "Expand"),
+        node(&["copies"], "features", "ReduceMean"),
+        bytes(2, b"graph"),
+        bytes(5, &shape),
+        bytes(11, &tensor("picture", &[1, 3, 8, 8])),
+        bytes(12, &tensor("features", &[1, 1, 1, 1])),
+    ];
+    [number(1, 8), bytes(8, &number(2, 17)), bytes(7, &graph.concat())].concat()
+}
+
+#[test]
+fn a_model_takes_no_more_memory_than_it_may() {
+    let world = World::new();
+    fs::create_dir(world.path("pictures")).unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../alike/tests/golden/embed");
+    let picture = fs::read_dir(golden)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .find(|p| p.extension().is_some_and(|e| e == "png"));
+    fs::copy(picture.unwrap(), world.path("pictures/1.png")).unwrap();
+    // 115 MiB of copies.
+    fs::write(world.path("m.onnx"), copying(150_000)).unwrap();
+    let preprocess = "size = [8, 8]\nresize = \"stretch\"\nfilter = \"bilinear\"\nchannels = \"rgb\"\nscale = 0.01\n\
+                      mean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]\n";
+    fs::write(world.path("m.toml"), preprocess).unwrap();
+    let embed = |memory: &str| {
+        let mut command = alike();
+        command.args(["embed", "--image-folder", &world.at("pictures"), "--encoder", &world.at("m.onnx")]);
+        command.args(["--preprocess", &world.at("m.toml"), "--out", &world.at("image.safetensors")]);
+        command.env("ALIKE_ONNX_MEMORY", memory).output().unwrap()
+    };
+    let fails = |memory: &str, says: &str| {
+        let output = embed(memory);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && one_line(says).eval(&text), "{text}");
+    };
+    fails("much", "ALIKE_ONNX_MEMORY is `much`; allowed: a number of MiB from 1 on");
+    let text = String::from_utf8(embed("1024").stderr).unwrap();
+    if text.contains("need ONNX Runtime") {
+        assert!(std::env::var_os("ORT_DYLIB_PATH").is_none(), "the library was named: {text}");
+        eprintln!("skipped: {text}");
+        return;
+    }
+    assert!(world.path("image.safetensors").exists(), "{text}");
+    fails("64", "m.onnx: wants more memory than the 64 MiB");
 }

@@ -17,8 +17,8 @@ use crate::models::TrainConfig;
 
 pub use run_dir::{RunDir, wait_until_free};
 
-/// Version of the layout of run folders.
-pub const FORMAT: u32 = 1;
+/// Version of the layout of run folders. From version 2 on every JSON object has its hash; of version 1 some have none.
+pub const FORMAT: u32 = 2;
 
 /// What a run is; written once, before training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -17,11 +17,15 @@ use crate::error::{Error, Result};
 const LOCK: &str = "lock";
 /// Name of the file with a line an epoch.
 const LOG: &str = "log.jsonl";
+/// The first format in which every JSON object has its hash.
+const SEALED: u32 = 2;
 
 /// A run folder.
 #[derive(Debug, Clone)]
 pub struct RunDir {
     path: PathBuf,
+    /// Whether every JSON object has its hash.
+    sealed: bool,
     /// Held by the one process that may write.
     lock: Option<Arc<File>>,
 }
@@ -40,7 +44,7 @@ impl RunDir {
                 return Err(Error::checkpoint(dir, "is not empty and is not a run; choose another folder"));
             }
         }
-        let mut run = Self { path: dir.to_path_buf(), lock: None };
+        let mut run = Self { path: dir.to_path_buf(), sealed: info.format >= SEALED, lock: None };
         run.lock()?;
         run.write_json("run.json", info)?;
         Ok(run)
@@ -73,16 +77,21 @@ impl RunDir {
 
     /// Opens an existing run, to read it.
     pub fn open(dir: &Path) -> Result<(Self, RunInfo)> {
-        let run = Self { path: dir.to_path_buf(), lock: None };
+        let mut run = Self { path: dir.to_path_buf(), sealed: false, lock: None };
         if !dir.is_dir() {
             return Err(Error::checkpoint(dir, "no such run folder"));
         }
         let info: RunInfo = run
             .read_json("run.json")?
             .ok_or_else(|| Error::checkpoint(dir, "is not a run folder: it has no run.json"))?;
-        if info.format != FORMAT {
-            let text = format!("run format {}; this version reads {FORMAT}", info.format);
+        if !(1..=FORMAT).contains(&info.format) {
+            let text = format!("run format {}; this version reads 1..={FORMAT}", info.format);
             return Err(Error::checkpoint(dir, text));
+        }
+        run.sealed = info.format >= SEALED;
+        if run.sealed {
+            // Once more, now that it is known what it must have.
+            run.read_json::<RunInfo>("run.json")?;
         }
         Ok((run, info))
     }
@@ -103,11 +112,11 @@ impl RunDir {
     /// Reads `name`; `None` when it is not there.
     ///
     /// # Errors
-    /// It is damaged: it does not match the hash in it, if it has one, or is not such an object.
+    /// It is damaged: it does not match the hash in it, has none where the run's format has it, or is not such an object.
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let path = self.path.join(name);
         let Some(content) = disk::bytes_if_there(&path)? else { return Ok(None) };
-        parse(&content).map(Some).map_err(|e| Error::checkpoint(&path, format!("damaged: {e}")))
+        self.parse(&content).map(Some).map_err(|e| Error::checkpoint(&path, format!("damaged: {e}")))
     }
 
     /// Appends one line to the log: `record`, an object, with a hash of it as its last member.
@@ -132,7 +141,7 @@ impl RunDir {
             return Err(Error::checkpoint(&path, message));
         }
         for (n, line) in kept.iter().enumerate() {
-            parse_line::<serde::de::IgnoredAny>(&path, n, line)?;
+            self.parse_line::<serde::de::IgnoredAny>(&path, n, line)?;
         }
         disk::write_atomic(&path, &kept.concat())
     }
@@ -145,7 +154,7 @@ impl RunDir {
         let path = self.path.join(LOG);
         let text = disk::bytes_if_there(&path)?.unwrap_or_default();
         let lines = text.split_inclusive(|&b| b == b'\n').enumerate();
-        lines.map(|(n, line)| parse_line(&path, n, line)).collect()
+        lines.map(|(n, line)| self.parse_line(&path, n, line)).collect()
     }
 
     /// The file of the best epoch.
@@ -157,17 +166,36 @@ impl RunDir {
         best.ok_or_else(|| Error::checkpoint(&self.path, "nothing evaluated yet: train it first"))
     }
 
-    /// The data that the run was trained on.
+    /// The data that the run was trained on, opened by `open`.
     ///
     /// # Errors
     /// They are gone or have changed.
-    pub fn data(&self, info: &RunInfo) -> Result<Dataset> {
-        let data = Dataset::open(&info.data)?;
+    pub(crate) fn data(
+        &self,
+        info: &RunInfo,
+        open: impl FnOnce(&Path) -> Result<Dataset>,
+    ) -> Result<Dataset> {
+        let data = open(&info.data)?;
         if data.hash != info.data_hash {
             let text = format!("was trained on other data than {} holds now", info.data.display());
             return Err(Error::checkpoint(&self.path, text));
         }
         Ok(data)
+    }
+
+    /// The value of a sealed JSON object, or what is wrong.
+    fn parse<T: DeserializeOwned>(&self, content: &[u8]) -> Result<T, String> {
+        let text = std::str::from_utf8(content).map_err(|e| e.to_string())?;
+        let (object, sealed) = sealed::unseal(text)?;
+        if self.sealed && !sealed {
+            return Err("the hash of its content is not in it".into());
+        }
+        serde_json::from_str(&object).map_err(|e| e.to_string())
+    }
+
+    /// The record of a line of the log, counted from 0.
+    fn parse_line<T: DeserializeOwned>(&self, log: &Path, n: usize, line: &[u8]) -> Result<T> {
+        self.parse(line).map_err(|e| Error::format_at(log, n as u64 + 1, format!("damaged: {e}")))
     }
 
     /// Makes `state` the newest one and removes the tensor files of older ones, and what a kill left of any file of a run.
@@ -197,7 +225,7 @@ impl RunDir {
 pub fn wait_until_free(dir: &Path, patience: Duration) -> Result<()> {
     let since = Instant::now();
     loop {
-        let mut run = RunDir { path: dir.to_path_buf(), lock: None };
+        let mut run = RunDir { path: dir.to_path_buf(), sealed: false, lock: None };
         match run.lock() {
             Err(Error::Checkpoint { .. }) if since.elapsed() < patience => {
                 std::thread::sleep(Duration::from_millis(50));
@@ -205,17 +233,6 @@ pub fn wait_until_free(dir: &Path, patience: Duration) -> Result<()> {
             other => return other,
         }
     }
-}
-
-/// The value of a sealed JSON object, or what is wrong.
-fn parse<T: DeserializeOwned>(content: &[u8]) -> Result<T, String> {
-    let text = std::str::from_utf8(content).map_err(|e| e.to_string())?;
-    serde_json::from_str(&sealed::unseal(text)?).map_err(|e| e.to_string())
-}
-
-/// The record of a line of the log, counted from 0.
-fn parse_line<T: DeserializeOwned>(log: &Path, n: usize, line: &[u8]) -> Result<T> {
-    parse(line).map_err(|e| Error::format_at(log, n as u64 + 1, format!("damaged: {e}")))
 }
 
 /// Whether a run names its tensor files so: `state-NNNNNN.safetensors` or `best-NNNNNN.safetensors`.

@@ -10,17 +10,17 @@ pub(super) fn seal(text: &str) -> String {
     format!("{body},{before}{MEMBER}{space}\"{}\"{after}", blake3::hash(body.as_bytes()).to_hex())
 }
 
-/// The object without the hash, or why it is not what was written. An object without a hash, as earlier versions wrote
-/// them, is as good as it is.
-pub(super) fn unseal(text: &str) -> Result<String, String> {
-    let Some((before, hash)) = text.rsplit_once(MEMBER) else { return Ok(text.to_string()) };
+/// The object without the hash, and whether it had one, or why it is not what was written. An object without a hash, as
+/// earlier versions wrote them, is as good as it is: whether there may be such, the caller knows.
+pub(super) fn unseal(text: &str) -> Result<(String, bool), String> {
+    let Some((before, hash)) = text.rsplit_once(MEMBER) else { return Ok((text.to_string(), false)) };
     let wrong = || "its content does not match the hash in it".to_string();
     let body = before.trim_end().strip_suffix(',').ok_or_else(wrong)?;
     let hash = hash.trim().strip_suffix('}').map(str::trim).ok_or_else(wrong)?;
     if hash != format!("\"{}\"", blake3::hash(body.as_bytes()).to_hex()) {
         return Err(wrong());
     }
-    Ok(format!("{body}}}"))
+    Ok((format!("{body}}}"), true))
 }
 
 #[cfg(test)]
@@ -32,16 +32,17 @@ mod tests {
         let value = serde_json::json!({"recall": 0.25, "best": {"name": "best-000001", "epochs": [1, 2]}});
         for text in [serde_json::to_string(&value).unwrap(), serde_json::to_string_pretty(&value).unwrap()] {
             let sealed = seal(&text);
-            assert_eq!(serde_json::from_str::<serde_json::Value>(&unseal(&sealed).unwrap()).unwrap(), value);
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(&unseal(&sealed).unwrap().0).unwrap(),
+                value
+            );
             for bit in 0..sealed.len() * 8 {
                 let mut bytes = sealed.clone().into_bytes();
                 bytes[bit / 8] ^= 1 << (bit % 8);
                 let Ok(flipped) = String::from_utf8(bytes) else { continue };
-                let Ok(object) = unseal(&flipped) else { continue };
-                let Ok(mut read) = serde_json::from_str::<serde_json::Value>(&object) else { continue };
-                // A name of the hash that is no longer one is a member that nobody asks for.
-                let members = read.as_object_mut().unwrap();
-                members.retain(|name, _| value.get(name).is_some());
+                // A name of the hash that is no longer one leaves an object without a hash.
+                let Ok((object, true)) = unseal(&flipped) else { continue };
+                let Ok(read) = serde_json::from_str::<serde_json::Value>(&object) else { continue };
                 assert_eq!(read, value, "bit {bit} of {sealed}");
             }
         }
@@ -49,6 +50,6 @@ mod tests {
 
     #[test]
     fn objects_without_a_hash_are_read() {
-        assert_eq!(unseal("{\"a\": 1}\n").unwrap(), "{\"a\": 1}\n");
+        assert_eq!(unseal("{\"a\": 1}\n").unwrap(), ("{\"a\": 1}\n".into(), false));
     }
 }

@@ -131,6 +131,37 @@ fn a_flipped_digit_is_noticed_in_every_file() {
 }
 
 #[test]
+fn a_hash_whose_name_is_damaged_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = RunDir::create(dir.path(), &info()).unwrap();
+    run.write_json("state.json", &State::default()).unwrap();
+    run.append_log(&json!({ "loss": 0.5 })).unwrap();
+    for name in ["state.json", "log.jsonl", "run.json"] {
+        let path = dir.path().join(name);
+        let whole = fs::read_to_string(&path).unwrap();
+        fs::write(&path, whole.replace("\"blake3\"", "\"blake7\"")).unwrap();
+        let read = RunDir::open(dir.path()).and_then(|(run, _)| {
+            run.read_json::<State>("state.json")?;
+            run.cut_log(1)?;
+            run.read_log::<Value>()
+        });
+        let error = read.unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("the hash of its content is not in it"), "{error}");
+        fs::write(&path, whole).unwrap();
+    }
+    // As the first format has it, some files have no hash.
+    let plain = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    plain("run.json", &serde_json::to_string(&RunInfo { format: 1, ..info() }).unwrap());
+    plain("state.json", &serde_json::to_string(&State { epoch: 7, ..State::default() }).unwrap());
+    let (run, _) = RunDir::open(dir.path()).unwrap();
+    assert_eq!(run.read_json::<State>("state.json").unwrap().unwrap().epoch, 7);
+    plain("run.json", &serde_json::to_string(&RunInfo { format: 3, ..info() }).unwrap());
+    assert!(
+        RunDir::open(dir.path()).unwrap_err().to_string().contains("run format 3; this version reads 1..=2")
+    );
+}
+
+#[test]
 fn only_what_a_run_writes_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let run = RunDir::create(dir.path(), &info()).unwrap();

@@ -4,6 +4,7 @@
 //! `alike prepare` joins by item id. The encoder is saved beside it; [`Encoder::open`] gives it back to encode one
 //! text or one picture more.
 
+mod arena;
 mod descriptor;
 mod encoder;
 mod inputs;

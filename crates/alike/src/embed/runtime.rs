@@ -9,6 +9,7 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::{TensorElementType, ValueType};
 
 use crate::disk;
+use crate::embed::arena;
 use crate::{Error, Result};
 
 /// Variable that names the library.
@@ -24,8 +25,16 @@ fn environment() -> Result<&'static Environment> {
 
 fn load() -> Result<Environment, String> {
     let path = library();
+    let limit = arena::limit()?;
     let environment = ort::init_from(&path).map_err(|e| e.to_string());
-    environment.and_then(|e| e.build().map_err(|e| e.to_string())).map_err(|why| {
+    let environment = environment.and_then(|e| e.build().map_err(|e| e.to_string()));
+    let bounded = environment.and_then(|environment| {
+        if let Some(bytes) = limit {
+            arena::bound(&environment, bytes).map_err(|e| e.to_string())?;
+        }
+        Ok(environment)
+    });
+    bounded.map_err(|why| {
         let first = why.lines().next().unwrap_or_default();
         format!(
             "ONNX models need ONNX Runtime 1.17 or newer, which was not found ({first}): install it with `pip install \
@@ -155,7 +164,10 @@ impl Model {
                 }
             }
         }
-        let outputs = session.run(inputs).map_err(failed)?;
+        let outputs = session.run(inputs).map_err(|e| match too_large(&e) {
+            Some(why) => Error::format(&self.path, why),
+            None => failed(e),
+        })?;
         let (shape, values) = outputs[self.output.as_str()].try_extract_tensor::<f32>().map_err(failed)?;
         Ok((shape.iter().map(|&n| n as usize).collect(), values.to_vec()))
     }
@@ -187,7 +199,20 @@ fn session(path: &Path) -> Result<Session> {
     let threads = (rayon::current_num_threads() / COPIES).max(1);
     let build = || -> ort::Result<Session> {
         let builder = Session::builder(environment)?;
-        builder.with_log_level(LogLevel::Fatal)?.with_intra_threads(threads)?.commit_from_file(path)
+        let builder = builder.with_log_level(LogLevel::Fatal)?.with_intra_threads(threads)?;
+        builder.with_env_allocators()?.commit_from_file(path)
     };
-    build().map_err(|e| Error::format(path, format!("is no ONNX model that can be run: {}", e.message())))
+    build().map_err(|e| match too_large(&e) {
+        Some(why) => Error::format(path, why),
+        None => Error::format(path, format!("is no ONNX model that can be run: {}", e.message())),
+    })
+}
+
+/// What to say where a model wants more memory than there is for it.
+fn too_large(error: &ort::Error) -> Option<String> {
+    let bytes = arena::limit().ok().flatten()?;
+    let limit = bytes >> 20;
+    error.message().contains("Available memory of").then(|| {
+        format!("wants more memory than the {limit} MiB that all models may take together; allow more by {} (MiB)", arena::VARIABLE)
+    })
 }

@@ -66,7 +66,7 @@ impl Serving {
     /// # Errors
     /// The folder holds no evaluated run, is damaged, or its data have changed.
     pub fn open(dir: &Path) -> Result<Self> {
-        Self::new(Run::open(dir)?)
+        Self::new(Run::open_owned(dir, IN_MEMORY)?)
     }
 
     /// From an opened run, whose features become its own: nothing that happens to their files later changes an answer.

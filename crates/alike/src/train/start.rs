@@ -22,7 +22,7 @@ impl Warm {
             return Err(Error::checkpoint(dir, text));
         }
         let best = run.best()?;
-        let data = run.data(&info)?;
+        let data = run.data(&info, Dataset::open)?;
         let params = run.read_state(&best)?;
         if params.is_empty() {
             return Err(Error::checkpoint(dir, "cannot start from it: the model is solved at once"));
@@ -60,7 +60,8 @@ pub(super) fn reopen(dir: &Path, wanted: &RunInfo) -> Result<RunDir> {
         }
     }
     if (&found.settings, &found.devices) != (&wanted.settings, &wanted.devices) {
-        run.write_json("run.json", wanted)?;
+        // Of its other files some may be as the format that it began with has them.
+        run.write_json("run.json", &RunInfo { format: found.format, ..wanted.clone() })?;
     }
     Ok(run)
 }

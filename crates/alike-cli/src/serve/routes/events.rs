@@ -64,7 +64,8 @@ pub(crate) struct NewEvent {
     #[schema(minimum = 0, maximum = 253_402_300_799_999_i64)]
     #[serde(default, deserialize_with = "whole_or_none")]
     time: Option<i64>,
-    /// Of events with the same key only the first counts: send one to be able to repeat a request safely.
+    /// Of events with the same key only the first counts, for as long as it is kept: send one to be able to repeat a request
+    /// safely.
     #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     key: Option<String>,
 }
@@ -92,7 +93,8 @@ pub(crate) struct Unknown {
 /// Say what people did
 ///
 /// The answer comes when the events are on disk. They count from the next request on. Of a batch, events about unknown items
-/// are reported and not written; a single one is an error.
+/// are reported and not written; a single one is an error. Of each user the newest events are kept, 100,000 unless the server
+/// was started with another number (`--keep-events-per-user`): beyond them the oldest go. The newest 5,000 count.
 #[utoipa::path(post, path = "/v1/events", tag = "events", security(("key" = ["write"])), request_body = NewEvents,
     responses((status = 200, description = "What became of the events", body = Written), Refusals))]
 pub(crate) async fn append(

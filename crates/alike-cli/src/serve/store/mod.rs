@@ -5,6 +5,7 @@
 
 mod group;
 mod health;
+mod per_user;
 mod postgres;
 mod retention;
 mod sqlite;
@@ -18,8 +19,11 @@ use utoipa::ToSchema;
 
 use group::Change;
 use health::Health;
+pub(crate) use per_user::KEPT;
 use postgres::Postgres;
 use sqlite::Sqlite;
+#[cfg(test)]
+pub(crate) use sqlite::faults;
 
 /// Of one user at most so many events count, the newest.
 pub(crate) const EVENTS_OF_USER: usize = 5000;
@@ -33,11 +37,13 @@ pub(crate) struct Options {
     pub(crate) patience: Duration,
     /// Days after which events are removed; they stay for good where this is not given.
     pub(crate) keep_days: Option<u32>,
+    /// Events of one user that are kept, the newest; a few hundredths more may stay for a while.
+    pub(crate) keep_of_user: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(2), keep_days: None }
+        Self { patience: Duration::from_secs(2), keep_days: None, keep_of_user: KEPT }
     }
 }
 

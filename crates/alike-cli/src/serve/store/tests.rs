@@ -66,6 +66,35 @@ async fn contract(place: &Place) {
     assert_eq!((found.len(), found[0].item.as_str()), (EVENTS_OF_USER, "5999"));
 }
 
+/// Of one user the newest events are kept; others lose none, and nothing is lost when somebody opens the store again.
+async fn bounded_per_user(place: &Place) {
+    let options = Options { keep_of_user: 10, ..Options::default() };
+    let store = Store::open(place, options).await.unwrap();
+    store.append(vec![event("quiet", "1", Kind::Take, 1, None)]).await.unwrap();
+    let keyed = |n: i64| event("busy", &n.to_string(), Kind::Take, n, Some(&format!("busy-{n}")));
+    store.append((0..8).map(keyed).collect()).await.unwrap();
+    assert_eq!(store.of_user("busy").await.unwrap().len(), 8);
+    // In one request, and one by one.
+    assert_eq!(store.append((8..25).map(keyed).collect()).await.unwrap(), [true; 17]);
+    for n in 25..30 {
+        store.append(vec![keyed(n)]).await.unwrap();
+    }
+    let newest: Vec<String> = (20..30).rev().map(|n| n.to_string()).collect();
+    assert_eq!(items(&store.of_user("busy").await.unwrap()), newest);
+    // By the time at which they happened, not at which they came.
+    store.append(vec![event("busy", "older", Kind::Take, 3, None)]).await.unwrap();
+    assert_eq!(items(&store.of_user("busy").await.unwrap()), newest);
+    // The key of one that is kept still counts.
+    assert_eq!(store.append(vec![keyed(29)]).await.unwrap(), [false]);
+    assert_eq!(store.of_user("quiet").await.unwrap().len(), 1);
+    // A lower bound takes hold with the user's next event.
+    drop(store);
+    let store = Store::open(place, Options { keep_of_user: 2, ..options }).await.unwrap();
+    assert_eq!(store.of_user("busy").await.unwrap().len(), 10);
+    store.append(vec![keyed(30)]).await.unwrap();
+    assert_eq!(items(&store.of_user("busy").await.unwrap()), ["30", "29"]);
+}
+
 /// What holds when clocks are wrong.
 async fn order_of_arrival(place: &Place) {
     let store = Store::open(place, Options::default()).await.unwrap();
@@ -136,6 +165,7 @@ async fn sqlite_keeps_the_contract() {
     contract(&Place::File(dir.path().join("new/folder/a.sqlite"))).await;
     order_of_arrival(&Place::File(dir.path().join("c.sqlite"))).await;
     many_writers(&Place::File(dir.path().join("b.sqlite"))).await;
+    bounded_per_user(&Place::File(dir.path().join("d.sqlite"))).await;
 }
 
 #[tokio::test]
@@ -147,7 +177,7 @@ async fn files_that_are_no_store_are_refused() {
     assert!(error.contains("not a database"), "{error}");
     let newer = dir.path().join("newer.sqlite");
     let connection = rusqlite::Connection::open(&newer).unwrap();
-    connection.pragma_update(None, "user_version", 99).unwrap();
+    connection.execute_batch("PRAGMA application_id = 1634494827; PRAGMA user_version = 99").unwrap();
     let error = Store::open(&Place::File(newer), Options::default()).await.err().unwrap().to_string();
     assert!(error.contains("version 99; this program knows 1"), "{error}");
     let folder = Store::open(&Place::File(dir.path().to_path_buf()), Options::default())
@@ -257,6 +287,7 @@ async fn postgresql_keeps_the_contract() {
     contract(&new("contract")).await;
     many_writers(&new("writers")).await;
     order_of_arrival(&new("order")).await;
+    bounded_per_user(&new("bounded")).await;
     the_same_keys_in_opposite_order(&new("keys")).await;
     a_server_that_stops(&cluster).await;
     a_commit_that_nobody_hears_of(&cluster).await;

@@ -2,6 +2,7 @@
 
 pub(super) mod cluster;
 mod connections;
+mod disk;
 #[allow(dead_code)]
 #[path = "../../../tests/cli/world.rs"]
 mod files;

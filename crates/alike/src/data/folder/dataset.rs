@@ -86,6 +86,19 @@ impl Dataset {
     /// # Errors
     /// A file is missing, damaged or of another version; the error names it.
     pub fn open(dir: &Path) -> Result<Self> {
+        Self::read(dir, None)
+    }
+
+    /// The same with feature values that are [owned](Self::own_features) from the start: their files are read once.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`], or there is no room.
+    pub fn open_owned(dir: &Path, in_memory: usize) -> Result<Self> {
+        Self::read(dir, Some(in_memory))
+    }
+
+    /// Opens a folder; `in_memory`, where features are to be owned, says how many bytes of them fit into memory.
+    fn read(dir: &Path, mut in_memory: Option<usize>) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
         let in_file = |name: &str| {
             let path = dir.join(name);
@@ -120,13 +133,20 @@ impl Dataset {
             if Some(entry.bytes as usize) != i.checked_mul(f.dim).and_then(|n| n.checked_mul(4)) {
                 return Err(in_file(&name)(Error::Data(format!("has not {i} · {} values", f.dim))));
             }
-            let values = disk::map(&dir.join(&name))?;
-            check_hash(&dir.join(&name), &values, entry)?;
+            let path = dir.join(&name);
+            let values = match &mut in_memory {
+                Some(left) => Values::own(&path, entry.bytes as usize, &entry.blake3, left)?,
+                None => {
+                    let values = disk::map(&path)?;
+                    check_hash(&path, &values, entry)?;
+                    Values::Mapped(values)
+                }
+            };
             features.push(Features {
                 name: f.name.clone(),
                 dim: f.dim,
                 missing: flags.into_iter().map(|b| b != 0).collect(),
-                values: Values::Mapped(values),
+                values,
                 hash: entry.blake3.clone(),
             });
         }
@@ -174,12 +194,10 @@ impl Dataset {
     /// A file is damaged, or there is no room.
     pub fn own_features(&mut self, in_memory: usize) -> Result<()> {
         let mut left = in_memory;
-        for features in &mut self.features {
+        for features in self.features.iter_mut().filter(|f| matches!(f.values, Values::Mapped(_))) {
             let path = self.dir.join(format!("feature.{}.f32", features.name));
             let bytes = size_of_val(features.values.get());
-            let fits = bytes <= left;
-            features.values = Values::own(&path, bytes, &features.hash, fits)?;
-            left -= if fits { bytes } else { 0 };
+            features.values = Values::own(&path, bytes, &features.hash, &mut left)?;
         }
         Ok(())
     }

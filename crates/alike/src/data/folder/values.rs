@@ -32,10 +32,12 @@ impl Values {
         }
     }
 
-    /// Reads a whole file of so many bytes, its hash checked; into memory, or to a file without a name.
-    pub(crate) fn own(path: &Path, bytes: usize, hash: &str, in_memory: bool) -> Result<Self> {
+    /// Reads a whole file of so many bytes, its hash checked; into memory while there are so many bytes `left`, or to a file
+    /// without a name.
+    pub(crate) fn own(path: &Path, bytes: usize, hash: &str, left: &mut usize) -> Result<Self> {
         let mut hasher = blake3::Hasher::new();
-        let values = if in_memory {
+        let values = if bytes <= *left {
+            *left -= bytes;
             let mut file = disk::open(path)?;
             let mut values = vec![0f32; bytes / size_of::<f32>()];
             for block in bytemuck::cast_slice_mut::<f32, u8>(&mut values).chunks_mut(BLOCK) {
@@ -65,16 +67,17 @@ mod tests {
         let bytes: &[u8] = bytemuck::cast_slice(&values);
         let hash = blake3::hash(bytes).to_hex().to_string();
         for in_memory in [true, false] {
+            let room = || if in_memory { bytes.len() } else { 0 };
             std::fs::write(&path, bytes).unwrap();
-            let own = Values::own(&path, bytes.len(), &hash, in_memory).unwrap();
+            let own = Values::own(&path, bytes.len(), &hash, &mut room()).unwrap();
             // In place, as `cp` and a restore do it: whoever mapped the file would see it, or be ended by a signal.
             std::fs::write(&path, b"cut").unwrap();
             assert!(own.get() == values, "in memory: {in_memory}");
-            assert!(Values::own(&path, bytes.len(), &hash, in_memory).is_err());
+            assert!(Values::own(&path, bytes.len(), &hash, &mut room()).is_err());
             let mut other = bytes.to_vec();
             other[1234] ^= 0x20;
             std::fs::write(&path, other).unwrap();
-            let error = Values::own(&path, bytes.len(), &hash, in_memory).unwrap_err().to_string();
+            let error = Values::own(&path, bytes.len(), &hash, &mut room()).unwrap_err().to_string();
             assert!(error.contains("is damaged (its hash differs"), "{error}");
         }
     }

@@ -1,6 +1,6 @@
 //! The one task that writes to PostgreSQL.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,6 +12,7 @@ use tokio_postgres::error::SqlState;
 use super::{Connected, connect};
 use crate::serve::store::group::{Change, Done, answer, gather, turn_away};
 use crate::serve::store::health::Health;
+use crate::serve::store::per_user;
 use crate::serve::store::retention::Retention;
 use crate::serve::store::{AHEAD, Event, Options, Result, StoreError};
 
@@ -23,6 +24,7 @@ const LOOK: Duration = Duration::from_secs(60);
 pub(super) struct Writer {
     url: String,
     patience: Duration,
+    keep_of_user: u32,
     connected: Option<Connected>,
     health: Arc<Health>,
     retention: Option<Retention>,
@@ -32,7 +34,8 @@ impl Writer {
     pub(super) fn new(url: String, connected: Connected, options: Options, health: Arc<Health>) -> Self {
         let days = options.keep_days;
         let retention = days.map(|days| Retention::new(days, SystemTime::now(), Instant::now()));
-        Self { url, patience: options.patience, connected: Some(connected), health, retention }
+        let Options { patience, keep_of_user, .. } = options;
+        Self { url, patience, keep_of_user, connected: Some(connected), health, retention }
     }
 
     /// Writes what comes until nobody can send any more.
@@ -68,7 +71,7 @@ impl Writer {
             let mut tries = 0;
             loop {
                 tries += 1;
-                match commit(&mut connected, group, &committing).await {
+                match commit(&mut connected, group, self.keep_of_user, &committing).await {
                     Err(Failed::Again(error)) if tries < TRIES => {
                         tracing::debug!(%error, "tried again");
                     }
@@ -153,10 +156,12 @@ impl From<tokio_postgres::Error> for Failed {
 async fn commit(
     connected: &mut Connected,
     group: &[Change],
+    most: u32,
     committing: &AtomicBool,
 ) -> Result<Vec<Done>, Failed> {
     let transaction = connected.client.transaction().await?;
     let mut done = Vec::with_capacity(group.len());
+    let mut counted = BTreeSet::new();
     // Appends that follow one another take one statement.
     let mut rest = group;
     while let Some(first) = rest.first() {
@@ -177,12 +182,15 @@ async fn commit(
             Change::Append { .. } => {
                 let appends: Vec<&Vec<Event>> = rest.iter().map_while(appended).collect();
                 let all: Vec<&Event> = appends.iter().flat_map(|events| events.iter()).collect();
-                let mut new = insert(&transaction, &all).await?.into_iter();
+                let mut new = insert(&transaction, &all, most, &mut counted).await?.into_iter();
                 let counts = appends.iter().map(|events| events.len());
                 done.extend(counts.map(|n| Done::Appended(new.by_ref().take(n).collect())));
                 rest = &rest[appends.len()..];
             }
         }
+    }
+    for user in &counted {
+        trim(&transaction, user, most).await?;
     }
     committing.store(true, Ordering::Relaxed);
     let committed = transaction.commit().await;
@@ -205,11 +213,16 @@ fn appended(change: &Change) -> Option<&Vec<Event>> {
     }
 }
 
-/// Whether each of `events` is new.
+/// Whether each of `events` is new; notes the users whose events are to be counted.
 ///
 /// Rows go in in the order of their keys, so that replicas with the same keys wait for one another instead of in a ring;
 /// their numbers are those of their arrival. For the time of an event see `sqlite::writer::insert`.
-async fn insert(transaction: &Transaction<'_>, events: &[&Event]) -> Result<Vec<bool>, Failed> {
+async fn insert(
+    transaction: &Transaction<'_>,
+    events: &[&Event],
+    most: u32,
+    counted: &mut BTreeSet<String>,
+) -> Result<Vec<bool>, Failed> {
     let text = |of: fn(&Event) -> &str| events.iter().map(|e| of(e)).collect::<Vec<&str>>();
     let keys: Vec<Option<&str>> = events.iter().map(|e| e.key.as_deref()).collect();
     let arrived: Vec<i64> = events.iter().map(|e| e.arrived).collect();
@@ -226,7 +239,7 @@ async fn insert(transaction: &Transaction<'_>, events: &[&Event]) -> Result<Vec<
                      FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[])
                           WITH ORDINALITY AS n (user_id, item, kind, arrived, said, key, place)) AS n
                ORDER BY key COLLATE "C" NULLS FIRST, place
-               ON CONFLICT (key) DO NOTHING RETURNING key"#,
+               ON CONFLICT (key) DO NOTHING RETURNING key, seq, user_id"#,
             &[
                 &text(|e| &e.user),
                 &text(|e| &e.item),
@@ -238,7 +251,21 @@ async fn insert(transaction: &Transaction<'_>, events: &[&Event]) -> Result<Vec<
             ],
         )
         .await?;
+    let looks = rows.iter().filter(|row| per_user::counted(row.get(1), most));
+    counted.extend(looks.map(|row| row.get::<_, String>(2)));
     // Of events of this statement with one key the first was written.
     let mut written: HashSet<String> = rows.iter().filter_map(|row| row.get(0)).collect();
     Ok(keys.iter().map(|key| key.is_none_or(|k| written.remove(k))).collect())
+}
+
+/// Removes the oldest events of `user` beyond so many. Replicas that count at the same time name the same rows, so that no more
+/// go than one of them would remove.
+async fn trim(transaction: &Transaction<'_>, user: &str, most: u32) -> Result<(), Failed> {
+    let oldest = "DELETE FROM alike_events WHERE seq IN (SELECT seq FROM alike_events WHERE user_id = $1 ORDER BY time, seq \
+                  LIMIT (SELECT least(greatest(count(*) - $2, 0), $3) FROM alike_events WHERE user_id = $1))";
+    let removed = transaction.execute(oldest, &[&user, &i64::from(most), &per_user::STEP]).await?;
+    if removed > 0 {
+        tracing::info!(removed, "oldest events of users with very many were removed");
+    }
+    Ok(())
 }

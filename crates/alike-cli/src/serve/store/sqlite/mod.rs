@@ -1,6 +1,9 @@
 //! The store in one SQLite file: a thread that writes, a few connections that read beside it.
 
+#[cfg(test)]
+pub(crate) mod faults;
 mod files;
+mod ours;
 mod writer;
 
 use std::path::Path;
@@ -60,7 +63,7 @@ impl Sqlite {
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         disk::create_folders(inside).map_err(|e| failed(&e))?;
         let mut connection = Connection::open(path).map_err(|e| failed(&e))?;
-        prepare(&mut connection, options.patience).map_err(|e| failed(&e))?;
+        prepare(&mut connection, path, options.patience).map_err(|e| failed(&e))?;
         disk::sync_folder(inside).map_err(|e| failed(&e))?;
         let files = Arc::new(Files::of(&connection)?);
         let readers = Readers { files: files.clone(), patience: options.patience, idle: Mutex::default() };
@@ -156,8 +159,9 @@ impl Readers {
 }
 
 /// Settings of the writing connection, and the newest tables.
-fn prepare(connection: &mut Connection, patience: Duration) -> Result<()> {
+fn prepare(connection: &mut Connection, path: &Path, patience: Duration) -> Result<()> {
     connection.busy_timeout(patience)?;
+    ours::check(connection, path)?;
     // Counts only for a file that is new: of others, free pages are used again but not given back.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
@@ -181,6 +185,7 @@ fn prepare(connection: &mut Connection, patience: Duration) -> Result<()> {
         )));
     };
     missing.iter().try_for_each(|script| transaction.execute_batch(script))?;
+    transaction.pragma_update(None, "application_id", ours::APPLICATION)?;
     transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
     Ok(transaction.commit()?)
 }

@@ -135,6 +135,67 @@ async fn every_event_acknowledged_while_the_file_moves_is_in_it() {
     }
 }
 
+/// What another program keeps in SQLite is not ours to write to, whatever its tables are called.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_other_programs_are_left_as_they_are() {
+    let ours =
+        "seq INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT, item TEXT, kind TEXT, time INTEGER, key TEXT";
+    for (n, script) in [
+        "CREATE TABLE photos (id INTEGER); CREATE TABLE albums (id INTEGER); INSERT INTO photos VALUES (1)",
+        "CREATE TABLE events (id INTEGER, what TEXT); PRAGMA user_version = 1; INSERT INTO events VALUES (1, 'x')",
+        // With every column that ours has, and with the number of its version, but with more tables beside it.
+        &format!("CREATE TABLE events ({ours}); CREATE TABLE more (id INTEGER); PRAGMA user_version = 1"),
+        &format!("CREATE TABLE events ({ours}); PRAGMA user_version = 1; PRAGMA application_id = 7"),
+        // Empty, but somebody's.
+        "PRAGMA application_id = 7",
+        "PRAGMA user_version = 3",
+        // With what its program has not brought from the log to the file yet.
+        "PRAGMA journal_mode = WAL; CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('mine')",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (made, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = folder.path().join("a.sqlite");
+        let other = Connection::open(made.path().join("a.sqlite")).unwrap();
+        other.execute_batch(script).unwrap();
+        // As its program leaves it that is killed.
+        for name in ["a.sqlite", "a.sqlite-wal"].iter().filter(|name| made.path().join(name).exists()) {
+            std::fs::copy(made.path().join(name), folder.path().join(name)).unwrap();
+        }
+        let content = || {
+            let mut found: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
+            found.sort();
+            // The index of a log is a thing of those who have it open.
+            found.retain(|path| !path.to_string_lossy().ends_with("-shm"));
+            found.into_iter().map(|path| (std::fs::read(&path).unwrap(), path)).collect::<Vec<_>>()
+        };
+        let before = content();
+        let refused = Store::open(&Place::File(path.clone()), Options::default()).await.err();
+        let text = refused.unwrap_or_else(|| panic!("{n} is taken for a store")).to_string();
+        assert!(text.contains("a.sqlite: is a database of another program") && text.contains("--store"), "{text}");
+        assert!(!text.contains('\n') && content() == before, "{n}: it was written to");
+    }
+}
+
+/// A file as the first version made it, which does not say whose it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_the_first_version_is_taken_over() {
+    let open = Open::new().await;
+    open.take("a").await.unwrap();
+    let path = open.path("a.sqlite");
+    let Open { folder: _kept, store } = open;
+    drop(store);
+    let number = || -> i64 {
+        let connection = Connection::open(&path).unwrap();
+        connection.pragma_query_value(None, "application_id", |row| row.get(0)).unwrap()
+    };
+    assert_eq!(number(), super::ours::APPLICATION);
+    Connection::open(&path).unwrap().pragma_update(None, "application_id", 0).unwrap();
+    assert_eq!(found(path.clone()).await, ["a"]);
+    assert_eq!(number(), super::ours::APPLICATION, "from now on it does");
+}
+
 /// Whether any file of the store holds `text`.
 fn holds(open: &Open, text: &str) -> bool {
     let bytes = |ending: &str| std::fs::read(open.path(&format!("a.sqlite{ending}"))).unwrap_or_default();

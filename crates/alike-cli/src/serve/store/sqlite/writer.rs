@@ -1,5 +1,6 @@
 //! The one thread that writes: commits what waits, and between commits does what is owed to the disk.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,6 +11,7 @@ use super::MIGRATIONS;
 use super::files::Files;
 use crate::serve::store::group::{Change, Done, answer, gather, turn_away};
 use crate::serve::store::health::Health;
+use crate::serve::store::per_user;
 use crate::serve::store::retention::Retention;
 use crate::serve::store::{AHEAD, Event, Options, Result, StoreError};
 
@@ -27,6 +29,7 @@ pub(super) struct Writer {
     files: Arc<Files>,
     health: Arc<Health>,
     patience: Duration,
+    keep_of_user: u32,
     /// The log is to be emptied.
     owed: Option<Owed>,
     /// There may be free pages to give back.
@@ -58,7 +61,8 @@ impl Writer {
         let retention = days.map(|days| Retention::new(days, SystemTime::now(), Instant::now()));
         // An earlier process may have ended before its log was emptied.
         let owed = Some(Owed::new(true));
-        Self { connection, files, health, patience: options.patience, owed, free: true, retention }
+        let Options { patience, keep_of_user, .. } = options;
+        Self { connection, files, health, patience, keep_of_user, owed, free: true, retention }
     }
 
     /// Writes what comes until nobody can send any more.
@@ -91,7 +95,11 @@ impl Writer {
     fn commit(&mut self, group: &[Change]) -> Result<Vec<Done>> {
         self.files.check()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let done = group.iter().map(|change| change_in(&transaction, change)).collect::<Result<Vec<_>>>()?;
+        let mut counted = BTreeSet::new();
+        let mut one = |change| change_in(&transaction, change, self.keep_of_user, &mut counted);
+        let done = group.iter().map(&mut one).collect::<Result<Vec<_>>>()?;
+        let trim = |user: &&str| trim(&transaction, user, self.keep_of_user);
+        let trimmed = counted.iter().map(trim).sum::<Result<usize>>()?;
         transaction.commit().map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull) => error.into(),
             // The disk may have taken it even so.
@@ -99,7 +107,10 @@ impl Writer {
         })?;
         // If the file went while it was written, the commit went with it, or not.
         self.files.check().map_err(|error| StoreError::Unsure(error.to_string()))?;
-        if done.iter().any(|d| matches!(d, Done::Forgot(n) if *n > 0)) {
+        if trimmed > 0 {
+            tracing::info!(removed = trimmed, "oldest events of users with very many were removed");
+        }
+        if trimmed > 0 || done.iter().any(|d| matches!(d, Done::Forgot(n) if *n > 0)) {
             self.deleted();
         }
         Ok(done)
@@ -189,11 +200,23 @@ impl Writer {
     }
 }
 
-fn change_in(transaction: &Transaction<'_>, change: &Change) -> Result<Done> {
+/// Does a change, and notes the users whose events are to be counted.
+fn change_in<'a>(
+    transaction: &Transaction<'_>,
+    change: &'a Change,
+    most: u32,
+    counted: &mut BTreeSet<&'a str>,
+) -> Result<Done> {
     Ok(match change {
         Change::Append { events, .. } => {
-            let new = events.iter().map(|event| insert(transaction, event));
-            Done::Appended(new.collect::<Result<_>>()?)
+            let one = |event: &'a Event| {
+                let new = insert(transaction, event)?;
+                if new && per_user::counted(transaction.last_insert_rowid(), most) {
+                    counted.insert(&event.user);
+                }
+                Ok(new)
+            };
+            Done::Appended(events.iter().map(one).collect::<Result<_>>()?)
         }
         Change::Forget { user, .. } => {
             let mut delete = transaction.prepare_cached("DELETE FROM events WHERE user = ?")?;
@@ -220,4 +243,16 @@ fn insert(transaction: &Transaction<'_>, event: &Event) -> Result<bool> {
     )?;
     let Event { user, item, kind, arrived, said, key } = event;
     Ok(insert.execute(params![user, item, kind.word(), arrived, said, key, AHEAD])? == 1)
+}
+
+/// Removes the oldest events of `user` beyond so many; how many.
+fn trim(transaction: &Transaction<'_>, user: &str, most: u32) -> Result<usize> {
+    let mut count = transaction.prepare_cached("SELECT count(*) FROM events WHERE user = ?")?;
+    let beyond = count.query_row([user], |row| row.get::<_, i64>(0))? - i64::from(most);
+    if beyond <= 0 {
+        return Ok(0);
+    }
+    let oldest =
+        "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE user = ? ORDER BY time, seq LIMIT ?)";
+    Ok(transaction.prepare_cached(oldest)?.execute(params![user, beyond.min(per_user::STEP)])?)
 }
