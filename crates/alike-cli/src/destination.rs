@@ -25,13 +25,14 @@ impl Kind {
     /// # Errors
     /// Another ending is wrong usage; the folder is missing; something else stands there.
     pub(crate) fn place(&self, path: &Path) -> Outcome<PathBuf> {
-        let ending = path.extension().and_then(|e| e.to_str());
-        if !ending.is_some_and(|e| self.endings.contains(&e)) {
+        let place = behind_links(path)?;
+        let fits = |path: &Path| self.endings.contains(&&*ending(path));
+        // A link of another name than the file would say another kind of file.
+        if !fits(path) || !fits(&place) {
             let endings: Vec<String> = self.endings.iter().map(|e| format!(".{e}")).collect();
             let text = format!("{}: the output is a {} file", path.display(), one_of(&endings));
             return Err(Failure::Usage(text));
         }
-        let place = behind_links(path)?;
         folder_of(path, &place)?;
         let failed = |text: String| Failure::Failed(format!("{}: {text}", path.display()));
         match fs::metadata(&place) {
@@ -43,6 +44,29 @@ impl Kind {
             }
             Ok(_) => Ok(place),
         }
+    }
+}
+
+/// What a file's name ends with, in lower case: who calls a file `LIST.CSV` means CSV.
+pub(crate) fn ending(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+/// The place of an experiment's folder at `path`: where links lead.
+///
+/// # Errors
+/// A file stands there, or in the way; or files that an experiment would write, of no experiment.
+pub(crate) fn experiment(path: &Path) -> Outcome<PathBuf> {
+    let place = folder(path)?;
+    if place.join("runs").is_dir() {
+        return Ok(place);
+    }
+    match ["results.csv", "report.html"].into_iter().find(|name| place.join(name).exists()) {
+        Some(theirs) => Err(Failure::Failed(format!(
+            "{}: is of no experiment, and is left alone; choose another --out",
+            place.join(theirs).display()
+        ))),
+        None => Ok(place),
     }
 }
 
@@ -114,6 +138,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let at = |name: &str| base.path().join(name);
         assert_eq!(NOTES.place(&at("new.md")).unwrap(), at("new.md"));
+        assert_eq!(NOTES.place(&at("NEW.MD")).unwrap(), at("NEW.MD"));
         fs::write(at("ours.md"), "notes of mine").unwrap();
         fs::write(at("empty.md"), "").unwrap();
         fs::write(at("novel.md"), "It was a dark night").unwrap();
@@ -145,6 +170,8 @@ mod tests {
         symlink("novel.md", at("link.md")).unwrap();
         fs::write(at("novel.md"), "It was a dark night").unwrap();
         assert!(refused(&at("link.md")).1.contains("is not a file of notes"));
+        symlink("other.csv", at("other.md")).unwrap();
+        assert_eq!(refused(&at("other.md")).0, 2, "what would be written there is no .csv");
         symlink("round", at("round")).unwrap();
         assert!(folder(&at("round")).unwrap_err().line().unwrap().contains("leads to itself"));
     }

@@ -18,7 +18,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
 
-use crate::destination::Kind;
+use crate::destination::{Kind, ending};
 use crate::failure::Outcome;
 
 /// Users ranked and written at a time.
@@ -143,14 +143,14 @@ enum Sink<'a> {
 
 impl<'a> Sink<'a> {
     fn new(place: &Path, file: Out<'a>) -> io::Result<Self> {
-        Ok(match place.extension().and_then(|e| e.to_str()) {
-            Some("csv") => {
+        Ok(match &*ending(place) {
+            "csv" => {
                 let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(file);
                 // The head stands also where nothing follows.
                 writer.write(&RecordBatch::new_empty(schema())).map_err(of_arrow)?;
                 Self::Csv(Box::new(writer))
             }
-            Some("jsonl") => Self::JsonLines(file),
+            "jsonl" => Self::JsonLines(file),
             _ => {
                 let zstd = Compression::ZSTD(ZstdLevel::default());
                 let properties = WriterProperties::builder().set_compression(zstd).build();
@@ -211,20 +211,20 @@ fn of_parquet(error: ParquetError) -> io::Error {
 /// Whether the file at `path` is one that was written here.
 fn is_ours(path: &Path) -> bool {
     let Ok(file) = File::open(path) else { return false };
-    match path.extension().and_then(|e| e.to_str()) {
-        Some("parquet") => ArrowReaderMetadata::load(&file, Default::default()).is_ok_and(|found| {
+    match &*ending(path) {
+        "parquet" => ArrowReaderMetadata::load(&file, Default::default()).is_ok_and(|found| {
             let columns = |s: &Schema| -> Vec<(String, DataType)> {
                 s.fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect()
             };
             columns(found.schema()) == columns(&schema())
         }),
-        ending => {
+        kind => {
             let mut line = Vec::new();
             let read = BufReader::new(file.take(LINE)).read_until(b'\n', &mut line);
             let line = line.trim_ascii_end();
             read.is_ok()
-                && match ending {
-                    Some("csv") => line == HEAD.as_bytes(),
+                && match kind {
+                    "csv" => line == HEAD.as_bytes(),
                     _ => serde_json::from_slice::<Line>(line).is_ok(),
                 }
         }

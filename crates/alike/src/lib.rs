@@ -43,3 +43,6 @@ pub mod serving;
 pub mod experiment;
 
 pub use error::{Error, Result};
+// What `settings!` and `choice!` expand to.
+#[doc(hidden)]
+pub use toml;

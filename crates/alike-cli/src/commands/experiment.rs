@@ -36,16 +36,7 @@ pub(crate) fn run(args: &Experiment, threads: Option<u16>, quiet: bool) -> Outco
     };
     open_all(&args.device)?;
     let root = args.root.clone().or_else(|| args.file.parent().map(Path::to_path_buf)).unwrap_or_default();
-    let out = destination::folder(&out)?;
-    if !out.join("runs").is_dir()
-        && let Some(theirs) = ["results.csv", "report.html"].into_iter().find(|name| out.join(name).exists())
-    {
-        let text = format!(
-            "{}: is of no experiment, and is left alone; choose another --out",
-            out.join(theirs).display()
-        );
-        return Err(Failure::Failed(text));
-    }
+    let out = destination::experiment(&out)?;
     let stop = stop::flag("the same command goes on from there", stop::LONG);
     let mut lab = Lab::open(&args.file, &root, &out, &mut |data| {
         if !quiet {

@@ -58,6 +58,9 @@ fn recommendations_are_csv_or_json_lines_by_the_ending() {
     });
     assert_eq!(same.collect::<Vec<(String, usize, String, f32)>>(), rows);
 
+    // Capitals are no other kind of file.
+    assert_eq!(all(&world, &world.at("ALL.CSV"))["rows"], rows.len());
+    assert!(fs::read(world.path("ALL.CSV")).unwrap() == fs::read(world.path("all.csv")).unwrap());
     let told = alike().args(["recommend", &world.at("run"), "--all", "--out", &world.at("all.csv")]).assert();
     let told = String::from_utf8(told.success().get_output().stdout.clone()).unwrap();
     assert!(told.contains("for 2 users to ") && told.contains("1 user has no row"), "{told}");

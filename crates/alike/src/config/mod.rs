@@ -197,7 +197,7 @@ macro_rules! settings {
             }
 
             #[allow(unused_variables, reason = "there may be no setting at all")]
-            fn set(&mut self, name: &str, value: &toml::Value) -> $crate::Result<bool> {
+            fn set(&mut self, name: &str, value: &$crate::toml::Value) -> $crate::Result<bool> {
                 match name {
                     $( stringify!($field) => {
                         self.$field = <$ty as $crate::config::Setting>::from_toml(value, &$bound).ok_or_else(|| {
@@ -214,8 +214,8 @@ macro_rules! settings {
             }
 
             #[allow(unused_mut, reason = "there may be no setting at all")]
-            fn to_table(&self) -> toml::Table {
-                let mut table = toml::Table::new();
+            fn to_table(&self) -> $crate::toml::Table {
+                let mut table = $crate::toml::Table::new();
                 $( table.insert(stringify!($field).into(), <$ty as $crate::config::Setting>::to_toml(&self.$field)); )*
                 table
             }
@@ -234,14 +234,14 @@ macro_rules! choice {
         impl $crate::config::Setting for $name {
             type Bound = ();
             const KIND: &'static str = "choice";
-            fn from_toml(value: &toml::Value, _: &()) -> Option<Self> {
+            fn from_toml(value: &$crate::toml::Value, _: &()) -> Option<Self> {
                 match value.as_str()? {
                     $( $word => Some(Self::$variant), )*
                     _ => None,
                 }
             }
-            fn to_toml(&self) -> toml::Value {
-                toml::Value::String(match self { $( Self::$variant => $word, )* }.into())
+            fn to_toml(&self) -> $crate::toml::Value {
+                $crate::toml::Value::String(match self { $( Self::$variant => $word, )* }.into())
             }
             fn allowed(_: &()) -> String {
                 [$( $word ),*].join(", ")

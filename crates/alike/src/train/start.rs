@@ -36,7 +36,8 @@ pub(super) fn reopen(dir: &Path, wanted: &RunInfo) -> Result<RunDir> {
     let (mut run, found) = RunDir::open(dir)?;
     run.lock()?;
     let differs = |what: &str, found: &str, wanted: &str| {
-        Err(Error::checkpoint(dir, format!("cannot resume: its {what} is {found}, not {wanted}")))
+        let way = "leave that as it was (`epochs` may grow), or train anew in another folder (`--out`)";
+        Err(Error::checkpoint(dir, format!("cannot resume: its {what} is {found}, not {wanted}; {way}")))
     };
     if found.model != wanted.model {
         return differs("model", &found.model, &wanted.model);
