@@ -91,14 +91,22 @@ pub(crate) struct Demo {
     pub(crate) seed: u64,
 }
 
+/// How files of text are written, for every command that reads such.
+#[derive(Debug, Args)]
+pub(crate) struct Text {
+    /// Encoding of files of text that are not UTF-8, such as windows-1252
+    #[arg(long, value_name = "NAME")]
+    pub(crate) encoding: Option<String>,
+}
+
 /// `alike embed`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("from").required(true).multiple(true).args(["items", "image_folder"]))]
 pub(crate) struct Embed {
-    /// Items with their texts or the paths of their pictures: .jsonl, .csv, .tsv or .parquet
+    /// Items with their texts or the paths of their pictures: .jsonl, .csv, .tsv, .xlsx or .parquet
     #[arg(long, value_name = "FILE")]
     pub(crate) items: Option<PathBuf>,
-    /// Column of texts; repeat to join more [default: title, category and description, those that are there]
+    /// Column of texts; repeat to join more [default: title, category, author and description, those that are there]
     #[arg(long = "text", value_name = "COLUMN", requires = "items", conflicts_with_all = ["images", "image_folder"])]
     pub(crate) texts: Vec<String>,
     /// Column of pictures' paths, which start at --image-folder or at the items file's folder; alone: guessed
@@ -110,6 +118,8 @@ pub(crate) struct Embed {
     /// Column of item ids [default: guessed]
     #[arg(long, value_name = "COLUMN", requires = "items")]
     pub(crate) id: Option<String>,
+    #[command(flatten)]
+    pub(crate) text: Text,
     /// `builtin`, modest but at hand, or an ONNX model
     #[arg(long, value_name = "MODEL.onnx", default_value = "builtin")]
     pub(crate) encoder: PathBuf,

@@ -4,8 +4,8 @@
 //! are written under temporary names, which are removed first.
 
 use std::io::{self, Read};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::failure::{Failure, Outcome};
@@ -13,7 +13,11 @@ use crate::failure::{Failure, Outcome};
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// What a command says when it was stopped, and how long it may take to stop by itself.
-static ASKED: OnceLock<(String, Duration)> = OnceLock::new();
+static ASKED: Mutex<Option<(String, Duration)>> = Mutex::new(None);
+
+fn asked() -> MutexGuard<'static, Option<(String, Duration)>> {
+    ASKED.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Time for work that looks at the flag.
 pub(crate) const SHORT: Duration = Duration::from_millis(1000);
@@ -25,7 +29,7 @@ pub(crate) fn on_signal() -> Outcome {
     let on = || match STOP.swap(true, Ordering::SeqCst) {
         true => end(),
         false => {
-            if ASKED.get().is_some() {
+            if asked().is_some() {
                 eprintln!("\nstopping; Ctrl-C again ends at once");
             }
             end_in_time();
@@ -37,14 +41,20 @@ pub(crate) fn on_signal() -> Outcome {
 /// The flag that a stop sets, for a command that looks at it and ends by itself within `patience`, then with the words
 /// `goes_on`. A command that does not ask for it is ended at once.
 pub(crate) fn flag(goes_on: impl Into<String>, patience: Duration) -> &'static AtomicBool {
-    // Of several the first counts: a program runs one command.
-    let _ = ASKED.set((goes_on.into(), patience));
+    *asked() = Some((goes_on.into(), patience));
     &STOP
+}
+
+/// From now on other words than those of [`flag`] are true.
+pub(crate) fn goes_on(words: &str) {
+    if let Some(asked) = asked().as_mut() {
+        asked.0 = words.into();
+    }
 }
 
 /// Why a command that was stopped did not finish.
 pub(crate) fn interrupted() -> Failure {
-    Failure::Interrupted(match ASKED.get() {
+    Failure::Interrupted(match &*asked() {
         Some((goes_on, _)) => format!("interrupted; {goes_on}"),
         None => "interrupted".into(),
     })
@@ -70,7 +80,7 @@ pub(crate) fn when_parent_ends() {
 
 /// Ends the program unless it ends by itself before.
 fn end_in_time() {
-    let patience = ASKED.get().map_or(Duration::ZERO, |(_, patience)| *patience);
+    let patience = asked().as_ref().map_or(Duration::ZERO, |(_, patience)| *patience);
     // Not in the thread of signals: a second one must be heard.
     std::thread::spawn(move || {
         std::thread::sleep(patience);

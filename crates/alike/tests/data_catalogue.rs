@@ -27,10 +27,7 @@ fn items_that_nobody_took_are_kept_where_they_have_features() {
     assert_eq!((report.items, report.cold_items, data.items.len()), (4, 1, 4));
     assert_eq!(data.title(new), Some("New & fine"));
     assert_eq!(data.features[0].values()[new as usize * 2..][..2], [0.5, 0.5]);
-    assert!(
-        report.notes.iter().any(|n| n.starts_with("1 items have features and no interaction")),
-        "{report}"
-    );
+    assert!(report.notes.iter().any(|n| n.starts_with("1 item has features and no interaction")), "{report}");
     assert_eq!(data.items.get("bare"), None, "a row of zeros is no feature");
     assert_eq!(data.items.get("other"), None, "not in the catalogue");
 
@@ -76,7 +73,7 @@ fn columns_are_named_where_they_are_called_otherwise() {
     let data = files.open(&options).1;
     assert_eq!((data.title(x), data.catalogue.image(x)), (Some("Hemd"), Some("a.jpg")));
     options.item_columns.category = Some("gruppe".into());
-    assert!(files.error(&options).contains("no object has `gruppe`"));
+    assert!(files.error(&options).contains("no column `gruppe`"));
 }
 
 #[test]
@@ -85,11 +82,75 @@ fn rows_for_further_pictures_add_what_the_first_lacks() {
     let mut options = options(&files);
     options.items =
         Some(files.write("items.csv", "Handle,Title,Image Src\nx,Shirt,\nx,,a.jpg\nx,Other,b.jpg\n"));
-    options.item_columns.id = Some("Handle".into());
     let (report, data) = files.open(&options);
     let x = data.items.get("x").unwrap();
     assert_eq!((data.title(x), data.catalogue.image(x)), (Some("Shirt"), Some("a.jpg")));
     assert!(report.notes.iter().any(|n| n == "2 lines of items.csv repeat an item"), "{report}");
+}
+
+/// The exports of shops and of data sets name their columns in ways of their own.
+#[test]
+fn exports_of_shops_need_no_names() {
+    let files = Files::new();
+    let mut options = options(&files);
+    let cases = [
+        (
+            "Handle,Title,Body (HTML),Vendor,Product Category,Type,Variant Price,Image Src\nx,Shirt,<p>red</p>,V,Wear,T,9,a.jpg\n",
+            "Wear",
+        ),
+        (
+            "ID,Type,SKU,Name,Short description,Description,Categories,Images\n\
+             7,simple,x,Shirt,s,d,\"Wear, Red\",\"https://s/a.jpg, https://s/b.jpg\"\n",
+            "Wear, Red",
+        ),
+        (
+            "id\ttitle\tdescription\tlink\timage_link\tgoogle_product_category\nx\tShirt\td\tl\ta.jpg\tWear\n",
+            "Wear",
+        ),
+        ("g:id\tg:title\tg:image_link\tg:product_type\nx\tShirt\ta.jpg\tWear > Red\n", "Wear > Red"),
+        (
+            "ISBN;\"Book-Title\";\"Book-Author\";\"Image-URL-S\";\"Image-URL-L\";Genre\nx;Shirt;A;s.jpg;a.jpg;Wear\n",
+            "Wear",
+        ),
+    ];
+    for (content, category) in cases {
+        options.items = Some(files.write("items.csv", content));
+        let data = files.open(&options).1;
+        let x = data.items.get("x").unwrap();
+        let image = data.catalogue.image(x).map(|image| image.trim_start_matches("https://s/"));
+        assert_eq!(
+            (data.title(x), image, data.catalogue.category(x)),
+            (Some("Shirt"), Some("a.jpg"), Some(category)),
+            "{content}"
+        );
+    }
+}
+
+#[test]
+fn words_for_nothing_are_no_titles() {
+    let files = Files::new();
+    let mut options = options(&files);
+    for (name, content) in [
+        ("items.csv", "id,title,name,image\nx,nan,,NULL\ny,NaN,Why,y.jpg\nz,,,\n,,,\n"),
+        (
+            "items.jsonl",
+            "{\"id\": \"x\", \"title\": \"nan\", \"image\": \"NULL\"}\n\
+                         {\"id\": \"y\", \"title\": \"NaN\", \"name\": \"Why\", \"image\": \"y.jpg\"}\n{\"id\": \"z\", \"title\": null}\n",
+        ),
+    ] {
+        options.items = Some(files.write(name, content));
+        let (report, data) = files.open(&options);
+        let at = |id: &str| data.items.get(id).unwrap();
+        assert_eq!(
+            (data.title(at("x")), data.catalogue.image(at("x")), data.title(at("z"))),
+            (None, None, None)
+        );
+        assert_eq!((data.title(at("y")), report.titles), (Some("Why"), Some(1)));
+        let said =
+            |text: &str| assert!(report.notes.iter().any(|n| *n == format!("{name}: {text}")), "{report}");
+        said("1 cell of column `title` with `nan`: taken as empty");
+        said("1 cell of column `image` with `NULL`: taken as empty");
+    }
 }
 
 #[cfg(unix)]

@@ -32,7 +32,7 @@ fn whole() -> &'static [(&'static str, Vec<u8>, Kind)] {
         let header =
             r#"{"__metadata__":{"ids":"x\ny\nz"},"v":{"dtype":"F32","shape":[3,1],"data_offsets":[0,12]}}"#;
         let tensors = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 12]].concat();
-        vec![
+        let mut all = vec![
             ("l.inter", LOG.into(), Kind::Log),
             ("l.csv", LOG.replace('\t', ",").into(), Kind::Log),
             ("l.parquet", read(log), Kind::Log),
@@ -48,7 +48,11 @@ fn whole() -> &'static [(&'static str, Vec<u8>, Kind)] {
             ("f.parquet", read(features), Kind::Features),
             ("k.npz", npz(&[("ids", names()), ("idx", idx), ("cos", array())]), Kind::Knn),
             ("i.jsonl", b"{\"id\": \"x\", \"title\": \"X\"}\n{\"id\": \"y\"}".to_vec(), Kind::Items),
-        ]
+        ];
+        if cfg!(feature = "excel") {
+            all.push(("l.xlsx", xlsx::table(&LOG.replace('\t', ",")), Kind::Log));
+        }
+        all
     })
 }
 
@@ -116,7 +120,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(
-        at in 0usize..15,
+        at in 0..whole().len(),
         content in prop::collection::vec(any::<u8>(), 0..300),
     ) {
         let (name, _, kind) = &whole()[at];
@@ -143,6 +147,7 @@ proptest! {
             no_header,
             names,
             skip_lines,
+            sheet: None,
         };
         let path = files.write("l.txt", [head.as_bytes(), &content].concat());
         let options = PrepareOptions { text, drop_missing: true, ..PrepareOptions::new(path, files.out()) };
@@ -153,7 +158,7 @@ proptest! {
 
     #[test]
     fn damaged_files_never_panic(
-        at in 0usize..15,
+        at in 0..whole().len(),
         cut in any::<prop::sample::Index>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         truncate in any::<bool>(),

@@ -86,7 +86,13 @@ fn packed_files_are_unpacked_whatever_they_are_called() {
     assert_reads("members.gz", &two, plain());
     assert_reads("json.gz", &gzip(objects().join("\n").as_bytes()), plain());
     let whole = gzip(TABLE.as_bytes());
-    assert_says(&refused("cut.gz", &whole[..whole.len() - 12], plain()), &["cut.gz"]);
+    let cut = ["cut.gz", "so the file is cut", "download or copy it again"];
+    assert_says(&refused("cut.gz", &whole[..whole.len() - 12], plain()), &cut);
+    assert_says(&refused("cut.gz", &zst[..zst.len() - 12], plain()), &cut);
+    assert_says(
+        &refused("rest.gz", &[&whole[..], b"and what is no gzip"].concat(), plain()),
+        &["rest.gz", "gzip data are damaged"],
+    );
     assert_says(&refused("often.gz", &gzip(&gzip(&gzip(b"x"))), plain()), &["packed several times"]);
 }
 
@@ -179,7 +185,48 @@ fn a_first_row_of_data_is_not_lost() {
     let text = TextOptions { no_header: true, ..plain() };
     assert_says(&refused("log.jsonl", json.as_bytes(), text), &["has names for its columns", "--no-header"]);
     let contradiction = TextOptions { names: vec!["user".into()], ..plain() };
-    assert_says(&refused("log.csv", rows.as_bytes(), contradiction), &["`--columns` needs `--no-header`"]);
+    assert_says(
+        &refused("log.csv", rows.as_bytes(), contradiction),
+        &["`--columns` is for one without (`--no-header`)", "`--column ROLE=NAME`"],
+    );
+}
+
+/// Lines of a user and all their items, as LightGCN and its kin have them.
+#[test]
+fn lines_of_lists_are_told_from_tables() {
+    let says = ["a user and their items", "awk", "--no-header --columns user,item"];
+    assert_says(&refused("train.txt", b"0 11 12 13\n1 14\n2 11 12\n", plain()), &says);
+    assert_says(&refused("train.txt", b"0\t11\t12\n1\t14\n2\t11\n", plain()), &says);
+    let bare = TextOptions { no_header: true, ..plain() };
+    let numbered = |text: TextOptions| {
+        let files = Files::new();
+        let mut options = options(&files, &files.write("train.txt", "0 11 12\n1 14\n"));
+        (options.columns.user, options.columns.item, options.text) = ("1".into(), "2".into(), text);
+        options.split = SplitKind::Random;
+        files.error(&options)
+    };
+    assert_says(&numbered(bare), &["train.txt:2: 2 columns, the first row has 3", says[0], says[1]]);
+    // Three columns everywhere are a table.
+    assert_says(&refused("log.txt", b"0 11 12\n1 14 15\n", plain()), &["--columns user,item,rating,time"]);
+}
+
+#[test]
+fn endings_in_capitals_are_endings() {
+    assert_reads("LOG.JSONL", objects().join("\n").as_bytes(), plain());
+    let files = Files::new();
+    let path = files.write("SHOP.CSV.GZ", gzip(TABLE.as_bytes()));
+    assert_eq!(files.open(&options(&files, &path)).0.name, "SHOP");
+}
+
+/// Programs that keep numbers with gaps as floats write `7.0`.
+#[test]
+fn whole_floats_in_json_are_the_ids_that_they_stand_for() {
+    let rows = "{\"user\": 7.0, \"item\": 1, \"split\": 0}\n{\"user\": 7, \"item\": 2.0, \"split\": 1}\n\
+                {\"user\": 7, \"item\": 1.5, \"split\": 2.0}\n";
+    let files = Files::new();
+    let data = files.open(&options(&files, &files.write("log.jsonl", rows))).1;
+    assert_eq!(data.users.names().collect::<Vec<_>>(), ["7"]);
+    assert_eq!(data.items.names().collect::<Vec<_>>(), ["1", "2", "1.5"]);
 }
 
 #[test]
@@ -205,6 +252,41 @@ fn json_logs_are_read() {
         (format!("[{}, 5]", objects[0]), vec!["log.json:1", "array of objects"]),
         (with("{\"item_id\": \"x\"}"), vec!["log.json:2", "column `user_id` is empty"]),
         ("{}\n".into(), vec!["no objects with keys"]),
+        (with("{\"user_id\": \"a\""), vec!["log.json:2", "cut", "download or copy it again"]),
+        (with("{\"user_id\": None}"), vec!["log.json:2", "Python's words", "write null"]),
+        (format!("[{}", objects.join(",")), vec!["the array does not end", "cut"]),
+        (
+            "[{'user_id': 'a', 'item_id': 1}]".into(),
+            vec!["log.json:1", "Python list of dicts", "ast.literal_eval"],
+        ),
+        (
+            format!("{{\"data\": [{}]}}", objects.join(",")),
+            vec!["`data` holds the rows", "jq -c '.data[]' FILE"],
+        ),
+        (
+            format!("{{\n  \"all\": 9,\n  \"my rows\": [\n{}]\n}}", objects.join(",\n")),
+            vec!["jq -c '.\"my rows\"[]'"],
+        ),
+        (
+            "{\"event\": {\"user\": 1, \"item\": 2}}\n".into(),
+            vec!["`event` holds objects", "jq -c '. + .event' FILE"],
+        ),
+        (
+            "{\"user\": {\"$oid\": \"a\"}, \"item\": 2, \"x_label\": 0}\n".into(),
+            vec![
+                "log.json:1",
+                "column `user` holds an object (of `$oid`)",
+                "jq -c '.user = .user.\"$oid\"' FILE",
+            ],
+        ),
+        (
+            "[{\"user\": {\"id\": 7}, \"item\": 2, \"x_label\": 0}]\n".into(),
+            vec!["jq -c '.[] | .user = .user.id' FILE"],
+        ),
+        (
+            "{\"user\": 7, \"item\": [1, 2], \"x_label\": 0}\n".into(),
+            vec!["column `item` holds a list", "jq -c '.item = .item[]' FILE"],
+        ),
         ("user,item\n1,2\n".into(), vec!["log.json:1", "JSON object"]),
     ];
     for (content, says) in cases {
@@ -215,9 +297,19 @@ fn json_logs_are_read() {
 
 #[test]
 fn what_is_not_read_is_called_by_its_name() {
-    let cases: [(&[u8], &str); 9] = [
+    let tar = [&[b'n'; 257][..], b"ustar\0", &[0; 300]].concat();
+    let wide = |text: &str| text.chars().flat_map(|c| (c as u32).to_le_bytes()).collect::<Vec<u8>>();
+    let (marked, bare) = (wide("\u{feff}user"), wide("user,item\n"));
+    let cases: [(&[u8], &str); 13] = [
         (b"<!DOCTYPE html><html>", "a web page"),
-        (b"PK\x03\x04--------------------------[Content_Types].xml", "Excel"),
+        (&tar, "a tar archive; unpack it (`tar -xf FILE`)"),
+        (&gzip(&tar), "a tar archive"),
+        (&marked, "UTF-32; write it as UTF-8 (`iconv"),
+        (&bare, "UTF-32; write it as UTF-8 (`iconv"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "a Git LFS pointer, not the file itself",
+        ),
         (b"PK\x03\x04\x14\0log.csv", "zip archive"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "Excel"),
         (b"SQLite format 3\0", "SQLite"),

@@ -157,3 +157,51 @@ fn ids_that_take_no_room_are_refused() {
     let text = files.error(&PrepareOptions { features, ..files.options(LOG) });
     assert!(text.contains("Python objects") && text.contains("astype(str)"), "{text}");
 }
+
+/// [`LOG`]'s pairs with ids of 16 bytes, which the file calls UUIDs or does not.
+fn of_bytes(files: &Files, kind: &str) -> PathBuf {
+    use parquet::data_type::{ByteArray, FixedLenByteArray, FixedLenByteArrayType, Int64Type};
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+    let id = |name: &str| format!("REQUIRED FIXED_LEN_BYTE_ARRAY(16) {name} {kind};");
+    let message = format!("message log {{ {} {} REQUIRED INT64 x_label; }}", id("user"), id("item"));
+    let path = files.base.path().join("bytes.parquet");
+    let file = std::fs::File::create(&path).unwrap();
+    let schema = std::sync::Arc::new(parse_message_type(&message).unwrap());
+    let mut writer = SerializedFileWriter::new(file, schema, Default::default()).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    let bytes =
+        |first: u8| FixedLenByteArray::from(ByteArray::from([[first; 1], [0xff; 1]].concat().repeat(8)));
+    let pairs: Vec<(u8, u8, i64)> =
+        (0..9u8).map(|n| (n / 3, 0xa0 + (n + n / 3) % 3, i64::from(n % 3))).collect();
+    for ids in
+        [pairs.iter().map(|p| bytes(p.0)).collect::<Vec<_>>(), pairs.iter().map(|p| bytes(p.1)).collect()]
+    {
+        let mut column = rows.next_column().unwrap().unwrap();
+        column.typed::<FixedLenByteArrayType>().write_batch(&ids, None, None).unwrap();
+        column.close().unwrap();
+    }
+    let mut column = rows.next_column().unwrap().unwrap();
+    let labels: Vec<i64> = pairs.iter().map(|p| p.2).collect();
+    column.typed::<Int64Type>().write_batch(&labels, None, None).unwrap();
+    column.close().unwrap();
+    rows.close().unwrap();
+    writer.close().unwrap();
+    path
+}
+
+#[test]
+fn uuids_are_ids_as_they_are_usually_written() {
+    let files = Files::new();
+    let options = PrepareOptions {
+        split: alike::data::SplitKind::Label,
+        ..PrepareOptions::new(of_bytes(&files, "(UUID)"), files.out())
+    };
+    let (report, data) = files.open(&options);
+    assert_eq!((report.users, report.items), (3, 3));
+    assert_eq!(data.items.names().next(), Some("a0ffa0ff-a0ff-a0ff-a0ff-a0ffa0ffa0ff"));
+    // Other bytes may be anything.
+    let options = PrepareOptions { interactions: of_bytes(&files, ""), ..options };
+    let text = files.error(&options);
+    assert!(text.contains("column `user` holds bytes that are not UTF-8 text; write them as text"), "{text}");
+}

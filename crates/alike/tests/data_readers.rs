@@ -205,10 +205,7 @@ fn rows_of_a_bare_array_beyond_the_interactions_are_cold_items() {
     let (report, data) = files.open(&options);
     assert_eq!((report.items, report.cold_items), (4, 1));
     assert_eq!(data.features[0].values(), values);
-    assert!(
-        report.notes.iter().any(|n| n.starts_with("1 items have features and no interaction")),
-        "{report}"
-    );
+    assert!(report.notes.iter().any(|n| n.starts_with("1 item has features and no interaction")), "{report}");
     // With a core they have too few interactions to stay.
     options.k_core = 2;
     let (report, data) = files.open(&options);
@@ -253,7 +250,7 @@ fn titles_images_and_categories_are_joined_by_id() {
     assert_eq!(data.catalogue.category(x), Some("c"));
     assert_eq!(data.catalogue.image_root(), Some(files.base.path()));
     assert_eq!(report.titles, Some(1));
-    assert!(report.notes.iter().any(|n| n == "1 lines of items.jsonl describe other items"));
+    assert!(report.notes.iter().any(|n| n == "1 line of items.jsonl describes another item"));
 }
 
 #[test]
@@ -268,7 +265,7 @@ fn a_catalogue_may_be_a_table() {
     assert_eq!((data.catalogue.image(y), data.catalogue.category(y)), (Some("y.jpg"), None));
     assert_eq!(report.titles, Some(1));
     assert!(
-        report.notes.iter().any(|n| n == "1 lines of items.csv describe other items"),
+        report.notes.iter().any(|n| n == "1 line of items.csv describes another item"),
         "{:?}",
         report.notes
     );

@@ -54,10 +54,15 @@ fn rows_that_cannot_be_read() {
         min_rating: Some(1.0),
         ..files.options(LOG)
     };
-    let cases: [(&[u8], &str); 8] = [
+    let cases: [(&[u8], &str); 10] = [
+        (
+            b"1\t2\t3\tNULL\t0\n",
+            "column `timestamp` is `NULL`; a time is expected, or leave the column out (`--column time=none`); `--drop-missing`",
+        ),
+        (b"1\t2\tNULL\t4\t0\n", "column `rating` is `NULL`; a number is expected; `--drop-missing`"),
         (b"1\t2\t3\n", "3 columns, the header has 5"),
         (b"1\t2\tbad\t4\t0\n", "column `rating` is `bad`"),
-        (b"1\t2\tnan\t4\t0\n", "column `rating` is `nan`"),
+        (b"1\t2\tinf\t4\t0\n", "column `rating` is `inf`; a number is expected"),
         (b"1\t2\t3\tsoon\t0\n", "column `timestamp` is `soon`"),
         (b"1\t2\t3\t4\t7\n", "column `x_label` is `7`"),
         (b"\t2\t3\t4\t0\n", "column `userID` is empty"),
@@ -70,6 +75,23 @@ fn rows_that_cannot_be_read() {
 }
 
 #[test]
+fn a_time_format_that_fits_nothing_is_named() {
+    let files = Files::new();
+    let with = |time: &str| PrepareOptions {
+        time_format: Some("%d.%m.%Y".into()),
+        ..files.options(&format!("userID\titemID\ttimestamp\tx_label\n1\t2\t{time}\t0\n"))
+    };
+    assert_says(
+        &files.error(&with("2024-02-29")),
+        &["`--time-format` says `%d.%m.%Y`; this one is read without it"],
+    );
+    assert_says(
+        &files.error(&with("29/02/2024")),
+        &["says `%d.%m.%Y`; give the signs", "--column time=none"],
+    );
+}
+
+#[test]
 fn files_without_content() {
     let files = Files::new();
     assert_says(&files.error(&files.options("")), &["is empty"]);
@@ -79,7 +101,10 @@ fn files_without_content() {
         PrepareOptions { interactions: files.write("strange.inter", b"user,\xfc\n"), ..files.options(LOG) };
     assert_says(&files.error(&options), &["strange.inter:1", "not UTF-8", "--encoding"]);
     let options = PrepareOptions { k_core: 10, ..files.options(LOG) };
-    assert_says(&files.error(&options), &["none of its 9 interactions is left"]);
+    assert_says(
+        &files.error(&options),
+        &["none of its 9 interactions is left (10-core); `--k-core` leaves too few"],
+    );
 }
 
 #[test]
@@ -89,7 +114,7 @@ fn splits_with_an_empty_part() {
         let text = LOG.replace(&format!("\t{label}\n"), &format!("\t{other}\n"));
         files.error(&files.options(&text))
     };
-    assert_says(&without("0", "1"), &["no train interactions", "`label`"]);
+    assert_says(&without("0", "1"), &["no train interactions", "`label`", "`--split random`"]);
     assert_says(&without("1", "0"), &["no valid interactions"]);
     assert_says(&without("2", "0"), &["no test interactions"]);
     let all_short = "userID\titemID\n1\t2\n3\t4\n";

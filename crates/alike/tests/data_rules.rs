@@ -41,7 +41,7 @@ fn ids_are_cleaned_and_missing_ones_are_counted() {
     let (report, data) = files.open(&of(&files, &log.replace("\n,x,0", "")));
     assert_eq!((data.users.len(), report.dropped.len()), (2, 0));
     let notes = report.notes.join("\n");
-    assert_says(&notes, &["1 rows have `NULL` in column `user`", "1 rows have `nan` in column `item`"]);
+    assert_says(&notes, &["1 row has `NULL` in column `user`", "1 row has `nan` in column `item`"]);
 }
 
 #[test]

@@ -24,7 +24,15 @@ const ITEMS: &str = "{\"item_id\": \"x\", \"title\": \"Red shirt\", \"genres\": 
 
 fn request(source: Source, out: &Path) -> Request<'static> {
     let encoder = Choice::Builtin { dim: 8 };
-    Request { source, id: None, encoder, batch: 2, out: out.to_path_buf(), stop: None }
+    Request {
+        source,
+        text: Default::default(),
+        id: None,
+        encoder,
+        batch: 2,
+        out: out.to_path_buf(),
+        stop: None,
+    }
 }
 
 fn texts(items: &Path) -> Source {

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::args::{parse_named, split_pair};
+use crate::args::{Text, parse_named, split_pair};
 
 /// `alike prepare`.
 #[derive(Debug, Args)]
 pub(crate) struct Prepare {
-    /// Who took what: delimited text, JSON lines or Parquet, plain, .gz or .zst; a folder of part files; - for standard input
+    /// Who took what: delimited text, JSON lines, Parquet or .xlsx, plain, .gz or .zst; a folder of part files; - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) interactions: PathBuf,
     /// Name of a column of the interactions; ROLE is user, item, rating, time, label or event; none leaves one out [default: guessed]
@@ -19,7 +19,7 @@ pub(crate) struct Prepare {
     #[arg(long)]
     pub(crate) no_header: bool,
     /// Names of the columns where there is no header: user,item,rating,time, _ for what is not needed
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "no_header")]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) columns: Vec<String>,
     /// Lines of the interactions before the table
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -27,9 +27,11 @@ pub(crate) struct Prepare {
     /// What separates the columns of the interactions: one or more characters, `tab` or `blanks` [default: guessed]
     #[arg(long, value_name = "X")]
     pub(crate) delimiter: Option<String>,
-    /// Encoding of interactions and catalogue that are not UTF-8, such as windows-1252
+    #[command(flatten)]
+    pub(crate) text: Text,
+    /// Sheet of the interactions, where they are a workbook [default: the first that is not hidden]
     #[arg(long, value_name = "NAME")]
-    pub(crate) encoding: Option<String>,
+    pub(crate) sheet: Option<String>,
     /// How times are written, in strftime's signs, such as "%d.%m.%Y %H:%M" [default: a number or ISO 8601]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) time_format: Option<String>,
@@ -51,7 +53,7 @@ pub(crate) struct Prepare {
     /// Item graph computed elsewhere: .npz with idx and cos, both items × k; repeat for more
     #[arg(long, value_name = "NAME=FILE", value_parser = parse_named)]
     pub(crate) knn: Vec<(String, PathBuf)>,
-    /// Catalogue with the item's id and title, picture, category: .jsonl, .csv, .tsv or .parquet
+    /// Catalogue with the item's id and title, picture, category: .jsonl, .csv, .tsv, .xlsx or .parquet
     #[arg(long, value_name = "FILE")]
     pub(crate) items: Option<PathBuf>,
     /// Its column of item ids [default: guessed]

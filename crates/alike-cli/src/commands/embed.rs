@@ -1,11 +1,12 @@
 //! `alike embed`.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
 
 use alike::Error;
-use alike::embed::{Choice, Modality, Report, Request, Source, embed};
+use alike::data::TextOptions;
+use alike::embed::{Choice, Event, Modality, Report, Request, Source, companions, embed};
 
 use serde_json::{Map, Value};
 
@@ -25,16 +26,48 @@ const DIM: u16 = 128;
 const FILE: Kind =
     Kind { endings: &["safetensors"], name: "a feature file of `alike embed`", is_ours: is_features };
 
-fn is_features(path: &Path) -> bool {
+/// What is written beside them: which encoder that was, and its weights.
+const DESCRIPTION: Kind =
+    Kind { endings: &["json"], name: "an encoder of `alike embed`", is_ours: is_description };
+const WEIGHTS: Kind =
+    Kind { endings: &["safetensors"], name: "an encoder of `alike embed`", is_ours: is_weights };
+/// Longest head of a file of tensors that is looked at.
+const HEAD: u64 = 1 << 30;
+
+/// Whether a file of tensors has these.
+fn has_tensors(path: &Path, names: &[&str]) -> bool {
     let head = || -> io::Result<Map<String, Value>> {
         let mut file = File::open(path)?;
         let mut length = [0; 8];
         file.read_exact(&mut length)?;
         let mut head = Vec::new();
-        file.take(u64::from_le_bytes(length)).read_to_end(&mut head)?;
+        file.take(u64::from_le_bytes(length).min(HEAD)).read_to_end(&mut head)?;
         Ok(serde_json::from_slice(&head)?)
     };
-    head().is_ok_and(|head| ["features", "contents", "encoder"].iter().all(|name| head.contains_key(*name)))
+    head().is_ok_and(|head| names.iter().all(|name| head.contains_key(*name)))
+}
+
+fn is_features(path: &Path) -> bool {
+    has_tensors(path, &["features", "contents", "encoder"])
+}
+
+fn is_weights(path: &Path) -> bool {
+    has_tensors(path, &["buckets", "idf", "projection"])
+}
+
+fn is_description(path: &Path) -> bool {
+    let read =
+        File::open(path).map(|file| serde_json::from_reader::<_, Value>(BufReader::new(file.take(HEAD))));
+    read.is_ok_and(|value| value.is_ok_and(|value| value["format"] == "alike-encoder"))
+}
+
+/// The file to write, after a look at all that is written.
+fn place(out: &Path) -> Outcome<PathBuf> {
+    let place = FILE.place(out)?;
+    let [description, weights] = companions(out);
+    DESCRIPTION.place(&description)?;
+    WEIGHTS.place(&weights)?;
+    Ok(place)
 }
 
 /// Encodes, with progress and what is left out on standard error, and the result on standard output.
@@ -44,17 +77,22 @@ pub(crate) fn run(args: &Embed, quiet: bool) -> Outcome {
         let text = format!("{}: is a link; give the file that it leads to", args.out.display());
         return Err(Failure::Failed(text));
     }
-    let goes_on = "what was encoded is saved: the same command goes on from there";
     let request = Request {
         source: source(args)?,
         id: args.id.clone(),
         encoder: choice(args)?,
         batch: args.batch as usize,
-        out: FILE.place(&args.out)?,
-        stop: Some(stop::flag(goes_on, stop::SHORT)),
+        text: TextOptions { encoding: args.text.encoding.clone(), ..TextOptions::default() },
+        out: place(&args.out)?,
+        stop: Some(stop::flag("nothing was encoded yet", stop::SHORT)),
     };
     let mut progress = Encoding::new(quiet);
-    let report = embed(&request, &mut |event| progress.on(&event));
+    let report = embed(&request, &mut |event| {
+        if matches!(event, Event::Planned { .. }) {
+            stop::goes_on("what was encoded is saved: the same command goes on from there");
+        }
+        progress.on(&event);
+    });
     drop(progress);
     let report = report.map_err(|e| match e {
         Error::Interrupted => stop::interrupted(),
@@ -62,6 +100,7 @@ pub(crate) fn run(args: &Embed, quiet: bool) -> Outcome {
     })?;
     if !quiet {
         left_out(&report);
+        report.notes.iter().for_each(|note| eprintln!("note: {note}"));
     }
     if args.json {
         return output::json(&report);
@@ -115,7 +154,8 @@ fn left_out(report: &Report) {
     if all.is_empty() {
         return;
     }
-    eprintln!("{} of {} items are left out:", grouped(all.len()), grouped(report.items));
+    let are = if all.len() == 1 { "is" } else { "are" };
+    eprintln!("{} of {} items {are} left out:", grouped(all.len()), grouped(report.items));
     for item in all.iter().take(NAMED) {
         eprintln!("  {}: {}", item.item, item.reason);
     }

@@ -12,15 +12,21 @@ const NONE: &str = "none";
 
 /// Prepares, and prints the data report.
 pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
+    if !args.columns.is_empty() && !args.no_header {
+        let text = "--columns names the columns of a file without a header: add --no-header, or say which column of the header \
+                    is which with --column ROLE=NAME";
+        return Err(Failure::Usage(text.into()));
+    }
     let report = prepare(&PrepareOptions {
         interactions: args.interactions.clone(),
         columns: columns(&args.roles)?,
         text: TextOptions {
             delimiter: args.delimiter.clone(),
-            encoding: args.encoding.clone(),
+            encoding: args.text.encoding.clone(),
             no_header: args.no_header,
             names: args.columns.clone(),
             skip_lines: args.skip_lines,
+            sheet: args.sheet.clone(),
         },
         time_format: args.time_format.clone(),
         events: args.events.clone(),

@@ -139,3 +139,62 @@ fn wrong_commands_and_files_are_one_line() {
     fails(1, &["--items", &items, "--encoder", "m.onnx"], "--tokenizer tokenizer.json");
     assert!(!world.path("o.safetensors").exists());
 }
+
+#[test]
+fn only_an_encoder_of_ours_is_replaced() {
+    let world = World::new();
+    let out = world.at("text.safetensors");
+    let embed = || {
+        let mut command = alike();
+        command.args(["embed", "--items", &world.at("items.jsonl"), "--out", &out]);
+        command
+    };
+    for name in ["text.encoder.json", "text.encoder.safetensors"] {
+        fs::write(world.path(name), "{\"layers\": 12}").unwrap();
+        let says =
+            format!("{name}: is not an encoder of `alike embed`, and is left alone; choose another --out");
+        embed().assert().code(1).stdout("").stderr(one_line(&says));
+        assert!(!world.path("text.safetensors").exists());
+        fs::remove_file(world.path(name)).unwrap();
+    }
+    embed().assert().success();
+    embed().assert().success();
+}
+
+#[test]
+fn a_catalogue_may_be_in_another_encoding() {
+    let world = World::new();
+    fs::write(world.path("latin.csv"), b"id,title\n1,caf\xe9\n2,th\xe9\n").unwrap();
+    let embed = |more: &[&str]| {
+        let mut command = alike();
+        command.args(["embed", "--items", &world.at("latin.csv"), "--out", &world.at("T.SAFETENSORS")]);
+        command.args(more).assert()
+    };
+    embed(&[]).code(1).stdout("").stderr(one_line("`--encoding windows-1252`"));
+    embed(&["--encoding", "latin1"]).success();
+    embed(&["--encoding", "klingon"]).code(2).stdout("").stderr(one_line("`encoding` is klingon"));
+    assert!(world.path("T.SAFETENSORS").exists());
+}
+
+/// Terms are counted before anything is encoded, and nothing is kept of that.
+#[cfg(unix)]
+#[test]
+fn a_stop_before_the_first_item_claims_nothing() {
+    let world = World::new();
+    // A pipe that nobody writes to: the program waits for its items.
+    let pipe = world.at("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let child = Command::new(assert_cmd::cargo::cargo_bin("alike"))
+        .args(["embed", "--items", &pipe, "--out", &world.at("o.safetensors")])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Opening waits until the program has opened its end, after it listens to signals.
+    let writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    drop(writer);
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(err.trim_end().ends_with("error: interrupted; nothing was encoded yet"), "{err}");
+}

@@ -49,7 +49,9 @@ fn the_way_out_that_an_error_names_works() {
         .success()
         .stdout(predicate::str::contains("split random"))
         .stdout(predicate::str::contains("not used: `rating`, `time`, `_`"));
-    prepare(&["--columns", "user,item"]).code(2).stderr(predicate::str::contains("--no-header"));
+    prepare(&["--columns", "user,item"]).code(2).stderr(
+        predicate::str::contains("add --no-header").and(predicate::str::contains("--column ROLE=NAME")),
+    );
     prepare(&["--column", "user=none"]).code(2).stderr(predicate::str::contains("cannot be left out"));
     prepare(&["--event", "view=0.1"]).code(2).stderr(predicate::str::contains("kinds have no weights"));
 }

@@ -125,6 +125,11 @@ pub(crate) fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     entries.map(|e| Ok(e.map_err(|e| Error::io(folder, e))?.path())).collect()
 }
 
+/// Where a path leads behind all links.
+pub(crate) fn real_path(path: &Path) -> Result<PathBuf> {
+    fs::canonicalize(path).map_err(|e| Error::io(path, e))
+}
+
 /// The folder of a path.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {

@@ -101,7 +101,7 @@ impl Encoder {
     /// that it needs must be where they were, or beside it, with the content they had.
     pub fn open(path: &Path) -> Result<Self> {
         let path = match path.extension() {
-            Some(e) if e == "json" => path.to_path_buf(),
+            Some(e) if e.eq_ignore_ascii_case("json") => path.to_path_buf(),
             _ => description_of(path),
         };
         let text = disk::text(&path)?;
@@ -255,7 +255,7 @@ impl Encoder {
         let path = description_of(features);
         let mut kind = self.kind.clone();
         if let (Kind::BuiltinText { weights }, Engine::Words(words)) = (&mut kind, &self.engine) {
-            let file = path.with_extension("safetensors");
+            let file = weights_of(&path);
             disk::write_atomic(&file, &words.to_bytes(&file)?)?;
             weights.path = file.file_name().map(PathBuf::from).unwrap_or_default();
         }
@@ -270,6 +270,18 @@ impl Encoder {
 /// `text.encoder.json` of `text.safetensors`.
 fn description_of(features: &Path) -> PathBuf {
     features.with_extension("encoder.json")
+}
+
+/// `text.encoder.safetensors` of `text.encoder.json`.
+fn weights_of(description: &Path) -> PathBuf {
+    description.with_extension("safetensors")
+}
+
+/// The files that may be written beside the features: what describes their encoder, and its weights.
+pub fn companions(features: &Path) -> [PathBuf; 2] {
+    let description = description_of(features);
+    let weights = weights_of(&description);
+    [description, weights]
 }
 
 fn hex(bytes: &[u8]) -> String {

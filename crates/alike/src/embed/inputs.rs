@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use crate::data::TextOptions;
 use crate::data::folder::journal::ContentKey;
-use crate::data::prepare::item_texts::{Wanted, pictures_in, read_item_texts};
+use crate::data::prepare::item_texts::{Wanted, read_item_texts};
+use crate::data::prepare::pictures::{Folder, Pictures};
 use crate::disk;
 use crate::embed::{Modality, Source};
 use crate::{Error, Result};
@@ -31,6 +33,8 @@ pub(crate) struct Inputs {
     pub(crate) contents: Vec<Content>,
     /// Columns that the contents come from.
     pub(crate) columns: Vec<String>,
+    /// What is good to know of where they come from.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Content {
@@ -64,19 +68,20 @@ pub(crate) fn picture_bytes(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Reads what is to be encoded. Pictures are only named here.
-pub(crate) fn gather(source: &Source, id: Option<&str>) -> Result<Inputs> {
+pub(crate) fn gather(source: &Source, text: &TextOptions, id: Option<&str>) -> Result<Inputs> {
     match source {
         Source::Texts { items, columns } => {
-            let read = read_item_texts(items, id, Wanted::Texts(columns))?;
+            let read = read_item_texts(items, text, id, Wanted::Texts(columns))?;
             let content = |text: String| match text.is_empty() {
                 true => Content::Nothing("has no text".into()),
                 false => Content::Text(text),
             };
             let contents = read.texts.into_iter().map(content).collect();
-            Ok(Inputs { modality: Modality::Text, ids: read.ids, contents, columns: read.columns })
+            let (ids, columns, notes) = (read.ids, read.columns, read.notes);
+            Ok(Inputs { modality: Modality::Text, ids, contents, columns, notes })
         }
         Source::PictureColumn { items, column, folder } => {
-            let read = read_item_texts(items, id, Wanted::Image(column.as_deref()))?;
+            let read = read_item_texts(items, text, id, Wanted::Image(column.as_deref()))?;
             let root = folder.as_deref().or(items.parent()).unwrap_or(Path::new(""));
             let content = |text: &String| match text.as_str() {
                 "" => Content::Nothing("has no picture".into()),
@@ -86,13 +91,16 @@ pub(crate) fn gather(source: &Source, id: Option<&str>) -> Result<Inputs> {
                 path => Content::Picture(root.join(path)),
             };
             let contents = read.texts.iter().map(content).collect();
-            Ok(Inputs { modality: Modality::Image, ids: read.ids, contents, columns: read.columns })
+            let (ids, columns, notes) = (read.ids, read.columns, read.notes);
+            Ok(Inputs { modality: Modality::Image, ids, contents, columns, notes })
         }
         Source::PictureFolder { folder, items } => {
-            let (found, unread) = pictures_in(folder)?;
+            let all = Folder::read(folder)?;
+            let mut notes = all.notes();
+            let Folder { pictures: found, unread, .. } = all;
             let of_kind =
                 |path: &Path| Content::Nothing(format!("{} is of a kind that is not read", path.display()));
-            let at = |list: &[(String, PathBuf)], id: &String| {
+            let at = |list: &Pictures, id: &String| {
                 list.binary_search_by(|(name, _)| name.cmp(id)).ok().map(|at| list[at].1.clone())
             };
             let (ids, contents) = match items {
@@ -106,7 +114,9 @@ pub(crate) fn gather(source: &Source, id: Option<&str>) -> Result<Inputs> {
                     all.into_iter().unzip()
                 }
                 Some(items) => {
-                    let ids = read_item_texts(items, id, Wanted::Ids)?.ids;
+                    let read = read_item_texts(items, text, id, Wanted::Ids)?;
+                    notes.extend(read.notes);
+                    let ids = read.ids;
                     let content = |id: &String| match (at(&found, id), at(&unread, id)) {
                         (Some(path), _) => Content::Picture(path),
                         (None, Some(path)) => of_kind(&path),
@@ -119,9 +129,11 @@ pub(crate) fn gather(source: &Source, id: Option<&str>) -> Result<Inputs> {
                 }
             };
             if ids.is_empty() {
-                return Err(Error::format(folder, "has no pictures (.jpg, .jpeg, .png, .webp)"));
+                let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
+                let message = format!("has no pictures (.jpg, .jpeg, .png, .webp){notes}");
+                return Err(Error::format(folder, message));
             }
-            Ok(Inputs { modality: Modality::Image, ids, contents, columns: Vec::new() })
+            Ok(Inputs { modality: Modality::Image, ids, contents, columns: Vec::new(), notes })
         }
     }
 }

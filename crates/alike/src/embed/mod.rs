@@ -26,27 +26,29 @@ use std::time::Instant;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::data::TextOptions;
 use crate::data::folder::feature_file;
 use crate::data::folder::journal::{ContentKey, Journal};
+use crate::data::formats::open::has_extension;
 use crate::{Error, Result};
 
-pub use encoder::{Encoder, Modality};
+pub use encoder::{Encoder, Modality, companions};
 use inputs::{Content, Inputs};
 use words::Words;
 
 /// Where texts or pictures come from.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// Columns of an items file, joined; none given: title, category and description, those that are there.
+    /// Columns of an items file, joined; none given: title, category, author and description, those that are there.
     Texts {
-        /// `.jsonl`, `.csv`, `.tsv` or `.parquet`.
+        /// JSON objects, delimited text, a workbook or Parquet.
         items: PathBuf,
         /// Columns.
         columns: Vec<String>,
     },
     /// Paths in a column of an items file.
     PictureColumn {
-        /// `.jsonl`, `.csv`, `.tsv` or `.parquet`.
+        /// JSON objects, delimited text, a workbook or Parquet.
         items: PathBuf,
         /// The column; by default guessed.
         column: Option<String>,
@@ -86,6 +88,8 @@ pub enum Choice {
 pub struct Request<'a> {
     /// Texts or pictures.
     pub source: Source,
+    /// How the items file is written; what is not given is guessed.
+    pub text: TextOptions,
     /// Column of item ids; by default guessed.
     pub id: Option<String>,
     /// Encoder.
@@ -151,6 +155,8 @@ pub struct Report {
     pub repeated: usize,
     /// Items without a row.
     pub left_out: Vec<LeftOut>,
+    /// What else is good to know.
+    pub notes: Vec<String>,
     /// All of it.
     pub seconds: f64,
 }
@@ -180,10 +186,10 @@ impl Vectors {
 pub fn embed(request: &Request<'_>, watch: &mut dyn FnMut(Event<'_>)) -> Result<Report> {
     let since = Instant::now();
     let out = &request.out;
-    if out.extension().is_none_or(|e| e != "safetensors") {
+    if !has_extension(out, &["safetensors"]) {
         return Err(Error::format(out, "the output is a .safetensors file"));
     }
-    let inputs = inputs::gather(&request.source, request.id.as_deref())?;
+    let inputs = inputs::gather(&request.source, &request.text, request.id.as_deref())?;
     let keys = inputs.keys();
     let mut first: HashMap<ContentKey, usize> = HashMap::new();
     let mut different = Vec::new();
@@ -242,6 +248,7 @@ pub fn embed(request: &Request<'_>, watch: &mut dyn FnMut(Event<'_>)) -> Result<
         reused: known.len(),
         repeated: 0,
         left_out: Vec::new(),
+        notes: inputs.notes,
         seconds: 0.0,
     };
     let (mut ids, mut contents, mut features) = (Vec::new(), Vec::new(), Vec::new());

@@ -204,6 +204,7 @@ fn embedding() {
     let work = |base: &Path| {
         let request = embed::Request {
             source: Source::Texts { items: base.join("items.jsonl"), columns: Vec::new() },
+            text: Default::default(),
             id: None,
             encoder: Choice::Builtin { dim: 2 },
             batch: 2,

@@ -149,6 +149,7 @@ async fn encoders_that_embed_saved_find_items_by_words() {
     std::fs::write(world.path("table.csv"), table).unwrap();
     let request = alike::embed::Request {
         source: alike::embed::Source::Texts { items: world.path("table.csv"), columns: Vec::new() },
+        text: Default::default(),
         id: None,
         encoder: alike::embed::Choice::Builtin { dim: 3 },
         batch: 16,

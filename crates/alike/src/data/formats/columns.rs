@@ -39,7 +39,7 @@ pub struct ColumnNames {
     pub event: Column,
 }
 
-/// Usual names, in order of preference, written without case, `_`, `-` and blanks.
+/// Usual names, in order of preference, written as [`simple`] leaves them.
 const USER: &[&str] = &[
     "userid",
     "user",
@@ -52,6 +52,7 @@ const USER: &[&str] = &[
     "customer",
     "visitor",
     "member",
+    "userpseudoid",
 ];
 const ITEM: &[&str] = &[
     "itemid",
@@ -75,10 +76,20 @@ const ITEM: &[&str] = &[
     "product",
     "article",
     "movie",
+    "lineitemsku",
 ];
-const RATING: &[&str] = &["rating", "stars", "score", "overall", "preference"];
-const TIME: &[&str] =
-    &["timestamp", "unixreviewtime", "time", "datetime", "date", "eventtime", "ts", "createdat"];
+const RATING: &[&str] = &["rating", "stars", "score", "overall", "preference", "bookrating"];
+const TIME: &[&str] = &[
+    "timestamp",
+    "unixreviewtime",
+    "time",
+    "datetime",
+    "date",
+    "eventtime",
+    "ts",
+    "createdat",
+    "eventtimestamp",
+];
 const LABEL: &[&str] = &["xlabel", "split", "splitlabel"];
 const EVENT: &[&str] = &[
     "event",
@@ -90,10 +101,52 @@ const EVENT: &[&str] = &[
     "behaviortype",
     "interactiontype",
 ];
-/// Usual names of the columns of a catalogue.
-const CATALOGUE: &[&str] = &["id", "title", "name", "description", "image", "category", "genres"];
 /// Usual names of an item id column in feature files.
 pub(crate) const ITEM_IDS: &[&str] = ITEM;
+/// Usual names of an item's id in a catalogue, where none of [`ITEM_IDS`] is there.
+pub(crate) const CATALOGUE_ID: &[&str] = &["id", "handle"];
+/// Usual names of an item's title.
+pub(crate) const TITLE: &[&str] =
+    &["title", "name", "booktitle", "movietitle", "producttitle", "productname", "itemname", "keywords"];
+/// Usual names of its picture, large ones first.
+pub(crate) const IMAGE: &[&str] = &[
+    "image",
+    "imageurl",
+    "imurl",
+    "img",
+    "imagesrc",
+    "imagelink",
+    "images",
+    "picture",
+    "photo",
+    "imageurll",
+    "imageurlm",
+    "imageurls",
+];
+/// Usual names of its category.
+pub(crate) const CATEGORY: &[&str] = &[
+    "genres",
+    "genre",
+    "categories",
+    "category",
+    "producttype",
+    "productcategory",
+    "googleproductcategory",
+    "type",
+];
+/// Usual names of who made it.
+pub(crate) const AUTHOR: &[&str] = &["author", "authors", "bookauthor"];
+/// Usual names of a longer text about it.
+pub(crate) const DESCRIPTION: &[&str] = &[
+    "description",
+    "bodyhtml",
+    "overview",
+    "abstract",
+    "summary",
+    "shortdescription",
+    "productdescription",
+    "text",
+];
 
 /// Where the columns are, and what they are called.
 #[derive(Debug, Clone)]
@@ -113,37 +166,48 @@ pub(crate) struct Positions {
     pub(crate) event: Option<usize>,
 }
 
-/// A header name without RecBole's type suffix.
+/// A header name without RecBole's type suffix and without the namespace of Google's product feeds.
 pub(crate) fn plain_name(name: &str) -> &str {
+    let name = name.strip_prefix("g:").unwrap_or(name);
     match name.rsplit_once(':') {
         Some((plain, "token" | "float" | "token_seq" | "float_seq")) => plain,
         _ => name,
     }
 }
 
-/// A name without case, `_`, `-` and blanks.
+/// A name as it is compared: its letters and digits, in lower case.
 fn simple(name: &str) -> String {
-    name.chars().filter(|c| !"_- ".contains(*c)).flat_map(char::to_lowercase).collect()
+    plain_name(name).chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Position of the first of `usual` among `found`, without regard to case, `_`, `-` and blanks.
+/// Position of the first of `usual` among `found`, by letters and digits alone.
 pub(crate) fn guess(found: &[String], usual: &[&str]) -> Option<usize> {
+    guesses(found, usual).next()
+}
+
+/// Positions of all of `usual` among `found`, in the order of `usual`.
+pub(crate) fn guesses(found: &[String], usual: &[&str]) -> impl Iterator<Item = usize> {
     let found: Vec<String> = found.iter().map(|f| simple(f)).collect();
-    usual.iter().map(|u| simple(u)).find_map(|u| found.iter().position(|f| *f == u))
+    usual.iter().filter_map(move |u| found.iter().position(|f| f == u))
 }
 
 /// True for a name that columns usually have.
 pub(crate) fn is_usual_name(name: &str) -> bool {
     let name = simple(name);
-    [USER, ITEM, RATING, TIME, LABEL, EVENT, CATALOGUE].iter().any(|usual| usual.contains(&name.as_str()))
+    let interactions = [USER, ITEM, RATING, TIME, LABEL, EVENT];
+    let catalogue = [CATALOGUE_ID, TITLE, IMAGE, CATEGORY, AUTHOR, DESCRIPTION];
+    interactions.iter().chain(&catalogue).any(|usual| usual.contains(&name.as_str()))
 }
 
 /// Position of the column `name`; an error lists the columns.
 pub(crate) fn named(path: &Path, found: &[String], name: &str) -> Result<usize> {
-    found
-        .iter()
-        .position(|f| f == plain_name(name))
+    position(found, name)
         .ok_or_else(|| Error::format(path, format!("no column `{name}`; the columns are {}", listed(found))))
+}
+
+/// Position of the column `name`, which headers of text have lost a suffix of.
+pub(crate) fn position(found: &[String], name: &str) -> Option<usize> {
+    found.iter().position(|f| f == name).or_else(|| found.iter().position(|f| f == plain_name(name)))
 }
 
 impl Columns {
@@ -242,6 +306,42 @@ mod tests {
         let columns = Columns::find(Path::new("x"), &found, &ColumnNames::default()).unwrap();
         let at = columns.positions;
         assert_eq!((at.user, at.item, at.rating, at.time, at.label), (2, 1, Some(0), Some(3), None));
+    }
+
+    #[test]
+    fn names_are_known_however_they_are_spelt() {
+        let cases = [
+            (TITLE, "Book-Title"),
+            (IMAGE, "Image-URL-L"),
+            (DESCRIPTION, "Body (HTML)"),
+            (DESCRIPTION, "Short description"),
+            (IMAGE, "g:image_link"),
+            (CATEGORY, "google_product_category"),
+            (CATALOGUE_ID, "g:id"),
+            (AUTHOR, "Book Author"),
+            (ITEM, "Product-ID"),
+        ];
+        for (usual, name) in cases {
+            assert_eq!(guess(&["x".into(), name.into()], usual), Some(1), "{name}");
+        }
+        let sizes = ["Image-URL-S", "Image-URL-M", "Image-URL-L"].map(String::from);
+        assert_eq!(guesses(&sizes, IMAGE).collect::<Vec<_>>(), [2, 1, 0]);
+        for usual in [
+            USER,
+            ITEM,
+            RATING,
+            TIME,
+            LABEL,
+            EVENT,
+            CATALOGUE_ID,
+            TITLE,
+            IMAGE,
+            CATEGORY,
+            AUTHOR,
+            DESCRIPTION,
+        ] {
+            assert!(usual.iter().all(|name| simple(name) == *name), "{usual:?}");
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::{Error, Result};
 const LINE: u64 = 1 << 20;
 /// Columns of a log at most.
 const FEW: usize = 6;
+/// Lines that are looked at to know what a text without a header is.
+const AHEAD: usize = 100;
 
 /// How the rows of a text are to be read.
 struct Layout {
@@ -25,6 +27,21 @@ struct Layout {
     lines: u64,
     /// The first row, where the text has no header.
     first: Vec<u8>,
+}
+
+impl Layout {
+    /// What is wrong with a row of another width.
+    fn other_width(&self, record: &ByteRecord, no_header: bool) -> String {
+        let (found, first) = (record.len(), self.names.len());
+        let whole = |field: &[u8]| field.iter().all(u8::is_ascii_digit);
+        match no_header {
+            true if self.delimiter == Delimiter::Blanks && record.iter().all(whole) => {
+                format!("{found} columns, the first row has {first}: {LISTS}")
+            }
+            true => format!("{found} columns, the first row has {first}"),
+            false => format!("{found} columns, the header has {first}"),
+        }
+    }
 }
 
 /// Reads the rows of `input`, UTF-8 without a byte order mark. `flags` is true where the program has flags for this file
@@ -41,11 +58,7 @@ pub(crate) fn read(
     let chosen = choose(&layout.names)?;
     let mut visit_record = |line: u64, record: &ByteRecord| {
         if record.len() != layout.names.len() {
-            let message = match options.no_header {
-                true => format!("{} columns, the first row has {}", record.len(), layout.names.len()),
-                false => format!("{} columns, the header has {}", record.len(), layout.names.len()),
-            };
-            return Err(Error::format_at(path, line, message));
+            return Err(Error::format_at(path, line, layout.other_width(record, options.no_header)));
         }
         if let Delimiter::Byte(byte) = layout.delimiter
             && let Some(at) = holds_rows(record, byte, if flags { &chosen } else { &[] })
@@ -96,7 +109,7 @@ fn holds_rows(record: &ByteRecord, delimiter: u8, short: &[usize]) -> Option<usi
 
 /// The way out of text in another encoding.
 pub(crate) fn encoding_advice() -> &'static str {
-    "name its encoding (`alike prepare --encoding windows-1252`), or write it as UTF-8 (`iconv -f WINDOWS-1252 -t UTF-8`)"
+    "name its encoding (`--encoding windows-1252`), or write it as UTF-8 (`iconv -f WINDOWS-1252 -t UTF-8`)"
 }
 
 /// Reads what comes before the rows.
@@ -141,12 +154,11 @@ fn layout(path: &Path, input: &mut dyn BufRead, options: &TextOptions, flags: bo
     };
     let names: Vec<String> = split(header, &delimiter);
     if options.no_header {
-        let names = names_without_header(path, lines, &names, &options.names)?;
+        let names = names_without_header(&Place { path, line: lines }, &names, &options.names)?;
         return Ok(Layout { delimiter, names, lines: lines - 1, first });
     }
     let names: Vec<String> = names.iter().map(|n| plain_name(n).to_string()).collect();
-    let datum = names.iter().find(|n| TimeFormat::Usual.read(n).is_some());
-    if let Some(datum) = datum.filter(|_| !names.iter().any(|n| is_usual_name(n))) {
+    if let Some(message) = looks_like_data(&names, flags) {
         // A comment above the rows may be their header.
         if let Some(comment) = comment {
             let comment = text_of(path, lines - 1, &comment)?.trim_start_matches('#').trim();
@@ -155,14 +167,45 @@ fn layout(path: &Path, input: &mut dyn BufRead, options: &TextOptions, flags: bo
                 return Ok(Layout { delimiter, names: found, lines: lines - 1, first });
             }
         }
-        let way = match flags {
-            true => "; say what its columns are: `--no-header --columns user,item,rating,time`",
-            false => "; give the file a first line with the names of its columns",
-        };
-        let message = format!("the first line looks like data, not like names of columns (`{datum}`){way}");
+        let ahead = input.fill_buf().map_err(|e| Error::io(path, e))?;
+        let message = if is_ragged(&names, ahead, &delimiter) { LISTS.into() } else { message };
         return Err(Error::format_at(path, lines, message));
     }
     Ok(Layout { delimiter, names, lines, first: Vec::new() })
+}
+
+/// What is to be said of a first row that is none of names: a number or a date, and nothing that columns are called.
+pub(crate) fn looks_like_data(names: &[String], flags: bool) -> Option<String> {
+    let datum = names.iter().find(|n| TimeFormat::default().read(n).is_some())?;
+    if names.iter().any(|n| is_usual_name(n)) {
+        return None;
+    }
+    let way = match flags {
+        true => "; say what its columns are: `--no-header --columns user,item,rating,time`",
+        false => "; give the file a first line with the names of its columns",
+    };
+    Some(format!("the first line looks like data, not like names of columns (`{datum}`){way}"))
+}
+
+/// What is to be said of lines of a user and all their items, as LightGCN and its kin write them.
+const LISTS: &str = "each line is a user and their items; write a pair a line \
+                     (`awk '{for (i = 2; i <= NF; i++) print $1, $i}' FILE > pairs.txt`) and read that with \
+                     `--no-header --columns user,item`";
+
+/// True where the first line and those `ahead` of it hold whole numbers apart by blanks, and not equally many.
+fn is_ragged(first: &[String], ahead: &[u8], delimiter: &Delimiter) -> bool {
+    let whole = |field: &str| field.bytes().all(|c| c.is_ascii_digit());
+    if !matches!(delimiter, Delimiter::Blanks | Delimiter::Byte(b'\t')) || !first.iter().all(|f| whole(f)) {
+        return false;
+    }
+    // The last one may be cut.
+    let lines = ahead.split_inclusive(|&c| c == b'\n').filter(|line| line.ends_with(b"\n")).take(AHEAD);
+    let widths = lines.map(|line| {
+        let fields = std::str::from_utf8(line).unwrap_or("?").split_whitespace();
+        fields.clone().all(whole).then(|| fields.count())
+    });
+    let widths: Option<Vec<usize>> = widths.collect();
+    widths.is_some_and(|widths| widths.iter().any(|&n| n != first.len()))
 }
 
 fn text_of<'a>(path: &Path, line: u64, bytes: &'a [u8]) -> Result<&'a str> {
@@ -196,7 +239,11 @@ fn split(line: &str, delimiter: &Delimiter) -> Vec<String> {
 }
 
 /// Names of the columns of text without a header: those given, otherwise their numbers.
-fn names_without_header(path: &Path, line: u64, first: &[String], given: &[String]) -> Result<Vec<String>> {
+pub(crate) fn names_without_header(
+    place: &Place<'_>,
+    first: &[String],
+    given: &[String],
+) -> Result<Vec<String>> {
     if given.is_empty() {
         return Ok((1..=first.len()).map(|n| n.to_string()).collect());
     }
@@ -206,7 +253,7 @@ fn names_without_header(path: &Path, line: u64, first: &[String], given: &[Strin
             first.len(),
             given.len()
         );
-        return Err(Error::format_at(path, line, message));
+        return Err(place.error(message));
     }
     Ok(given.iter().map(|n| n.trim().to_string()).collect())
 }

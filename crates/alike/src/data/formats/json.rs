@@ -1,18 +1,20 @@
 //! JSON: objects one a line, or one array of them.
 
 use std::fmt;
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 use std::path::Path;
 
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
-use serde_json::{Map, Value, error::Category};
+use serde_json::{Map, Number, Value};
 
-use crate::data::formats::delimited::encoding_advice;
 use crate::data::formats::table::{Choose, Place, Visit, next_line};
+use crate::data::formats::{id_text, json_advice};
 use crate::{Error, Result};
 
 /// Objects from which the names of the columns are taken.
 const FIRST: usize = 1000;
+/// Bytes of an array that are kept to say what is wrong with it.
+const HEAD: usize = 1 << 8;
 
 /// Called for every object with its line (its number in an array), from 1.
 type VisitObject<'a> = &'a mut dyn FnMut(&Place<'_>, Map<String, Value>) -> Result<()>;
@@ -32,8 +34,11 @@ pub(crate) fn read_objects(path: &Path, mut input: Box<dyn BufRead>, visit: Visi
         if text.is_empty() {
             continue;
         }
-        let object = serde_json::from_slice(text).map_err(|e| bad_line(path, number, text, &e))?;
-        visit(&Place { path, line: number }, object)?;
+        let place = Place { path, line: number };
+        let object = serde_json::from_slice(text);
+        let object = object
+            .map_err(|e| json_advice::of_line(&place, text, input.fill_buf().unwrap_or_default(), &e))?;
+        visit(&place, object)?;
     }
 }
 
@@ -42,39 +47,8 @@ fn starts_array(path: &Path, input: &mut Box<dyn BufRead>) -> Result<bool> {
     Ok(head.trim_ascii_start().starts_with(b"["))
 }
 
-/// What is wrong with a line, for people who have such files.
-fn bad_line(path: &Path, number: u64, text: &[u8], error: &serde_json::Error) -> Error {
-    let say = |message: String| Error::format_at(path, number, message);
-    let Ok(shown) = std::str::from_utf8(text) else {
-        return say(format!("is not UTF-8 text; {}", encoding_advice()));
-    };
-    let dict = shown.strip_prefix('{').is_some_and(|t| {
-        let t = t.trim_start();
-        t.starts_with('\'') || t.starts_with("u'") || t.starts_with("u\"")
-    });
-    if dict {
-        return say("is a Python dict, not JSON; write each as JSON: \
-                    `python3 -c 'import ast, json, sys; [print(json.dumps(ast.literal_eval(l))) for l in sys.stdin]' \
-                    < FILE > NEW.jsonl`"
-            .into());
-    }
-    if error.classify() == Category::Eof && number == 1 {
-        return say(
-            "an object does not end in its line; one object a line is read: `jq -c . FILE > NEW.jsonl`"
-                .into(),
-        );
-    }
-    let near: String = shown.chars().skip(error.column().saturating_sub(3)).take(12).collect();
-    if error.classify() == Category::Syntax && ["NaN", "Infinity"].iter().any(|word| near.contains(word)) {
-        let message =
-            "holds NaN or Infinity, which JSON does not have; write null (pandas: `to_json(…, lines=True)`)";
-        return say(message.into());
-    }
-    say(format!("is no JSON object: {error}"))
-}
-
 /// Reads the objects of an array without holding them all.
-fn read_array(path: &Path, input: impl Read, visit: VisitObject<'_>) -> Result<()> {
+fn read_array(path: &Path, mut input: Box<dyn BufRead>, visit: VisitObject<'_>) -> Result<()> {
     struct Each<'a, 'b> {
         path: &'a Path,
         visit: VisitObject<'b>,
@@ -104,26 +78,37 @@ fn read_array(path: &Path, input: impl Read, visit: VisitObject<'_>) -> Result<(
         }
     }
     let mut failed = None;
+    let head = input.fill_buf().map_err(|e| Error::io(path, e))?;
+    let head = head[..head.len().min(HEAD)].to_vec();
     let mut reader = serde_json::Deserializer::from_reader(input);
     let read = Each { path, visit, failed: &mut failed }.deserialize(&mut reader);
     match (failed, read.and_then(|()| reader.end())) {
         (Some(error), _) => Err(error),
         (None, Ok(())) => Ok(()),
-        (None, Err(e)) => {
-            let message = format!("is no JSON array of objects: {e}");
-            Err(Error::format_at(path, e.line() as u64, message))
-        }
+        (None, Err(e)) if e.is_io() => Err(Error::io(path, e.into())),
+        (None, Err(e)) => Err(json_advice::of_array(&Place { path, line: 1 }, &head, &e)),
     }
 }
 
 /// Reads objects as a table, whose columns are the keys of the first thousand objects.
-pub(crate) fn read(path: &Path, input: Box<dyn BufRead>, choose: Choose<'_>, visit: Visit<'_>) -> Result<()> {
+pub(crate) fn read(
+    path: &Path,
+    mut input: Box<dyn BufRead>,
+    choose: Choose<'_>,
+    visit: Visit<'_>,
+) -> Result<()> {
+    let each = if starts_array(path, &mut input)? { ".[] | " } else { "" };
     let mut first: Vec<(u64, Map<String, Value>)> = Vec::new();
     let mut keys: Option<Vec<String>> = None;
     let mut row = |keys: &[String], line: u64, object: &Map<String, Value>| {
-        let cells: Vec<String> = keys.iter().map(|k| object.get(k).map(cell).unwrap_or_default()).collect();
+        let place = Place { path, line };
+        let cell = |key: &String| match object.get(key) {
+            Some(value) => cell(value).ok_or_else(|| json_advice::of_cell(&place, key, value, each)),
+            None => Ok(String::new()),
+        };
+        let cells: Vec<String> = keys.iter().map(cell).collect::<Result<_>>()?;
         let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
-        visit(&Place { path, line }, &cells)
+        visit(&place, &cells)
     };
     let mut start = |first: &mut Vec<(u64, Map<String, Value>)>| -> Result<Vec<String>> {
         let mut names: Vec<String> = Vec::new();
@@ -135,7 +120,8 @@ pub(crate) fn read(path: &Path, input: Box<dyn BufRead>, choose: Choose<'_>, vis
         if names.is_empty() {
             return Err(Error::format(path, "holds no objects with keys"));
         }
-        Ok(choose(&names)?.into_iter().map(|at| names[at].clone()).collect())
+        let chosen = choose(&names).map_err(|e| json_advice::of_columns(e, &first[0].1, each))?;
+        Ok(chosen.into_iter().map(|at| names[at].clone()).collect())
     };
     read_objects(path, input, &mut |place, object| {
         if let Some(keys) = &keys {
@@ -158,16 +144,26 @@ pub(crate) fn read(path: &Path, input: Box<dyn BufRead>, choose: Choose<'_>, vis
     Ok(())
 }
 
-/// A value as a cell: null is empty, lists are joined, objects are left out.
-pub(crate) fn cell(value: &Value) -> String {
-    match value {
+/// A value as a cell: null is empty, a list of one is its entry. Other lists and objects are none.
+fn cell(value: &Value) -> Option<String> {
+    Some(match value {
         Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
+        Value::Number(number) => number_text(number),
         Value::Bool(yes) => yes.to_string(),
-        Value::Array(parts) => {
-            let parts: Vec<String> = parts.iter().map(cell).filter(|p| !p.is_empty()).collect();
-            parts.join(", ")
-        }
-        Value::Null | Value::Object(_) => String::new(),
+        Value::Null => String::new(),
+        Value::Array(parts) => match parts.as_slice() {
+            [] => String::new(),
+            [one] => cell(one)?,
+            _ => return None,
+        },
+        Value::Object(_) => return None,
+    })
+}
+
+/// A number as text, whole ones without a fraction.
+pub(crate) fn number_text(number: &Number) -> String {
+    match number.as_f64().filter(|_| number.is_f64()) {
+        Some(float) => id_text::number(float),
+        None => number.to_string(),
     }
 }

@@ -13,7 +13,7 @@ pub(crate) enum Kind {
     Npy,
     /// A zip archive that holds NumPy arrays or anything else.
     Zip,
-    /// A workbook of Excel or another program for tables.
+    /// A workbook of Excel.
     Workbook,
     Safetensors,
     /// JSON objects one after another, or an array of them.
@@ -43,16 +43,28 @@ const OTHERS: &[(&[u8], &str)] = &[
     (b"\x80\x04", PICKLE),
     (b"\x80\x05", PICKLE),
     (b"%PDF", "a PDF"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook; save it as .xlsx or CSV"),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "an old Excel workbook, or one with a password; save it as .xlsx without a password, or the sheet as CSV",
+    ),
+    (b"version https://git-lfs.", "a Git LFS pointer, not the file itself; fetch that with `git lfs pull`"),
+    (b"\xff\xfe\0\0", "text in UTF-32; write it as UTF-8 (`iconv -f UTF-32 -t UTF-8 FILE > NEW`)"),
+    (b"\0\0\xfe\xff", "text in UTF-32; write it as UTF-8 (`iconv -f UTF-32 -t UTF-8 FILE > NEW`)"),
     (b"MATLAB 5.0", "a MATLAB file; save the array as .npy"),
     (b"RDX3", "an R data file; save the table as CSV or Parquet"),
 ];
 const PICKLE: &str = "a Python pickle, which is not read since it can run code; save the table as Parquet or the array as .npy";
 
+/// Where a tar archive says that it is one.
+const TAR_AT: usize = 257;
+
 /// The kind of a file that starts with `head`.
 pub(crate) fn kind_of(head: &[u8]) -> Kind {
     if let Some((_, what)) = OTHERS.iter().find(|(magic, _)| head.starts_with(magic)) {
         return Kind::Other(what);
+    }
+    if head.get(TAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar")) {
+        return Kind::Other("a tar archive; unpack it (`tar -xf FILE`) and give the file inside");
     }
     match head {
         [0x1f, 0x8b, ..] => Kind::Gzip,
@@ -68,8 +80,14 @@ pub(crate) fn kind_of(head: &[u8]) -> Kind {
 /// What an archive holds, by the name of its first entry.
 fn zip_of(head: &[u8]) -> Kind {
     let name = head.get(30..).unwrap_or_default();
-    let workbook = [&b"[Content_Types].xml"[..], b"xl/", b"_rels/", b"docProps/", b"mimetype"];
-    if workbook.iter().any(|start| name.starts_with(start)) { Kind::Workbook } else { Kind::Zip }
+    let starts = |with: &[&[u8]]| with.iter().any(|start| name.starts_with(start));
+    if starts(&[b"mimetypeapplication/vnd.oasis.opendocument."]) {
+        return Kind::Other("an OpenDocument file; save the sheet as .xlsx or CSV");
+    }
+    match starts(&[b"[Content_Types].xml", b"xl/", b"_rels/", b"docProps/"]) {
+        true => Kind::Workbook,
+        false => Kind::Zip,
+    }
 }
 
 fn text_of(head: &[u8]) -> Kind {

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use half::{bf16, f16};
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors};
 
 use crate::data::formats::columns::listed;
 use crate::data::formats::id_text::clean;
 use crate::data::formats::kinds::Kind;
-use crate::data::formats::npy::{self, Bytes, Npy, Npz, f16_to_f32};
+use crate::data::formats::npy::{self, Bytes, Npy, Npz};
 use crate::data::formats::open::{self, has_extension, is_parquet};
 use crate::data::formats::options::TextOptions;
 use crate::data::formats::parquet_features;
@@ -229,8 +230,8 @@ fn decode(data: &[u8], r: usize, dtype: Dtype, out: &mut [f32]) {
     let row = &data[r * len..(r + 1) * len];
     for (out, b) in out.iter_mut().zip(row.chunks_exact(size)) {
         *out = match *b {
-            [a, b] if dtype == Dtype::BF16 => f32::from_bits(u32::from(u16::from_le_bytes([a, b])) << 16),
-            [a, b] => f16_to_f32(u16::from_le_bytes([a, b])),
+            [a, b] if dtype == Dtype::BF16 => bf16::from_le_bytes([a, b]).to_f32(),
+            [a, b] => f16::from_le_bytes([a, b]).to_f32(),
             [a, b, c, d] => f32::from_le_bytes([a, b, c, d]),
             _ => f64::from_le_bytes(b.try_into().expect("the size is 8")) as f32,
         };

@@ -6,6 +6,7 @@ mod delimited;
 mod encoding;
 pub(crate) mod id_text;
 pub(crate) mod json;
+mod json_advice;
 mod kinds;
 pub(crate) mod markup;
 pub(crate) mod matrix;
@@ -17,3 +18,5 @@ mod parquet_depth;
 mod parquet_features;
 pub(crate) mod table;
 pub(crate) mod times;
+#[cfg(feature = "excel")]
+mod workbook;

@@ -1,6 +1,6 @@
 //! The one place where files of others are opened: packed ones are unpacked, and their first bytes say what they are.
 
-use std::io::{BufRead, BufReader, Cursor, Read, Seek};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE};
@@ -17,6 +17,8 @@ use crate::{Error, Result};
 /// Times that a file is looked at: so many packings less one are undone. More is no accident.
 const LAYERS: usize = 3;
 const PACKED_OFTEN: &str = "is packed several times over; unpack it";
+const UTF_32: &str =
+    "is text in UTF-32; write it as UTF-8 (`iconv -f UTF-32LE -t UTF-8 FILE > NEW`, or UTF-32BE)";
 
 /// A table, opened and not yet read.
 pub(crate) enum Table {
@@ -25,6 +27,45 @@ pub(crate) enum Table {
     /// JSON objects, or an array of them.
     Json(Box<dyn BufRead>),
     Parquet(File),
+    /// A workbook of Excel.
+    #[cfg(feature = "excel")]
+    Workbook(File),
+}
+
+/// What unpacks a file.
+#[derive(Clone, Copy)]
+enum Packing {
+    Gzip,
+    Zstd,
+}
+
+/// Unpacks, and says in words of its own what is wrong with what it unpacks.
+struct Unpacking<R> {
+    packing: Packing,
+    input: R,
+}
+
+impl<R: Read> Read for Unpacking<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let (name, check) = match self.packing {
+            Packing::Gzip => ("gzip", "gzip -t FILE"),
+            Packing::Zstd => ("zstd", "zstd -t FILE"),
+        };
+        self.input.read(out).map_err(|e| match e.kind() {
+            io::ErrorKind::Interrupted => e,
+            // What the system says of the file itself.
+            _ if e.raw_os_error().is_some() => e,
+            kind => {
+                let what = match kind {
+                    io::ErrorKind::UnexpectedEof => "end too early, so the file is cut".to_string(),
+                    _ => format!("are damaged ({e})"),
+                };
+                let message =
+                    format!("its {name} data {what}; download or copy it again (`{check}` checks it)");
+                io::Error::new(io::ErrorKind::InvalidData, message)
+            }
+        })
+    }
 }
 
 /// A file after its packing is undone, at its start.
@@ -52,10 +93,14 @@ impl Unpacked {
             let kind = kind_of(&head);
             let whole = |head, rest| BufReader::with_capacity(1 << 17, Cursor::new(head).chain(rest));
             match kind {
-                Kind::Gzip => input = Box::new(flate2::bufread::MultiGzDecoder::new(whole(head, input))),
+                Kind::Gzip => {
+                    let unpacked = flate2::bufread::MultiGzDecoder::new(whole(head, input));
+                    input = Box::new(Unpacking { packing: Packing::Gzip, input: unpacked });
+                }
                 Kind::Zstd => {
-                    let unpacking = zstd::stream::read::Decoder::with_buffer(whole(head, input));
-                    input = Box::new(unpacking.map_err(failed)?);
+                    let unpacked =
+                        zstd::stream::read::Decoder::with_buffer(whole(head, input)).map_err(failed)?;
+                    input = Box::new(Unpacking { packing: Packing::Zstd, input: unpacked });
                 }
                 _ => return Ok(Self { head, rest: input, file }),
             }
@@ -79,8 +124,17 @@ impl Unpacked {
         let encoding = encoding_of(&self.head, options.encoding()?);
         let wide = encoding == UTF_16LE || encoding == UTF_16BE;
         if !wide && self.head.contains(&0) {
-            let message = "is no text: it holds zero bytes (text in UTF-16 without a byte order mark is read with \
-                           `--encoding utf-16le`)";
+            let message = match self.head.as_slice() {
+                [a, 0, 0, 0, b, 0, 0, 0, ..] | [0, 0, 0, a, 0, 0, 0, b, ..]
+                    if a.is_ascii_graphic() && b.is_ascii_graphic() =>
+                {
+                    UTF_32
+                }
+                _ => {
+                    "is no text: it holds zero bytes (text in UTF-16 without a byte order mark is read with \
+                     `--encoding utf-16le`)"
+                }
+            };
             return Err(Error::format(path, message));
         }
         let bare = !wide && has_bare_carriage_returns(&self.head);
@@ -105,8 +159,13 @@ pub(crate) fn open_table(path: &Path, options: &TextOptions) -> Result<Table> {
     match kind_of(&unpacked.head) {
         Kind::Parquet => unpacked.into_file(path).map(Table::Parquet),
         Kind::Json => unpacked.into_text(path, options).map(Table::Json),
-        Kind::Workbook => is_not("an Excel or OpenDocument workbook; save the sheet as CSV"),
-        Kind::Zip => is_not("a zip archive; unpack it and give the file inside"),
+        #[cfg(feature = "excel")]
+        Kind::Workbook => unpacked.into_file(path).map(Table::Workbook),
+        #[cfg(not(feature = "excel"))]
+        Kind::Workbook => {
+            is_not("a workbook of Excel, which this build does not read; save the sheet as CSV")
+        }
+        Kind::Zip => is_not("a zip archive; unpack it (`unzip FILE`) and give the file inside"),
         Kind::Npy => is_not("a NumPy array; a table is expected (CSV, JSON lines or Parquet)"),
         Kind::Safetensors => is_not("a safetensors file; a table is expected (CSV, JSON lines or Parquet)"),
         Kind::Other(what) => is_not(what),

@@ -17,6 +17,8 @@ pub struct TextOptions {
     pub names: Vec<String>,
     /// Lines before the table.
     pub skip_lines: usize,
+    /// Name of the sheet to read of a workbook; none: the first that is not hidden.
+    pub sheet: Option<String>,
 }
 
 /// What separates the columns of a text.
@@ -51,8 +53,8 @@ impl TextOptions {
         self.delimiter()?;
         self.encoding()?;
         if !self.names.is_empty() && !self.no_header {
-            let message =
-                "names of columns are given for text that has a header (`--columns` needs `--no-header`)";
+            let message = "names of columns are given for a table that has a header: `--columns` is for one without \
+                           (`--no-header`); `--column ROLE=NAME` says which column of a header is which";
             return Err(Error::Data(message.into()));
         }
         Ok(())

@@ -9,10 +9,12 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::basic::LogicalType;
 use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::schema::types::SchemaDescriptor;
 
-use crate::data::formats::parquet_depth;
 use crate::data::formats::table::{Choose, Place, Visit};
+use crate::data::formats::{id_text, parquet_depth};
 use crate::disk::source::File;
 use crate::{Error, Result};
 
@@ -29,7 +31,7 @@ pub(crate) fn reader<T>(
     path: &Path,
     mut file: File,
     choose: impl FnOnce(&Schema) -> Result<(T, Vec<usize>)>,
-) -> Result<(T, ParquetRecordBatchReader)> {
+) -> Result<(T, Batches)> {
     parquet_depth::check(path, &mut file)?;
     let builder = guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
     let columns = builder.metadata().row_groups().iter().flat_map(|g| g.columns());
@@ -43,8 +45,24 @@ pub(crate) fn reader<T>(
     }
     let (chosen, roots) = choose(builder.schema())?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-    let reader = guarded(path, || builder.with_projection(mask).with_batch_size(BATCH).build())?;
-    Ok((chosen, reader))
+    let uuids = uuids_of(builder.parquet_schema());
+    let rows = guarded(path, || builder.with_projection(mask).with_batch_size(BATCH).build())?;
+    Ok((chosen, Batches { rows, uuids }))
+}
+
+/// The rows of a file, some at a time.
+pub(crate) struct Batches {
+    rows: ParquetRecordBatchReader,
+    /// Columns of UUIDs, which Arrow takes for any bytes.
+    uuids: Vec<String>,
+}
+
+/// Names of the columns that the file says hold UUIDs.
+fn uuids_of(schema: &SchemaDescriptor) -> Vec<String> {
+    let columns = schema.columns().iter();
+    let uuids = columns
+        .filter(|c| matches!(c.logical_type_ref(), Some(LogicalType::Uuid)) && c.path().parts().len() == 1);
+    uuids.map(|c| c.name().to_string()).collect()
 }
 
 /// Runs a step of the Parquet reader, which panics on some damaged files, and makes that an error too.
@@ -55,9 +73,32 @@ fn guarded<T, E: std::fmt::Display>(path: &Path, step: impl FnOnce() -> Result<T
     }
 }
 
-/// The next batch of rows.
-pub(crate) fn next(path: &Path, batches: &mut ParquetRecordBatchReader) -> Result<Option<RecordBatch>> {
-    guarded(path, || batches.next().transpose())
+/// The next batch of rows, UUIDs as text.
+pub(crate) fn next(path: &Path, batches: &mut Batches) -> Result<Option<RecordBatch>> {
+    let batch = guarded(path, || batches.rows.next().transpose())?;
+    let Some(batch) = batch else { return Ok(None) };
+    if batches.uuids.is_empty() {
+        return Ok(Some(batch));
+    }
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
+        let bytes = column.as_fixed_size_binary_opt().filter(|_| batches.uuids.contains(field.name()));
+        let text = bytes.map(|bytes| bytes.iter().map(|b| b.map(uuid_text)).collect::<StringArray>());
+        (field.name(), text.map_or_else(|| Arc::clone(column), |text| Arc::new(text) as ArrayRef))
+    });
+    RecordBatch::try_from_iter(columns).map(Some).map_err(|e| bad(path, e))
+}
+
+/// A UUID as it is usually written.
+fn uuid_text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len() + 4);
+    for (at, byte) in bytes.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text += &format!("{byte:02x}");
+    }
+    text
 }
 
 pub(crate) fn names_of(schema: &Schema) -> Vec<String> {
@@ -94,8 +135,11 @@ pub(crate) fn read(path: &Path, file: File, choose: Choose<'_>, visit: Visit<'_>
 pub(crate) fn cells(path: &Path, name: &str, column: &ArrayRef) -> Result<StringArray> {
     let text = |column: &ArrayRef| -> Result<StringArray> {
         let other = |_| {
-            let message =
-                format!("column `{name}` holds {}; text or numbers are expected", column.data_type());
+            let kind: String = column.data_type().to_string().chars().take(80).collect();
+            let message = format!(
+                "column `{name}` holds {kind}; text or numbers are expected: take one field out of it, or write it as text (SQL: \
+                 `cast(COLUMN as varchar)`)"
+            );
             Error::format(path, message)
         };
         Ok(cast(column, &DataType::Utf8).map_err(other)?.as_string::<i32>().clone())
@@ -110,13 +154,8 @@ pub(crate) fn cells(path: &Path, name: &str, column: &ArrayRef) -> Result<String
         DataType::Date32 => text(&cast(column, &DataType::Int32).map_err(|e| bad(path, e))?),
         DataType::Float16 | DataType::Float32 | DataType::Float64 => {
             let wide = cast(column, &DataType::Float64).map_err(|e| bad(path, e))?;
-            // A float that is a whole number in this range is written exactly.
-            let plain = |v: f64| match v.fract() == 0.0 && v.abs() < 9e15 {
-                true => (v as i64).to_string(),
-                false => v.to_string(),
-            };
             let values = wide.as_primitive::<Float64Type>().iter();
-            Ok(values.map(|v| v.filter(|v| !v.is_nan()).map(plain)).collect())
+            Ok(values.map(|v| v.filter(|v| !v.is_nan()).map(id_text::number)).collect())
         }
         kind if kind.is_decimal() => {
             let plain = |v: &str| match v.contains('.') {
@@ -131,9 +170,13 @@ pub(crate) fn cells(path: &Path, name: &str, column: &ArrayRef) -> Result<String
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
             let read = text(column)?;
             match read.null_count() > column.null_count() {
-                true => {
-                    Err(Error::format(path, format!("column `{name}` holds bytes that are not UTF-8 text")))
-                }
+                true => Err(Error::format(
+                    path,
+                    format!(
+                        "column `{name}` holds bytes that are not UTF-8 text; write them as text (Spark, DuckDB: \
+                         `hex(COLUMN)`; pandas: `.map(bytes.hex)`)"
+                    ),
+                )),
                 false => Ok(read),
             }
         }

@@ -6,6 +6,8 @@ use std::path::Path;
 use crate::data::folder::manifest::MANIFEST;
 use crate::data::formats::open::{Table, open_table};
 use crate::data::formats::options::TextOptions;
+#[cfg(feature = "excel")]
+use crate::data::formats::workbook;
 use crate::data::formats::{delimited, json, parquet};
 use crate::disk::source;
 use crate::{Error, Result};
@@ -15,7 +17,7 @@ use crate::{Error, Result};
 pub(crate) struct Place<'a> {
     /// The file; one of several where the table is a folder.
     pub(crate) path: &'a Path,
-    /// Line of a text, row of a Parquet file, number in an array; from 1.
+    /// Line of a text, row of a Parquet file or of a sheet, number in an array; from 1.
     pub(crate) line: u64,
 }
 
@@ -81,13 +83,18 @@ fn read_table(
     choose: Choose<'_>,
     visit: Visit<'_>,
 ) -> Result<()> {
-    if options.no_header && !matches!(table, Table::Text(_)) {
-        return Err(Error::format(path, "has names for its columns; `--no-header` is for delimited text"));
+    if options.no_header && matches!(table, Table::Json(_) | Table::Parquet(_)) {
+        return Err(Error::format(
+            path,
+            "has names for its columns; `--no-header` is for delimited text and workbooks",
+        ));
     }
     match table {
         Table::Text(input) => delimited::read(path, input, options, flags, choose, visit),
         Table::Json(input) => json::read(path, input, choose, visit),
         Table::Parquet(file) => parquet::read(path, file, choose, visit),
+        #[cfg(feature = "excel")]
+        Table::Workbook(file) => workbook::read(path, file, options, flags, choose, visit),
     }
 }
 

@@ -4,6 +4,7 @@ use arrow::compute::kernels::cast_utils::string_to_datetime;
 use chrono::format::{Item, Parsed, StrftimeItems, parse};
 use chrono::{NaiveDateTime, NaiveTime, Utc};
 
+use crate::data::formats::id_text::is_nothing;
 use crate::{Error, Result};
 
 /// How times are written.
@@ -12,19 +13,13 @@ pub(crate) enum TimeFormat {
     /// Numbers, or ISO 8601 dates.
     #[default]
     Usual,
-    /// As `strftime` writes them: its text, parsed.
-    Named(Vec<Item<'static>>),
-}
-
-/// What is expected where `text` is no time, with the ways out.
-pub(crate) fn expected(text: &str) -> &'static str {
-    match text.is_empty() {
-        true => "a time is expected; `--column time=none` leaves the column out",
-        false => {
-            "a number or an ISO 8601 date is expected; say how times are written (`--time-format \"%d.%m.%Y %H:%M\"`), or \
-             leave the column out (`--column time=none`)"
-        }
-    }
+    /// As `strftime` writes them.
+    Named {
+        /// Its signs.
+        signs: String,
+        /// These, parsed.
+        items: Vec<Item<'static>>,
+    },
 }
 
 impl TimeFormat {
@@ -40,7 +35,25 @@ impl TimeFormat {
         if !dated || items.contains(&Item::Error) {
             return Err(bad());
         }
-        Ok(Self::Named(items.into_iter().map(Item::to_owned).collect()))
+        Ok(Self::Named { signs: format.into(), items: items.into_iter().map(Item::to_owned).collect() })
+    }
+
+    /// What is expected where `text` is no time, with the ways out.
+    pub(crate) fn expected(&self, text: &str) -> String {
+        let way = match self {
+            _ if is_nothing(text) => "a time is expected".into(),
+            Self::Usual => {
+                "a number or an ISO 8601 date is expected; say how times are written (`--time-format \"%d.%m.%Y %H:%M\"`)"
+                    .into()
+            }
+            Self::Named { signs, .. } if Self::Usual.read(text).is_some() => {
+                format!("`--time-format` says `{signs}`; this one is read without it")
+            }
+            Self::Named { signs, .. } => {
+                format!("`--time-format` says `{signs}`; give the signs for times as this one is written")
+            }
+        };
+        format!("{way}, or leave the column out (`--column time=none`)")
     }
 
     /// A time as a number: one that is written as a number as it is, a date as seconds since 1970.
@@ -50,7 +63,7 @@ impl TimeFormat {
                 Ok(number) => number.is_finite().then_some(number),
                 Err(_) => iso(text),
             },
-            Self::Named(items) => named(text, items),
+            Self::Named { items, .. } => named(text, items),
         }
     }
 }
@@ -91,14 +104,32 @@ fn seconds(time: NaiveDateTime) -> f64 {
 /// Tells seconds from milliseconds in one column, which would be split by size instead of by time.
 #[derive(Debug, Default)]
 pub(crate) struct Units {
-    /// The first time that looks like each unit, and its line.
-    seen: [Option<(f64, u64)>; UNITS.len()],
+    /// The first time that looks like each unit, and its line; after the units, dates that are written as one number.
+    seen: [Option<(f64, u64)>; UNITS.len() + 1],
 }
 
 /// A unit by the size of its numbers for the years 1980 to 2100.
 const UNITS: [(&str, f64); 4] =
     [("seconds", 1.0), ("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9)];
 const YEARS: std::ops::Range<f64> = 315_532_800.0..4_102_444_800.0;
+/// What a date that is written as one number is called.
+const CALENDAR: &str = "a date written as one number (YYYYMMDD)";
+
+/// True for `20240229`, `202402291230` and `20240229123015`.
+fn is_calendar(time: f64) -> bool {
+    if time.fract() != 0.0 || !(1e7..1e14).contains(&time) {
+        return false;
+    }
+    let text = format!("{time}");
+    let signs = match text.len() {
+        8 => "%Y%m%d",
+        12 => "%Y%m%d%H%M",
+        14 => "%Y%m%d%H%M%S",
+        _ => return false,
+    };
+    let read = TimeFormat::parse(signs).ok().and_then(|format| format.read(&text));
+    read.is_some_and(|seconds| YEARS.contains(&seconds))
+}
 
 impl Units {
     /// Takes in the time of a row.
@@ -108,12 +139,17 @@ impl Units {
                 *place = Some((time, line));
             }
         }
+        let calendar = &mut self.seen[UNITS.len()];
+        if calendar.is_none() && is_calendar(time) {
+            *calendar = Some((time, line));
+        }
     }
 
     /// The line of a second unit and what to say of it.
     pub(crate) fn mixed(&self) -> Option<(u64, String)> {
+        let names = UNITS.iter().map(|(unit, _)| *unit).chain([CALENDAR]);
         let mut seen: Vec<_> =
-            self.seen.iter().zip(UNITS).filter_map(|(s, (unit, _))| s.map(|(t, l)| (l, t, unit))).collect();
+            self.seen.iter().zip(names).filter_map(|(s, unit)| s.map(|(t, l)| (l, t, unit))).collect();
         seen.sort_by_key(|s| s.0);
         let [first, second, ..] = seen.as_slice() else { return None };
         let message = format!(
@@ -183,6 +219,13 @@ mod tests {
         assert_eq!(line, 4);
         assert!(message.contains("milliseconds") && message.contains("line 2"), "{message}");
         assert_eq!(mixed(&[1.0, 2.0, 1e6, 1_404_085_274.0]), None);
+        for date in [20_201_102.0, 202_011_021_530.0, 20_201_102_153_015.0] {
+            let (line, message) = mixed(&[1_404_085_274.0, date]).unwrap();
+            assert!(line == 3 && message.contains("YYYYMMDD") && message.contains("line 2"), "{message}");
+            assert_eq!(mixed(&[date, date + 1.0]), None);
+        }
+        // No days of a calendar.
+        assert_eq!(mixed(&[1_404_085_274.0, 20_201_302.0, 20_200_231.0, 10_101_010.0]), None);
         assert_eq!(mixed(&[1_404_085_274e3, 1_404_085_275e3]), None);
     }
 }

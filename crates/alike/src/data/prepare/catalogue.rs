@@ -1,18 +1,11 @@
 //! What items are called and how they look, for people.
 
-use std::cell::Cell;
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
-
-use crate::data::formats::columns::{ITEM_IDS, guess, listed, named};
-use crate::data::formats::id_text::{clean, find};
-use crate::data::formats::json::read_objects;
-use crate::data::formats::markup;
-use crate::data::formats::open::{Table, open_table};
+use crate::data::formats::columns::{CATEGORY, IMAGE, TITLE};
+use crate::data::formats::id_text::find;
 use crate::data::formats::options::TextOptions;
-use crate::data::formats::table::read_texts;
+use crate::data::prepare::items_file::{Field, Holds, read_items};
 use crate::disk;
 use crate::ids::Vocab;
 use crate::{Error, Result};
@@ -25,18 +18,6 @@ pub struct Catalogue {
     offsets: Vec<u64>,
     image_root: Option<PathBuf>,
 }
-
-/// Usual keys of an item's id.
-pub(crate) const ID: &[&str] = &["itemID", "item_id", "itemid", "id", "item"];
-/// Usual keys of its title.
-pub(crate) const TITLE: &[&str] = &["title", "name", "keywords"];
-/// Usual keys of its picture.
-pub(crate) const IMAGE: &[&str] =
-    &["image", "image_url", "imUrl", "imageURL", "img", "image_src", "images", "picture", "photo"];
-/// Keys of a picture's place, where a picture is an object, best first.
-const PICTURE_PLACES: [&str; 7] = ["src", "url", "href", "hi_res", "large", "path", "thumb"];
-/// Usual keys of its category.
-pub(crate) const CATEGORY: &[&str] = &["genres", "genre", "categories", "category"];
 
 impl Catalogue {
     /// True when nothing is known of any item.
@@ -112,6 +93,8 @@ pub(crate) struct Listing {
     path: PathBuf,
     /// Id, title, image and category, row by row.
     rows: Vec<(String, [String; 3])>,
+    /// What is good to know of it.
+    pub(crate) notes: Vec<String>,
 }
 
 /// What an items file says of the items.
@@ -126,37 +109,19 @@ pub(crate) struct Read {
 }
 
 impl Listing {
-    /// Reads an items file: JSON objects, Parquet or delimited text with a header. Other columns than those that `names`
-    /// names, or that have usual names, are ignored.
+    /// Reads an items file. Other columns than those that `names` names, or that have usual names, are ignored.
     pub(crate) fn read(path: &Path, text: &TextOptions, names: &ItemColumns) -> Result<Self> {
         let mut rows = Vec::new();
-        let table = open_table(path, text)?;
-        if let Table::Json(input) = table {
-            read_json_lines(path, input, names, &mut rows)?;
-        } else {
-            // Where title, image and category stand among the columns that are read.
-            let places = Cell::new([None; 3]);
-            read_texts(
-                path,
-                table,
-                text,
-                |columns| {
-                    let (id, three) = choose(path, columns, names)?;
-                    let chosen: Vec<usize> = std::iter::once(id).chain(three.into_iter().flatten()).collect();
-                    places.set(three.map(|c| c.and_then(|c| chosen[1..].iter().position(|&at| at == c))));
-                    Ok(chosen)
-                },
-                |_, id, fields| {
-                    let [title, image, category] =
-                        places.get().map(|at| at.map_or("", |at| fields[at].trim()));
-                    let texts = [title, category].map(|t| markup::plain(t).into_owned());
-                    let [title, category] = texts;
-                    rows.push((clean(id).to_string(), [title, image.to_string(), category]));
-                    Ok(())
-                },
-            )?;
-        }
-        Ok(Self { path: path.to_path_buf(), rows })
+        let fields = [
+            Field { holds: Holds::Text, name: names.title.as_deref(), usual: TITLE },
+            Field { holds: Holds::Picture, name: names.image.as_deref(), usual: IMAGE },
+            Field { holds: Holds::Text, name: names.category.as_deref(), usual: CATEGORY },
+        ];
+        let found = read_items(path, text, names.id.as_deref(), &fields, &mut |_, id, texts| {
+            rows.push((id.to_string(), texts.try_into().expect("there are three fields")));
+            Ok(())
+        })?;
+        Ok(Self { path: path.to_path_buf(), rows, notes: found.notes() })
     }
 
     /// The ids, row by row.
@@ -204,111 +169,6 @@ fn folder_of(path: &Path) -> Option<PathBuf> {
     std::path::absolute(disk::parent(path)).ok()
 }
 
-/// Columns of the ids, and of title, image and category where there are such.
-fn choose(path: &Path, columns: &[String], names: &ItemColumns) -> Result<(usize, [Option<usize>; 3])> {
-    let id = match &names.id {
-        Some(name) => named(path, columns, name)?,
-        None => guess(columns, ITEM_IDS).or_else(|| guess(columns, ID)).ok_or_else(|| {
-            let found = listed(columns);
-            let message = format!(
-                "no column looks like item ids ({} …); name one (`--id COLUMN`); the columns are {found}",
-                ID.join(", ")
-            );
-            Error::format(path, message)
-        })?,
-    };
-    let one = |name: &Option<String>, usual: &[&str]| match name {
-        Some(name) => named(path, columns, name).map(Some),
-        None => Ok(guess(columns, usual).filter(|&at| at != id)),
-    };
-    let title = one(&names.title, TITLE)?;
-    let image = one(&names.image, IMAGE)?;
-    Ok((id, [title, image, one(&names.category, CATEGORY)?]))
-}
-
-fn read_json_lines(
-    path: &Path,
-    input: Box<dyn BufRead>,
-    names: &ItemColumns,
-    rows: &mut Vec<(String, [String; 3])>,
-) -> Result<()> {
-    let fields = [&names.title, &names.image, &names.category];
-    let mut seen = fields.map(Option::is_none);
-    read_objects(path, input, &mut |place, value| {
-        let id = match &names.id {
-            Some(name) => value.get(name),
-            None => usual_values(&value, ITEM_IDS).chain(usual_values(&value, ID)).find(|v| !v.is_null()),
-        };
-        let id = match id {
-            Some(Value::String(s)) => s.clone(),
-            Some(Value::Number(n)) => n.to_string(),
-            _ => {
-                let one_of = || format!("one of {}", ID.join(", "));
-                let expected = names.id.as_ref().map_or_else(one_of, |n| format!("`{n}`"));
-                let message = format!("has no item id; {expected} is expected (`--id NAME` names it)");
-                return Err(place.error(message));
-            }
-        };
-        for (seen, name) in seen.iter_mut().zip(fields) {
-            *seen |= name.as_ref().is_some_and(|n| value.contains_key(n));
-        }
-        let field = |name: &Option<String>, usual: &'static [&str], read: fn(&Value) -> String| match name {
-            Some(name) => value.get(name).map(read).unwrap_or_default(),
-            None => usual_values(&value, usual).map(read).find(|t| !t.is_empty()).unwrap_or_default(),
-        };
-        let fields = [
-            field(&names.title, TITLE, plain),
-            field(&names.image, IMAGE, picture),
-            field(&names.category, CATEGORY, plain),
-        ];
-        rows.push((clean(&id).to_string(), fields));
-        Ok(())
-    })?;
-    match fields.into_iter().zip(seen).find_map(|(name, seen)| name.as_ref().filter(|_| !seen)) {
-        Some(name) => Err(Error::format(path, format!("no object has `{name}`"))),
-        None => Ok(()),
-    }
-}
-
-/// The values of an object under usual names, in the order of these.
-fn usual_values<'a>(
-    object: &'a Map<String, Value>,
-    usual: &'static [&str],
-) -> impl Iterator<Item = &'a Value> {
-    let names: Vec<String> = object.keys().cloned().collect();
-    usual.iter().filter_map(move |one| guess(&names, &[one])).filter_map(|at| object.values().nth(at))
-}
-
-/// A value as text for people: lists joined, of an object its texts, markup taken off.
-pub(crate) fn plain(value: &Value) -> String {
-    match value {
-        Value::String(s) => markup::plain(s.trim()).into_owned(),
-        Value::Number(n) => n.to_string(),
-        Value::Array(parts) => joined(parts.iter()),
-        // Numbers in an object are ids and sizes.
-        Value::Object(parts) => joined(parts.values().filter(|v| !v.is_number())),
-        _ => String::new(),
-    }
-}
-
-fn joined<'a>(parts: impl Iterator<Item = &'a Value>) -> String {
-    let parts: Vec<String> = parts.map(plain).filter(|p| !p.is_empty()).collect();
-    parts.join(", ")
-}
-
-/// The path or address of a picture: of several the first, of an object its best.
-pub(crate) fn picture(value: &Value) -> String {
-    match value {
-        Value::String(s) => s.trim().to_string(),
-        Value::Array(all) => all.iter().map(picture).find(|p| !p.is_empty()).unwrap_or_default(),
-        Value::Object(parts) => {
-            let places = PICTURE_PLACES.iter().filter_map(|place| parts.get(*place));
-            places.map(picture).find(|p| !p.is_empty()).unwrap_or_default()
-        }
-        _ => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,16 +177,5 @@ mod tests {
     fn a_file_without_a_folder_lies_in_the_current_one() {
         assert_eq!(folder_of(Path::new("catalogue.csv")), std::env::current_dir().ok());
         assert_eq!(folder_of(Path::new("/shop/catalogue.csv")), Some(PathBuf::from("/shop")));
-    }
-
-    #[test]
-    fn nested_values_give_their_texts_and_their_first_picture() {
-        let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-        assert_eq!(plain(&value("[[\"Toys\", \"Games\"], null, 7]")), "Toys, Games, 7");
-        assert_eq!(plain(&value("{\"id\": 3, \"name\": \"<b>Shirts</b>\"}")), "Shirts");
-        let shop = "[{\"id\": 1, \"src\": \"\"}, {\"id\": 2, \"src\": \"a.jpg\", \"alt\": \"red\"}]";
-        assert_eq!(picture(&value(shop)), "a.jpg");
-        assert_eq!(picture(&value("{\"thumb\": \"s.jpg\", \"large\": [\"l.jpg\"]}")), "l.jpg");
-        assert_eq!(picture(&value("[\"a.jpg\", \"b.jpg\"]")), "a.jpg");
     }
 }

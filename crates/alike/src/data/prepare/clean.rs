@@ -7,7 +7,7 @@ use alike_ops::Csr;
 use crate::data::formats::open::has_extension;
 use crate::data::prepare::filter::{self, Kept};
 use crate::data::prepare::log::Log;
-use crate::data::prepare::report::{Dropped, Quantiles, Report, degrees};
+use crate::data::prepare::report::{Dropped, Quantiles, Report, counted, degrees};
 use crate::data::prepare::{PrepareOptions, SplitKind, split};
 use crate::disk::source::STDIN;
 use crate::ids::Vocab;
@@ -58,8 +58,12 @@ pub(crate) fn clean(options: &PrepareOptions, log: &Log, named: usize) -> Result
     let mut in_use = vec![false; log.items.len()];
     if options.k_core <= 1 && log.items.len() > named {
         in_use[named..].fill(true);
-        let more = log.items.len() - named;
-        told.notes.push(format!("{more} items have features and no interaction; they can be recommended"));
+        let more = counted(
+            (log.items.len() - named) as u64,
+            "item has features and no interaction; it can be recommended",
+            "items have features and no interaction; they can be recommended",
+        );
+        told.notes.push(more);
     }
     kept.rows.iter().for_each(|&r| in_use[log.item[r as usize] as usize] = true);
     let integers = log.items.integer_order();
@@ -73,7 +77,7 @@ pub(crate) fn clean(options: &PrepareOptions, log: &Log, named: usize) -> Result
     let splits = matrices(log, &kept, &labels, &user_origin, (&item_number, item_origin.len()))?;
     for (what, csr) in ["train", "valid", "test"].iter().zip(&splits) {
         if csr.nnz() == 0 {
-            let message = format!("the split `{split}` leaves no {what} interactions");
+            let message = format!("the split `{split}` leaves no {what} interactions; {}", way_out(split));
             return Err(Error::format(path, message));
         }
     }
@@ -148,8 +152,23 @@ fn filtered(options: &PrepareOptions, log: &Log, told: &mut Told) -> Result<Kept
         let message = match log.rows {
             0 => "has a header and no interactions".to_string(),
             rows => {
-                let why: Vec<&str> = told.dropped.iter().map(|d| &*d.why).collect();
-                format!("none of its {rows} interactions is left ({})", why.join("; "))
+                // A core drops users, items and interactions for the same reason.
+                let mut why: Vec<&str> = told.dropped.iter().map(|d| &*d.why).collect();
+                why.dedup();
+                let asked = [
+                    (options.k_core > 1, "`--k-core`"),
+                    (options.min_rating.is_some(), "`--min-rating`"),
+                    (!options.events.is_empty(), "`--event`"),
+                ];
+                let asked: Vec<&str> =
+                    asked.into_iter().filter_map(|(is, flag)| is.then_some(flag)).collect();
+                let way = if asked.is_empty() {
+                    String::new()
+                } else {
+                    format!("; {} leaves too few", asked.join(" and "))
+                };
+                let rows = counted(rows, "interaction", "interactions");
+                format!("none of its {rows} is left ({}){way}", why.join("; "))
             }
         };
         return Err(Error::format(&options.interactions, message));
@@ -182,12 +201,26 @@ fn matrices(
     Ok([one(split::TRAIN)?, one(split::VALID)?, one(split::TEST)?])
 }
 
+/// What to do where a split leaves a part empty.
+fn way_out(split: SplitKind) -> &'static str {
+    match split {
+        SplitKind::Label => "write all of 0, 1 and 2 in its column, or let it be made (`--split random`)",
+        SplitKind::Random | SplitKind::LeaveOneOut | SplitKind::Auto => {
+            "it takes users with three interactions or more (`--split temporal` does not, or label interactions)"
+        }
+        SplitKind::Temporal => {
+            "too few interactions of people who were there before differ in time; `--split leave-one-out` holds out \
+             something of everybody with three"
+        }
+    }
+}
+
 /// What is good to know of a split.
 fn note_split(log: &Log, kept: &Kept, split: SplitKind, splits: &[Csr; 3], told: &mut Told) {
     let short = (0..log.users.len()).filter(|&u| matches!(kept.of(u).len(), 1 | 2)).count();
     if short > 0 && matches!(split, SplitKind::Random | SplitKind::LeaveOneOut) {
-        told.notes
-            .push(format!("{short} users have fewer than 3 interactions; all of them are for training"));
+        let users = counted(short as u64, "user has", "users have");
+        told.notes.push(format!("{users} fewer than 3 interactions; all of these are for training"));
     }
     let constant = log.time.as_ref().is_none_or(|t| t.windows(2).all(|w| w[0] == w[1]));
     if constant && split == SplitKind::LeaveOneOut {
@@ -201,8 +234,9 @@ fn note_split(log: &Log, kept: &Kept, split: SplitKind, splits: &[Csr; 3], told:
     for (what, csr) in [("validation", &splits[1]), ("test", &splits[2])] {
         let users = (0..csr.rows()).filter(|&u| csr.degree(u) > 0).count();
         if users < FEW_USERS || csr.nnz() * 100 < all {
+            let users = counted(users as u64, "user", "users");
             told.notes.push(format!(
-                "only {} interactions of {users} users are for {what}: most who came late were not there before; figures \
+                "only {} interactions of {users} are for {what}: most who came late were not there before; figures \
                  from so few are mostly chance (`--split leave-one-out` holds out something of everybody)",
                 csr.nnz()
             ));

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::data::formats::columns::{Column, Columns, listed};
-use crate::data::formats::id_text::{self, clean};
+use crate::data::formats::id_text::{self, clean, is_nothing};
 use crate::data::formats::table::{Place, read_rows};
-use crate::data::formats::times::{TimeFormat, Units, expected};
+use crate::data::formats::times::{TimeFormat, Units};
 use crate::data::prepare::log::Log;
-use crate::data::prepare::missing::{Missing, is_nothing, unreadable};
+use crate::data::prepare::missing::{Missing, unreadable};
 use crate::data::prepare::ratings::{Ratings, parse_rating};
 use crate::data::prepare::report::{ColumnUse, Dropped};
 use crate::data::prepare::{PrepareOptions, SplitKind};
@@ -152,7 +152,7 @@ impl Intake<'_> {
         }
         if let Some(at) = plan.time {
             let Some(text) = self.needed(cells[at], "no time") else { return Ok(()) };
-            let bad = || unreadable(place, plan.name(at), text, expected(text));
+            let bad = || unreadable(place, plan.name(at), text, &self.format.expected(text));
             let read = self.format.read(text).ok_or_else(bad)?;
             self.counts.units.add(read, place.line);
             time = Some(read);

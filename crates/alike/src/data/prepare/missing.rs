@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::Error;
-use crate::data::formats::id_text::means_nothing;
+use crate::data::formats::id_text::{is_nothing, means_nothing};
 use crate::data::formats::table::Place;
-use crate::data::prepare::report::Dropped;
+use crate::data::prepare::report::{Dropped, counted};
 
 /// What was found of one column of ids.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ impl Missing {
     /// The error that rows without an id are, unless they were to be dropped.
     pub(crate) fn error(&self, column: &str) -> Option<Error> {
         let (path, line) = self.first.as_ref()?;
-        let rows = if self.empty == 1 { "1 row".into() } else { format!("{} rows", self.empty) };
+        let rows = counted(self.empty, "row", "rows");
         let message = format!(
             "column `{column}` is empty in {rows}, here first; `--drop-missing` leaves rows without an id out"
         );
@@ -46,9 +46,10 @@ impl Missing {
     /// What is to be said of words that were taken as ids.
     pub(crate) fn notes<'a>(&'a self, column: &'a str) -> impl Iterator<Item = String> + 'a {
         self.words.iter().map(move |(word, count)| {
+            let rows = counted(*count, "row has", "rows have");
             format!(
-                "{count} rows have `{word}` in column `{column}`, which is taken as an id; if it means that there is \
-                 none, `--drop-missing` leaves them out"
+                "{rows} `{word}` in column `{column}`, which is taken as an id; if it means that there is none, \
+                 `--drop-missing` leaves such rows out"
             )
         })
     }
@@ -67,15 +68,9 @@ impl Missing {
 
 /// The error of a cell that is needed and empty or unreadable.
 pub(crate) fn unreadable(place: &Place<'_>, column: &str, text: &str, expected: &str) -> Error {
-    place.error(match text.is_empty() {
-        true => format!("column `{column}` is empty; {expected}; `--drop-missing` leaves such rows out"),
-        false => format!("column `{column}` is `{text}`; {expected}"),
-    })
-}
-
-/// True for a cell that is empty or holds a word for nothing.
-pub(crate) fn is_nothing(text: &str) -> bool {
-    text.is_empty() || means_nothing(text)
+    let found = if text.is_empty() { "empty".into() } else { format!("`{text}`") };
+    let way = if is_nothing(text) { "; `--drop-missing` leaves such rows out" } else { "" };
+    place.error(format!("column `{column}` is {found}; {expected}{way}"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What ratings look like where nobody said which of them are too low to count.
 
+use crate::data::prepare::report::counted;
+
 /// Ratings that were seen.
 #[derive(Debug, Default)]
 pub(crate) struct Ratings {
@@ -27,9 +29,11 @@ impl Ratings {
     pub(crate) fn note(&self, column: &str) -> Option<String> {
         let say = |low: u64, what: String, least: u32| {
             let percent = 100.0 * low as f64 / self.count as f64;
+            let rows = counted(low, "interaction", "interactions");
+            let (have, count) = if low == 1 { ("has", "counts") } else { ("have", "count") };
             format!(
-                "{low} interactions ({percent:.1} %) have a {what} in column `{column}` and count like all others; \
-                 `--min-rating {least}` drops them"
+                "{rows} ({percent:.1} %) {have} a {what} in column `{column}` and {count} like all others; \
+                 `--min-rating {least}` drops such"
             )
         };
         if self.negative > 0 {
@@ -83,9 +87,9 @@ mod tests {
         let text = note(&["5", "4", "2", "1", "", "x"]).unwrap();
         assert!(text.starts_with("2 interactions (50.0 %) have a rating below 3 of 5"), "{text}");
         assert!(text.contains("`--min-rating 3`"), "{text}");
-        assert!(note(&["5", "2.5", "3"]).unwrap().starts_with("1 interactions"));
+        assert!(note(&["5", "2.5", "3"]).unwrap().starts_with("1 interaction (33.3 %) has a"));
         assert!(
-            note(&["9", "5", "6"]).unwrap().contains("1 interactions (33.3 %) have a rating below 6 of 10")
+            note(&["9", "5", "6"]).unwrap().contains("1 interaction (33.3 %) has a rating below 6 of 10")
         );
         assert!(note(&["1", "-1"]).unwrap().contains("negative rating"));
         for fine in [&["5", "4", "3"][..], &["1", "0"], &["1", "250"], &[]] {

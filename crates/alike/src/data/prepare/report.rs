@@ -141,6 +141,11 @@ impl Quantiles {
     }
 }
 
+/// A number and what there is of it: `one` of one, else `many`.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// Number of entries of each row and of each column.
 pub(crate) fn degrees(csr: &Csr) -> (Vec<u32>, Vec<u32>) {
     let rows = (0..csr.rows()).map(|r| csr.degree(r) as u32).collect();
@@ -155,7 +160,14 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [train, valid, test] = self.interactions;
         let all = train + valid + test;
-        writeln!(f, "{}: {} users, {} items, {all} interactions", self.name, self.users, self.items)?;
+        let users = counted(self.users as u64, "user", "users");
+        let items = counted(self.items as u64, "item", "items");
+        writeln!(
+            f,
+            "{}: {users}, {items}, {}",
+            self.name,
+            counted(all as u64, "interaction", "interactions")
+        )?;
         writeln!(f, "density {:.4} %", self.density * 100.0)?;
         let used: Vec<String> = self.columns.iter().map(|c| format!("{} `{}`", c.role, c.name)).collect();
         write!(f, "columns: {}", used.join(", "))?;
@@ -187,17 +199,20 @@ impl fmt::Display for Report {
         writeln!(f, "\ncold items (never in train, still candidates): {}", self.cold_items)?;
         writeln!(f, "cold users (never in train, dropped): {}", self.cold_users)?;
         for m in &self.features {
-            write!(f, "features {}: {} values an item, {} items without", m.name, m.dim, m.missing)?;
+            let without = counted(m.missing as u64, "item", "items");
+            write!(f, "features {}: {} values an item, {without} without", m.name, m.dim)?;
             if m.missing > 0 {
-                write!(f, " ({} have no row, {} only zeros)", m.no_row, m.all_zero)?;
+                let no_row = counted(m.no_row as u64, "has", "have");
+                write!(f, " ({no_row} no row, {} only zeros)", m.all_zero)?;
             }
             if m.unused_rows > 0 {
-                write!(f, ", {} rows of other items", m.unused_rows)?;
+                write!(f, ", {} of other items", counted(m.unused_rows as u64, "row", "rows"))?;
             }
             writeln!(f)?;
         }
         for g in &self.knn {
-            writeln!(f, "neighbours {}: {} an item, {} items without", g.name, g.k, g.missing)?;
+            let without = counted(g.missing as u64, "item", "items");
+            writeln!(f, "neighbours {}: {} an item, {without} without", g.name, g.k)?;
         }
         if let Some(titles) = self.titles {
             writeln!(f, "titles: {titles} of {} items", self.items)?;
@@ -206,7 +221,9 @@ impl fmt::Display for Report {
             writeln!(f, "dropped: nothing")?;
         } else {
             writeln!(f, "dropped:")?;
-            self.dropped.iter().try_for_each(|d| writeln!(f, "  {} {}: {}", d.count, d.what, d.why))?;
+            for Dropped { count, what, why } in &self.dropped {
+                writeln!(f, "  {}: {why}", counted(*count, what.trim_end_matches('s'), what))?;
+            }
         }
         self.notes.iter().try_for_each(|n| writeln!(f, "note: {n}"))?;
         if !self.hash.is_empty() {

@@ -7,7 +7,8 @@ use crate::data::folder::manifest::{FORMAT, FeatureEntry, KnnEntry, MANIFEST, Ma
 use crate::data::prepare::clean::Cleaned;
 use crate::data::prepare::join::{self, Items};
 use crate::data::prepare::log::Log;
-use crate::data::prepare::{PrepareOptions, Sources, report::Report};
+use crate::data::prepare::report::{Report, counted};
+use crate::data::prepare::{PrepareOptions, Sources};
 use crate::disk::Staged;
 use crate::{Error, Result};
 
@@ -79,12 +80,16 @@ pub(crate) fn write(
         image_root = read.catalogue.image_root().and_then(Path::to_str).map(str::to_string);
         report.titles = Some(read.with_title);
         let file = path.file_name().and_then(|n| n.to_str()).unwrap_or("the items file");
-        for (count, what) in [(read.unknown_items, "describe other items"), (read.repeated, "repeat an item")]
-        {
+        for (count, one, many) in [
+            (read.unknown_items, "describes another item", "describe other items"),
+            (read.repeated, "repeats an item", "repeat an item"),
+        ] {
             if count > 0 {
-                report.notes.push(format!("{count} lines of {file} {what}"));
+                let what = if count == 1 { one } else { many };
+                report.notes.push(format!("{} of {file} {what}", counted(count as u64, "line", "lines")));
             }
         }
+        report.notes.extend(listing.notes.iter().map(|note| format!("{file}: {note}")));
     }
     let text = serde_json::to_vec_pretty(&report).map_err(|e| Error::Data(e.to_string()))?;
     files.push(staged.write_bytes(REPORT, &text)?);

@@ -1,0 +1,184 @@
+//! What is wrong with JSON as people have it, and the way out.
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value, error::Category};
+
+use crate::Error;
+use crate::data::formats::delimited::encoding_advice;
+use crate::data::formats::table::Place;
+
+/// Words of Python where JSON has others.
+const PYTHON: [&str; 3] = ["None", "True", "False"];
+/// What JSON has no word for.
+const NO_NUMBER: [&str; 2] = ["NaN", "Infinity"];
+
+/// What is wrong with the line `text`; `ahead` is what follows it.
+pub(crate) fn of_line(place: &Place<'_>, text: &[u8], ahead: &[u8], error: &serde_json::Error) -> Error {
+    let say = |message: &str| place.error(message);
+    let Ok(shown) = std::str::from_utf8(text) else {
+        return say(&format!("is not UTF-8 text; {}", encoding_advice()));
+    };
+    if is_python(shown.strip_prefix('{').unwrap_or_default()) {
+        return say("is a Python dict, not JSON; write each as JSON: \
+                    `python3 -c 'import ast, json, sys; [print(json.dumps(ast.literal_eval(l))) for l in sys.stdin]' \
+                    < FILE > NEW.jsonl`");
+    }
+    let near: String = shown.chars().skip(error.column().saturating_sub(3)).take(12).collect();
+    let has =
+        |words: &[&str]| error.classify() == Category::Syntax && words.iter().any(|word| near.contains(word));
+    if has(&NO_NUMBER) {
+        return say(
+            "holds NaN or Infinity, which JSON does not have; write null (pandas: `to_json(…, lines=True)`)",
+        );
+    }
+    if has(&PYTHON) {
+        return say(
+            "holds None, True or False, which are Python's words; write null, true and false (`json.dumps`)",
+        );
+    }
+    if error.classify() != Category::Eof {
+        return say(&format!("is no JSON object: {error}"));
+    }
+    if place.line > 1 {
+        return say(
+            "an object does not end in its line; if the file ends here, it is cut: download or copy it again",
+        );
+    }
+    match wrapper(&[text, b"\n", ahead].concat()) {
+        Some(key) => say(&wrapped(&key)),
+        None => {
+            say("an object does not end in its line; one object a line is read: `jq -c . FILE > NEW.jsonl`")
+        }
+    }
+}
+
+/// What is wrong with an array, which starts with `head`.
+pub(crate) fn of_array(place: &Place<'_>, head: &[u8], error: &serde_json::Error) -> Error {
+    let head = String::from_utf8_lossy(head);
+    let first = head.trim_start().trim_start_matches('[').trim_start();
+    if is_python(first.strip_prefix('{').unwrap_or_default()) {
+        return place.error(
+            "is a Python list of dicts, not JSON; write each as JSON: \
+             `python3 -c 'import ast, json, sys; [print(json.dumps(d)) for d in ast.literal_eval(sys.stdin.read())]' \
+             < FILE > NEW.jsonl`",
+        );
+    }
+    let place = Place { line: error.line() as u64, ..*place };
+    match error.classify() {
+        Category::Eof => place.error("the array does not end: the file is cut; download or copy it again"),
+        _ => place.error(format!(
+            "is no JSON array of objects: {error} (NaN, Infinity, None and single quotes are not JSON: write it with `json.dumps`)"
+        )),
+    }
+}
+
+/// An error about the columns of objects such as `first`, with what they hold instead of columns.
+pub(crate) fn of_columns(error: Error, first: &Map<String, Value>, each: &str) -> Error {
+    let hint = match first.iter().find(|(_, value)| is_rows(value)) {
+        Some((key, _)) => format!("; {}", wrapped(key)),
+        None => match first.iter().find_map(|(key, value)| value.as_object().map(|_| key)) {
+            Some(key) => {
+                format!(
+                    "; `{key}` holds objects: lift what is in them (`jq -c '{each}. + {}' FILE > NEW.jsonl`)",
+                    of(key)
+                )
+            }
+            None => return error,
+        },
+    };
+    match error {
+        Error::Format { path, line, message } => Error::Format { path, line, message: message + &hint },
+        other => other,
+    }
+}
+
+/// The error of a cell that is no value of its own. `each` is what `jq` needs to come to the objects.
+pub(crate) fn of_cell(place: &Place<'_>, key: &str, value: &Value, each: &str) -> Error {
+    let at = of(key);
+    place.error(match value {
+        Value::Object(parts) => {
+            let inner: Vec<String> = parts.keys().take(5).map(|k| format!("`{k}`")).collect();
+            let first = parts.keys().next().map(|k| of(k)).unwrap_or_default();
+            format!(
+                "column `{key}` holds an object (of {}); take one value out: `jq -c '{each}{at} = {at}{first}' FILE > NEW.jsonl`",
+                inner.join(", ")
+            )
+        }
+        _ => format!("column `{key}` holds a list; write an object for each entry: `jq -c '{each}{at} = {at}[]' FILE > NEW.jsonl`"),
+    })
+}
+
+/// A key as `jq` takes it.
+fn of(key: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    match key.chars().all(plain) && !key.starts_with(|c: char| c.is_ascii_digit()) {
+        true => format!(".{key}"),
+        false => format!(".\"{key}\""),
+    }
+}
+
+fn wrapped(key: &str) -> String {
+    format!("`{key}` holds the rows: take them out with `jq -c '{}[]' FILE > NEW.jsonl`", of(key))
+}
+
+/// Whether what follows `{` is how Python writes a dict.
+fn is_python(text: &str) -> bool {
+    let text = text.trim_start();
+    text.starts_with('\'') || text.starts_with("u'") || text.starts_with("u\"")
+}
+
+fn is_rows(value: &Value) -> bool {
+    value.as_array().is_some_and(|all| all.first().is_some_and(Value::is_object))
+}
+
+/// The key of the array of objects in the one object that `text` starts; it may be cut.
+fn wrapper(text: &[u8]) -> Option<String> {
+    struct Keys<'a>(&'a mut Option<String>);
+    impl<'de> Visitor<'de> for Keys<'_> {
+        type Value = ();
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(key) = map.next_key::<String>()? {
+                *self.0 = Some(key);
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+    if let Ok(whole) = serde_json::from_slice::<Map<String, Value>>(text) {
+        return whole.into_iter().find(|(_, value)| is_rows(value)).map(|(key, _)| key);
+    }
+    // Of a cut one, what is cut is the value of its last key.
+    let mut last = None;
+    let _cut = serde_json::Deserializer::from_slice(text).deserialize_map(Keys(&mut last));
+    let key = last?;
+    let text = String::from_utf8_lossy(text);
+    let after = text.split_once(&format!("\"{key}\""))?.1.trim_start().strip_prefix(':')?;
+    let entry = after.trim_start().strip_prefix('[')?;
+    entry.trim_start().starts_with('{').then_some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_in_a_wrapper_are_found_whole_or_cut() {
+        let cases = [
+            ("{\"data\": [{\"user\": 1}]}", Some("data")),
+            ("{\n \"total\": 2,\n \"rows of it\": [\n  {\"user\": [1, 2", Some("rows of it")),
+            ("{\n \"meta\": {\"n\": 1},\n \"rows\": [", None),
+            ("{\n \"user\": 1,\n \"tags\": [\"a\", ", None),
+            ("{\n \"user\": 1,", None),
+        ];
+        for (text, key) in cases {
+            assert_eq!(wrapper(text.as_bytes()).as_deref(), key, "{text}");
+        }
+        assert_eq!(
+            (of("user_1"), of("rows of it"), of("$oid")),
+            (".user_1".into(), ".\"rows of it\"".into(), ".\"$oid\"".into())
+        );
+    }
+}

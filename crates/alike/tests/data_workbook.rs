@@ -1,0 +1,177 @@
+//! Workbooks of Excel as interactions and as a catalogue.
+#![cfg(feature = "excel")]
+#![allow(clippy::unwrap_used)]
+
+mod data_files;
+
+use alike::data::{PrepareOptions, SplitKind};
+use data_files::*;
+
+/// The log of a, b and c as a sheet, times as dates.
+const SHEET: &str = "user id,Item ID,rating,date,x_label\n\
+    a,21,5,date:45000.5,0\na,22,4,date:45001,1\na,23,3,date:45002,2\nb,22,5,date:45003,0\nb,23,4,date:45004,1\n\
+    b,21,3,date:45005,2\nc,23,5,date:45006,0\nc,21,4,date:45007,1\nc,22,3,date:45008,2\n";
+
+fn options(files: &Files, content: &[u8]) -> PrepareOptions {
+    let path = files.write("log.xlsx", content);
+    PrepareOptions { split: SplitKind::Label, ..PrepareOptions::new(path, files.out()) }
+}
+
+#[track_caller]
+fn assert_reads(content: &[u8]) {
+    let files = Files::new();
+    let (report, data) = files.open(&options(&files, content));
+    assert_eq!((report.users, report.items, report.interactions, report.rows), (3, 3, [3, 3, 3], 9));
+    assert_eq!(items_of(&data, &data.train, "b"), ["22"]);
+}
+
+#[track_caller]
+fn refused(content: &[u8]) -> String {
+    let files = Files::new();
+    files.error(&options(&files, content))
+}
+
+#[track_caller]
+fn assert_says(text: &str, parts: &[&str]) {
+    parts.iter().for_each(|part| assert!(text.contains(part), "`{part}` is not in: {text}"));
+}
+
+#[test]
+fn a_sheet_is_a_table() {
+    assert_reads(&xlsx::table(SHEET));
+    // Rows above and between that are empty, and cells to the right that belong to no column.
+    let (head, rows) = SHEET.split_once('\n').unwrap();
+    assert_reads(&xlsx::table(&format!("\n\n{head}\n\n{}", rows.replace(",0\n", ",0,note\n\n"))));
+    // Whole numbers are ids without a fraction, whatever the program keeps them as.
+    assert_reads(&xlsx::table(&SHEET.replace(",22,", ",22.0,")));
+    let inline = xlsx::rows(SHEET, &mut Vec::new())
+        .replace("<c r=\"A2\" t=\"s\"><v>5</v></c>", "<c r=\"A2\" t=\"inlineStr\"><is><t>a</t></is></c>");
+    let mut texts = Vec::new();
+    xlsx::rows(SHEET, &mut texts);
+    assert_reads(&xlsx::workbook(&[("Log", "", inline)], &texts));
+}
+
+#[test]
+fn dates_are_times() {
+    let files = Files::new();
+    // The latest of everybody is the test.
+    let latest = SHEET.replace("a,21,5,date:45000.5", "a,21,5,date:45002.75");
+    let mut options = options(&files, &xlsx::table(&latest));
+    options.split = SplitKind::LeaveOneOut;
+    let data = files.open(&options).1;
+    assert_eq!(items_of(&data, &data.test, "a"), ["21"]);
+    let mixed = SHEET.replace("date:45004", "1404085274000");
+    options.interactions = files.write("mixed.xlsx", xlsx::table(&mixed));
+    assert_says(&files.error(&options), &["milliseconds", "seconds"]);
+}
+
+#[test]
+fn the_first_sheet_that_is_shown_is_read_or_the_one_that_is_named() {
+    let mut texts = Vec::new();
+    let log = xlsx::rows(SHEET, &mut texts);
+    let other = xlsx::rows("Handle,Title\n21,Red\n22,Blue\n", &mut texts);
+    let files = Files::new();
+    let hidden = [("Items", "state=\"hidden\"", other.clone()), ("Log &amp; more", "", log.clone())];
+    let mut options = options(&files, &xlsx::workbook(&hidden, &texts));
+    assert_eq!(files.open(&options).0.rows, 9);
+
+    options.interactions =
+        files.write("two.xlsx", xlsx::workbook(&[("Items", "", other), ("Log", "", log)], &texts));
+    assert_says(
+        &files.error(&options),
+        &["no column looks like user ids", "`Items` was read", "`Log`", "--sheet NAME"],
+    );
+    options.text.sheet = Some("Log".into());
+    // The catalogue is another sheet of the same workbook.
+    options.items = Some(options.interactions.clone());
+    let data = files.open(&options).1;
+    assert_eq!(data.title(data.items.get("22").unwrap()), Some("Blue"));
+    options.text.sheet = Some("Logs".into());
+    assert_says(&files.error(&options), &["no sheet `Logs`", "`Items`, `Log`"]);
+}
+
+#[test]
+fn hidden_rows_are_passed_over() {
+    let mut texts = Vec::new();
+    let more = format!("{SHEET}d,21,5,date:45000,0\nd,22,5,date:45000,0\n");
+    let rows = xlsx::rows(&more, &mut texts)
+        .replace("<row r=\"11\"", "<row hidden='1' r=\"11\"")
+        .replace("<row r=\"12\"", "<row r=\"12\" hidden=\"true\"");
+    // Another sheet hides other rows.
+    let none = xlsx::rows("a,b\n1,2\n", &mut texts).replace("<row ", "<row hidden=\"1\" ");
+    assert_reads(&xlsx::workbook(&[("Log", "", rows), ("Notes", "", none)], &texts));
+}
+
+#[test]
+fn a_sheet_without_a_header_loses_no_row() {
+    let rows = SHEET.split_once('\n').unwrap().1;
+    let files = Files::new();
+    let mut options = options(&files, &xlsx::table(rows));
+    assert_says(&files.error(&options), &["log.xlsx:1", "looks like data", "--no-header --columns"]);
+    options.text.no_header = true;
+    options.text.names = ["user", "item", "rating", "time", "x_label"].map(String::from).into();
+    assert_eq!(files.open(&options).0.rows, 9);
+    options.text.skip_lines = 2;
+    options.interactions = files.write("log.xlsx", xlsx::table(&format!("Sales of May\n\n{rows}")));
+    assert_eq!(files.open(&options).0.rows, 9);
+}
+
+#[test]
+fn errors_in_cells_are_words_for_nothing() {
+    let broken = "<c r=\"B2\" t=\"e\"><v>#N/A</v></c>";
+    let mut texts = Vec::new();
+    let rows = xlsx::rows(SHEET, &mut texts).replace("<c r=\"B2\"><v>21</v></c>", broken);
+    assert!(rows.contains(broken));
+    let files = Files::new();
+    let mut options = options(&files, &xlsx::workbook(&[("Log", "", rows)], &texts));
+    options.drop_missing = true;
+    let report = files.open(&options).0;
+    assert!(report.dropped.iter().any(|d| d.count == 1 && d.why.contains("`#N/A`")), "{report}");
+}
+
+#[test]
+fn other_tables_are_called_by_their_name() {
+    assert_says(
+        &refused(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 old"),
+        &["old Excel", "with a password", "save it as .xlsx"],
+    );
+    let ods =
+        [&b"PK\x03\x04"[..], &[0; 26], b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"].concat();
+    assert_says(&refused(&ods), &["OpenDocument", "save the sheet as .xlsx or CSV"]);
+    let document =
+        xlsx::zip(&[("[Content_Types].xml", "<Types/>".into()), ("word/document.xml", "<w/>".into())]);
+    assert_says(&refused(&document), &["no Excel workbook", "save the sheet as CSV"]);
+    assert_says(&refused(&xlsx::zip(&[("log.csv", SHEET.into())])), &["a zip archive", "unzip FILE"]);
+    let whole = xlsx::table(SHEET);
+    assert_says(&refused(&whole[..whole.len() / 2]), &["no Excel workbook", "save the sheet as CSV"]);
+    assert_says(&refused(&xlsx::table("")), &["has nothing in its sheet `Log`"]);
+}
+
+/// Small files that ask for much memory.
+#[test]
+fn a_workbook_is_measured_before_it_is_read() {
+    let with = |name: &str, change: &dyn Fn(&str) -> String| {
+        let mut texts = Vec::new();
+        let rows = xlsx::rows(SHEET, &mut texts);
+        let mut parts = xlsx::parts(&[("Log", "", rows)], &texts);
+        let part = parts.iter_mut().find(|(n, _)| n.ends_with(name)).unwrap();
+        part.1 = change(&part.1);
+        let parts: Vec<(&str, String)> = parts.iter().map(|(n, c)| (n.as_str(), c.clone())).collect();
+        refused(&xlsx::zip(&parts))
+    };
+    let announced =
+        with("sharedStrings.xml", &|xml| xml.replace("uniqueCount=\"", "uniqueCount=\"9999999999999"));
+    assert_says(&announced, &["announces 9999999999999", "save the sheet as CSV"]);
+    let long = "x".repeat(100_000);
+    let styles = with("styles.xml", &|xml| {
+        xml.replace("&quot; at &quot;", &long)
+            .replace("<cellXfs>", &format!("<cellXfs>{}", "<xf numFmtId=\"170\"/>".repeat(1000)))
+    });
+    assert_says(&styles, &["styles of more than 64 MiB"]);
+    let column = with("sheet1.xml", &|xml| xml.replace("r=\"E3\"", "r=\"ZZZZ3\""));
+    assert_says(&column, &["no Excel workbook"]);
+    let row = with("sheet1.xml", &|xml| xml.replace("<row r=\"9\"", "<row r=\"4000000000\""));
+    assert_says(&row, &["more than 1048576 rows"]);
+    let backwards = with("sheet1.xml", &|xml| xml.replace("r=\"A9\"", "r=\"A2\""));
+    assert_says(&backwards, &["in no order"]);
+}
