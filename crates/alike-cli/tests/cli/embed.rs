@@ -208,11 +208,12 @@ fn a_model_takes_no_more_memory_than_it_may() {
     let text = String::from_utf8(embed("1024").stderr).unwrap();
     if text.contains("need ONNX Runtime") {
         assert!(std::env::var_os("ORT_DYLIB_PATH").is_none(), "the library was named: {text}");
-        eprintln!("skipped: {text}");
+        crate::skipped::skipped("onnxruntime", &text);
         return;
     }
     assert!(world.path("image.safetensors").exists(), "{text}");
     fails("64", "m.onnx: wants more memory than the 64 MiB");
+}
 
 #[test]
 fn only_an_encoder_of_ours_is_replaced() {

@@ -11,6 +11,8 @@ mod outputs;
 mod pipeline;
 mod prepare;
 mod resume;
+#[path = "../../../skipped.rs"]
+mod skipped;
 mod stopping;
 mod usage;
 mod world;
