@@ -152,7 +152,7 @@ class Peer:
         print(json.dumps(line | more), flush=True)
 
     def epoch(self, how, tf32=False, graph=False, compiled=False, recompute=False, then=None, only_then=False):
-        """Measures one way and gives its memory back: (seconds an epoch, seconds a step, whether it had to recompute), or None."""
+        """Measures one way and gives its memory back: (seconds per epoch, seconds per step, whether it had to recompute), or None."""
         recompute = recompute or self.full
         more = {k: True for k, v in {"compiled": compiled, "recompute": recompute}.items() if v}
         name = ", ".join([how, *more, *(["graphed"] if graph else [])])

@@ -1,4 +1,4 @@
-"""LightGCN and BPR as MMRec trains them, to compare learning curves: one JSON line an epoch.
+"""LightGCN and BPR as MMRec trains them, to compare learning curves: one JSON line per epoch.
 
 Mean of -log(1e-10 + sigmoid(gap)), plus `reg` · Σ ‖rows‖₂ / batch (norms of whole batches, not squared); Adam at 1e-3; batch
 2048; negatives uniform over items seen in train. Recall@20 over users with held-out items, train items masked.

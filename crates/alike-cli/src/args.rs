@@ -296,7 +296,7 @@ pub(crate) struct Serve {
     /// commas, and a key may be given as blake3: and its hash
     #[arg(long, value_name = "FILE")]
     pub(crate) api_keys: Option<PathBuf>,
-    /// Most requests a second of each key, or of each address where there is none; twice as many may come at once. More are
+    /// Most requests per second of each key, or of each address where there is none; twice as many may come at once. More are
     /// refused by 429, which says when to come again [default: any]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) rate: Option<u32>,

@@ -131,7 +131,7 @@ impl Study {
             count += 1;
             sums[0] += of(&less, None)?;
             sums[1] += of(whole, whole.run().data.users.get(full.users.name(u)))?;
-            // The row of training thrown away: what of the difference is fold-in, what is items trained with him.
+            // The row of training thrown away: what of the difference is fold-in, what is items trained with them.
             sums[2] += of(whole, None)?;
             let seen = to(&less, history);
             let rest = popular.iter().filter(|i| seen.binary_search(i).is_err());

@@ -35,10 +35,10 @@ crate::choice! {
     }
 }
 
-/// At most `k` weighted neighbours a row, each list by falling weight; `u32::MAX` pads.
+/// At most `k` weighted neighbours per row, each list by falling weight; `u32::MAX` pads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Neighbors {
-    /// Places a row.
+    /// Places per row.
     pub k: usize,
     /// Neighbour of each place, `rows × k`.
     pub idx: Vec<u32>,
@@ -120,7 +120,7 @@ fn cached(data: &Dataset, key: &str, build: impl Fn() -> Result<Neighbors>) -> R
     }
 }
 
-/// The bipartite pattern of all `N = U + I` nodes: a user's row holds his items at `U + i`, an item's row its
+/// The bipartite pattern of all `N = U + I` nodes: a user's row holds their items at `U + i`, an item's row its
 /// users.
 pub fn bipartite_pattern(train: &Csr) -> Result<Csr> {
     let (users, items) = (train.rows(), train.cols());
@@ -203,12 +203,12 @@ impl<'a> Shared<'a> {
         Self { train, takers, count: vec![0; train.rows()], touched: Vec::new() }
     }
 
-    /// The `k` users who share most with somebody who took `items`, by falling weight, ties by the smaller user; `himself`
+    /// The `k` users who share most with somebody who took `items`, by falling weight, ties by the smaller user; `exclude`
     /// is left out. They go into `best`, which is empty.
     pub(crate) fn nearest(
         &mut self,
         items: &[u32],
-        himself: Option<u32>,
+        exclude: Option<u32>,
         k: usize,
         weight: UserWeight,
         best: &mut Vec<(f32, u32)>,
@@ -216,7 +216,7 @@ impl<'a> Shared<'a> {
         let Self { train, takers, count, touched } = self;
         for &i in items {
             for &o in &takers.rows[takers.ptr[i as usize] as usize..takers.ptr[i as usize + 1] as usize] {
-                if Some(o) != himself {
+                if Some(o) != exclude {
                     if count[o as usize] == 0 {
                         touched.push(o);
                     }

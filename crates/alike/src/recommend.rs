@@ -88,7 +88,7 @@ impl Run {
         ranked.enumerate().map(one).collect()
     }
 
-    /// The `top` best items of `user`, without those of his train and validation history.
+    /// The `top` best items of `user`, without those of their train and validation history.
     pub fn recommend(&self, user: &str, top: usize) -> Result<Vec<Recommendation>> {
         let list = self.top(&[self.user(user)?], top);
         let ranked = list.items.into_iter().zip(list.scores).filter(|&(i, _)| i != u32::MAX);

@@ -37,9 +37,9 @@ impl Matrix {
 /// Somebody to rank items for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Person {
-    /// His number, if the model was trained on him.
+    /// Their number, if the model was trained on them.
     pub user: Option<u32>,
-    /// Every item that he took and that counts, those of training included: ascending, without repeats.
+    /// Every item that they took and that counts, those of training included: ascending, without repeats.
     pub history: Vec<u32>,
 }
 
@@ -48,7 +48,7 @@ pub struct Person {
 pub struct ItemItem {
     /// What each user took, `[U, I]`.
     pub history: Arc<Csr>,
-    /// Row `j`: the items that item `j` speaks for, `[I, I]`.
+    /// Row `j`: the items to whose scores item `j` adds, `[I, I]`.
     pub pattern: Arc<Csr>,
     /// Weight of each entry.
     pub values: Vec<f32>,
@@ -143,9 +143,9 @@ impl Ranks for Scorer {
 /// A [`Scorer`] while its model trains: still on the device of the model.
 #[derive(Debug, Clone)]
 pub struct Trained {
-    /// A row a user, `[U, d]`.
+    /// A row per user, `[U, d]`.
     pub users: Tensor<2>,
-    /// A row an item, `[I, d]`.
+    /// A row per item, `[I, d]`.
     pub items: Tensor<2>,
     /// What scores a pair of rows where that is not their inner product.
     pub hidden: Option<HiddenLayer>,
@@ -348,7 +348,7 @@ impl ItemItem {
         (values.len() == pattern.nnz()).then_some(Self { history, pattern, values })
     }
 
-    /// The items that `item` speaks for, with weights.
+    /// The items to whose scores `item` adds, with weights.
     pub fn row(&self, item: u32) -> impl Iterator<Item = (u32, f32)> + '_ {
         let at = self.pattern.ptr()[item as usize] as usize;
         self.pattern.row(item as usize).iter().copied().zip(self.values[at..].iter().copied())

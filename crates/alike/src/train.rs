@@ -60,9 +60,9 @@ pub enum Event<'a> {
         parameters: usize,
         /// Peak memory expected, bytes.
         memory_bytes: u64,
-        /// Most epochs.
+        /// Maximum of epochs.
         epochs: usize,
-        /// Batches an epoch.
+        /// Batches per epoch.
         batches: usize,
         /// Names of the devices, where not the processor.
         devices: &'a [String],
@@ -73,7 +73,7 @@ pub enum Event<'a> {
         epoch: usize,
         /// Batch, from 1.
         batch: usize,
-        /// Batches an epoch.
+        /// Batches per epoch.
         batches: usize,
         /// Its loss.
         loss: f32,

@@ -47,7 +47,7 @@ pub(crate) struct Prepare {
     /// Item features of a modality: .npy, .npz, .safetensors or .parquet; repeat for more
     #[arg(long = "feature", value_name = "NAME=FILE", value_parser = parse_named)]
     pub(crate) features: Vec<(String, PathBuf)>,
-    /// Item ids of a feature file's rows, one a line; without it rows are the items 0, 1, 2 …
+    /// Item ids of a feature file's rows, one per line; without it rows are the items 0, 1, 2 …
     #[arg(long = "feature-ids", value_name = "NAME=FILE", value_parser = parse_named)]
     pub(crate) feature_ids: Vec<(String, PathBuf)>,
     /// Item graph computed elsewhere: .npz with idx and cos, both items × k; repeat for more

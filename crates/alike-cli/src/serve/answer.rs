@@ -58,8 +58,9 @@ impl Refusal {
 
     /// 404: nobody knows this user.
     pub(crate) fn unknown_user(user: &str) -> Self {
-        let text =
-            format!("unknown user `{user}`: the model was not trained on him and there are no events of him");
+        let text = format!(
+            "unknown user `{user}`: the model was not trained on them and there are no events of theirs"
+        );
         Self::new(StatusCode::NOT_FOUND, "unknown_user", text)
     }
 

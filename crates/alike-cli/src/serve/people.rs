@@ -1,4 +1,4 @@
-//! Who somebody is now: what training knew of him, and what he did since.
+//! Who somebody is now: what training knew of them, and what they did since.
 
 use alike::serving::{Person, Serving};
 
@@ -7,13 +7,13 @@ use super::store::{Kind, Stored};
 /// Somebody to recommend to.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Now {
-    /// As the model takes him.
+    /// As the model takes them.
     pub(crate) person: Person,
-    /// Items that he does not want to see, ascending.
+    /// Items that they do not want to see, ascending.
     pub(crate) disliked: Vec<u32>,
 }
 
-/// The user as training and his `events` (newest first) have him; `None` when neither knows him. Of several events about
+/// The user as training and their `events` (newest first) have them; `None` when neither knows them. Of several events about
 /// one item the newest counts.
 pub(crate) fn now(serving: &Serving, user: &str, events: &[Stored]) -> Option<Now> {
     let data = &serving.run().data;

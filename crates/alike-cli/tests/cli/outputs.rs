@@ -130,7 +130,7 @@ fn links_are_followed() {
         command
     };
     embed("text.safetensors").assert().code(1).stdout("").stderr(one_line("is a link"));
-    // Features of somebody else are left alone, ours are made anew.
+    // Features of somebody else are left alone, ours are made again.
     fs::write(world.path("theirs.safetensors"), b"\x02\0\0\0\0\0\0\0{}").unwrap();
     let says = "is not a feature file of `alike embed`";
     embed("theirs.safetensors").assert().code(1).stdout("").stderr(one_line(says));

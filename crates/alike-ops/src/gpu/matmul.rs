@@ -302,7 +302,7 @@ pub(crate) fn add_bias(
             &none
         }
     };
-    // SAFETY: all have a value for each of `x`, the bias one a column, the pointers one more than rows; what a variant does
+    // SAFETY: all have a value for each of `x`, the bias one per column, the pointers one more than rows; what a variant does
     // not read may be any buffer.
     unsafe {
         finish_kernel::launch_unchecked(

@@ -1,7 +1,7 @@
 //! What a run leaves on disk. Every file is written beside its place, synced and renamed, so that whatever was
 //! complete before a crash is complete after it.
 //!
-//! `run.json` says what the run is, `log.jsonl` has a line an epoch, `state.json` names the newest state and best
+//! `run.json` says what the run is, `log.jsonl` has a line per epoch, `state.json` names the newest state and best
 //! files with their hashes, `metrics.json` ends a finished run. Each JSON object ends with a hash of the rest of it. See
 //! `docs/formats.md`.
 

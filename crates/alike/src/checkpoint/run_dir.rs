@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 
 /// Name of the file whose lock says that a process is writing to the run folder.
 const LOCK: &str = "lock";
-/// Name of the file with a line an epoch.
+/// Name of the file with a line per epoch.
 const LOG: &str = "log.jsonl";
 /// The first format in which every JSON object has its hash.
 const SEALED: u32 = 2;

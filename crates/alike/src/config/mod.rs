@@ -85,7 +85,7 @@ impl Setting for bool {
     }
 }
 
-/// One non-negative number a modality, by name; text form `image=0.1,text=0.9`. Empty means equal weights.
+/// One non-negative number per modality, by name; text form `image=0.1,text=0.9`. Empty means equal weights.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Weights(pub BTreeMap<String, f64>);
 

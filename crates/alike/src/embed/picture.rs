@@ -23,7 +23,7 @@ pub(crate) const BROUGHT: u64 = 24_000_000;
 /// Most pixels of a picture of a catalogue.
 pub(crate) const CATALOGUE: u64 = 64_000_000;
 
-/// Held by whoever has decoded a picture larger than most: several at a time, one a thread, would take the machine's memory.
+/// Held by whoever has decoded a picture larger than most: several at a time, one per thread, would take the machine's memory.
 static LARGE: Mutex<()> = Mutex::new(());
 
 /// How a picture is brought to the size that an encoder expects.

@@ -116,7 +116,7 @@ const NAMES: [&str; 6] = ["recall", "ndcg", "precision", "map", "hitrate", "mrr"
 pub struct PerUser {
     /// Users with at least one held-out item.
     pub users: Vec<u32>,
-    /// Metric names, one a column.
+    /// Metric names, one per column.
     pub names: Vec<String>,
     /// Values, row-major.
     pub values: Vec<f64>,

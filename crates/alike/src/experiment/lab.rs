@@ -43,7 +43,7 @@ pub struct Job {
     pub settings: Table,
     /// Seed.
     pub seed: u64,
-    /// Most epochs of this part of the run; 0 for models that are solved at once.
+    /// Maximum of epochs of this part of the run; 0 for models that are solved at once.
     pub epochs: usize,
     /// Run folder.
     pub run: PathBuf,

@@ -342,7 +342,7 @@ impl Params {
 }
 
 impl Rows {
-    /// The row in a table of `from` of whoever has row `at` in one of `data`.
+    /// The row in a table of `from` of the user or item that has row `at` in one of `data`.
     fn place(self, at: u32, data: &Dataset, from: &Dataset) -> Option<u32> {
         let users = data.users.len() as u32;
         match self {

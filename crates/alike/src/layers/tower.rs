@@ -42,7 +42,7 @@ impl Tower {
     }
 }
 
-/// One tower a modality, and the weight that each user gives to each modality, `[U, M]`, started at equal shares and
+/// One tower per modality, and the weight that each user gives to each modality, `[U, M]`, started at equal shares and
 /// free after that.
 #[derive(Debug)]
 pub struct Towers {

@@ -16,7 +16,7 @@ use crate::layers::{Builder, Init, Step, Table, Weights};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Bpr>(
     "bpr",
-    "Matrix factorisation trained to rank what a user took above what he did not.",
+    "Matrix factorisation trained to rank what a user took above what they did not.",
     "Rendle et al., BPR: Bayesian Personalized Ranking from Implicit Feedback, UAI 2009",
 );
 

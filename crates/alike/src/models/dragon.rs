@@ -40,7 +40,7 @@ crate::settings! {
         user_neighbors: usize = 40, 1..=10_000;
         /// What the edges of the user graph count.
         user_weight: UserWeight = UserWeight::Count, ();
-        /// Nearest items a modality, the item itself among them.
+        /// Nearest items per modality, the item itself among them.
         item_neighbors: usize = 10, 1..=1_000;
         /// Share of each modality in the item graph; empty: equal shares.
         item_weights: Shares = graph::text_first(), ();

@@ -3,7 +3,7 @@
 //! - A modality `m`: `x = unit rows of [P_m ; f_2(leaky(f_1(X_m)))]`, `H_m = Σ_{l=0..L} Â^l x`, `Â` symmetric without
 //!   self loops, `[N, d]` (single-modal representation learning).
 //! - Fusion: `h_u = Σ_m w_um H_m[u]`, `h_i = Σ_m H_m[i]`; `w [U, M]` starts at equal shares and is free after that.
-//! - Users hear their neighbours: `Z_u = h_u + Σ_o softmax(e_uo) h_o` over the `user_neighbors` users who share most
+//! - Users take in their neighbours: `Z_u = h_u + Σ_o softmax(e_uo) h_o` over the `user_neighbors` users who share most
 //!   items, `e_uo` of them; `Z_i = h_i`.
 //! - Loss: mean BPR in bits (`log2`, as the authors' code has it) + `l2/b` times the squared norms of the batch users'
 //!   rows of `P_m` and `w`.
@@ -23,7 +23,7 @@ use crate::layers::{Builder, Step, Towers, Weights, propagated};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<DualGnn>(
     "dualgnn",
-    "A graph convolution a modality, summed by each user's own weights, with a user co-interaction graph.",
+    "A graph convolution per modality, summed by each user's own weights, with a user co-interaction graph.",
     "Wang et al., DualGNN: Dual Graph Neural Network for Multimedia Recommendation, IEEE Transactions on Multimedia 2021",
 );
 

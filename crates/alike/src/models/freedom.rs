@@ -2,7 +2,7 @@
 //! Recommendation", ACM MM 2023.
 //!
 //! - Denoised interactions: every epoch keeps `1 - dropout` of the edges, drawn without replacement with weight
-//!   `1/√(d_u d_i)`, normalised anew (eqs. 7, 8); evaluation uses all edges.
+//!   `1/√(d_u d_i)`, normalised again (eqs. 7, 8); evaluation uses all edges.
 //! - `Z = 1/(L+1) Σ_{l=0..L} Â^l E`, `E [N, d]`, and for items `+ (S^n E)_i`, `S` the frozen item graph: the mean of
 //!   each modality's `item_neighbors` nearest items (the item itself among them), mixed by `item_weights`; `n` =
 //!   `item_layers`.
@@ -37,7 +37,7 @@ crate::settings! {
         layers: usize = 2, 1..=8;
         /// Share of the interactions that an epoch leaves out of the graph.
         dropout: f64 = 0.8, 0.0..=0.99;
-        /// Nearest items a modality, the item itself among them.
+        /// Nearest items per modality, the item itself among them.
         item_neighbors: usize = 10, 1..=1_000;
         /// Share of each modality in the item graph; empty: equal shares.
         item_weights: Shares = graph::text_first(), ();

@@ -2,7 +2,7 @@
 //!
 //! - Frozen item graph of each modality: cosines of the `item_neighbors` nearest items (the item itself among them),
 //!   `Ŝ_m = D^-1/2 S_m D^-1/2` (eqs. 1 to 3).
-//! - Learned item graph: the same of mapped features `X_m W_m + b_m` (eqs. 4, 5). Which items are near is found anew
+//! - Learned item graph: the same of mapped features `X_m W_m + b_m` (eqs. 4, 5). Which items are near is found again
 //!   every epoch, in blocks; their cosines are differentiated in every step, and so are the row sums of
 //!   `A = Σ_m α_m S̃_m`, `α = softmax(weights)`.
 //! - `h = ((1-keep) D^-1/2 A D^-1/2 + keep Σ_m α_m Ŝ_m)^n e`, `n` = `item_layers`, `e [I, d]` item ids (eqs. 7, 8).
@@ -42,7 +42,7 @@ crate::settings! {
         dim: usize = 64, 1..=1024;
         /// Propagation layers over the bipartite graph.
         layers: usize = 2, 1..=8;
-        /// Nearest items a modality, the item itself among them.
+        /// Nearest items per modality, the item itself among them.
         item_neighbors: usize = 10, 2..=1_000;
         /// Hops over the item graph.
         item_layers: usize = 1, 1..=4;

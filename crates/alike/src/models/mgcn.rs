@@ -39,7 +39,7 @@ crate::settings! {
         dim: usize = 64, 1..=1024;
         /// Propagation layers over the bipartite graph.
         layers: usize = 2, 1..=8;
-        /// Nearest items a modality, the item itself among them.
+        /// Nearest items per modality, the item itself among them.
         item_neighbors: usize = 10, 1..=1_000;
         /// Hops over the item graphs.
         item_layers: usize = 1, 0..=4;

@@ -29,7 +29,7 @@ use crate::layers::{
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Mmgcn>(
     "mmgcn",
-    "A graph convolution a modality, tied by shared ids.",
+    "A graph convolution per modality, tied by shared ids.",
     "Wei et al., MMGCN: Multi-modal Graph Convolution Network for Personalized Recommendation of Micro-video, ACM MM 2019",
 );
 

@@ -127,7 +127,7 @@ crate::settings! {
         layers: usize = 2, 1..=8;
         /// How neighbours are weighed.
         aggregation: Aggregation = Aggregation::Similarity, ();
-        /// Maximum of a node's neighbours that take part; of more, some are drawn anew each epoch.
+        /// Maximum of a node's neighbours that take part; of more, some are drawn, others each epoch.
         neighbors: usize = 1000, 1..=10_000;
         /// Whether users propagate over the co-interaction graph.
         user_graph: bool = true, ();

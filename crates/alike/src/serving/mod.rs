@@ -1,7 +1,7 @@
 //! Answers for people as they are now: new ones, and those who took something since the model was trained.
 //!
-//! A person's row is what training found, if it knew him, moved by what he took since: `z_u + f(H) - f(H_train)` with `f`
-//! the model's fold-in and `H` all that he took; `f(H)` for a new one. Items stand where training left them.
+//! A person's row is what training found, if it knew them, moved by what they took since: `z_u + f(H) - f(H_train)` with `f`
+//! the model's fold-in and `H` all that they took; `f(H)` for a new one. Items stand where training left them.
 
 mod diverse;
 mod fold_in;
@@ -31,7 +31,7 @@ use crate::scorer::{Matrix, Scorer, best, dot, norm};
 /// Bytes of features that are held in memory at most; what is more is copied to a file of our own without a name.
 const IN_MEMORY: usize = 1 << 30;
 
-/// A person as the scorer takes him.
+/// A person as the scorer takes them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Taste {
     row: Vec<f32>,
@@ -52,7 +52,7 @@ type Parts = Vec<(String, usize)>;
 pub struct Serving {
     run: Run,
     fold: Option<FoldIn>,
-    /// What final vectors are put together from, one part a modality; empty where they are not.
+    /// What final vectors are put together from, one part per modality; empty where they are not.
     parts: Parts,
     ranker: Option<Ranker>,
     /// The mean of all users' rows: who took nothing is nobody in particular.
@@ -78,7 +78,7 @@ impl Serving {
         let (own, parts) = own_fold_in(&run)?;
         let fit = |own| fit(&run.scorer, &run.data.train, own);
         let fold = match own {
-            // All but a small start of a user's row comes from his items.
+            // All but a small start of a user's row comes from their items.
             Some(own @ FoldIn::Sum { .. }) => Some(own),
             Some(own) => fit(Some(&own))?.map(|rest| FoldIn::Both(Box::new(own), Box::new(rest))),
             None => fit(None)?,
@@ -98,7 +98,7 @@ impl Serving {
         &self.run
     }
 
-    /// A user whom training knew, with all that he took in training and validation.
+    /// A user whom training knew, with all that they took in training and validation.
     pub fn person(&self, user: u32) -> Person {
         let data = &self.run.data;
         let mut history = [data.train.row(user as usize), data.valid.row(user as usize)].concat();
@@ -215,7 +215,7 @@ impl Serving {
         }
     }
 
-    /// The `k` users whose rows point most nearly where `taste` does, with cosines; `user` himself left out.
+    /// The `k` users whose rows point most nearly where `taste` does, with cosines; `user` left out.
     ///
     /// # Errors
     /// The model has no vectors of users.

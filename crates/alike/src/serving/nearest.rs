@@ -16,7 +16,7 @@ const TEMPERATURE: f32 = 0.1;
 
 /// Lengths of rows.
 pub(super) struct Nearest {
-    /// Those of the feature rows, one list a modality.
+    /// Those of the feature rows, one list per modality.
     norms: Vec<Vec<f32>>,
     /// Mean length of the scorer's item rows.
     length: f32,

@@ -30,7 +30,7 @@ impl Serving {
         let people: Vec<Person> =
             std::iter::once(person.clone()).chain(history.iter().map(without)).collect();
         let tastes = self.placed(&people)?;
-        let (whole, less) = tastes.split_first().expect("the person himself comes first");
+        let (whole, less) = tastes.split_first().expect("the person as they are comes first");
         let one = |&item: &u32| {
             let score = self.score(whole, item);
             let losses = (0u32..).zip(less).map(|(at, taste)| (at, score - self.score(taste, item)));

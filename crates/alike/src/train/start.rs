@@ -36,7 +36,7 @@ pub(super) fn reopen(dir: &Path, wanted: &RunInfo) -> Result<RunDir> {
     let (mut run, found) = RunDir::open(dir)?;
     run.lock()?;
     let differs = |what: &str, found: &str, wanted: &str| {
-        let way = "leave that as it was (`epochs` may grow), or train anew in another folder (`--out`)";
+        let way = "leave that as it was (`epochs` may grow), or train in another folder (`--out`)";
         Err(Error::checkpoint(dir, format!("cannot resume: its {what} is {found}, not {wanted}; {way}")))
     };
     if found.model != wanted.model {
@@ -67,14 +67,14 @@ pub(super) fn reopen(dir: &Path, wanted: &RunInfo) -> Result<RunDir> {
     Ok(run)
 }
 
-/// An error if training had come further than to its first evaluation, which leaves a state: a run without one starts anew.
+/// An error if training had come further than to its first evaluation, which leaves a state: a run without one starts from the beginning.
 pub(super) fn check_not_begun(run: &RunDir, eval_every: usize) -> Result<()> {
     let epochs = run.read_log::<serde_json::Value>()?.len();
     if epochs <= eval_every {
         return Ok(());
     }
     let text = format!(
-        "state.json is missing, though {epochs} epochs are in the log; put it back, or train anew in another folder"
+        "state.json is missing, though {epochs} epochs are in the log; put it back, or train in another folder"
     );
     Err(Error::checkpoint(run.path(), text))
 }

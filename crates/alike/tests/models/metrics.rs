@@ -80,7 +80,7 @@ fn metrics_agree_with_other_libraries() {
         let other = beyond(&ranked);
         assert_eq!(wanted.beyond.len(), 15);
         wanted.beyond.iter().for_each(|(metric, w)| close(metric, other.get(metric), *w, 1e-5));
-        // Each user is in one of his two groups, and their means give the mean of all.
+        // Each user is in one of their two groups, and their means give the mean of all.
         let groups = groups(&ranked, &each);
         let of = |name: &str| groups.iter().find(|g| g.name == name).unwrap();
         let (cold, warm) = (of("cold-users"), of("warm-users"));

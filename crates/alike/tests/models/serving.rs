@@ -33,7 +33,7 @@ fn every_model_serves_people_it_has_not_seen() {
             assert_eq!(list.len(), 10);
             assert!(list.iter().all(|(i, _)| !person.history.contains(i)), "{}", model.name);
             let right = list.iter().filter(|(i, _)| i % 2 == colour).count();
-            assert!(!personal || right >= 9, "{}: {right} of 10 items are of his colour", model.name);
+            assert!(!personal || right >= 9, "{}: {right} of 10 items are of their colour", model.name);
             let all = serving.scores(&tastes[0]);
             assert!(list.iter().all(|&(i, s)| (all[i as usize] - s).abs() < 1e-5), "{}", model.name);
 
@@ -58,7 +58,7 @@ fn every_model_serves_people_it_has_not_seen() {
         let reasons = serving.reasons(&person, &[8, 10, 12], 3).unwrap();
         let only: Vec<u32> = reasons.iter().flatten().map(|r| r.item).collect();
         assert!(!personal || (only.len() >= 2 && only.iter().all(|&i| i == 6)), "{}: {only:?}", model.name);
-        // A known user who took nothing since stands where training left him.
+        // A known user who took nothing since is where training left them.
         let known = Person { user: Some(3), history: data.train.row(3).to_vec() };
         let taste = serving.tastes(&[known]).unwrap().remove(0);
         let run = Run::open(&path).unwrap();
@@ -87,7 +87,7 @@ fn parts_of_reasons_are_modalities_of_the_model() {
     assert!(named.all(|m| ["image", "text"].contains(&m)));
 }
 
-/// The fold-in of a model whose user 5 has no start of his own gives the row that its forward pass gives him.
+/// The fold-in of a model whose user 5 has no start of their own gives the row that its forward pass gives them.
 #[test]
 fn own_fold_ins_are_the_forward_pass() {
     let dir = tempfile::tempdir().unwrap();

@@ -193,7 +193,7 @@ fn one_study(set: &DataOutcome, study: &StudyOutcome, metric: &str, palette: &Pa
     }
 }
 
-/// Validation Recall@20 by epoch, a line a model; `None` before anything is trained.
+/// Validation Recall@20 by epoch, a line per model; `None` before anything is trained.
 pub(super) fn curves(set: &DataOutcome, palette: &Palette) -> Option<Chart> {
     let series: Vec<Series<'_>> = set
         .entries

@@ -86,7 +86,7 @@ impl Table {
         rows.iter().map(|row| row.try_get::<_, i32>(0).map(|item| item as u32).map_err(said)).collect()
     }
 
-    /// One of the connections, in turn; made anew when it is lost.
+    /// One of the connections, in turn; made again when it is lost.
     async fn link(&self) -> Result<Arc<Link>> {
         let at = self.next.fetch_add(1, Ordering::Relaxed) % LINKS;
         let mut place = self.links[at].lock().await;

@@ -86,7 +86,7 @@ function face(item, onclick) {
   const letter = make("span", { "aria-hidden": "true" }, title(item).slice(0, 1).toUpperCase());
   const box = make("button", { class: "face", type: "button", onclick, "aria-label": `Items like ${title(item)}` });
   box.append(letter);
-  // Pictures that are elsewhere are not fetched: the page works offline, and nobody else hears of it.
+  // Pictures that are elsewhere are not fetched: the page works offline, and nobody else learns of it.
   if (item.image?.startsWith("/")) {
     const image = make("img", { alt: "" });
     image.addEventListener("load", () => box.replaceChildren(image));

@@ -57,7 +57,7 @@ pub(crate) struct NewEvent {
     /// Id of the item.
     #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     item: String,
-    /// What he did.
+    /// What they did.
     kind: Kind,
     /// When, in milliseconds since 1970; now, if not given. At most five minutes ahead of the server's clock, and then taken
     /// as now. Of several events about one item the newest counts.

@@ -66,7 +66,7 @@ pub(crate) struct ModelInfo {
 pub(crate) struct Modality {
     /// Its name.
     name: String,
-    /// Values an item.
+    /// Values per item.
     dim: usize,
 }
 
@@ -111,7 +111,7 @@ pub(crate) async fn info(
 
 /// The learning curve
 ///
-/// One entry an epoch, as `log.jsonl` of the run folder has them; none for models that are solved at once.
+/// One entry per epoch, as `log.jsonl` of the run folder has them; none for models that are solved at once.
 #[utoipa::path(get, path = "/v1/model/log", tag = "model", security(("key" = ["read"])), params(ModelParams),
     responses((status = 200, description = "The epochs", body = Vec<Object>), Refusals))]
 pub(crate) async fn log(

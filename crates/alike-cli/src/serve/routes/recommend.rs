@@ -69,7 +69,7 @@ pub(crate) struct Ask {
     #[schema(minimum = 1, maximum = 1000, default = 10)]
     #[serde(deserialize_with = "whole")]
     top: usize,
-    /// Leave out what he has already.
+    /// Leave out what they have already.
     #[schema(default = true)]
     exclude_seen: bool,
     /// Only items of this category, in any case of letters.
@@ -126,7 +126,7 @@ pub(crate) struct Recommendations {
 
 /// Recommend items to a user
 ///
-/// A user whom training did not know is placed by his events. What he took, and what he disliked, is left out.
+/// A user whom training did not know is placed by their events. What they took, and what they disliked, is left out.
 #[utoipa::path(get, path = "/v1/users/{user}/recommendations", tag = "recommend", security(("key" = ["read"])),
     params(OfUser, Params),
     responses((status = 200, description = "The list", body = Recommendations), Refusals))]
@@ -151,7 +151,7 @@ pub(crate) async fn of_user(
 
 /// Recommend items to anybody
 ///
-/// To a user, or to somebody of whom only a few items are known (he need not have been there when the model was trained).
+/// To a user, or to somebody of whom only a few items are known (they need not have been there when the model was trained).
 #[utoipa::path(post, path = "/v1/recommendations", tag = "recommend", security(("key" = ["read"])), request_body = Ask,
     responses((status = 200, description = "The list", body = Recommendations), Refusals))]
 pub(crate) async fn of_anybody(

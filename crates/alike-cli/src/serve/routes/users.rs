@@ -72,10 +72,10 @@ pub(crate) struct SimilarUsers {
     users: Vec<SimilarUser>,
 }
 
-/// A user and how alike he is.
+/// A user and how alike they are.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SimilarUser {
-    /// His id.
+    /// Their id.
     user: String,
     /// Cosine of the two users' vectors.
     score: f32,
@@ -109,11 +109,11 @@ pub(crate) async fn similar(
 pub(crate) struct History {
     /// The user.
     user: String,
-    /// Whether the model was trained on him.
+    /// Whether the model was trained on them.
     trained: bool,
-    /// Number of items that count as his history.
+    /// Number of items that count as their history.
     count: usize,
-    /// His newest events first, then what training and validation had of him.
+    /// Their newest events first, then what training and validation had of them.
     items: Vec<Past>,
 }
 
@@ -123,7 +123,7 @@ pub(crate) struct Past {
     /// The item.
     #[serde(flatten)]
     item: Item,
-    /// What he did.
+    /// What they did.
     kind: PastKind,
 }
 

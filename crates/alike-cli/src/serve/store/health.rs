@@ -7,7 +7,7 @@ use super::{Result, StoreError};
 
 /// How long a database that gave no answer is left alone.
 const REST: Duration = Duration::from_secs(1);
-/// How long a commit speaks for those that would follow.
+/// How long a commit stands for those that would follow.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// The last outcome of one kind of work. Failures that took long are remembered: who comes next fails at once, until one

@@ -222,7 +222,7 @@ async fn a_server_that_stops_says_so_first() {
         assert!(!answer(stream).await.contains("connection: close"));
     }
     server.served.app.stopping();
-    // Those who come anew are told, and those who are there end with their next answer.
+    // Those who come new are told, and those who are there end with their next answer.
     assert!(server.get("/health/ready").await.starts_with("HTTP/1.1 503"));
     assert!(server.get("/v1/model").await.starts_with("HTTP/1.1 200"));
     stream.write_all(LIVE).await.unwrap();

@@ -141,7 +141,7 @@ async fn contract(files: &Arc<files::World>, index: Choice, least: f64) {
         assert_eq!(agreement(&exact, &indexed, &filter).await, 1.0);
         assert_eq!(counts(&indexed).await.0, before, "{filter}");
     }
-    // Whoever denies all that is near gets what is farther, and nothing of what he denied, took or dislikes.
+    // Whoever denies all that is near gets what is farther, and nothing of what they denied, took or dislikes.
     for user in ["3", "41"] {
         let mut denied = BTreeSet::new();
         for _ in 0..8 {

@@ -31,7 +31,7 @@ use super::limits::Limits;
 use super::model::Slot;
 use super::store::{Options, Place, Store};
 
-/// A run on the small data set, where user `u` takes items that are even as he is, and its server.
+/// A run on the small data set, where user `u` takes items that are even as they are, and its server.
 struct Served {
     files: Arc<files::World>,
     app: Arc<App>,

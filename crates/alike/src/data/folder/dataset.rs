@@ -33,7 +33,7 @@ pub struct Dataset {
     pub valid: Arc<Csr>,
     /// Test interactions.
     pub test: Arc<Csr>,
-    /// Features, one entry a modality, in the order in which they were given.
+    /// Features, one entry per modality, in the order in which they were given.
     pub features: Vec<Features>,
     /// Given item neighbours.
     pub knn: Vec<GivenKnn>,
@@ -59,7 +59,7 @@ pub struct Features {
 pub struct GivenKnn {
     /// Name of the graph.
     pub name: String,
-    /// Neighbours an item.
+    /// Neighbours per item.
     pub k: usize,
     /// Neighbours, `[I, k]`, `u32::MAX` after the last; the item itself may be among them.
     pub idx: Vec<u32>,

@@ -1,4 +1,4 @@
-//! JSON: objects one a line, or one array of them.
+//! JSON: objects one per line, or one array of them.
 
 use std::fmt;
 use std::io::BufRead;

@@ -161,7 +161,7 @@ impl Matrix {
         Self::new(path, rows, dim, Source::Tensor { bytes: Bytes::Mapped(bytes), at, dtype }, ids)
     }
 
-    /// Attaches the ids of an ids file, one a line.
+    /// Attaches the ids of an ids file, one per line.
     pub(crate) fn with_ids_file(mut self, ids: &Path) -> Result<Self> {
         let text = open::read_text(ids, &TextOptions::default())?;
         let names: Vec<String> = text.lines().map(|line| clean(line).to_string()).collect();
@@ -238,7 +238,7 @@ fn decode(data: &[u8], r: usize, dtype: Dtype, out: &mut [f32]) {
     }
 }
 
-/// Ids in a metadata text: a JSON list of strings or integers, or one a line.
+/// Ids in a metadata text: a JSON list of strings or integers, or one per line.
 fn listed_ids(path: &Path, text: &str) -> Result<Vec<String>> {
     if !text.trim_start().starts_with('[') {
         return Ok(text.lines().map(str::to_string).collect());

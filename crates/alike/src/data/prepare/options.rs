@@ -73,7 +73,7 @@ pub struct PrepareOptions {
     pub min_rating: Option<f32>,
     /// Features by name of the modality: `.npy`, `.npz`, `.safetensors` or `.parquet`.
     pub features: Vec<(String, PathBuf)>,
-    /// Files of item ids, one a line, by name of the modality that they belong to.
+    /// Files of item ids, one per line, by name of the modality that they belong to.
     pub feature_ids: Vec<(String, PathBuf)>,
     /// Given neighbour graphs by name: `.npz` with `idx` and `cos`.
     pub knn: Vec<(String, PathBuf)>,

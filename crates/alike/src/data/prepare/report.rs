@@ -43,7 +43,7 @@ pub struct Report {
     pub cold_users: usize,
     /// Items without a training interaction; they stay candidates.
     pub cold_items: usize,
-    /// Features, one entry a modality.
+    /// Features, one entry per modality.
     pub features: Vec<FeatureReport>,
     /// Given neighbour graphs.
     pub knn: Vec<KnnReport>,
@@ -80,7 +80,7 @@ pub struct Dropped {
 pub struct FeatureReport {
     /// Name of the modality.
     pub name: String,
-    /// Values an item.
+    /// Values per item.
     pub dim: usize,
     /// Items without features: `no_row + all_zero`.
     pub missing: usize,
@@ -97,7 +97,7 @@ pub struct FeatureReport {
 pub struct KnnReport {
     /// Name of the graph.
     pub name: String,
-    /// Neighbours an item.
+    /// Neighbours per item.
     pub k: usize,
     /// Items without any neighbour.
     pub missing: usize,
@@ -200,7 +200,7 @@ impl fmt::Display for Report {
         writeln!(f, "cold users (never in train, dropped): {}", self.cold_users)?;
         for m in &self.features {
             let without = counted(m.missing as u64, "item", "items");
-            write!(f, "features {}: {} values an item, {without} without", m.name, m.dim)?;
+            write!(f, "features {}: {} values per item, {without} without", m.name, m.dim)?;
             if m.missing > 0 {
                 let no_row = counted(m.no_row as u64, "has", "have");
                 write!(f, " ({no_row} no row, {} only zeros)", m.all_zero)?;

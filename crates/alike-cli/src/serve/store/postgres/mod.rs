@@ -32,7 +32,7 @@ const MIGRATIONS: &[&str] = &[r#"
 /// Replicas that start together bring the tables up to date one after another: the number of the lock.
 const LOCK: i64 = 0x616c_696b_6501;
 
-/// A database, with one connection that reads and one that writes. Each is made anew when it is lost.
+/// A database, with one connection that reads and one that writes. Each is made again when it is lost.
 pub(crate) struct Postgres {
     queue: mpsc::Sender<Change>,
     url: String,

@@ -77,7 +77,7 @@ impl Writer {
                     }
                     outcome => {
                         let outcome = outcome.map_err(StoreError::from);
-                        // A connection that did not do its part is made anew the next time.
+                        // A connection that did not do its part is made again the next time.
                         if outcome.is_ok() || !connected.client.is_closed() {
                             self.connected = Some(connected);
                         }

@@ -86,7 +86,7 @@ impl Disk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on counts calls anew, and has call `at` go wrong.
+    /// From now on counts calls from 0, and has call `at` go wrong.
     pub(crate) fn goes_wrong(&self, at: usize, fault: Fault) {
         let mut state = self.state();
         (state.calls, state.goes_wrong) = (0, Some((at, fault)));
@@ -148,7 +148,7 @@ impl Disk {
     /// Writes to `folder`, which is empty, what a loss of power now would leave.
     pub(crate) fn leave(&self, left: Left, folder: &Path) {
         for (name, kept) in &self.state().files {
-            // Locks and the index of the log are made anew by whoever opens the store first.
+            // Locks and the index of the log are made again by the first who opens the store first.
             if let Some(content) = kept.now(left).filter(|_| !name.ends_with("-shm")) {
                 std::fs::write(folder.join(name), content).unwrap();
             }
