@@ -13,13 +13,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::answer::{Answer, Refusal};
-use super::app::App;
 use super::arriving::Arriving;
 use super::keys::Scope;
 use super::listen::Client;
 use super::origin::one_host;
 use super::places::Place;
 use super::rate::Who;
+use super::state::App;
 
 /// Name of the header that numbers a request; clients may choose the number.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -1,13 +1,13 @@
 //! `alike serve`: a trained run that answers over HTTP.
 //!
 //! `listen` takes connections, within `limits`. A request passes `guard`, which knows `keys`, `origin` and `rate`, is read by
-//! `answer`, looks up its user in `store`, is ranked with others by `ranking`, and is shown by one of `routes`. [`app::app`] puts
+//! `answer`, looks up its user in `store`, is ranked with others by `ranking`, and is shown by one of `routes`. [`router::router`] puts
 //! them together and needs no socket.
 
 mod answer;
-mod app;
 mod arriving;
 mod encoder;
+mod filter;
 mod guard;
 mod home;
 mod index;
@@ -24,7 +24,9 @@ mod places;
 mod pool;
 mod ranking;
 mod rate;
+mod router;
 mod routes;
+mod state;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -39,13 +41,13 @@ use tokio::net::TcpListener;
 use crate::args::Serve;
 use crate::failure::{Failure, Outcome};
 use crate::output;
-use app::App;
 use index::Choice;
 use keys::Keys;
 use limits::Limits;
 use model::Slot;
 use origin::Origins;
 use rate::Rate;
+use state::App;
 use store::{Options, Place, Store};
 
 pub(crate) use origin::parse_site;

@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::app;
+use super::router;
 use crate::pages::cell;
 
 /// The page.
 pub(crate) fn page() -> String {
-    let document = serde_json::to_value(app::document()).unwrap_or_default();
+    let document = serde_json::to_value(router::document()).unwrap_or_default();
     let mut page = String::from(
         "# The server's interface\n\nGenerated from the OpenAPI document by `just docs`; do not edit. A running `alike \
          serve` gives the document itself at `/openapi.json`.\n\n",

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, Refusal};
+use super::filter::Filter;
 use super::metrics::Metrics;
 use super::model::Loaded;
 
@@ -23,14 +24,8 @@ pub(crate) struct Order {
     pub(crate) model: Arc<Loaded>,
     /// For whom.
     pub(crate) person: Person,
-    /// Items to leave out, ascending.
-    pub(crate) hidden: Vec<u32>,
-    /// The only items to rank, if not all.
-    pub(crate) among: Option<Vec<u32>>,
-    /// How many.
-    pub(crate) top: usize,
-    /// Whether `among` are candidates of an index.
-    pub(crate) narrowed: bool,
+    /// Which items.
+    pub(crate) filter: Filter,
 }
 
 type Ranked = alike::Result<Vec<(u32, f32)>>;
@@ -112,22 +107,24 @@ fn rank_by(model: &Loaded, mut jobs: Vec<Job>, counts: &Metrics) {
         Ok(tastes) => tastes,
         Err(error) => {
             // What is wrong with one of them is not the others' fault.
-            if jobs.len() > 1 {
-                jobs.into_iter().for_each(|job| rank_by(model, vec![job], counts));
-            } else {
-                jobs.into_iter().for_each(|job| drop(job.reply.send(Err(copy(&error)))));
+            match jobs.len() {
+                1 => {
+                    let job = jobs.into_iter().next().expect("one order");
+                    drop(job.reply.send(Err(error)));
+                }
+                _ => jobs.into_iter().for_each(|job| rank_by(model, vec![job], counts)),
             }
             return;
         }
     };
+    let items = model.serving.run().data.items.len();
     jobs.par_iter_mut().zip(&tastes).for_each(|(job, taste)| {
-        if let Some(candidates) = model.index.candidates(&job.order, taste) {
-            (job.order.among, job.order.narrowed) = (Some(candidates), true);
-        }
+        let filter = &mut job.order.filter;
+        filter.narrow(model.index.candidates(filter, items, taste));
     });
     let mut whole: Vec<(Job, Taste)> = Vec::new();
     for (job, taste) in jobs.into_iter().zip(tastes) {
-        let Order { among, hidden, top, narrowed, .. } = &job.order;
+        let Filter { among, hidden, top, narrowed } = &job.order.filter;
         counts.ranked(*narrowed);
         match among {
             Some(items) => {
@@ -139,17 +136,13 @@ fn rank_by(model: &Loaded, mut jobs: Vec<Job>, counts: &Metrics) {
             None => whole.push((job, taste)),
         }
     }
-    let Some(most) = whole.iter().map(|(job, _)| job.order.top).max() else { return };
+    let Some(most) = whole.iter().map(|(job, _)| job.order.filter.top).max() else { return };
     let (jobs, tastes): (Vec<Job>, Vec<Taste>) = whole.into_iter().unzip();
-    let hidden: Vec<&[u32]> = jobs.iter().map(|job| &job.order.hidden[..]).collect();
+    let hidden: Vec<&[u32]> = jobs.iter().map(|job| &job.order.filter.hidden[..]).collect();
     let lists = model.serving.rank(&tastes, &hidden, most);
     for (job, mut list) in jobs.into_iter().zip(lists) {
-        list.truncate(job.order.top);
+        list.truncate(job.order.filter.top);
         list.retain(|(_, score)| !score.is_nan());
         drop(job.reply.send(Ok(list)));
     }
-}
-
-fn copy(error: &alike::Error) -> alike::Error {
-    alike::Error::Data(error.to_string())
 }

@@ -4,14 +4,20 @@
 //! `alike prepare` joins by item id. The encoder is saved beside it; [`Encoder::open`] gives it back to encode one
 //! text or one picture more.
 
+#[cfg(feature = "onnx")]
 mod arena;
 mod descriptor;
 mod encoder;
 mod inputs;
+#[cfg(feature = "onnx")]
+mod onnx;
+#[cfg(not(feature = "onnx"))]
+#[path = "no_onnx.rs"]
 mod onnx;
 mod picture;
 mod png_chunks;
 mod resample;
+#[cfg(feature = "onnx")]
 mod runtime;
 mod settings;
 mod svd;

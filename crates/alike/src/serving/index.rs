@@ -9,20 +9,28 @@
 //!
 //! Items are inserted one after another and the levels come from a fixed seed: the same vectors give the same graph.
 
+#[cfg(feature = "hnsw")]
 use hnsw_rs::prelude::{Distance, Hnsw};
 
 use crate::error::{Error, Result};
-use crate::scorer::{Matrix, Scorer, dot, norm};
+use crate::scorer::{Matrix, Scorer};
+#[cfg(feature = "hnsw")]
+use crate::scorer::{dot, norm};
 
+#[cfg(feature = "hnsw")]
 /// Links of an item at each level but the lowest, which has twice as many.
 const LINKS: usize = 16;
+#[cfg(feature = "hnsw")]
 /// Candidates among which the links of a new item are chosen.
 const BUILD_WIDTH: usize = 200;
+#[cfg(feature = "hnsw")]
 /// Candidates that a search keeps at least. More find more and take longer.
 const SEARCH_WIDTH: usize = 200;
+#[cfg(feature = "hnsw")]
 /// Levels at most.
 const LEVELS: usize = 16;
 
+#[cfg(feature = "hnsw")]
 /// Item vectors, arranged so that the nearest to a person are found without a look at all of them.
 pub struct Index {
     graph: Hnsw<'static, f32, Gap>,
@@ -30,12 +38,14 @@ pub struct Index {
     longest: f32,
 }
 
+#[cfg(feature = "hnsw")]
 /// How much an inner product lacks of the largest that there can be.
 #[derive(Debug, Clone, Copy)]
 struct Gap {
     most: f32,
 }
 
+#[cfg(feature = "hnsw")]
 impl Distance<f32> for Gap {
     fn eval(&self, a: &[f32], b: &[f32]) -> f32 {
         // Rounding may make it negative, which the graph does not bear.
@@ -43,6 +53,7 @@ impl Distance<f32> for Gap {
     }
 }
 
+#[cfg(feature = "hnsw")]
 impl Index {
     /// Arranges the items of `scorer`, on one thread.
     ///
@@ -79,6 +90,24 @@ impl Index {
     }
 }
 
+/// There is none in a build without the feature `hnsw`.
+#[cfg(not(feature = "hnsw"))]
+pub enum Index {}
+
+#[cfg(not(feature = "hnsw"))]
+impl Index {
+    /// # Errors
+    /// Always.
+    pub fn new(_: &Scorer) -> Result<Self> {
+        Err(Error::Data("this build has no index in memory; build it with the feature `hnsw`".into()))
+    }
+
+    /// Never called.
+    pub fn near(&self, _: &[f32], _: usize) -> Vec<u32> {
+        match *self {}
+    }
+}
+
 /// The item vectors of an inner product.
 ///
 /// # Errors
@@ -93,7 +122,7 @@ pub fn dot_items(scorer: &Scorer) -> Result<&Matrix> {
     Err(Error::Data(format!("an index needs a model that ranks by inner product; this one has {what}")))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "hnsw"))]
 mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;

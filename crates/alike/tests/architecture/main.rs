@@ -51,18 +51,11 @@ const OPERATORS: [&str; 12] = [
 ];
 
 /// Circles of files that are known, by crate and folder, with the reason why they are still there.
-const KNOWN_CIRCLES: [(&str, &str, &str); 2] = [
-    (
-        "alike",
-        "data/formats/",
-        "a reader is chosen by `table` and `matrix`, which also hold what all readers share",
-    ),
-    (
-        "alike-cli",
-        "serve/",
-        "`app` is both the state that all routes import and the router that imports all routes",
-    ),
-];
+const KNOWN_CIRCLES: [(&str, &str, &str); 1] = [(
+    "alike",
+    "data/formats/",
+    "a reader is chosen by `table` and `matrix`, which also hold what all readers share",
+)];
 
 fn crates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()

@@ -6,12 +6,15 @@ pub(crate) mod xlsx;
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
+#[cfg(feature = "parquet")]
 use std::sync::Arc;
 
 use alike::data::{Dataset, PrepareOptions, Report, SplitKind, prepare};
 use alike::device::DeviceName;
 use alike::train::{Request, fit};
+#[cfg(feature = "parquet")]
 use arrow::array::{ArrayRef, RecordBatch};
+#[cfg(feature = "parquet")]
 use parquet::arrow::ArrowWriter;
 
 /// A temporary folder with files in it and the output at `out`.
@@ -138,6 +141,7 @@ pub(crate) fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
     content.into_inner()
 }
 
+#[cfg(feature = "parquet")]
 pub(crate) fn parquet_file(path: &Path, columns: Vec<(&str, ArrayRef)>) -> PathBuf {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let mut writer = ArrowWriter::try_new(fs::File::create(path).unwrap(), batch.schema(), None).unwrap();
@@ -146,6 +150,7 @@ pub(crate) fn parquet_file(path: &Path, columns: Vec<(&str, ArrayRef)>) -> PathB
     path.to_path_buf()
 }
 
+#[cfg(feature = "parquet")]
 pub(crate) fn column<A: arrow::array::Array + 'static>(array: A) -> ArrayRef {
     Arc::new(array)
 }

@@ -9,9 +9,7 @@ mod table;
 use alike::serving::{Serving, Taste};
 use tokio::runtime::Handle;
 
-use super::answer::Answer;
-use super::app::App;
-use super::ranking::Order;
+use super::filter::Filter;
 use table::Table;
 
 /// Candidates that are fetched at most.
@@ -94,43 +92,37 @@ impl Index {
         }
     }
 
-    /// Candidates of an order from memory; `None` where all items are to be scored.
-    pub(super) fn candidates(&self, order: &Order, taste: &Taste) -> Option<Vec<u32>> {
+    /// Candidates for `taste` from memory; `None` where all items are to be scored.
+    pub(super) fn candidates(&self, filter: &Filter, items: usize, taste: &Taste) -> Option<Vec<u32>> {
         let Self::Hnsw(index) = self else { return None };
-        let count = fetch(order)?;
-        passed(order, index.near(taste.row(), count))
+        filter.passed(index.near(taste.row(), fetch(filter, items)?))
+    }
+
+    /// Whether candidates for such a list come from a database.
+    pub(crate) fn asks_a_database(&self, filter: &Filter, items: usize) -> bool {
+        matches!(self, Self::Postgres(_)) && fetch(filter, items).is_some()
+    }
+
+    /// Candidates for `taste` from the database; `None` where all items are to be scored. A database that fails costs time, not
+    /// the answer.
+    pub(crate) async fn from_database(
+        &self,
+        filter: &Filter,
+        items: usize,
+        taste: &Taste,
+    ) -> Option<Vec<u32>> {
+        let Self::Postgres(table) = self else { return None };
+        filter.passed(table.near(taste.row(), fetch(filter, items)?).await?)
     }
 }
 
-/// The order with candidates from the database in the place of all items, where there is such an index and it helps. A
-/// database that fails costs time, not the answer.
-pub(crate) async fn narrowed(app: &App, mut order: Order) -> Answer<Order> {
-    let model = order.model.clone();
-    let (Index::Postgres(table), Some(count)) = (&model.index, fetch(&order)) else { return Ok(order) };
-    let (person, placed) = (order.person.clone(), model.clone());
-    let tastes = app.work.run(move || placed.serving.tastes(&[person])).await??;
-    let found = table.near(tastes[0].row(), count).await;
-    if let Some(candidates) = found.and_then(|found| passed(&order, found)) {
-        (order.among, order.narrowed) = (Some(candidates), true);
-    }
-    Ok(order)
-}
-
-/// How many candidates to fetch so that enough pass the filters; `None` where that is no help.
-fn fetch(order: &Order) -> Option<usize> {
-    let items = order.model.serving.run().data.items.len();
-    let wanted = order.top + order.hidden.len().min(HIDDEN);
-    let count = match &order.among {
+/// How many of `items` to fetch so that enough pass the filter; `None` where that is no help.
+fn fetch(filter: &Filter, items: usize) -> Option<usize> {
+    let wanted = filter.top + filter.hidden.len().min(HIDDEN);
+    let count = match &filter.among {
         // As many more as there are items beside those allowed, and some to spare.
         Some(among) => (wanted * items).checked_div(among.len())? * 3 / 2,
         None => wanted,
     };
     (count <= MOST && count * WORTH <= items).then_some(count)
-}
-
-/// Those of the candidates that pass the filters; `None` where they are fewer than the order asks for.
-fn passed(order: &Order, mut candidates: Vec<u32>) -> Option<Vec<u32>> {
-    let allowed = |item: &u32| order.among.as_ref().is_none_or(|all| all.binary_search(item).is_ok());
-    candidates.retain(|item| order.hidden.binary_search(item).is_err() && allowed(item));
-    (candidates.len() >= order.top).then_some(candidates)
 }

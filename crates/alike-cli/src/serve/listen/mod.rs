@@ -2,7 +2,7 @@
 
 mod files;
 mod patient;
-mod tls;
+pub(crate) mod tls;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -25,9 +25,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use super::app::{self, App};
 use super::limits::Limits;
 use super::places::{Place, Places};
+use super::router::router;
+use super::state::App;
 use patient::Patient;
 pub(crate) use tls::Tls;
 
@@ -79,7 +80,7 @@ pub(crate) fn bind(address: SocketAddr, limits: &mut Limits) -> std::io::Result<
 
 /// Answers requests until `stop`, then finishes those that have begun.
 pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()>) {
-    let service = TowerToHyperService::new(app::app(app.clone()));
+    let service = TowerToHyperService::new(router(app.clone()));
     let mut doors = Doors::new(&app.limits);
     let (ends, ending) = watch::channel(false);
     // Nothing is ever sent: it closes when the last connection has ended.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::serve::answer::{Answer, Body, Refusal, Refusals, id, whole_or_none, within};
-use crate::serve::app::{App, Which};
+use crate::serve::state::{App, Which};
 use crate::serve::store::{AHEAD, Event, Kind};
 use crate::serve::unique::Unique;
 

@@ -12,8 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::shown::{Item, MOST, RankedItems};
 use super::users::{Find, Top};
 use crate::serve::answer::{Answer, Path, Query, Refusal, Refusals, id, within};
-use crate::serve::app::{App, Which};
 use crate::serve::model::Loaded;
+use crate::serve::state::{App, Which};
 
 /// Which item.
 #[derive(Debug, Deserialize, IntoParams)]

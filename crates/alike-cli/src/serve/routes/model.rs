@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::serve::answer::{Answer, Query, Refusal, Refusals, json_type};
-use crate::serve::app::{App, Which};
 use crate::serve::model::Loaded;
+use crate::serve::state::{App, Which};
 
 /// Which model.
 #[derive(Debug, Default, Deserialize, IntoParams)]

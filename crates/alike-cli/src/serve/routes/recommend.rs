@@ -11,11 +11,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::shown::{MOST, ModelRef, Ranked};
 use super::users::OfUser;
 use crate::serve::answer::{Answer, Body, Path, Query, Refusal, Refusals, id, whole, within};
-use crate::serve::app::{App, Which};
-use crate::serve::index;
+use crate::serve::filter::Filter;
 use crate::serve::model::Loaded;
 use crate::serve::people::Now;
 use crate::serve::ranking::Order;
+use crate::serve::state::{App, Which};
 
 /// Most items that a list in a request may name.
 const LISTED: usize = 10_000;
@@ -193,10 +193,9 @@ async fn answer(app: &App, ask: Ask) -> Answer<Json<Recommendations>> {
     let among = among(&model, &ask, &mut unknown)?;
     // More than are asked for, so that there is something to choose from.
     let pool = if ask.diversity > 0.0 { (ask.top * 4).clamp(100, ask.top + 1000) } else { ask.top };
-    let (person, narrowed) = (now.person.clone(), false);
-    let order = Order { model: model.clone(), person, hidden, among, top: pool, narrowed };
-    let order = index::narrowed(app, order).await?;
-    let list = app.ranking.rank(order).await?;
+    let filter = Filter { hidden, among, top: pool, narrowed: false };
+    let order = Order { model: model.clone(), person: now.person.clone(), filter };
+    let list = app.ranking.rank(narrowed(app, order).await?).await?;
     let (top, diversity, reasons) = (ask.top, ask.diversity, ask.reasons);
     let items = if diversity > 0.0 || reasons > 0 {
         let model = model.clone();
@@ -209,6 +208,19 @@ async fn answer(app: &App, ask: Ask) -> Answer<Json<Recommendations>> {
     unknown.sort_unstable();
     unknown.dedup();
     Ok(Json(Recommendations { user: ask.user, model: model.reference(), items, unknown_items: unknown }))
+}
+
+/// The order with candidates from the database in the place of all items, where there is such an index and it helps.
+async fn narrowed(app: &App, mut order: Order) -> Answer<Order> {
+    let model = order.model.clone();
+    let items = model.serving.run().data.items.len();
+    if model.index.asks_a_database(&order.filter, items) {
+        let (person, placed) = (order.person.clone(), model.clone());
+        let tastes = app.work.run(move || placed.serving.tastes(&[person])).await??;
+        let candidates = model.index.from_database(&order.filter, items, &tastes[0]).await;
+        order.filter.narrow(candidates);
+    }
+    Ok(order)
 }
 
 /// What a list costs beside its ranking: each of its items is scored without each item of the history, and compared with each

@@ -11,8 +11,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::shown::{MOST, RankedItems};
 use crate::serve::answer::{Answer, Body, Query, Refusal, Refusals, bytes, whole, within};
-use crate::serve::app::{App, Which};
 use crate::serve::encoder::Encoded;
+use crate::serve::state::{App, Which};
 
 /// Longest text, in bytes.
 const TEXT: usize = 10_000;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::serve::answer::{Answer, ErrorBody, Refusal, Refusals};
-use crate::serve::app::App;
+use crate::serve::state::App;
 
 /// All is well.
 #[derive(Debug, Serialize, ToSchema)]

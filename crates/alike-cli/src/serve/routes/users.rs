@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::shown::{Item, MOST, ModelRef};
 use crate::serve::answer::{Answer, Path, Query, Refusals, id, within};
-use crate::serve::app::{App, Which};
+use crate::serve::state::{App, Which};
 use crate::serve::store::{self, Kind};
 
 /// Which user.

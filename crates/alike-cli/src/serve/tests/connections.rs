@@ -16,9 +16,9 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::Served;
-use crate::serve::app::App;
 use crate::serve::limits::Limits;
 use crate::serve::listen::{self, Tls};
+use crate::serve::state::App;
 
 /// A server that listens.
 struct Listening {

@@ -25,10 +25,11 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::app::{self, App};
 use super::index::Choice;
 use super::limits::Limits;
 use super::model::Slot;
+use super::router::router;
+use super::state::App;
 use super::store::{Options, Place, Store};
 
 /// A run on the small data set, where user `u` takes items that are even as they are, and its server.
@@ -72,7 +73,7 @@ impl Served {
             App::new(Slot::open(&files.path("run"), Choice::Exact).unwrap(), store, limits).unwrap();
         change(&mut app);
         let app = Arc::new(app);
-        Self { files: Arc::new(files), router: app::app(app.clone()), app }
+        Self { files: Arc::new(files), router: router(app.clone()), app }
     }
 
     /// A server of the run in `files` with an index; servers of the same files share their events.
@@ -81,7 +82,7 @@ impl Served {
         let slot = tokio::task::spawn_blocking(move || Slot::open(&run, index)).await.unwrap().unwrap();
         let store = Store::open(&place(&files), Options::default()).await.unwrap();
         let app = Arc::new(App::new(slot, store, Limits::default()).unwrap());
-        Self { files, router: app::app(app.clone()), app }
+        Self { files, router: router(app.clone()), app }
     }
 
     /// Sends a request; status and body, which is JSON unless it is a picture.

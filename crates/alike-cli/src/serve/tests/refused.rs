@@ -7,9 +7,9 @@ use axum::http::{Request, header};
 use serde_json::json;
 
 use super::Served;
-use crate::serve::app;
 use crate::serve::keys::Keys;
 use crate::serve::places::Places;
+use crate::serve::router;
 
 /// What an error says: status, code, and a part of the message.
 async fn refused(served: &Served, path: &str, body: Option<&str>, status: u16, code: &str, says: &str) {
@@ -191,7 +191,7 @@ async fn the_document_describes_what_there_is() {
     let document = served.got("/openapi.json").await;
     assert!(!document["paths"].to_string().contains("security"), "no key is asked for");
     let keyed = Served::with("popularity", |app| app.keys = Keys::admin("a-key-of-16-bytes").unwrap()).await;
-    assert_eq!(keyed.got("/openapi.json").await, serde_json::to_value(app::document()).unwrap());
+    assert_eq!(keyed.got("/openapi.json").await, serde_json::to_value(router::document()).unwrap());
     let mut found = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {

@@ -70,7 +70,7 @@ async fn things_that_are_brought_are_placed_by_features() {
 
 #[tokio::test]
 async fn an_encoder_is_used_where_there_is_one() {
-    let encoder = |app: &mut crate::serve::app::App| {
+    let encoder = |app: &mut crate::serve::state::App| {
         let model = app.main.current();
         let data = &model.serving.run().data.features[0];
         let rows = data.values().chunks(data.dim).map(<[f32]>::to_vec).collect();

@@ -152,7 +152,7 @@ async fn features_that_change_in_their_place_change_no_answer() {
 
 #[tokio::test]
 async fn two_models_side_by_side() {
-    let compare = |app: &mut crate::serve::app::App| {
+    let compare = |app: &mut crate::serve::state::App| {
         let run = app.main.current().serving.run().dir.with_file_name("other");
         let data = run.with_file_name("data");
         train(&data, &run, "popularity", 1);

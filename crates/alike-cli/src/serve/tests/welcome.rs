@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::Served;
-use crate::serve::app;
 use crate::serve::keys::Keys;
 use crate::serve::origin::Origins;
 use crate::serve::rate::Rate;
+use crate::serve::router;
 
 const KEY: &str = "a-key-of-16-bytes";
 
@@ -89,7 +89,7 @@ async fn keys_are_good_for_their_scopes() {
         (&json!("forbidden"), true)
     );
     // No route of people and models is forgotten.
-    let document = serde_json::to_value(app::document()).unwrap();
+    let document = serde_json::to_value(router::document()).unwrap();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             let scope = operation["security"][0]["key"][0].as_str();

@@ -13,9 +13,17 @@ pub(crate) mod matrix;
 pub(crate) mod npy;
 pub(crate) mod open;
 pub(crate) mod options;
+#[cfg(not(feature = "parquet"))]
+#[path = "no_parquet.rs"]
 mod parquet;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(feature = "parquet")]
 mod parquet_depth;
+#[cfg(feature = "parquet")]
 mod parquet_features;
+#[cfg(not(feature = "parquet"))]
+use parquet as parquet_features;
 pub(crate) mod table;
 pub(crate) mod times;
 #[cfg(feature = "excel")]
