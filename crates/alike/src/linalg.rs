@@ -1,7 +1,7 @@
 //! Dense linear algebra of small or square matrices, by faer, on one thread: the same bits whatever runs beside it.
 
 use faer::linalg::solvers::{DenseSolveCore, Solve};
-use faer::{MatRef, Side};
+use faer::{Mat, MatRef, Side};
 
 use crate::error::{Error, Result};
 
@@ -32,14 +32,24 @@ pub fn solve_definite(a: &[f64], b: &[f64], n: usize, width: usize) -> Option<Ve
     Some(rows(factor.solve(MatRef::from_row_major_slice(b, n, width)).as_ref()))
 }
 
+/// A symmetric matrix.
+pub struct Symmetric(Mat<f64>);
+
+impl Symmetric {
+    /// Row `r`, which is column `r` too.
+    pub fn row(&self, r: usize) -> &[f64] {
+        self.0.col_as_slice(r)
+    }
+}
+
 /// The inverse of a symmetric positive definite `A [n, n]`; `None` where it is not.
 ///
 /// # Panics
 /// `a` does not hold `n × n` values.
-pub fn inverse_definite(a: Vec<f64>, n: usize) -> Option<Vec<f64>> {
+pub fn inverse_definite(a: Vec<f64>, n: usize) -> Option<Symmetric> {
     let factor = MatRef::from_row_major_slice(&a, n, n).llt(Side::Lower).ok()?;
     drop(a);
-    Some(rows(factor.inverse().as_ref()))
+    Some(Symmetric(factor.inverse()))
 }
 
 fn rows(m: MatRef<'_, f64>) -> Vec<f64> {
@@ -67,7 +77,9 @@ mod tests {
         let b = [1.0, 2.0, 3.0, -1.0, 0.5, 4.0];
         close(&times(&A, &solve_definite(&A, &b, 3, 2).unwrap(), 3, 2), &b);
         let identity = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
-        close(&times(&A, &inverse_definite(A.to_vec(), 3).unwrap(), 3, 3), &identity);
+        let inverse = inverse_definite(A.to_vec(), 3).unwrap();
+        let rows: Vec<f64> = (0..3).flat_map(|r| inverse.row(r).to_vec()).collect();
+        close(&times(&A, &rows, 3, 3), &identity);
         let indefinite = [1.0, 2.0, 2.0, 1.0];
         assert!(solve_definite(&indefinite, &[1.0, 1.0], 2, 1).is_none());
         assert!(inverse_definite(indefinite.to_vec(), 2).is_none());

@@ -147,7 +147,7 @@ fn a_temporal_split_is_one_cut_and_drops_users_that_come_after_it() {
     assert_eq!((report.users, report.cold_users, data.users.get("new")), (1, 1, None));
     // Items that nobody took in training stay candidates.
     assert_eq!((report.items, report.cold_items), (19, 3));
-    assert!(report.to_string().contains("1 users: cold"), "{report}");
+    assert!(report.to_string().contains("1 user: cold"), "{report}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use super::answer::{Answer, Refusal};
 use super::arriving::Arriving;
 use super::keys::Scope;
-use super::listen::Client;
+use super::listen::client::Client;
 use super::origin::one_host;
 use super::places::Place;
 use super::rate::Who;
@@ -23,8 +23,6 @@ use super::state::App;
 
 /// Name of the header that numbers a request; clients may choose the number.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Name of the header that holds a key, where it is not in `Authorization`.
-pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Ends a connection with the answer.
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 

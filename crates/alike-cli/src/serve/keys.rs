@@ -1,8 +1,9 @@
 //! Keys that clients send, and what each of them may do.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::guard::API_KEY;
+/// Name of the header that holds a key, where it is not in `Authorization`.
+pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What a route asks of a key. One route asks for one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{ErrorBody, Refusal};
-use super::guard::{self, API_KEY, Guard, REQUEST_ID};
+use super::guard::{self, Guard, REQUEST_ID};
+use super::keys::API_KEY;
 use super::routes::{events, items, model, page, recommend, search, status, users};
 use super::state::App;
 

@@ -59,7 +59,7 @@ impl Towers {
         let features = b.features()?;
         let towers = features.iter().map(|f| Tower::new(b, f, hidden, dim)).collect::<Result<Vec<_>>>()?;
         let mix = b.table("mix", towers.len(), Init::Constant(1.0 / towers.len() as f32));
-        b.holds(towers.len() * (3 * b.items() * hidden + (10 + layers) * b.nodes() * dim));
+        b.holds(towers.len() * (b.items() * hidden + (1 + layers) * b.nodes() * dim));
         Ok(Self { towers, mix })
     }
 

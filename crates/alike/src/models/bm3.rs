@@ -1,23 +1,16 @@
 //! BM3: Zhou et al., "Bootstrap Latent Representations for Multi-modal Recommendation", WWW 2023.
 //!
-//! - `z = 1/(L+1) Σ_l Â^l E`, items `+ E_i`; `f_m = X_m W_m + b_m`; online views `p(z)`, `p(f_m)` of one predictor `p(x) = x W + b`; targets
-//!   are the rows before it, detached, with dropout (eqs. 3 to 8).
-//! - Loss, means over the batch's pairs, `C(a, b) = 1 - cos(a, b)`: `C(p(z_u), z̃_i) + C(p(z_i), z̃_u)` (eq. 9)
-//!   `+ contrast · Σ_m [C(p(f_m), z̃_i) + C(p(f_m), f̃_m)]` (eqs. 10, 11) `+ l2 · (‖z_u‖² + ‖z_i‖²)` (eq. 12). No negatives.
-//! - Score: `p(z_u) · p(z_i)`.
+//! - `z = 1/(L+1) Σ_l Â^l E`, items `+ E_i`; `f_m = X_m W_m + b_m`; online views `p(z)`, `p(f_m)` with `p(x) = x W + b`; targets `z̃`, `f̃_m` are the
+//!   same rows before `p`, detached, with dropout (eqs. 3 to 8). Score: `p(z_u) · p(z_i)`.
+//! - Loss, means over pairs, `C = 1 - cos`: `C(p(z_u), z̃_i) + C(p(z_i), z̃_u) + contrast · Σ_m [C(p(f_m), z̃_i) + C(p(f_m), f̃_m)]` (eqs. 9 to 11)
+//!   `+ l2 · (‖z_u‖² + ‖z_i‖²)` (eq. 12). No negatives.
 //!
 //! Departures: features stay frozen; `l2` weighs squared norms of the batch (the authors' code: norms of all rows over the number of items).
 
-use std::sync::Arc;
-
 use alike_ops::{FixedSparse, l2_rows, propagate_mean};
-use burn::tensor::Tensor;
 
-use super::{Model, ModelInfo};
-use crate::error::Result;
+use super::prelude::*;
 use crate::graph::Normalization;
-use crate::ids::{ItemId, UserId, numbers};
-use crate::layers::{Builder, FeatureInput, Init, Linear, Sampling, Step, Table, Weights, cosine, gather};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Bm3>(
     "bm3",
@@ -68,12 +61,12 @@ impl Model for Bm3 {
     type Config = Config;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
-        let (user, item) =
-            (b.table("user", config.dim, Init::Xavier), b.table("item", config.dim, Init::Xavier));
-        let inputs = b.features()?.iter().map(|f| b.input(f, config.dim)).collect::<Result<_>>()?;
-        let predictor = b.linear("predictor", config.dim, config.dim);
+        let d = config.dim;
+        let (user, item) = (b.table("user", d, Init::Xavier), b.table("item", d, Init::Xavier));
+        let inputs = b.features()?.iter().map(|f| b.input(f, d)).collect::<Result<_>>()?;
+        let predictor = b.linear("predictor", d, d);
         let graph = b.bipartite(Normalization::Symmetric, false)?;
-        b.holds(9 * b.nodes() * config.dim);
+        b.holds(6 * b.nodes() * d);
         Ok(Self { config, graph, user, item, inputs, predictor })
     }
 
@@ -88,8 +81,8 @@ impl Model for Bm3 {
         let (users, taken) = (&local.triples.users, &local.triples.positives);
         let z = gather(self.rows(w), &local.rows);
         let (online, goal) = (self.predictor.forward(w, z.clone()), target(&z, &local.rows));
-        let mut loss = apart(&online, users, &goal, taken) + apart(&online, taken, &goal, users);
         let seen: Vec<u32> = taken.iter().map(|p| p - local.users().len() as u32).collect();
+        let mut loss = apart(&online, users, &goal, taken) + apart(&online, taken, &goal, users);
         for input in &self.inputs {
             let f = input.forward_rows(w, &items);
             let (online, own) = (self.predictor.forward(w, f.clone()), target(&f, numbers(&items)));

@@ -7,12 +7,8 @@
 //! Departures: Adam in place of plain stochastic gradient descent; one `l2` for users and items.
 
 use alike_ops::bpr_dot_own_l2;
-use burn::tensor::Tensor;
 
-use super::{Model, ModelInfo};
-use crate::error::Result;
-use crate::ids::NodeId;
-use crate::layers::{Builder, Init, Step, Table, Weights};
+use super::prelude::*;
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Bpr>(
     "bpr",
@@ -40,6 +36,7 @@ impl Model for Bpr {
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
         let embedding = b.table("embedding", config.dim, Init::XavierSides(b.users()));
+        b.holds(b.nodes() * config.dim);
         Ok(Self { config, embedding })
     }
 

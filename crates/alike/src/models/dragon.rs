@@ -10,16 +10,11 @@
 //! its weight by `d`). Ties in the user graph go to the smaller user; short lists are not padded. Evaluation uses the
 //! parameters after the last step, not vectors of the last training batch.
 
-use std::sync::Arc;
-
 use alike_ops::{FixedSparse, SparseRows, add, spmm_fixed, spmm_rows};
-use burn::tensor::Tensor;
 
-use super::{Model, ModelInfo};
+use super::prelude::*;
 use crate::config::Weights as Shares;
-use crate::error::Result;
 use crate::graph::{self, Normalization, UserWeight};
-use crate::layers::{Builder, Step, Towers, Weights, gather, propagated};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Dragon>(
     "dragon",
@@ -92,7 +87,7 @@ impl Model for Dragon {
                 graph::block_diagonal(&graph::Neighbors::own(data.users.len()), &items()?)
             })
         });
-        b.holds(4 * b.nodes() * config.dim * names.len());
+        b.holds(2 * b.nodes() * config.dim * names.len());
         Ok(Self { config, towers, bipartite, near, hop: hop.transpose()? })
     }
 

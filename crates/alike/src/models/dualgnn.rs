@@ -11,15 +11,10 @@
 //! Departures: `l2` weighs sums of squares over the batch size, as everywhere here; the authors' code takes means over
 //! the entries (divide its weight by `d`). Ties in the user graph go to the smaller user; short lists are not padded.
 
-use std::sync::Arc;
-
 use alike_ops::{FixedSparse, add};
-use burn::tensor::Tensor;
 
-use super::{Model, ModelInfo};
-use crate::error::Result;
+use super::prelude::*;
 use crate::graph::{self, Normalization, UserWeight};
-use crate::layers::{Builder, Step, Towers, Weights, propagated};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<DualGnn>(
     "dualgnn",

@@ -2,17 +2,14 @@
 //!
 //! - `P = (AᵀA + l2 · 1)^-1`, `w_ji = -P_ji / P_ii`, `w_ii = 0` (eq. 8), `A [U, I]` the train interactions; `y_ui = Σ_{j ∈ R_u} w_ji`.
 //!
-//! `P` is `I × I` and dense, in double precision: the one model here that needs a matrix of all pairs of items; the plan says how much. Of
-//! each column the `neighbors` weights of largest size are kept, so that what is saved and ranked with stays sparse (0: all, as published).
+//! `P` is dense, `I × I`: the one model here with a matrix of all pairs of items; the plan says how much. With `neighbors` only the
+//! weights of largest size of each column are kept, so that what is saved stays sparse.
 
 use rayon::prelude::*;
 
 use super::item_item::{Gram, from_columns, largest};
-use super::{ModelInfo, Solved, Stop};
-use crate::data::Dataset;
-use crate::error::{Error, Result};
+use super::prelude::*;
 use crate::linalg::inverse_definite;
-use crate::scorer::Scorer;
 
 pub(super) const INFO: ModelInfo = ModelInfo::solved::<Ease>(
     "ease",
@@ -35,16 +32,13 @@ struct Ease;
 impl Solved for Ease {
     type Config = Config;
 
-    fn memory(data: &Dataset, config: &Config) -> u64 {
-        let items = data.items.len() as u64;
-        let kept = if config.neighbors == 0 { items } else { items.min(config.neighbors as u64) };
-        // The matrix and its factor, then its inverse beside the kept weights by column and by row.
-        items * (2 * 8 * items).max(8 * items + 2 * 8 * kept)
+    /// The matrix, its factor and what the inverse takes.
+    fn memory(data: &Dataset, _: &Config) -> u64 {
+        3 * 8 * (data.items.len() as u64).pow(2)
     }
 
     fn solve(data: &Dataset, config: &Config, stop: Stop<'_>) -> Result<Scorer> {
-        let gram = Gram::new(&data.train, stop)?;
-        let items = data.items.len();
+        let (gram, items) = (Gram::new(&data.train, stop)?, data.items.len());
         let mut dense = vec![0f64; items * items];
         for (i, row) in dense.chunks_exact_mut(items.max(1)).enumerate() {
             gram.row(i).for_each(|(j, shared)| row[j] = f64::from(shared));
@@ -52,15 +46,15 @@ impl Solved for Ease {
         }
         drop(gram);
         stop.check()?;
-        let p = inverse_definite(dense, items).ok_or_else(|| {
-            Error::Data(format!("items cannot be told apart with l2 = {}; a larger l2 helps", config.l2))
-        })?;
+        let none = || Error::Data(format!("no inverse with l2 = {}; a larger one helps", config.l2));
+        let p = inverse_definite(dense, items).ok_or_else(none)?;
         let column = |i: usize| {
-            let row = &p[i * items..(i + 1) * items];
+            let row = p.row(i);
             let weight = |j: usize| (j as u32, (-row[j] / row[i]) as f32);
             largest((0..items).filter(|&j| j != i && row[j] != 0.0).map(weight).collect(), config.neighbors)
         };
         let columns: Vec<_> = (0..items).into_par_iter().map(column).collect();
+        drop(p);
         Ok(Scorer::ItemItem(from_columns(data.train.clone(), &columns)?))
     }
 }

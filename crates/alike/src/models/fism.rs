@@ -9,15 +9,9 @@
 //!
 //! Departures: one uniform negative for each positive, an epoch, weighed by `rho` in place of `rho` sampled zeros; Adam.
 
-use std::sync::Arc;
-
 use alike_ops::{FixedSparse, spmm_fixed, sum_squares};
-use burn::tensor::Tensor;
 
-use super::{Model, ModelInfo};
-use crate::error::Result;
-use crate::ids::{ItemId, UserId, numbers};
-use crate::layers::{Builder, Init, Step, Table, Weights, gather, on_device_of};
+use super::prelude::*;
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Fism>(
     "fism",
@@ -85,7 +79,7 @@ impl Model for Fism {
         let left = |u, less| data.train.degree(u).saturating_sub(less);
         let mut column = |less| b.column(|| (0..users).map(|u| power(left(u, less), config.alpha)).collect());
         let [scale, scale_without] = [column(0), column(1)];
-        b.holds((4 * users + 8 * b.items()) * d);
+        b.holds((2 * users + 3 * b.items()) * d);
         Ok(Self { config, history, target, item_bias, user_bias, train, scale, scale_without })
     }
 

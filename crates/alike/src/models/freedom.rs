@@ -10,17 +10,11 @@
 //!
 //! Departure: raw features stay frozen (the authors' code trains them, though they reach the auxiliary loss only).
 
-use std::sync::Arc;
-
 use alike_ops::{Csr, FixedSparse, SparseRows, add, bpr_dot, propagate_mean, spmm_fixed, spmm_rows};
-use burn::tensor::Tensor;
 
-use super::{Model, ModelInfo};
+use super::prelude::*;
 use crate::config::{Draw, Weights as Shares};
-use crate::error::Result;
 use crate::graph::{self, Normalization};
-use crate::ids::NodeId;
-use crate::layers::{Builder, FeatureInput, FeatureMap, Init, Step, Table, Weights, gather};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Freedom>(
     "freedom",
@@ -93,7 +87,7 @@ impl Model for Freedom {
             graph::block_diagonal(&graph::Neighbors::none(data.users.len()), &near)
         })?;
         // The thinned graph, and the vectors.
-        b.holds(4 * data.train.nnz() + (6 + 3 * inputs.len()) * b.nodes() * d);
+        b.holds(4 * data.train.nnz() + (2 + inputs.len()) * b.nodes() * d);
         let train = data.train.clone();
         Ok(Self { config, embedding, inputs, train, thinned: whole.clone(), whole, items })
     }

@@ -70,13 +70,20 @@ impl Gram {
 
 /// The scorer of weights given by column: for each item `i` the items `j` whose weight `w_ji` is not zero, by item.
 pub(super) fn from_columns(history: Arc<Csr>, columns: &[Vec<(u32, f32)>]) -> Result<ItemItem> {
-    let mut rows: Vec<Vec<(u32, f32)>> = vec![Vec::new(); columns.len()];
+    let mut ptr = vec![0u32; columns.len() + 1];
+    columns.iter().flatten().for_each(|&(j, _)| ptr[j as usize + 1] += 1);
+    (0..columns.len()).for_each(|j| ptr[j + 1] += ptr[j]);
+    let entries = ptr[columns.len()] as usize;
+    let (mut idx, mut values) = (vec![0u32; entries], vec![0f32; entries]);
+    let mut next = ptr.clone();
     for (i, column) in columns.iter().enumerate() {
-        column.iter().for_each(|&(j, w)| rows[j as usize].push((i as u32, w)));
+        for &(j, weight) in column {
+            let at = next[j as usize] as usize;
+            (idx[at], values[at]) = (i as u32, weight);
+            next[j as usize] += 1;
+        }
     }
-    let idx: Vec<Vec<u32>> = rows.iter().map(|row| row.iter().map(|e| e.0).collect()).collect();
-    let values = rows.iter().flatten().map(|e| e.1).collect();
-    let pattern = Arc::new(Csr::from_rows(columns.len(), &idx)?);
+    let pattern = Arc::new(Csr::new(columns.len(), columns.len(), ptr, idx)?);
     Ok(ItemItem { history, pattern, values })
 }
 

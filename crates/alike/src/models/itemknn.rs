@@ -8,10 +8,7 @@
 use rayon::prelude::*;
 
 use super::item_item::{Gram, from_columns, largest};
-use super::{ModelInfo, Solved, Stop};
-use crate::data::Dataset;
-use crate::error::Result;
-use crate::scorer::Scorer;
+use super::prelude::*;
 
 pub(super) const INFO: ModelInfo = ModelInfo::solved::<ItemKnn>(
     "itemknn",
@@ -48,6 +45,7 @@ impl Solved for ItemKnn {
             largest(gram.row(i).filter(|&(j, _)| j != i).map(similar).collect(), config.neighbors)
         };
         let columns: Vec<_> = (0..data.items.len()).into_par_iter().map(column).collect();
+        drop(gram);
         Ok(Scorer::ItemItem(from_columns(data.train.clone(), &columns)?))
     }
 }

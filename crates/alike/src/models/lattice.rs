@@ -13,20 +13,14 @@
 //! frozen; the public code lets gradients reach the learned graph in the first batch of an epoch only, here they always
 //! do; nothing of size `I × I`; no decay of the learning rate.
 
-use std::sync::Arc;
-
 use alike_ops::{
     Csr, FixedSparse, bpr_dot, knn_cosine, l2_rows, multiply, propagate_mean, spmm, spmm_fixed, unit_rows,
 };
-use burn::tensor::Tensor;
 use burn::tensor::activation::{relu, softmax};
 
-use super::{Model, ModelInfo};
+use super::prelude::*;
 use crate::config::Draw;
-use crate::error::Result;
 use crate::graph::{self, Normalization};
-use crate::ids::NodeId;
-use crate::layers::{Builder, FeatureInput, Init, ParamId, Step, Table, Weights, selection};
 use crate::scorer::matrix;
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Lattice>(

@@ -5,16 +5,10 @@
 //!
 //! Departure: `l2` multiplies the squared norms as they are (the authors' code halves them).
 
-use std::sync::Arc;
-
 use alike_ops::{FixedSparse, bpr_dot_l2, propagate_mean};
-use burn::tensor::Tensor;
 
-use super::{FoldIn, Model, ModelInfo};
-use crate::error::Result;
+use super::prelude::*;
 use crate::graph::Normalization;
-use crate::ids::NodeId;
-use crate::layers::{Builder, Init, Step, Table, Weights};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<LightGcn>(
     "lightgcn",

@@ -11,20 +11,14 @@
 //! Departures: raw features stay frozen (the authors' code trains them); no decay of the learning rate; `l2` multiplies
 //! the squared norms as they are.
 
-use std::sync::Arc;
-
 use alike_ops::{
     FixedSparse, SparseRows, add, bpr_dot, info_nce, l2_rows, matmul, multiply, propagate_mean, scale_rows,
     sigmoid, spmm_fixed, spmm_rows, tanh, unit_rows,
 };
-use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
-use super::{Model, ModelInfo};
-use crate::error::Result;
+use super::prelude::*;
 use crate::graph::{self, Normalization};
-use crate::ids::{NodeId, numbers};
-use crate::layers::{BatchRows, Builder, FeatureInput, Init, Linear, ParamId, Step, Table, Weights, gather};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Mgcn>(
     "mgcn",
@@ -145,7 +139,7 @@ impl Model for Mgcn {
         let item_graphs =
             features.iter().map(|f| b.sparse(b.items() * k, || graph::item_cosine_graph(data, &f.name, k)));
         let item_graphs = item_graphs.collect::<Result<_>>()?;
-        b.holds((12 + 14 * features.len()) * b.nodes() * d);
+        b.holds((8 + 8 * features.len()) * b.nodes() * d);
         let users = b.users();
         Ok(Self { config, users, embedding, views, query, query_out, bipartite, users_items, item_graphs })
     }

@@ -12,20 +12,12 @@
 //! to as many as it has if those are fewer (the public code maps pictures to 256 and leaves text as it is); `l2` weighs
 //! sums of squares over the batch size, not means over entries.
 
-use std::sync::Arc;
-
 use alike_ops::{
     FixedSparse, SparseRows, add, bpr_dot, l2_rows, leaky, matmul, spmm_fixed, spmm_rows, unit_rows,
 };
-use burn::tensor::Tensor;
 
-use super::{Model, ModelInfo};
-use crate::error::Result;
+use super::prelude::*;
 use crate::graph::Normalization;
-use crate::ids::{NodeId, UserId};
-use crate::layers::{
-    Builder, FeatureInput, Init, LEAKY_SLOPE, Linear, ParamId, Step, Table, Weights, gather,
-};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Mmgcn>(
     "mmgcn",
@@ -123,7 +115,7 @@ impl Model for Mmgcn {
                 }
             };
             let layers = (1..=config.layers).map(layer).collect();
-            b.holds(b.nodes() * (6 * latent + 10 * config.layers * d));
+            b.holds(b.nodes() * (2 * latent + 4 * config.layers * d));
             Ok(View { preference, input, layers })
         });
         let views = views.collect::<Result<Vec<View>>>()?;

@@ -17,6 +17,7 @@ mod mgcn;
 mod mmgcn;
 mod nsmar;
 mod popularity;
+pub mod prelude;
 mod slim;
 mod vbpr;
 

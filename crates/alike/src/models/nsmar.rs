@@ -33,23 +33,13 @@
 
 mod fold_in;
 
-use std::sync::Arc;
-
 use alike_ops::{
     Csr, FixedSparse, add, bpr_dot, leaky, matmul, neighbor_similarity, scale_rows, spmm_fixed, unit_rows,
 };
-use burn::tensor::Tensor;
 
-use super::{FoldIn, Model, ModelInfo, TrainConfig};
+use super::prelude::*;
 use crate::config::{Draw, Names, Weights as Shares};
-use crate::data::Dataset;
-use crate::error::{Error, Result};
 use crate::graph::{self, Normalization, UserWeight};
-use crate::ids::{ItemId, UserId};
-use crate::layers::{
-    Builder, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Linear, ParamId, Sampling, Step, Table, Weights,
-    gather, on_device_of, propagated, weights_of_nodes,
-};
 
 pub(super) const PLUS: ModelInfo = ModelInfo::trained::<Nsmar>(
     "nsmar+",
@@ -229,8 +219,8 @@ fn modality(b: &mut Builder<'_>, name: &str, config: &Config, shared: Option<Lin
     };
     let map = FeatureMap { name: &map, normalize: true, width, bias: true, filled: d };
     let first = b.input_with(features, map)?;
-    // The hidden layer, its rectifier and both gradients.
-    b.holds(4 * b.items() * width);
+    // The hidden layer and its gradient.
+    b.holds(2 * b.items() * width);
     let align = match shared {
         Some(shared) => Align::Mlp(b.linear(&format!("align.{name}.1"), width, d), shared),
         None if config.alignment == Alignment::Matrix => {
@@ -401,7 +391,7 @@ impl Model for Nsmar {
         let inverse = |r| 1.0 / (pattern.degree(r).max(1) as f32).sqrt();
         let damping = b.column(|| (0..pattern.rows()).map(inverse).collect());
         // A layer keeps its input and its sum; the fused rows and their gradients.
-        b.holds(b.nodes() * width * (13 + 3 * config.layers));
+        b.holds(b.nodes() * width * (4 + 2 * config.layers));
         let names = names.into_iter().map(String::from).collect();
         let (users, train, sampled) = (b.users(), data.train.clone(), fixed.clone());
         Ok(Self {

@@ -2,10 +2,7 @@
 //!
 //! Score of item `i`: `|N_i|`, the number of users who took it in train. No settings.
 
-use super::{ModelInfo, Solved, Stop};
-use crate::data::Dataset;
-use crate::error::Result;
-use crate::scorer::Scorer;
+use super::prelude::*;
 
 pub(super) const INFO: ModelInfo = ModelInfo::solved::<Popularity>(
     "popularity",
@@ -24,7 +21,7 @@ impl Solved for Popularity {
     type Config = Config;
 
     fn memory(data: &Dataset, _: &Config) -> u64 {
-        (data.items.len() * 8) as u64
+        (data.items.len() * 4) as u64
     }
 
     fn solve(data: &Dataset, _: &Config, _: Stop<'_>) -> Result<Scorer> {

@@ -15,10 +15,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::item_item::{Gram, from_columns};
-use super::{ModelInfo, Solved, Stop};
-use crate::data::Dataset;
-use crate::error::Result;
-use crate::scorer::Scorer;
+use super::prelude::*;
 
 pub(super) const INFO: ModelInfo = ModelInfo::solved::<Slim>(
     "slim",
@@ -54,6 +51,7 @@ impl Solved for Slim {
     fn solve(data: &Dataset, config: &Config, stop: Stop<'_>) -> Result<Scorer> {
         let gram = Gram::new(&data.train, stop)?;
         let columns = solve(&gram, config, stop)?;
+        drop(gram);
         Ok(Scorer::ItemItem(from_columns(data.train.clone(), &columns)?))
     }
 }

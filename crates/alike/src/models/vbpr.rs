@@ -9,12 +9,8 @@
 //! there; Adam.
 
 use alike_ops::{add, bpr_dot_own_l2};
-use burn::tensor::Tensor;
 
-use super::{Model, ModelInfo};
-use crate::error::Result;
-use crate::ids::{ItemId, UserId};
-use crate::layers::{BatchRows, Builder, FeatureInput, FeatureMap, Init, Step, Table, Weights};
+use super::prelude::*;
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Vbpr>(
     "vbpr",
@@ -69,7 +65,7 @@ impl Model for Vbpr {
             b.input_with(f, map)
         });
         let inputs = inputs.collect::<Result<_>>()?;
-        b.holds(6 * b.nodes() * d);
+        b.holds(3 * b.nodes() * d);
         Ok(Self { config, user, item, inputs })
     }
 

@@ -1,5 +1,6 @@
 //! Connections: taken up to a number, not waited for for ever, and finished before the end.
 
+pub(crate) mod client;
 mod files;
 mod patient;
 pub(crate) mod tls;
@@ -9,7 +10,6 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -29,6 +29,7 @@ use super::limits::Limits;
 use super::places::{Place, Places};
 use super::router::router;
 use super::state::App;
+use client::Client;
 use patient::Patient;
 pub(crate) use tls::Tls;
 
@@ -36,35 +37,6 @@ pub(crate) use tls::Tls;
 const SEND_BUFFER: u32 = 256 << 10;
 /// Connections that the system keeps until they are taken.
 const BACKLOG: u32 = 1024;
-
-/// A connection, as those see it who answer its requests.
-#[derive(Debug)]
-pub(crate) struct Client {
-    /// Where it comes from.
-    pub(crate) address: IpAddr,
-    /// Whether it is there for health and counts only, since no other place was left.
-    pub(crate) probe: bool,
-    /// Requests that it may still send.
-    left: AtomicU32,
-    /// Whether it has more to send than was read.
-    unread: AtomicBool,
-}
-
-impl Client {
-    pub(crate) fn new(address: IpAddr, probe: bool, requests: u32) -> Self {
-        Self { address, probe, left: AtomicU32::new(requests), unread: AtomicBool::new(false) }
-    }
-
-    /// Counts a request; whether it is the last one that the connection may send.
-    pub(crate) fn is_last(&self) -> bool {
-        self.probe || self.left.fetch_sub(1, Ordering::Relaxed) <= 1
-    }
-
-    /// A request was answered without having been read to its end: the connection ends with the answer.
-    pub(crate) fn leaves_unread(&self) {
-        self.unread.store(true, Ordering::Relaxed);
-    }
-}
 
 /// Listens at `address`. The numbers of `limits` become those that the system has files for.
 pub(crate) fn bind(address: SocketAddr, limits: &mut Limits) -> std::io::Result<TcpListener> {

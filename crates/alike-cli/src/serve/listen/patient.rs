@@ -3,14 +3,13 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::Client;
+use super::client::Client;
 use crate::serve::limits::Limits;
 use crate::serve::pace::Pace;
 
@@ -100,7 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.end.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-            if !self.client.unread.load(Ordering::Relaxed) {
+            if !self.client.has_unread() {
                 return Poll::Ready(Ok(()));
             }
             self.end = Some(Box::pin(sleep(self.linger)));

@@ -1,0 +1,15 @@
+//! What nearly every model needs, in one import.
+
+pub use std::sync::Arc;
+
+pub use burn::tensor::Tensor;
+
+pub use super::{FoldIn, Model, ModelInfo, Solved, Stop, TrainConfig};
+pub use crate::data::Dataset;
+pub use crate::error::{Error, Result};
+pub use crate::ids::{ItemId, NodeId, UserId, numbers};
+pub use crate::layers::{
+    BatchRows, Builder, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Linear, ParamId, Sampling, Step, Table,
+    Towers, Weights, cosine, gather, on_device_of, propagated, selection, weights_of_nodes,
+};
+pub use crate::scorer::Scorer;
