@@ -26,11 +26,8 @@ fn texts(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
-            if !["target", "notes", "golden", "node_modules", "data"].contains(&name.as_str())
-                && !name.starts_with('.')
-            {
-                texts(&path, found);
-            } else if path.ends_with("src/data") {
+            let left_out = ["target", "notes", "golden", "node_modules", "data"].contains(&name.as_str());
+            if path.ends_with("src/data") || !(left_out || name.starts_with('.')) {
                 texts(&path, found);
             }
         } else if ["rs", "md", "js", "css", "toml"].iter().any(|e| name.ends_with(&format!(".{e}"))) {

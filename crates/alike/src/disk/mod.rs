@@ -1,6 +1,6 @@
 //! The one way to the disk: everything that the library reads, writes, renames or removes goes through here.
 //!
-//! What is written appears whole or not at all: [`write_atomic`] for a file, [`Staged`] for a folder. What a process that
+//! What is written appears whole or not at all: [`write_atomic`] for a file, `Staged` for a folder. What a process that
 //! was killed left half-written is removed by the next one that writes to the same place. Every call that changes the
 //! disk can be watched, and made to fail, by [`watch`]: tests use it to try each of them.
 

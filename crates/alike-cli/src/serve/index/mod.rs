@@ -105,7 +105,7 @@ impl Index {
 
     /// Candidates for `taste` from the database; `None` where all items are to be scored. A database that fails costs time, not
     /// the answer.
-    pub(crate) async fn from_database(
+    pub(crate) async fn candidates_of_database(
         &self,
         filter: &Filter,
         items: usize,

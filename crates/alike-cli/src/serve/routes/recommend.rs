@@ -217,7 +217,7 @@ async fn narrowed(app: &App, mut order: Order) -> Answer<Order> {
     if model.index.asks_a_database(&order.filter, items) {
         let (person, placed) = (order.person.clone(), model.clone());
         let tastes = app.work.run(move || placed.serving.tastes(&[person])).await??;
-        let candidates = model.index.from_database(&order.filter, items, &tastes[0]).await;
+        let candidates = model.index.candidates_of_database(&order.filter, items, &tastes[0]).await;
         order.filter.narrow(candidates);
     }
     Ok(order)
