@@ -106,7 +106,7 @@ fn run(
     let c = case(*SETS.iter().find(|s| s.0 == set).expect("one of the sets"), dim);
     bencher
         .counter(ItemsCount::new(c.rows.len()))
-        .bench(|| f(black_box(&c), &Exclusions { seen: Some(&c.seen), also: None }));
+        .bench(|| f(black_box(&c), &Exclusions { seen: Some(&c.seen), extra: None }));
 }
 
 fn run_sample(
@@ -119,7 +119,7 @@ fn run_sample(
     c.rows.truncate(SAMPLE);
     bencher
         .counter(ItemsCount::new(SAMPLE))
-        .bench(|| f(black_box(&c), &Exclusions { seen: Some(&c.seen), also: None }));
+        .bench(|| f(black_box(&c), &Exclusions { seen: Some(&c.seen), extra: None }));
 }
 
 fn naive(

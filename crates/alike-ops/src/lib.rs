@@ -47,12 +47,3 @@ pub use sparse::gather::{RowSubset, gather, spmm_rows};
 pub use sparse::softmax::segment_softmax;
 pub use sparse::spmm::spmm;
 pub use tensor::dense::Dense;
-
-// Former names, until their last users have changed.
-pub use ConstSparse as FixedSparse;
-pub use Exclusions as Masks;
-pub use RowSubset as SparseRows;
-pub use TopKRequest as Wanted;
-pub use spmm_const as spmm_fixed;
-pub use top_k_dot_device as top_k_dot_on;
-pub use top_k_pair_mlp_device as top_k_pair_mlp_on;

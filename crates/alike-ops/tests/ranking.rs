@@ -35,7 +35,7 @@ fn patterns(users: usize, items: usize, seed: u64) -> Csr {
 fn expected(scores: &[f32], user: u32, mask: &Exclusions<'_>, k: usize) -> Vec<u32> {
     let hidden = |m: Option<&Csr>, i: u32| m.is_some_and(|m| m.row(user as usize).contains(&i));
     let mut order: Vec<u32> =
-        (0..scores.len() as u32).filter(|&i| !hidden(mask.seen, i) && !hidden(mask.also, i)).collect();
+        (0..scores.len() as u32).filter(|&i| !hidden(mask.seen, i) && !hidden(mask.extra, i)).collect();
     // A stable sort keeps the lower item first among equals.
     order.sort_by(|&a, &b| {
         let (a, b) = (scores[a as usize], scores[b as usize]);
@@ -77,7 +77,7 @@ proptest! {
         let scale = |at: usize| 2f32.powi(lengths * (at as i32 * 7 % 12 - 6));
         b.chunks_exact_mut(dim).enumerate().for_each(|(at, row)| row.iter_mut().for_each(|v| *v *= scale(at)));
         let (seen, also) = (patterns(users, items, seed ^ 3), patterns(users, items, seed ^ 4));
-        let mask = Exclusions { seen: (masked > 0).then_some(&seen), also: (masked > 1).then_some(&also) };
+        let mask = Exclusions { seen: (masked > 0).then_some(&seen), extra: (masked > 1).then_some(&also) };
         // Rows in any order, some twice.
         let rows: Vec<u32> = (0..users as u32 + 3).map(|r| r * 7 % users as u32).collect();
         let user = |v: &[f32], u: u32| v[u as usize * dim..][..dim].to_vec();
@@ -190,7 +190,7 @@ fn a_row_that_is_no_number_is_nobodys_neighbour_before_the_others() {
 fn a_mask_need_not_be_sorted_and_may_hide_everything() {
     let items = [5.0, 4.0, 3.0, 2.0, 1.0];
     let seen = Csr::from_rows(5, &[vec![2u32, 0, 2], vec![4, 3, 2, 1, 0]]).unwrap();
-    let top = top_k_dot(&[1.0, 1.0], &items, 1, &[1, 0], &Exclusions { seen: Some(&seen), also: None }, 2);
+    let top = top_k_dot(&[1.0, 1.0], &items, 1, &[1, 0], &Exclusions { seen: Some(&seen), extra: None }, 2);
     assert_eq!(top.items, [u32::MAX, u32::MAX, 1, 3]);
     assert_eq!(top.row(0), (&[][..], &[][..]));
     assert_eq!(top.rows(), 2);
@@ -207,7 +207,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let mask = Exclusions { seen: Some(&seen), also: None };
+            let mask = Exclusions { seen: Some(&seen), extra: None };
             let (dot, mlp) =
                 (top_k_dot(&a, &b, dim, &rows, &mask, 50), top_k_pair_mlp(&a, &b, &w, &rows, &mask, 50));
             let knn = knn_cosine(&features, 500, 700, 10, false);
@@ -218,7 +218,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     let one = run(1);
     assert_eq!(one, run(2));
     assert_eq!(one, run(3));
-    let mask = Exclusions { seen: Some(&seen), also: None };
+    let mask = Exclusions { seen: Some(&seen), extra: None };
     check(
         &top_k_dot(&a, &b, dim, &rows, &mask, 50),
         |u| scores_dot(&a[u as usize * dim..][..dim], &b, dim),

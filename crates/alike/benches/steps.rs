@@ -10,7 +10,7 @@ use std::time::Instant;
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
 use alike::layers::Sampler;
 use alike::models::{self, Learner};
-use alike_ops::{Adam, Masks, top_k_dot, top_k_pair_mlp};
+use alike_ops::{Adam, Exclusions, top_k_dot, top_k_pair_mlp};
 use burn::tensor::Device;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -169,7 +169,7 @@ fn ranking(name: &str, width: usize, data: &Dataset) {
     let (users, items) = (data.users.len(), data.items.len());
     let (a, b, w) = (random(users * width, 1), random(items * width, 2), random(width, 3));
     let rows: Vec<u32> = (0..users as u32).collect();
-    let masks = Masks { seen: Some(&data.train), also: None };
+    let masks = Exclusions { seen: Some(&data.train), extra: None };
     let times = (0..5).map(|_| {
         let started = Instant::now();
         let top = match name {

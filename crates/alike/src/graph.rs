@@ -5,7 +5,7 @@ mod sample;
 
 use std::sync::Arc;
 
-use alike_ops::{Csr, FixedSparse, Transposed, knn_cosine};
+use alike_ops::{ConstSparse, Csr, Transposed, knn_cosine};
 use rayon::prelude::*;
 
 use crate::config::Weights;
@@ -135,7 +135,7 @@ pub fn bipartite_pattern(train: &Csr) -> Result<Csr> {
 }
 
 /// The normalised bipartite graph of all nodes; `self_loops` adds the identity before normalising.
-pub fn bipartite(train: &Csr, normalization: Normalization, self_loops: bool) -> Result<FixedSparse> {
+pub fn bipartite(train: &Csr, normalization: Normalization, self_loops: bool) -> Result<ConstSparse> {
     let mut pattern = bipartite_pattern(train)?;
     if self_loops {
         let rows: Vec<Vec<u32>> = (0..pattern.rows())
@@ -156,12 +156,12 @@ pub fn bipartite(train: &Csr, normalization: Normalization, self_loops: bool) ->
             Normalization::RowMean => degree[r].recip() as f32,
         }));
     }
-    Ok(FixedSparse::new(Arc::new(pattern), values)?)
+    Ok(ConstSparse::new(Arc::new(pattern), values)?)
 }
 
 /// The users' rows of the bipartite graph, `[U, I]`.
-pub fn users_block(train: &Arc<Csr>, bipartite: &FixedSparse) -> Result<FixedSparse> {
-    Ok(FixedSparse::new(train.clone(), bipartite.values()[..train.nnz()].to_vec())?)
+pub fn users_block(train: &Arc<Csr>, bipartite: &ConstSparse) -> Result<ConstSparse> {
+    Ok(ConstSparse::new(train.clone(), bipartite.values()[..train.nnz()].to_vec())?)
 }
 
 /// Weights of the item graph that most papers use: image 0.1, text 0.9.
@@ -342,7 +342,7 @@ pub fn item_mean_graph(
 
 /// The item graph of LATTICE and MGCN for one modality: cosines of the `k` nearest (the item itself among them;
 /// below 0: 0), `D^-1/2 W D^-1/2` with the row sums in `D`, `[I, I]`.
-pub fn item_cosine_graph(data: &Dataset, name: &str, k: usize) -> Result<FixedSparse> {
+pub fn item_cosine_graph(data: &Dataset, name: &str, k: usize) -> Result<ConstSparse> {
     let graph = item_neighbors_and_self(data, name, k)?;
     let rows: Vec<Vec<(u32, f32)>> = (0..graph.rows())
         .map(|r| {
@@ -393,7 +393,7 @@ fn mix(graphs: &[Neighbors], share: &[f64], rows: usize) -> Vec<Vec<(u32, f32)>>
 }
 
 /// One `N × N` graph with the user graph and the item graph as its two diagonal blocks.
-pub fn block_diagonal(users: &Neighbors, items: &[Vec<(u32, f32)>]) -> Result<FixedSparse> {
+pub fn block_diagonal(users: &Neighbors, items: &[Vec<(u32, f32)>]) -> Result<ConstSparse> {
     let offset = users.rows() as u32;
     let n = users.rows() + items.len();
     let (mut ptr, mut idx, mut values) = (vec![0u32], Vec::new(), Vec::new());
@@ -413,7 +413,7 @@ pub fn block_diagonal(users: &Neighbors, items: &[Vec<(u32, f32)>]) -> Result<Fi
         }
         ptr.push(idx.len() as u32);
     }
-    Ok(FixedSparse::new(Arc::new(Csr::new(n, n, ptr, idx)?), values)?)
+    Ok(ConstSparse::new(Arc::new(Csr::new(n, n, ptr, idx)?), values)?)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use alike_ops::{
-    Csr, Masks, TopK, Wanted, top_k_dot, top_k_dot_on, top_k_item_item, top_k_pair_mlp, top_k_pair_mlp_on,
-    top_k_static,
+    Csr, Exclusions, TopK, TopKRequest, top_k_dot, top_k_dot_device, top_k_item_item, top_k_pair_mlp,
+    top_k_pair_mlp_device, top_k_static,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -119,11 +119,11 @@ pub trait Ranks {
     fn users(&self) -> usize;
     /// Number of items.
     fn items(&self) -> usize;
-    /// The `k` best items of each of the users `rows`, without those of `seen` and `also` (both `U × I`).
+    /// The `k` best items of each of the users `rows`, without those of `seen` and `extra` (both `U × I`).
     ///
     /// # Errors
     /// The device failed.
-    fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, also: Option<&Arc<Csr>>, k: usize) -> Result<TopK>;
+    fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, extra: Option<&Arc<Csr>>, k: usize) -> Result<TopK>;
 }
 
 impl Ranks for Scorer {
@@ -135,8 +135,8 @@ impl Ranks for Scorer {
         self.items()
     }
 
-    fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, also: Option<&Arc<Csr>>, k: usize) -> Result<TopK> {
-        Ok(self.top_k(rows, seen.map(|m| &**m), also.map(|m| &**m), k))
+    fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, extra: Option<&Arc<Csr>>, k: usize) -> Result<TopK> {
+        Ok(self.top_k(rows, seen.map(|m| &**m), extra.map(|m| &**m), k))
     }
 }
 
@@ -193,12 +193,12 @@ impl Ranks for Trained {
         self.items.dims()[0]
     }
 
-    fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, also: Option<&Arc<Csr>>, k: usize) -> Result<TopK> {
-        let wanted = Wanted { rows: rows.to_vec(), masks: [seen.cloned(), also.cloned()], k };
+    fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, extra: Option<&Arc<Csr>>, k: usize) -> Result<TopK> {
+        let wanted = TopKRequest { rows: rows.to_vec(), masks: [seen.cloned(), extra.cloned()], k };
         let (users, items) = (self.users.clone(), self.items.clone());
         Ok(match &self.hidden {
-            None => top_k_dot_on(users, items, &wanted)?,
-            Some(layer) => top_k_pair_mlp_on(users, items, layer.out.clone(), &wanted)?,
+            None => top_k_dot_device(users, items, &wanted)?,
+            Some(layer) => top_k_pair_mlp_device(users, items, layer.out.clone(), &wanted)?,
         })
     }
 }
@@ -263,9 +263,9 @@ impl Scorer {
         (!values.into_iter().all(finite)).then(|| "it holds values that are not finite".into())
     }
 
-    /// The `k` best items of each of the users `rows`, without those of `seen` and `also` (both `U × I`).
-    pub fn top_k(&self, rows: &[u32], seen: Option<&Csr>, also: Option<&Csr>, k: usize) -> TopK {
-        let masks = Masks { seen, also };
+    /// The `k` best items of each of the users `rows`, without those of `seen` and `extra` (both `U × I`).
+    pub fn top_k(&self, rows: &[u32], seen: Option<&Csr>, extra: Option<&Csr>, k: usize) -> TopK {
+        let masks = Exclusions { seen, extra };
         match self {
             Self::Dot { users, items } => top_k_dot(&users.data, &items.data, users.cols, rows, &masks, k),
             Self::PairMlp { users, items, out, .. } => {

@@ -27,7 +27,7 @@ pub struct TopKRequest {
 impl TopKRequest {
     fn exclusions(&self) -> Exclusions<'_> {
         let [seen, also] = self.masks.each_ref().map(Option::as_deref);
-        Exclusions { seen, also }
+        Exclusions { seen, extra: also }
     }
 
     fn check(&self, [users, items]: [usize; 2]) {

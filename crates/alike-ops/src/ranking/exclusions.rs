@@ -8,14 +8,14 @@ pub struct Exclusions<'a> {
     /// Items that users interacted with, `U × I`.
     pub seen: Option<&'a Csr>,
     /// More items to leave out, `U × I`.
-    pub also: Option<&'a Csr>,
+    pub extra: Option<&'a Csr>,
 }
 
 impl Exclusions<'_> {
     /// Writes the excluded items of `user`, in ascending order, into `list`.
     pub(super) fn list(&self, user: u32, list: &mut Vec<u32>) {
         list.clear();
-        for mask in [self.seen, self.also].into_iter().flatten() {
+        for mask in [self.seen, self.extra].into_iter().flatten() {
             list.extend_from_slice(mask.row(user as usize));
         }
         if !list.is_sorted() {

@@ -133,7 +133,7 @@ mod tests {
         let excluded: Vec<Vec<u32>> =
             (0..users as u32).map(|u| (u..items as u32).step_by(701 + u as usize).collect()).collect();
         let seen = Csr::from_rows(items, &excluded).unwrap();
-        let masks = Exclusions { seen: Some(&seen), also: None };
+        let masks = Exclusions { seen: Some(&seen), extra: None };
         let rows: Vec<u32> = (0..users as u32).collect();
         let lists: Vec<&[u32]> = excluded.iter().map(Vec::as_slice).collect();
         for k in [1, 20, 300] {

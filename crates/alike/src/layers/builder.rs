@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::{Csr, FixedSparse};
+use alike_ops::{ConstSparse, Csr};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{FeatureInput, FeatureMap, Init, Linear, ParamId, Params, Row, Table, featured};
@@ -124,7 +124,7 @@ impl<'a> Builder<'a> {
     ///
     /// # Errors
     /// The graph is too large for its index type.
-    pub fn bipartite(&mut self, normalization: Normalization, self_loops: bool) -> Result<Arc<FixedSparse>> {
+    pub fn bipartite(&mut self, normalization: Normalization, self_loops: bool) -> Result<Arc<ConstSparse>> {
         let train = &self.data.train;
         self.sparse(2 * train.nnz(), || graph::bipartite(train, normalization, self_loops))
     }
@@ -136,12 +136,12 @@ impl<'a> Builder<'a> {
     pub fn sparse(
         &mut self,
         entries: usize,
-        build: impl FnOnce() -> Result<FixedSparse>,
-    ) -> Result<Arc<FixedSparse>> {
+        build: impl FnOnce() -> Result<ConstSparse>,
+    ) -> Result<Arc<ConstSparse>> {
         // Value and column, and the same transposed for the backward pass.
         self.values += 4 * entries;
         Ok(Arc::new(match self.params.is_shapes_only() {
-            true => FixedSparse::new(Arc::new(Csr::new(0, 0, vec![0], Vec::new())?), Vec::new())?,
+            true => ConstSparse::new(Arc::new(Csr::new(0, 0, vec![0], Vec::new())?), Vec::new())?,
             false => build()?,
         }))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, spmm_fixed};
+use alike_ops::{ConstSparse, spmm_const};
 use burn::tensor::Tensor;
 
 use crate::error::Result;
@@ -31,13 +31,13 @@ pub type Forward = Box<dyn Fn(&[Person]) -> Result<Matrix> + Send + Sync>;
 impl FoldIn {
     /// A row of the mean of `layers` propagations of `start [N, d]`, the first `users` rows those of users, over the symmetric
     /// bipartite `graph`, without a start of its own: `1/√n_u Σ_j m_j`, `m_j = 1/√n_j · 1/(L+1) Σ_{l<L} e_j^(l)`.
-    pub fn propagated(graph: &Arc<FixedSparse>, start: Tensor<2>, users: usize, layers: usize) -> Self {
+    pub fn propagated(graph: &Arc<ConstSparse>, start: Tensor<2>, users: usize, layers: usize) -> Self {
         let [nodes, dim] = start.dims();
         let mut layer = start;
         let mut sum = Tensor::zeros([nodes - users, dim], &layer.device());
         for _ in 0..layers {
             sum = sum + layer.clone().narrow(0, users, nodes - users);
-            layer = spmm_fixed(graph, layer);
+            layer = spmm_const(graph, layer);
         }
         let mut messages = matrix(sum);
         for (j, row) in messages.data.chunks_exact_mut(dim).enumerate() {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 pub use alike_ops::gather;
 use alike_ops::{
-    Activation, Csr, FixedSparse, SparseRows, add_propagated, linear, linear_pair, multiply, spmm_rows,
+    Activation, ConstSparse, Csr, RowSubset, add_propagated, linear, linear_pair, multiply, spmm_rows,
     unit_rows,
 };
 use burn::tensor::Tensor;
@@ -98,9 +98,9 @@ pub fn weights_of_nodes(mix: Tensor<2>, items: usize) -> Tensor<2> {
 }
 
 /// `x + A x`, or the rows `rows` of it, in that order.
-pub fn propagated(a: &Arc<FixedSparse>, x: Tensor<2>, rows: Option<&[u32]>) -> Tensor<2> {
+pub fn propagated(a: &Arc<ConstSparse>, x: Tensor<2>, rows: Option<&[u32]>) -> Tensor<2> {
     match rows {
-        Some(rows) => spmm_rows(&SparseRows::new(a, rows, true), x),
+        Some(rows) => spmm_rows(&RowSubset::new(a, rows, true), x),
         None => add_propagated(a, x),
     }
 }
@@ -111,8 +111,8 @@ pub fn cosine(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
 }
 
 /// The matrix that picks the rows `rows` of `of`, for selections that are made more than once.
-pub fn selection(rows: &[u32], of: usize) -> Arc<FixedSparse> {
+pub fn selection(rows: &[u32], of: usize) -> Arc<ConstSparse> {
     let pattern = Csr::new(rows.len(), of, (0..=rows.len() as u32).collect(), rows.to_vec());
     let pattern = Arc::new(pattern.expect("rows of a batch are rows of the table"));
-    Arc::new(FixedSparse::new(pattern, vec![1.0; rows.len()]).expect("one value an entry"))
+    Arc::new(ConstSparse::new(pattern, vec![1.0; rows.len()]).expect("one value an entry"))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::{FixedSparse, bpr_dot, leaky, propagate_sum, scale_rows, unit_rows};
+use alike_ops::{ConstSparse, bpr_dot, leaky, propagate_sum, scale_rows, unit_rows};
 use burn::tensor::Tensor;
 
 use super::{
@@ -34,7 +34,7 @@ impl Tower {
     }
 
     /// `[N, dim]` over the symmetric bipartite `graph`.
-    fn forward(&self, w: &Weights, graph: &Arc<FixedSparse>, layers: usize) -> Tensor<2> {
+    fn forward(&self, w: &Weights, graph: &Arc<ConstSparse>, layers: usize) -> Tensor<2> {
         let hidden = leaky(self.input.project(w), LEAKY_SLOPE);
         let items = self.input.fill(w, self.second.forward(w, hidden));
         let x = unit_rows(Tensor::cat(vec![w.table(self.preference), items], 0));
@@ -64,7 +64,7 @@ impl Towers {
     }
 
     /// Each modality's rows `[N, dim]`, those of users weighted.
-    pub fn forward(&self, w: &Weights, graph: &Arc<FixedSparse>, layers: usize) -> Vec<Tensor<2>> {
+    pub fn forward(&self, w: &Weights, graph: &Arc<ConstSparse>, layers: usize) -> Vec<Tensor<2>> {
         let mix = w.table(self.mix);
         let items = graph.pattern().rows() - mix.dims()[0];
         let mix = weights_of_nodes(mix, items);

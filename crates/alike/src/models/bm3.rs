@@ -7,7 +7,7 @@
 //!
 //! Departures: features stay frozen; `l2` weighs squared norms of the batch (the authors' code: norms of all rows over the number of items).
 
-use alike_ops::{FixedSparse, l2_rows, propagate_mean};
+use alike_ops::{ConstSparse, l2_rows, propagate_mean};
 
 use super::prelude::*;
 use crate::graph::Normalization;
@@ -36,7 +36,7 @@ crate::settings! {
 
 struct Bm3 {
     config: Config,
-    graph: Arc<FixedSparse>,
+    graph: Arc<ConstSparse>,
     user: Table<UserId>,
     item: Table<ItemId>,
     inputs: Vec<FeatureInput>,

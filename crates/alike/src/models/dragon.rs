@@ -10,7 +10,7 @@
 //! its weight by `d`). Ties in the user graph go to the smaller user; short lists are not padded. Evaluation uses the
 //! parameters after the last step, not vectors of the last training batch.
 
-use alike_ops::{FixedSparse, SparseRows, add, spmm_fixed, spmm_rows};
+use alike_ops::{ConstSparse, RowSubset, add, spmm_const, spmm_rows};
 
 use super::prelude::*;
 use crate::config::Weights as Shares;
@@ -49,11 +49,11 @@ crate::settings! {
 struct Dragon {
     config: Config,
     towers: Towers,
-    bipartite: Arc<FixedSparse>,
+    bipartite: Arc<ConstSparse>,
     /// User graph and item graph as two blocks: the last hop.
-    near: Arc<FixedSparse>,
+    near: Arc<ConstSparse>,
     /// The item graph of the hops before, which leave users as they are.
-    hop: Option<Arc<FixedSparse>>,
+    hop: Option<Arc<ConstSparse>>,
 }
 
 impl Dragon {
@@ -61,10 +61,10 @@ impl Dragon {
     fn forward(&self, w: &Weights, rows: Option<&[u32]>) -> Tensor<2> {
         let h = Tensor::cat(self.towers.forward(w, &self.bipartite, self.config.layers), 1);
         let Some(hop) = &self.hop else { return propagated(&self.near, h, rows) };
-        let moved = (1..self.config.item_layers).fold(h.clone(), |h, _| spmm_fixed(hop, h));
+        let moved = (1..self.config.item_layers).fold(h.clone(), |h, _| spmm_const(hop, h));
         match rows {
-            Some(rows) => add(gather(h, rows), spmm_rows(&SparseRows::new(&self.near, rows, false), moved)),
-            None => add(h, spmm_fixed(&self.near, moved)),
+            Some(rows) => add(gather(h, rows), spmm_rows(&RowSubset::new(&self.near, rows, false), moved)),
+            None => add(h, spmm_const(&self.near, moved)),
         }
     }
 }

@@ -11,7 +11,7 @@
 //! Departures: `l2` weighs sums of squares over the batch size, as everywhere here; the authors' code takes means over
 //! the entries (divide its weight by `d`). Ties in the user graph go to the smaller user; short lists are not padded.
 
-use alike_ops::{FixedSparse, add};
+use alike_ops::{ConstSparse, add};
 
 use super::prelude::*;
 use crate::graph::{self, Normalization, UserWeight};
@@ -43,9 +43,9 @@ crate::settings! {
 struct DualGnn {
     config: Config,
     towers: Towers,
-    bipartite: Arc<FixedSparse>,
+    bipartite: Arc<ConstSparse>,
     /// The user graph; item rows are empty.
-    neighbors: Arc<FixedSparse>,
+    neighbors: Arc<ConstSparse>,
 }
 
 impl DualGnn {

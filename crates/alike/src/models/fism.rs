@@ -9,7 +9,7 @@
 //!
 //! Departures: one uniform negative for each positive, an epoch, weighed by `rho` in place of `rho` sampled zeros; Adam.
 
-use alike_ops::{FixedSparse, spmm_fixed, sum_squares};
+use alike_ops::{ConstSparse, spmm_const, sum_squares};
 
 use super::prelude::*;
 
@@ -52,7 +52,7 @@ struct Fism {
     item_bias: Table<ItemId>,
     user_bias: Option<Table<UserId>>,
     /// Train interactions, `[U, I]`, all ones.
-    train: Arc<FixedSparse>,
+    train: Arc<ConstSparse>,
     /// `|R_u|^-α`, 0 for an empty history, `[U, 1]`.
     scale: Tensor<2>,
     /// The same of a history without one item.
@@ -74,7 +74,7 @@ impl Model for Fism {
         let item_bias = b.table("item_bias", 1, Init::Zeros);
         let user_bias = (config.loss == Loss::Rmse).then(|| b.table("user_bias", 1, Init::Zeros));
         let (data, users) = (b.data(), b.users());
-        let ones = || Ok(FixedSparse::new(data.train.clone(), vec![1.0; data.train.nnz()])?);
+        let ones = || Ok(ConstSparse::new(data.train.clone(), vec![1.0; data.train.nnz()])?);
         let train = b.sparse(data.train.nnz(), ones)?;
         let left = |u, less| data.train.degree(u).saturating_sub(less);
         let mut column = |less| b.column(|| (0..users).map(|u| power(left(u, less), config.alpha)).collect());
@@ -87,7 +87,7 @@ impl Model for Fism {
         let Config { rho, l2, .. } = self.config;
         let history = w.table(self.history);
         let users = numbers(step.users());
-        let sums = gather(spmm_fixed(&self.train, history.clone()), users);
+        let sums = gather(spmm_const(&self.train, history.clone()), users);
         let own = gather(history.clone(), numbers(step.positives()));
         let of_users = |column: &Tensor<2>| gather(on_device_of(column, &own), users);
         let rest = (sums.clone() - own.clone()) * of_users(&self.scale_without);
@@ -114,7 +114,7 @@ impl Model for Fism {
 
     /// `[|R_u|^-α Σ p_j ; 1]` and `[q_i ; b_i]`.
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {
-        let sums = spmm_fixed(&self.train, w.table(self.history));
+        let sums = spmm_const(&self.train, w.table(self.history));
         let scale = on_device_of(&self.scale, &sums);
         let users = Tensor::cat(vec![sums * scale.clone(), scale.ones_like()], 1);
         let items = Tensor::cat(vec![w.table(self.target), w.table(self.item_bias)], 1);

@@ -10,7 +10,7 @@
 //!
 //! Departure: raw features stay frozen (the authors' code trains them, though they reach the auxiliary loss only).
 
-use alike_ops::{Csr, FixedSparse, SparseRows, add, bpr_dot, propagate_mean, spmm_fixed, spmm_rows};
+use alike_ops::{ConstSparse, Csr, RowSubset, add, bpr_dot, propagate_mean, spmm_const, spmm_rows};
 
 use super::prelude::*;
 use crate::config::{Draw, Weights as Shares};
@@ -47,24 +47,24 @@ struct Freedom {
     embedding: Table<NodeId>,
     inputs: Vec<FeatureInput>,
     train: Arc<Csr>,
-    whole: Arc<FixedSparse>,
+    whole: Arc<ConstSparse>,
     /// The graph of this epoch.
-    thinned: Arc<FixedSparse>,
+    thinned: Arc<ConstSparse>,
     /// The item graph; user rows are empty.
-    items: Arc<FixedSparse>,
+    items: Arc<ConstSparse>,
 }
 
 impl Freedom {
     /// `Z [N, d]`, or the rows `rows` of it.
-    fn forward(&self, w: &Weights, bipartite: &Arc<FixedSparse>, rows: Option<&[u32]>) -> Tensor<2> {
+    fn forward(&self, w: &Weights, bipartite: &Arc<ConstSparse>, rows: Option<&[u32]>) -> Tensor<2> {
         let e = w.table(self.embedding);
-        let before = (1..self.config.item_layers).fold(e.clone(), |h, _| spmm_fixed(&self.items, h));
+        let before = (1..self.config.item_layers).fold(e.clone(), |h, _| spmm_const(&self.items, h));
         let mean = propagate_mean(bipartite, e, self.config.layers);
         match rows {
             Some(rows) => {
-                add(gather(mean, rows), spmm_rows(&SparseRows::new(&self.items, rows, false), before))
+                add(gather(mean, rows), spmm_rows(&RowSubset::new(&self.items, rows, false), before))
             }
-            None => add(mean, spmm_fixed(&self.items, before)),
+            None => add(mean, spmm_const(&self.items, before)),
         }
     }
 }

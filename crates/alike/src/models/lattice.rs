@@ -14,7 +14,7 @@
 //! do; nothing of size `I × I`; no decay of the learning rate.
 
 use alike_ops::{
-    Csr, FixedSparse, bpr_dot, knn_cosine, l2_rows, multiply, propagate_mean, spmm, spmm_fixed, unit_rows,
+    ConstSparse, Csr, bpr_dot, knn_cosine, l2_rows, multiply, propagate_mean, spmm, spmm_const, unit_rows,
 };
 use burn::tensor::activation::{relu, softmax};
 
@@ -55,8 +55,8 @@ struct Lattice {
     embedding: Table<NodeId>,
     weights: ParamId,
     inputs: Vec<FeatureInput>,
-    bipartite: Arc<FixedSparse>,
-    frozen: Vec<Arc<FixedSparse>>,
+    bipartite: Arc<ConstSparse>,
+    frozen: Vec<Arc<ConstSparse>>,
     /// Near items of each modality in this epoch; found before evaluation where no epoch has begun.
     near: Vec<Near>,
 }
@@ -65,8 +65,8 @@ struct Lattice {
 struct Near {
     k: usize,
     pattern: Arc<Csr>,
-    from: Arc<FixedSparse>,
-    to: Arc<FixedSparse>,
+    from: Arc<ConstSparse>,
+    to: Arc<ConstSparse>,
 }
 
 impl Lattice {
@@ -89,7 +89,7 @@ impl Lattice {
     /// `α_m ReLU(cos)` of each near pair of modality `m`, `[I, k]`.
     fn cosines(&self, w: &Weights, near: &Near, input: &FeatureInput, share: Tensor<2>) -> Tensor<2> {
         let rows = unit_rows(input.forward(w));
-        let cos = multiply(spmm_fixed(&near.from, rows.clone()), spmm_fixed(&near.to, rows)).sum_dim(1);
+        let cos = multiply(spmm_const(&near.from, rows.clone()), spmm_const(&near.to, rows)).sum_dim(1);
         relu(cos).reshape([near.pattern.rows(), near.k]) * share
     }
 
@@ -106,14 +106,14 @@ impl Lattice {
             .zip(near)
             .map(|(c, near)| {
                 let [rows, k] = c.dims();
-                let other = spmm_fixed(&near.to, scale.clone()).reshape([rows, k]);
+                let other = spmm_const(&near.to, scale.clone()).reshape([rows, k]);
                 (c * scale.clone() * other * (1.0 - keep)).reshape([rows * k])
             })
             .collect();
         for _ in 0..self.config.item_layers {
             let parts = (0..near.len()).map(|m| {
                 let moved = spmm(&near[m].pattern, learned[m].clone(), h.clone());
-                moved + spmm_fixed(&self.frozen[m], h.clone()) * (share(m) * keep)
+                moved + spmm_const(&self.frozen[m], h.clone()) * (share(m) * keep)
             });
             h = parts.reduce(|a, b| a + b).expect("a modality");
         }

@@ -5,7 +5,7 @@
 //!
 //! Departure: `l2` multiplies the squared norms as they are (the authors' code halves them).
 
-use alike_ops::{FixedSparse, bpr_dot_l2, propagate_mean};
+use alike_ops::{ConstSparse, bpr_dot_l2, propagate_mean};
 
 use super::prelude::*;
 use crate::graph::Normalization;
@@ -35,7 +35,7 @@ crate::settings! {
 struct LightGcn {
     config: Config,
     users: usize,
-    graph: Arc<FixedSparse>,
+    graph: Arc<ConstSparse>,
     embedding: Table<NodeId>,
 }
 

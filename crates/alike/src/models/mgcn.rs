@@ -12,8 +12,8 @@
 //! the squared norms as they are.
 
 use alike_ops::{
-    FixedSparse, SparseRows, add, bpr_dot, info_nce, l2_rows, matmul, multiply, propagate_mean, scale_rows,
-    sigmoid, spmm_fixed, spmm_rows, tanh, unit_rows,
+    ConstSparse, RowSubset, add, bpr_dot, info_nce, l2_rows, matmul, multiply, propagate_mean, scale_rows,
+    sigmoid, spmm_const, spmm_rows, tanh, unit_rows,
 };
 use burn::tensor::activation::softmax;
 
@@ -59,10 +59,10 @@ struct Mgcn {
     views: Vec<View>,
     query: Linear,
     query_out: ParamId,
-    bipartite: Arc<FixedSparse>,
+    bipartite: Arc<ConstSparse>,
     /// `R̂ [U, I]`, the users' block of the bipartite graph.
-    users_items: Arc<FixedSparse>,
-    item_graphs: Vec<Arc<FixedSparse>>,
+    users_items: Arc<ConstSparse>,
+    item_graphs: Vec<Arc<ConstSparse>>,
 }
 
 /// `y ⊙ σ(x W + b)`.
@@ -77,15 +77,14 @@ impl Mgcn {
         let ids = e.clone().narrow(0, self.users, e.dims()[0] - self.users);
         let content = propagate_mean(&self.bipartite, e, self.config.layers);
         // What follows the graphs is needed for the batch's rows only.
-        let wanted =
-            local.map(|l| (SparseRows::new(&self.users_items, numbers(l.users()), false), l.items()));
+        let wanted = local.map(|l| (RowSubset::new(&self.users_items, numbers(l.users()), false), l.items()));
         let content = local.map_or(content.clone(), |l| gather(content, &l.rows));
-        let of = |(view, graph): (&View, &Arc<FixedSparse>)| {
+        let of = |(view, graph): (&View, &Arc<ConstSparse>)| {
             let pure = gated(w, &view.purify, ids.clone(), view.input.forward(w));
-            let items = (0..self.config.item_layers).fold(pure, |x, _| spmm_fixed(graph, x));
+            let items = (0..self.config.item_layers).fold(pure, |x, _| spmm_const(graph, x));
             let parts = match &wanted {
                 Some((users, some)) => vec![spmm_rows(users, items.clone()), gather(items, numbers(some))],
-                None => vec![spmm_fixed(&self.users_items, items.clone()), items],
+                None => vec![spmm_const(&self.users_items, items.clone()), items],
             };
             Tensor::cat(parts, 0)
         };

@@ -13,7 +13,7 @@
 //! sums of squares over the batch size, not means over entries.
 
 use alike_ops::{
-    FixedSparse, SparseRows, add, bpr_dot, l2_rows, leaky, matmul, spmm_fixed, spmm_rows, unit_rows,
+    ConstSparse, RowSubset, add, bpr_dot, l2_rows, leaky, matmul, spmm_const, spmm_rows, unit_rows,
 };
 
 use super::prelude::*;
@@ -57,7 +57,7 @@ struct Mmgcn {
     config: Config,
     ids: Table<NodeId>,
     views: Vec<View>,
-    mean: Arc<FixedSparse>,
+    mean: Arc<ConstSparse>,
 }
 
 impl Layer {
@@ -73,20 +73,20 @@ impl Mmgcn {
     /// The mean over modalities, `[N, d]`, or the rows `rows` of it: the last layer is then computed for these only.
     fn forward(&self, w: &Weights, rows: Option<&[u32]>) -> Tensor<2> {
         let ids = w.table(self.ids);
-        let near = rows.map(|rows| SparseRows::new(&self.mean, rows, false));
+        let near = rows.map(|rows| RowSubset::new(&self.mean, rows, false));
         let part = |x: Tensor<2>| rows.map_or(x.clone(), |rows| gather(x, rows));
         let last_ids = part(ids.clone());
         let of = |view: &View| {
             let start = Tensor::cat(vec![w.table(view.preference), view.input.forward(w)], 0);
             let (last, layers) = view.layers.split_last().expect("a layer at least");
             let x = layers.iter().fold(unit_rows(start), |x, layer| {
-                let heard = spmm_fixed(&self.mean, matmul(x.clone(), w.matrix(layer.heard)));
+                let heard = spmm_const(&self.mean, matmul(x.clone(), w.matrix(layer.heard)));
                 layer.forward(w, heard, x, ids.clone())
             });
             let heard = matmul(x.clone(), w.matrix(last.heard));
             let heard = match &near {
                 Some(near) => spmm_rows(near, heard),
-                None => spmm_fixed(&self.mean, heard),
+                None => spmm_const(&self.mean, heard),
             };
             last.forward(w, heard, part(x), last_ids.clone())
         };

@@ -34,7 +34,7 @@
 mod fold_in;
 
 use alike_ops::{
-    Csr, FixedSparse, add, bpr_dot, leaky, matmul, neighbor_similarity, scale_rows, spmm_fixed, unit_rows,
+    ConstSparse, Csr, add, bpr_dot, leaky, matmul, neighbor_similarity, scale_rows, spmm_const, unit_rows,
 };
 
 use super::prelude::*;
@@ -184,9 +184,9 @@ struct Nsmar {
     /// Column of `1/√n` of every node. Pearson does not see a row's scale, so damping changes no `α`.
     damping: Tensor<2>,
     /// Symmetric weights of all edges, for the plain convolution.
-    plain: Option<Arc<FixedSparse>>,
+    plain: Option<Arc<ConstSparse>>,
     /// User graph and item graph as one block-diagonal matrix; a graph that is switched off is an empty block.
-    graphs: Option<Arc<FixedSparse>>,
+    graphs: Option<Arc<ConstSparse>>,
 }
 
 /// Modalities in use: those of the data without the excluded ones.
@@ -232,7 +232,7 @@ fn modality(b: &mut Builder<'_>, name: &str, config: &Config, shared: Option<Lin
 }
 
 /// User graph and item graph.
-fn graphs(data: &Dataset, names: &[&str], config: &Config) -> Result<FixedSparse> {
+fn graphs(data: &Dataset, names: &[&str], config: &Config) -> Result<ConstSparse> {
     let users = match config.user_graph {
         true => graph::user_graph(data, config.user_neighbors, config.user_weight)?.softmax(),
         false => graph::Neighbors::none(data.users.len()),
@@ -253,9 +253,9 @@ fn fuse(outputs: Vec<Tensor<2>>) -> Tensor<2> {
 }
 
 /// One layer: each row of `pattern` from the rows of `x` that it names, weighed by `plain` where given.
-fn aggregate(pattern: &Arc<Csr>, plain: Option<&Arc<FixedSparse>>, x: Tensor<2>) -> Tensor<2> {
+fn aggregate(pattern: &Arc<Csr>, plain: Option<&Arc<ConstSparse>>, x: Tensor<2>) -> Tensor<2> {
     match plain {
-        Some(plain) => spmm_fixed(plain, x),
+        Some(plain) => spmm_const(plain, x),
         None => neighbor_similarity(pattern, x),
     }
 }

@@ -13,7 +13,7 @@ mod reasons;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use alike_ops::{Csr, Masks, Ranker, top_k_item_item, top_k_static};
+use alike_ops::{Csr, Exclusions, Ranker, top_k_item_item, top_k_static};
 use burn::tensor::Device;
 use rayon::prelude::*;
 
@@ -173,7 +173,7 @@ impl Serving {
             }
             (None, scorer) => {
                 let mask = csr(hidden.iter().map(|h| h.to_vec()).collect());
-                let masks = Masks { seen: Some(&mask), also: None };
+                let masks = Exclusions { seen: Some(&mask), extra: None };
                 match scorer {
                     Scorer::ItemItem(w) => {
                         let history = csr(tastes.iter().map(|t| t.history.clone()).collect());

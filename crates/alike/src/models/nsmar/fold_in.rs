@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::{Csr, FixedSparse, add, scale_rows};
+use alike_ops::{ConstSparse, Csr, add, scale_rows};
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
@@ -80,7 +80,7 @@ impl Fold {
     }
 
     /// Symmetric weights of the people's edges.
-    fn plain(&self, pattern: &Arc<Csr>, items: &[u32]) -> Result<FixedSparse> {
+    fn plain(&self, pattern: &Arc<Csr>, items: &[u32]) -> Result<ConstSparse> {
         let users = self.model.users;
         let degree = |&i: &u32| self.model.pattern.degree(users + i as usize).max(1) as f32;
         let taken: &[f32] = &items.iter().map(degree).collect::<Vec<_>>();
@@ -89,7 +89,7 @@ impl Fold {
             pattern.row(r).iter().map(move |&j| own * taken[j as usize])
         };
         let values = (0..pattern.rows()).flat_map(row).map(|product| product.sqrt().recip());
-        Ok(FixedSparse::new(pattern.clone(), values.collect())?)
+        Ok(ConstSparse::new(pattern.clone(), values.collect())?)
     }
 
     /// Adds the rows of the users who share most with each of `people`.
