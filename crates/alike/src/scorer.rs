@@ -123,7 +123,8 @@ pub trait Ranks {
     ///
     /// # Errors
     /// The device failed.
-    fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, extra: Option<&Arc<Csr>>, k: usize) -> Result<TopK>;
+    fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, extra: Option<&Arc<Csr>>, k: usize)
+    -> Result<TopK>;
 }
 
 impl Ranks for Scorer {
@@ -135,7 +136,13 @@ impl Ranks for Scorer {
         self.items()
     }
 
-    fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, extra: Option<&Arc<Csr>>, k: usize) -> Result<TopK> {
+    fn best(
+        &self,
+        rows: &[u32],
+        seen: Option<&Arc<Csr>>,
+        extra: Option<&Arc<Csr>>,
+        k: usize,
+    ) -> Result<TopK> {
         Ok(self.top_k(rows, seen.map(|m| &**m), extra.map(|m| &**m), k))
     }
 }
@@ -193,7 +200,13 @@ impl Ranks for Trained {
         self.items.dims()[0]
     }
 
-    fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, extra: Option<&Arc<Csr>>, k: usize) -> Result<TopK> {
+    fn best(
+        &self,
+        rows: &[u32],
+        seen: Option<&Arc<Csr>>,
+        extra: Option<&Arc<Csr>>,
+        k: usize,
+    ) -> Result<TopK> {
         let wanted = TopKRequest { rows: rows.to_vec(), masks: [seen.cloned(), extra.cloned()], k };
         let (users, items) = (self.users.clone(), self.items.clone());
         Ok(match &self.hidden {
