@@ -53,7 +53,7 @@ pub fn inverse_definite(a: Vec<f64>, n: usize) -> Option<Symmetric> {
 }
 
 fn rows(m: MatRef<'_, f64>) -> Vec<f64> {
-    (0..m.nrows()).flat_map(|r| m.row(r).iter().copied().collect::<Vec<_>>()).collect()
+    (0..m.nrows()).flat_map(|r| (0..m.ncols()).map(move |c| m[(r, c)])).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use alike_ops::{Adam, ranking_bytes};
@@ -380,9 +380,7 @@ impl Training<'_> {
         let mut losses = Losses { lr: config.lr, epoch, sum: 0.0, seen: 0, waiting: VecDeque::new() };
         let ahead = if self.on_processor() { 0 } else { MAX_PENDING };
         for (at, drawn) in list.enumerate() {
-            if self.request.stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
-                return Err(Error::Interrupted);
-            }
+            Stop(self.request.stop).check()?;
             let mut step = replicas.begin(drawn, epoch as u64, at);
             losses.waiting.push_back((at + 1, std::mem::take(&mut step.losses)));
             losses.read(ahead, &mut |batch, loss| on(Event::Batch { epoch, batch, batches, loss }))?;

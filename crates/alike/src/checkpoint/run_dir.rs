@@ -19,6 +19,8 @@ const LOCK: &str = "lock";
 const LOG: &str = "log.jsonl";
 /// The first format in which every JSON object has its hash.
 const SEALED: u32 = 2;
+/// What is wrong with a file of such a run that has none.
+const NO_HASH: &str = "the hash of its content is not in it";
 
 /// A run folder.
 #[derive(Debug, Clone)]
@@ -77,23 +79,23 @@ impl RunDir {
 
     /// Opens an existing run, to read it.
     pub fn open(dir: &Path) -> Result<(Self, RunInfo)> {
-        let mut run = Self { path: dir.to_path_buf(), sealed: false, lock: None };
         if !dir.is_dir() {
             return Err(Error::checkpoint(dir, "no such run folder"));
         }
-        let info: RunInfo = run
-            .read_json("run.json")?
+        let path = dir.join("run.json");
+        let content = disk::bytes_if_there(&path)?
             .ok_or_else(|| Error::checkpoint(dir, "is not a run folder: it has no run.json"))?;
+        let damaged = |e: String| Error::checkpoint(&path, format!("damaged: {e}"));
+        let (info, has_hash): (RunInfo, bool) = parse(&content).map_err(damaged)?;
         if !(1..=FORMAT).contains(&info.format) {
             let text = format!("run format {}; this version reads 1..={FORMAT}", info.format);
             return Err(Error::checkpoint(dir, text));
         }
-        run.sealed = info.format >= SEALED;
-        if run.sealed {
-            // Once more, now that it is known what it must have.
-            run.read_json::<RunInfo>("run.json")?;
+        let sealed = info.format >= SEALED;
+        if sealed && !has_hash {
+            return Err(damaged(NO_HASH.into()));
         }
-        Ok((run, info))
+        Ok((Self { path: dir.to_path_buf(), sealed, lock: None }, info))
     }
 
     /// The folder.
@@ -185,12 +187,10 @@ impl RunDir {
 
     /// The value of a sealed JSON object, or what is wrong.
     fn parse<T: DeserializeOwned>(&self, content: &[u8]) -> Result<T, String> {
-        let text = std::str::from_utf8(content).map_err(|e| e.to_string())?;
-        let (object, sealed) = sealed::unseal(text)?;
-        if self.sealed && !sealed {
-            return Err("the hash of its content is not in it".into());
+        match parse(content)? {
+            (_, false) if self.sealed => Err(NO_HASH.into()),
+            (value, _) => Ok(value),
         }
-        serde_json::from_str(&object).map_err(|e| e.to_string())
     }
 
     /// The record of a line of the log, counted from 0.
@@ -233,6 +233,13 @@ pub fn wait_until_free(dir: &Path, patience: Duration) -> Result<()> {
             other => return other,
         }
     }
+}
+
+/// The value of a JSON object and whether it has a hash, or what is wrong.
+fn parse<T: DeserializeOwned>(content: &[u8]) -> Result<(T, bool), String> {
+    let text = std::str::from_utf8(content).map_err(|e| e.to_string())?;
+    let (object, sealed) = sealed::unseal(text)?;
+    Ok((serde_json::from_str(&object).map_err(|e| e.to_string())?, sealed))
 }
 
 /// Whether a run names its tensor files so: `state-NNNNNN.safetensors` or `best-NNNNNN.safetensors`.

@@ -222,7 +222,7 @@ impl Lab {
 
     /// How many final and study runs will follow an open search.
     fn later(&self, d: usize, entry: &Entry) -> Result<usize> {
-        let seeds = self.seeds(d, entry, &self.experiment.fixed(entry)?)?.len();
+        let seeds = self.seeds(entry)?.len();
         let studies = self.experiment.studies.iter().filter(|s| self.studied(d, entry, s));
         Ok(seeds + studies.map(|s| s.values.len() * seeds).sum::<usize>())
     }
@@ -382,8 +382,8 @@ impl Lab {
     }
 
     /// Seeds of an entry's final runs: one where nothing depends on it.
-    fn seeds(&self, d: usize, entry: &Entry, settings: &Table) -> Result<Vec<u64>> {
-        let direct = entry.info()?.plan(&self.sets[d], settings)?.parameters == 0;
+    fn seeds(&self, entry: &Entry) -> Result<Vec<u64>> {
+        let direct = !entry.info()?.trained;
         let seeds = &self.experiment.seeds;
         // The seed of the search, where it is one of them, has its run already.
         let first = Some(self.experiment.search_seed()).filter(|s| seeds.contains(s)).unwrap_or(seeds[0]);
@@ -393,7 +393,7 @@ impl Lab {
     /// The runs with the chosen settings.
     pub(super) fn finals(&self, d: usize, entry: &Entry, chosen: &Table) -> Result<Vec<Wanted>> {
         let one = |seed| self.wanted(d, entry, chosen.clone(), seed, Phase::Final, "chosen settings".into());
-        self.seeds(d, entry, chosen)?.into_iter().map(one).collect()
+        self.seeds(entry)?.into_iter().map(one).collect()
     }
 
     fn studied(&self, d: usize, entry: &Entry, study: &super::file::Study) -> bool {
@@ -411,7 +411,7 @@ impl Lab {
                 settings.insert(study.setting.clone(), value.clone());
                 let what = show_all(&Table::from_iter([(study.setting.clone(), value.clone())]));
                 let one = |seed| self.wanted(d, entry, settings.clone(), seed, Phase::Study, what.clone());
-                points.push(self.seeds(d, entry, &settings)?.into_iter().map(one).collect::<Result<_>>()?);
+                points.push(self.seeds(entry)?.into_iter().map(one).collect::<Result<_>>()?);
             }
             all.push(points);
         }

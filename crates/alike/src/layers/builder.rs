@@ -5,10 +5,10 @@ use std::sync::Arc;
 use alike_ops::{ConstSparse, Csr};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{FeatureInput, FeatureMap, Init, Linear, ParamId, Params, Row, Table, featured};
+use super::{FeatureInput, FeatureMap, Init, Linear, ParamId, Params, Row, Table};
 use crate::config::{Draw, Stream};
 use crate::data::{Dataset, Features};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{self, Normalization};
 
 /// Declares what a model is made of.
@@ -64,7 +64,13 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// There is none.
     pub fn features(&self) -> Result<&'a [Features]> {
-        featured(self.data)
+        if self.data.features.is_empty() {
+            return Err(Error::Data(
+                "this model needs item features; the data have none (`alike prepare --feature NAME=FILE`)"
+                    .into(),
+            ));
+        }
+        Ok(&self.data.features)
     }
 
     /// Names of the modalities that have features.
@@ -141,7 +147,7 @@ impl<'a> Builder<'a> {
         // Value and column, and the same transposed for the backward pass.
         self.values += 4 * entries;
         Ok(Arc::new(match self.params.is_shapes_only() {
-            true => ConstSparse::new(Arc::new(Csr::new(0, 0, vec![0], Vec::new())?), Vec::new())?,
+            true => ConstSparse::new(Arc::new(nothing()?), Vec::new())?,
             false => build()?,
         }))
     }
@@ -153,7 +159,7 @@ impl<'a> Builder<'a> {
     pub fn pattern(&mut self, entries: usize, build: impl FnOnce() -> Result<Csr>) -> Result<Csr> {
         self.values += 2 * entries;
         match self.params.is_shapes_only() {
-            true => Ok(Csr::new(0, 0, vec![0], Vec::new())?),
+            true => nothing(),
             false => build(),
         }
     }
@@ -175,4 +181,9 @@ impl<'a> Builder<'a> {
     pub fn evaluation(&self) -> Draw {
         Draw::new(self.seed, Stream::EVALUATION)
     }
+}
+
+/// The pattern that stands for one of a first pass.
+fn nothing() -> Result<Csr> {
+    Ok(Csr::new(0, 0, vec![0], Vec::new())?)
 }

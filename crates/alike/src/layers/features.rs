@@ -6,8 +6,8 @@ use alike_ops::{FrozenFeatures, add_row, project, project_rows};
 use burn::tensor::{Tensor, TensorData};
 
 use super::{Init, ParamId, Params, Weights, gather, on_device_of};
-use crate::data::{Dataset, Features};
-use crate::error::{Error, Result};
+use crate::data::Features;
+use crate::error::Result;
 use crate::ids::{ItemId, numbers};
 
 /// The frozen features of one modality, an affine map of them, and a learned row for items that have none.
@@ -116,17 +116,4 @@ fn load(
         Tensor::from_data(TensorData::new(column, [items, 1]), params.device())
     });
     Ok((Arc::new(FrozenFeatures::new(values, items, features.dim)?), column))
-}
-
-/// The modalities of which there are features, not only a kNN graph.
-///
-/// # Errors
-/// There is none.
-pub fn featured(data: &Dataset) -> Result<&[Features]> {
-    if data.features.is_empty() {
-        return Err(Error::Data(
-            "this model needs item features; the data have none (`alike prepare --feature NAME=FILE`)".into(),
-        ));
-    }
-    Ok(&data.features)
 }

@@ -10,10 +10,10 @@ mod tower;
 
 pub use batches::{Batch, Batches, Negatives, Sampler, Sampling};
 pub use builder::Builder;
-pub use features::{FeatureInput, FeatureMap, featured};
+pub use features::{FeatureInput, FeatureMap};
 pub use fold_in::{FoldIn, Forward};
 pub use params::{Init, ParamId, Params, Row, Rows, Saved, Table, Weights};
-pub use step::{BatchRows, Step};
+pub use step::{BatchRows, Step, rows_of};
 pub use tower::Towers;
 
 use std::sync::Arc;

@@ -88,8 +88,7 @@ impl Step {
 
     /// All nodes of the batch: users, positives, negatives.
     pub fn node_rows(&self) -> Arc<Vec<u32>> {
-        let Triples { users, positives, negatives } = &**self.nodes();
-        Arc::new([&users[..], positives, negatives].concat())
+        rows_of(self.nodes())
     }
 
     /// The rows of all nodes that the batch needs, each once.
@@ -137,6 +136,11 @@ impl Step {
     pub fn draw<T>(&self, from: impl FnOnce(&mut ChaCha8Rng) -> T) -> T {
         from(&mut self.rng.borrow_mut())
     }
+}
+
+/// All rows of a batch: users, positives, negatives.
+pub fn rows_of(batch: &Triples) -> Arc<Vec<u32>> {
+    Arc::new([&batch.users[..], &batch.positives, &batch.negatives].concat())
 }
 
 /// The rows that a batch needs, and the batch in their numbers: what follows the last propagation of a model is worked out

@@ -76,7 +76,8 @@ impl Model for Bm3 {
 
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
         let Config { dropout, contrast, l2, .. } = self.config;
-        let (local, items) = (step.local(), step.local().items());
+        let local = step.local();
+        let items = local.items();
         let target = |x: &Tensor<2>, rows: &[u32]| step.dropout(x.clone().detach(), rows, dropout);
         let (users, taken) = (&local.triples.users, &local.triples.positives);
         let z = gather(self.rows(w), &local.rows);
@@ -89,7 +90,7 @@ impl Model for Bm3 {
             let both = apart(&online, &seen, &goal, taken) + apart(&online, &seen, &own, &seen);
             loss = loss + both * contrast as f32;
         }
-        loss + l2_rows(z, &Arc::new([&users[..], taken].concat()), step.share(l2))
+        loss + l2_rows(z, &rows_of(&local.triples), step.share(l2))
     }
 
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {

@@ -147,8 +147,8 @@ impl Model for Mgcn {
         let local = step.local();
         let (content, side) = self.forward(w, Some(&local));
         let (triples, z) = (&local.triples, add(content.clone(), side.clone()));
-        let rows = Arc::new([&triples.users[..], &triples.positives, &triples.negatives].concat());
-        let loss = bpr_dot(z.clone(), triples) + l2_rows(z, &rows, step.share(self.config.l2));
+        let l2 = l2_rows(z.clone(), &rows_of(triples), step.share(self.config.l2));
+        let loss = bpr_dot(z, triples) + l2;
         if self.config.contrast == 0.0 {
             return loss;
         }

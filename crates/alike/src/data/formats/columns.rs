@@ -201,8 +201,12 @@ pub(crate) fn is_usual_name(name: &str) -> bool {
 
 /// Position of the column `name`; an error lists the columns.
 pub(crate) fn named(path: &Path, found: &[String], name: &str) -> Result<usize> {
-    position(found, name)
-        .ok_or_else(|| Error::format(path, format!("no column `{name}`; the columns are {}", listed(found))))
+    position(found, name).ok_or_else(|| no_column(path, found, name))
+}
+
+/// The error of a file without the column `name`.
+pub(crate) fn no_column(path: &Path, found: &[String], name: &str) -> Error {
+    Error::format(path, format!("no column `{name}`; the columns are {}", listed(found)))
 }
 
 /// Position of the column `name`, which headers of text have lost a suffix of.

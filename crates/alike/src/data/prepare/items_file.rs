@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::data::formats::columns::{CATALOGUE_ID, ITEM_IDS, guesses, listed, named, position};
+use crate::data::formats::columns::{CATALOGUE_ID, ITEM_IDS, guesses, listed, named, no_column, position};
 use crate::data::formats::id_text::{clean, means_nothing};
 use crate::data::formats::json::{number_text, read_objects};
 use crate::data::formats::markup;
@@ -241,15 +241,17 @@ fn usual_ids() -> String {
 
 /// The error of a file without a column of ids.
 fn no_id(path: &Path, columns: &[String], id: Option<&str>) -> Error {
-    let found = listed(columns);
-    let message = match id {
-        Some(name) => format!("no column `{name}`; the columns are {found}"),
-        None => format!(
-            "no column looks like item ids ({} …); name one (`--id COLUMN`); the columns are {found}",
-            usual_ids()
+    match id {
+        Some(name) => no_column(path, columns, name),
+        None => Error::format(
+            path,
+            format!(
+                "no column looks like item ids ({} …); name one (`--id COLUMN`); the columns are {}",
+                usual_ids(),
+                listed(columns)
+            ),
         ),
-    };
-    Error::format(path, message)
+    }
 }
 
 fn id_of(object: &Map<String, Value>, key: &str) -> Option<String> {
