@@ -10,7 +10,7 @@ use crate::failure::{Failure, Outcome};
 const LINKS: usize = 40;
 
 /// A file that a command writes.
-pub(crate) struct Kind {
+pub(crate) struct OutputKind {
     /// Endings that the name may have.
     pub(crate) endings: &'static [&'static str],
     /// What it is called in messages, with its article.
@@ -19,7 +19,7 @@ pub(crate) struct Kind {
     pub(crate) is_ours: fn(&Path) -> bool,
 }
 
-impl Kind {
+impl OutputKind {
     /// The place of a file to write at `path`: where links lead. An empty file may stand there, or one of this kind.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ fn one_of(words: &[String]) -> String {
 mod tests {
     use super::*;
 
-    const NOTES: Kind = Kind {
+    const NOTES: OutputKind = OutputKind {
         endings: &["txt", "md", "text"],
         name: "a file of notes",
         is_ours: |path| fs::read_to_string(path).is_ok_and(|text| text.starts_with("notes")),

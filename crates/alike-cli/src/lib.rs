@@ -50,6 +50,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    keep_quiet_about_files();
     let log = if let Command::Serve(serve) = &cli.command { Some(serve.log) } else { None };
     match prepare(&cli.global, log).and_then(|()| commands::run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,6 +61,16 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.code())
         }
     }
+}
+
+/// A panic of a reader over a damaged file becomes an error with one line; nothing else is to be said about it.
+fn keep_quiet_about_files() {
+    let say = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !alike::data::is_reading_foreign() {
+            say(panic);
+        }
+    }));
 }
 
 /// Threads and notes, before any work. A server's log says more than the notes of other commands.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use alike::checkpoint::RunDir;
 use alike::embed;
 use alike::experiment::{Job, Progress};
-use alike::train::{EpochRecord, Event, Summary};
+use alike::train::{EpochRecord, Summary, TrainEvent};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::{bytes, duration, grouped};
@@ -18,7 +18,7 @@ fn bar(template: &str) -> ProgressBar {
 }
 
 /// Bars of an experiment on standard error; where that is no terminal, a line a run.
-pub(crate) struct Whole {
+pub(crate) struct ExperimentProgress {
     bars: MultiProgress,
     all: ProgressBar,
     runs: HashMap<PathBuf, ProgressBar>,
@@ -26,7 +26,7 @@ pub(crate) struct Whole {
     quiet: bool,
 }
 
-impl Whole {
+impl ExperimentProgress {
     /// Bars of an experiment that is about to start.
     pub(crate) fn new(quiet: bool) -> Self {
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
@@ -99,7 +99,7 @@ impl Whole {
     }
 }
 
-impl Drop for Whole {
+impl Drop for ExperimentProgress {
     fn drop(&mut self) {
         // Nothing can be done about a terminal that has gone.
         let _ = self.bars.clear();
@@ -130,16 +130,16 @@ impl Encoding {
     }
 
     /// Shows what happened.
-    pub(crate) fn on(&mut self, event: &embed::Event<'_>) {
+    pub(crate) fn on(&mut self, event: &embed::EmbedEvent<'_>) {
         match event {
-            embed::Event::Planned { encoder, total, known } => {
+            embed::EmbedEvent::Planned { encoder, total, known } => {
                 self.bar.set_length(*total as u64);
                 self.bar.set_position(*known as u64);
                 self.bar.reset_elapsed();
                 self.bar.set_message(encoder.to_string());
                 self.known = *known;
             }
-            embed::Event::Batch { done } => {
+            embed::EmbedEvent::Batch { done } => {
                 self.bar.set_position(*done as u64);
                 let speed = (*done - self.known) as f64 / self.bar.elapsed().as_secs_f64().max(1e-3);
                 self.bar.set_message(format!("{speed:.0} items/s"));
@@ -155,7 +155,7 @@ impl Drop for Encoding {
 }
 
 /// Bars on standard error; nothing is drawn when that is no terminal, or when asked to be quiet.
-pub(crate) struct Training {
+pub(crate) struct TrainingProgress {
     bars: MultiProgress,
     run: ProgressBar,
     epoch: ProgressBar,
@@ -164,7 +164,7 @@ pub(crate) struct Training {
     quiet: bool,
 }
 
-impl Training {
+impl TrainingProgress {
     /// Bars of the training of `model`.
     pub(crate) fn new(model: &str, quiet: bool) -> Self {
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
@@ -177,9 +177,9 @@ impl Training {
     }
 
     /// Shows what happened.
-    pub(crate) fn on(&mut self, event: &Event<'_>) {
+    pub(crate) fn on(&mut self, event: &TrainEvent<'_>) {
         match event {
-            Event::Planned { parameters, memory_bytes, epochs, batches, devices } => {
+            TrainEvent::Planned { parameters, memory_bytes, epochs, batches, devices } => {
                 self.run.set_length(*epochs as u64);
                 self.epoch.set_length(*batches as u64);
                 let parts = match epochs {
@@ -196,13 +196,13 @@ impl Training {
                     self.model
                 ));
             }
-            Event::Batch { epoch, batch, batches, loss } => {
+            TrainEvent::Batch { epoch, batch, batches, loss } => {
                 self.run.set_position(*epoch as u64 - 1);
                 self.epoch.set_length(*batches as u64);
                 self.epoch.set_position(*batch as u64);
                 self.epoch.set_message(format!("loss {loss:.4}"));
             }
-            Event::Epoch { record, expected_end } => {
+            TrainEvent::Epoch { record, expected_end } => {
                 self.run.set_length(*expected_end as u64);
                 self.run.set_position(record.epoch as u64);
                 if let Some(valid) = &record.valid {
@@ -214,7 +214,7 @@ impl Training {
                 }
                 tracing::info!(epoch = record.epoch, loss = record.loss, best = record.best, "epoch");
             }
-            Event::Finished(summary) => self.finish(summary),
+            TrainEvent::Finished(summary) => self.finish(summary),
         }
     }
 
@@ -244,7 +244,7 @@ impl Training {
     }
 }
 
-impl Drop for Training {
+impl Drop for TrainingProgress {
     /// A training that failed leaves no half-drawn bars.
     fn drop(&mut self) {
         if !self.run.is_finished() {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use alike::disk;
 use alike::recommend::Run;
 use alike_ops::TopK;
-use arrow::array::{ArrayRef, Float32Array, RecordBatch, StringBuilder, UInt32Array};
-use arrow::datatypes::{DataType, Field, Schema};
-use arrow::error::ArrowError;
+use arrow_array::builder::StringBuilder;
+use arrow_array::{ArrayRef, Float32Array, RecordBatch, UInt32Array};
+use arrow_schema::ArrowError;
+use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::{Compression, ZstdLevel};
@@ -18,7 +19,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
 
-use crate::destination::{Kind, ending};
+use crate::destination::{OutputKind, ending};
 use crate::failure::Outcome;
 
 /// Users ranked and written at a time.
@@ -29,8 +30,8 @@ const HEAD: &str = "user,rank,item,score";
 const LINE: u64 = 1 << 26;
 
 /// The files that are written here, known by their head.
-pub(crate) const FILE: Kind =
-    Kind { endings: &["csv", "jsonl", "parquet"], name: "a file of recommendations", is_ours };
+pub(crate) const FILE: OutputKind =
+    OutputKind { endings: &["csv", "jsonl", "parquet"], name: "a file of recommendations", is_ours };
 
 /// A line of a JSON lines file: a user, and the list, which is empty where nothing is left to recommend.
 #[derive(Serialize, Deserialize)]
@@ -50,7 +51,7 @@ struct Place {
 
 /// What was written.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Written {
+pub(crate) struct ListsWritten {
     /// Recommended items, all users together.
     pub(crate) rows: usize,
     /// Users for whom nothing is left to recommend.
@@ -59,15 +60,15 @@ pub(crate) struct Written {
 
 /// Writes the `top` items of every user to `place`, users in order, ranks from 1. The file appears when it is complete;
 /// errors name it as `shown`.
-pub(crate) fn write(place: &Path, shown: &Path, run: &Run, top: usize) -> Outcome<Written> {
+pub(crate) fn write(place: &Path, shown: &Path, run: &Run, top: usize) -> Outcome<ListsWritten> {
     let written = disk::write_atomic_with(place, |file| fill(place, file, run, top));
     Ok(written.map_err(|e| e.at_path(shown))?)
 }
 
-fn fill(place: &Path, file: &mut (dyn Write + Send), run: &Run, top: usize) -> io::Result<Written> {
+fn fill(place: &Path, file: &mut (dyn Write + Send), run: &Run, top: usize) -> io::Result<ListsWritten> {
     let mut sink = Sink::new(place, BufWriter::new(file))?;
     let users = run.data.users.len() as u32;
-    let mut written = Written::default();
+    let mut written = ListsWritten::default();
     for first in (0..users).step_by(BLOCK as usize) {
         let lists = run.recommend_block(first..(first + BLOCK).min(users), top);
         let all = Lists { run, first, top: &lists };
@@ -136,7 +137,7 @@ type Out<'a> = BufWriter<&'a mut (dyn Write + Send)>;
 
 /// A file under construction.
 enum Sink<'a> {
-    Csv(Box<arrow::csv::Writer<Out<'a>>>),
+    Csv(Box<arrow_csv::Writer<Out<'a>>>),
     JsonLines(Out<'a>),
     Parquet(Box<ArrowWriter<Out<'a>>>),
 }
@@ -145,7 +146,7 @@ impl<'a> Sink<'a> {
     fn new(place: &Path, file: Out<'a>) -> io::Result<Self> {
         Ok(match &*ending(place) {
             "csv" => {
-                let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(file);
+                let mut writer = arrow_csv::WriterBuilder::new().with_header(true).build(file);
                 // The head stands also where nothing follows.
                 writer.write(&RecordBatch::new_empty(schema())).map_err(of_arrow)?;
                 Self::Csv(Box::new(writer))

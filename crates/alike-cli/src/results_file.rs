@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alike::experiment::{EntryOutcome, Outcome as Results, RunOutcome};
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
-use arrow::error::ArrowError;
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
+use arrow_schema::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 
@@ -30,7 +30,7 @@ struct Row<'a> {
 pub(crate) fn write(results: &Results, csv: &Path, parquet: &Path) -> Outcome {
     let batch = batch(results).map_err(|e| failed(csv, &e))?;
     let mut text = Vec::new();
-    arrow::csv::WriterBuilder::new()
+    arrow_csv::WriterBuilder::new()
         .with_header(true)
         .build(&mut text)
         .write(&batch)

@@ -39,14 +39,14 @@ pub(crate) fn on_signal() -> Outcome {
 }
 
 /// The flag that a stop sets, for a command that looks at it and ends by itself within `patience`, then with the words
-/// `goes_on`. A command that does not ask for it is ended at once.
-pub(crate) fn flag(goes_on: impl Into<String>, patience: Duration) -> &'static AtomicBool {
-    *asked() = Some((goes_on.into(), patience));
+/// `continue_note`. A command that does not ask for it is ended at once.
+pub(crate) fn flag(continue_note: impl Into<String>, patience: Duration) -> &'static AtomicBool {
+    *asked() = Some((continue_note.into(), patience));
     &STOP
 }
 
 /// From now on other words than those of [`flag`] are true.
-pub(crate) fn goes_on(words: &str) {
+pub(crate) fn continue_note(words: &str) {
     if let Some(asked) = asked().as_mut() {
         asked.0 = words.into();
     }

@@ -15,8 +15,8 @@ use std::time::Instant;
 
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
 use alike::device::DeviceName;
-use alike::serving::{Person, Serving};
-use alike::train::{Request, fit};
+use alike::serving::{Serving, UserHistory};
+use alike::train::{TrainRequest, fit};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 
@@ -81,7 +81,7 @@ impl Study {
         prepare(&options)?;
         let data = Dataset::open(&options.out)?;
         let run = self.work.join(format!("{name}-run"));
-        let request = Request {
+        let request = TrainRequest {
             model: &self.model,
             settings: self.settings.clone(),
             seed: self.seed,
@@ -123,7 +123,7 @@ impl Study {
                 hit as f64 / wanted.len() as f64
             };
             let of = |serving: &Serving, user: Option<u32>| -> Outcome<f64> {
-                let person = Person { user, history: to(serving, history) };
+                let person = UserHistory { user, history: to(serving, history) };
                 let list =
                     serving.rank(&serving.tastes(std::slice::from_ref(&person))?, &[&person.history], 20);
                 Ok(recall(serving, &list[0]))
@@ -190,7 +190,7 @@ impl Study {
                 let hit = list.iter().take(20).filter(|(i, _)| wanted.contains(i)).count();
                 (hit as f64 / wanted.len() as f64, 20.0 / list.len() as f64)
             };
-            let person = Person { user: Some(known), history: data.train.row(known as usize).to_vec() };
+            let person = UserHistory { user: Some(known), history: data.train.row(known as usize).to_vec() };
             let taste = less.tastes(&[person])?.remove(0);
             sums[0] += recall(&|c| placed[c].as_ref().map_or(-1e9, |p| less.score_placed(&taste, p))).0;
             let (items, users) = (&whole.run().data.items, &whole.run().data.users);

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use alike_ops::{ConstSparse, Csr, Transposed, knn_cosine};
 use rayon::prelude::*;
 
-use crate::config::Weights;
+use crate::config::ModalityWeights;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-pub use sample::{sample_neighbors, thin};
+pub use sample::{prune_edges, sample_neighbors};
 
 crate::choice! {
     /// How the edges of the bipartite graph are weighted.
@@ -165,18 +165,18 @@ pub fn users_block(train: &Arc<Csr>, bipartite: &ConstSparse) -> Result<ConstSpa
 }
 
 /// Weights of the item graph that most papers use: image 0.1, text 0.9.
-pub fn text_first() -> Weights {
-    Weights([("image".to_string(), 0.1), ("text".to_string(), 0.9)].into())
+pub fn text_first() -> ModalityWeights {
+    ModalityWeights([("image".to_string(), 0.1), ("text".to_string(), 0.9)].into())
 }
 
 /// For each user the `k` others with the largest co-interaction weight; ties go to the smaller user id.
 /// Counting walks the items' user lists, one user at a time: memory is `O(U)` a thread.
 pub fn co_interaction(train: &Csr, k: usize, weight: UserWeight) -> Neighbors {
     let users = train.rows();
-    let takers = train.transposed();
+    let users_of_item = train.transposed();
     let mut idx = vec![u32::MAX; users * k];
     let mut weights = vec![0f32; users * k];
-    let scratch = || (Shared::new(train, takers), Vec::<(f32, u32)>::new());
+    let scratch = || (CoCounts::new(train, users_of_item), Vec::<(f32, u32)>::new());
     idx.par_chunks_mut(k).zip(weights.par_chunks_mut(k)).enumerate().for_each_init(
         scratch,
         |(shared, best), (u, (idx, weights))| {
@@ -190,17 +190,17 @@ pub fn co_interaction(train: &Csr, k: usize, weight: UserWeight) -> Neighbors {
 }
 
 /// Counts the items that one person shares with each user.
-pub(crate) struct Shared<'a> {
+pub(crate) struct CoCounts<'a> {
     train: &'a Csr,
-    takers: &'a Transposed,
+    users_of_item: &'a Transposed,
     count: Vec<u32>,
     touched: Vec<u32>,
 }
 
-impl<'a> Shared<'a> {
-    /// For the users of `train`, whose transposed matrix is `takers`.
-    pub(crate) fn new(train: &'a Csr, takers: &'a Transposed) -> Self {
-        Self { train, takers, count: vec![0; train.rows()], touched: Vec::new() }
+impl<'a> CoCounts<'a> {
+    /// For the users of `train`, whose transposed matrix is `users_of_item`.
+    pub(crate) fn new(train: &'a Csr, users_of_item: &'a Transposed) -> Self {
+        Self { train, users_of_item, count: vec![0; train.rows()], touched: Vec::new() }
     }
 
     /// The `k` users who share most with somebody who took `items`, by falling weight, ties by the smaller user; `exclude`
@@ -213,9 +213,11 @@ impl<'a> Shared<'a> {
         weight: UserWeight,
         best: &mut Vec<(f32, u32)>,
     ) {
-        let Self { train, takers, count, touched } = self;
+        let Self { train, users_of_item, count, touched } = self;
         for &i in items {
-            for &o in &takers.rows[takers.ptr[i as usize] as usize..takers.ptr[i as usize + 1] as usize] {
+            for &o in &users_of_item.rows
+                [users_of_item.ptr[i as usize] as usize..users_of_item.ptr[i as usize + 1] as usize]
+            {
                 if Some(o) != exclude {
                     if count[o as usize] == 0 {
                         touched.push(o);
@@ -304,7 +306,7 @@ pub fn item_graph(
     data: &Dataset,
     names: &[&str],
     k: usize,
-    weights: &Weights,
+    weights: &ModalityWeights,
 ) -> Result<Vec<Vec<(u32, f32)>>> {
     mixed(data, names, weights, |name| Ok(item_neighbors(data, name, k)?.softmax()))
 }
@@ -328,7 +330,7 @@ pub fn item_mean_graph(
     data: &Dataset,
     names: &[&str],
     k: usize,
-    weights: &Weights,
+    weights: &ModalityWeights,
 ) -> Result<Vec<Vec<(u32, f32)>>> {
     mixed(data, names, weights, |name| {
         let mut graph = item_neighbors_and_self(data, name, k)?;
@@ -365,7 +367,7 @@ pub fn item_cosine_graph(data: &Dataset, name: &str, k: usize) -> Result<ConstSp
 fn mixed(
     data: &Dataset,
     names: &[&str],
-    weights: &Weights,
+    weights: &ModalityWeights,
     of: impl Fn(&str) -> Result<Neighbors>,
 ) -> Result<Vec<Vec<(u32, f32)>>> {
     let graphs = names.iter().map(|name| of(name)).collect::<Result<Vec<_>>>()?;

@@ -3,7 +3,7 @@
 //!
 //! A batch of `b` triples is cut into shares of `b_r`; with `L_r` the mean loss of a share the gradient is that of
 //! `Σ_r b_r/b L_r`, which is the loss of the whole batch wherever that is a mean over its triples. A model whose loss sets the triples
-//! of a batch against each other says so ([`crate::models::ModelInfo::separable`]) and trains on one device. What is drawn by epoch and
+//! of a batch against each other says so ([`crate::models::Plan::separable`]) and trains on one device. What is drawn by epoch and
 //! step is drawn alike on every copy.
 
 use alike_ops::{Adam, sum_over_devices};
@@ -42,7 +42,7 @@ impl Replicas {
         devices: &[Device],
     ) -> Result<Built> {
         let info = find(name)?;
-        if devices.len() > 1 && !info.separable {
+        if devices.len() > 1 && !info.plan(data, settings)?.separable {
             return Err(Error::Data(format!(
                 "`{name}` sets the rows of a batch against each other, so devices cannot share one: train it on one device"
             )));

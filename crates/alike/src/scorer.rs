@@ -36,7 +36,7 @@ impl Matrix {
 
 /// Somebody to rank items for.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Person {
+pub struct UserHistory {
     /// Their number, if the model was trained on them.
     pub user: Option<u32>,
     /// Every item that they took and that counts, those of training included: ascending, without repeats.
@@ -98,7 +98,7 @@ pub enum Scorer {
 
 impl Scorer {
     /// The same on a device; `None` where it scores by something else than rows of users and items.
-    pub fn on(&self, device: &Device) -> Option<Trained> {
+    pub fn on(&self, device: &Device) -> Option<DeviceScorer> {
         let tensor =
             |m: &Matrix| Tensor::from_data(TensorData::new(m.data.clone(), [m.rows, m.cols]), device);
         let (users, items, hidden) = match self {
@@ -109,7 +109,7 @@ impl Scorer {
             }
             Self::ItemItem(_) | Self::Static { .. } => return None,
         };
-        Some(Trained { users: tensor(users), items: tensor(items), hidden })
+        Some(DeviceScorer { users: tensor(users), items: tensor(items), hidden })
     }
 }
 
@@ -149,7 +149,7 @@ impl Ranks for Scorer {
 
 /// A [`Scorer`] while its model trains: still on the device of the model.
 #[derive(Debug, Clone)]
-pub struct Trained {
+pub struct DeviceScorer {
     /// A row per user, `[U, d]`.
     pub users: Tensor<2>,
     /// A row per item, `[I, d]`.
@@ -167,7 +167,7 @@ pub struct HiddenLayer {
     pub vectors: Tensor<2>,
 }
 
-impl Trained {
+impl DeviceScorer {
     /// The inner product of final vectors `[N, D]`, rows of `users` users first.
     pub fn dot(vectors: Tensor<2>, users: usize) -> Self {
         let items = vectors.dims()[0] - users;
@@ -191,7 +191,7 @@ impl Trained {
     }
 }
 
-impl Ranks for Trained {
+impl Ranks for DeviceScorer {
     fn users(&self) -> usize {
         self.users.dims()[0]
     }

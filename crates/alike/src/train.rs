@@ -30,7 +30,7 @@ pub const CRITERION: &str = "recall@20";
 
 /// What to train.
 #[derive(Debug, Clone)]
-pub struct Request<'a> {
+pub struct TrainRequest<'a> {
     /// Model name.
     pub model: &'a str,
     /// Settings that differ from the defaults.
@@ -53,7 +53,7 @@ pub struct Request<'a> {
 
 /// What happens during training.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum TrainEvent<'a> {
     /// Before anything is built.
     Planned {
         /// Trained values.
@@ -111,7 +111,11 @@ pub struct EpochRecord {
 /// # Errors
 /// Settings, data or the run folder do not fit; the loss is not finite; [`Error::Interrupted`] after a stop, with
 /// the newest evaluated state kept in the run folder.
-pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>)) -> Result<Summary> {
+pub fn fit(
+    data: &Dataset,
+    request: &TrainRequest<'_>,
+    on: &mut dyn FnMut(TrainEvent<'_>),
+) -> Result<Summary> {
     let info = find(request.model)?;
     let plan = info.plan(data, &request.settings)?;
     let trained = info.trained;
@@ -132,12 +136,12 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
         None => None,
     };
     if let Some(summary) = run.as_ref().map(|r| finished(r, &plan, request, data)).transpose()?.flatten() {
-        on(Event::Finished(&summary));
+        on(TrainEvent::Finished(&summary));
         return Ok(summary);
     }
     let sampler =
         trained.then(|| Sampler::new(data.train.clone(), request.seed, plan.sampling)).transpose()?;
-    on(Event::Planned {
+    on(TrainEvent::Planned {
         parameters: plan.parameters,
         memory_bytes: plan.memory_bytes,
         epochs: if trained { plan.train.epochs } else { 0 },
@@ -170,13 +174,13 @@ pub fn fit(data: &Dataset, request: &Request<'_>, on: &mut dyn FnMut(Event<'_>))
     if let Some(run) = &run {
         run.write_json("metrics.json", &summary)?;
     }
-    on(Event::Finished(&summary));
+    on(TrainEvent::Finished(&summary));
     Ok(summary)
 }
 
 fn run_info(
     data: &Dataset,
-    request: &Request<'_>,
+    request: &TrainRequest<'_>,
     plan: &Plan,
     warm: Option<&Warm>,
     devices: &[String],
@@ -195,7 +199,12 @@ fn run_info(
 }
 
 /// The summary of a run that has nothing left to do; its test split is scored now if it was not and shall be.
-fn finished(run: &RunDir, plan: &Plan, request: &Request<'_>, data: &Dataset) -> Result<Option<Summary>> {
+fn finished(
+    run: &RunDir,
+    plan: &Plan,
+    request: &TrainRequest<'_>,
+    data: &Dataset,
+) -> Result<Option<Summary>> {
     let Some(mut summary) = run.read_json::<Summary>("metrics.json")? else { return Ok(None) };
     let state = run.read_json::<State>("state.json")?.unwrap_or_default();
     // A run that went on after its end and was killed before its new end still has the summary of the old one.
@@ -216,7 +225,7 @@ fn finished(run: &RunDir, plan: &Plan, request: &Request<'_>, data: &Dataset) ->
 /// Scores and keeps a model that was solved at once; `started` is when its solving began.
 fn solve(
     data: &Dataset,
-    request: &Request<'_>,
+    request: &TrainRequest<'_>,
     scorer: &Scorer,
     run: Option<&RunDir>,
     started: Instant,
@@ -231,7 +240,7 @@ fn solve(
 
 fn summarize(
     data: &Dataset,
-    request: &Request<'_>,
+    request: &TrainRequest<'_>,
     scorer: &impl Ranks,
     state: &State,
     parameters: usize,
@@ -304,7 +313,7 @@ impl Losses {
 
 struct Training<'a> {
     data: &'a Dataset,
-    request: &'a Request<'a>,
+    request: &'a TrainRequest<'a>,
     plan: &'a Plan,
     run: Option<&'a RunDir>,
     state: State,
@@ -317,7 +326,7 @@ impl Training<'_> {
         &mut self,
         replicas: &mut Replicas,
         sampler: &Sampler,
-        on: &mut dyn FnMut(Event<'_>),
+        on: &mut dyn FnMut(TrainEvent<'_>),
     ) -> Result<Summary> {
         let config = &self.plan.train;
         let parameters = replicas.first().params().count();
@@ -325,7 +334,7 @@ impl Training<'_> {
         while self.state.should_continue(config) {
             let record = self.epoch(replicas, sampler, on)?;
             let expected_end = self.state.expected_end(config, sampler.len().div_ceil(config.batch));
-            on(Event::Epoch { record: &record, expected_end });
+            on(TrainEvent::Epoch { record: &record, expected_end });
         }
         let best = match (self.run, self.best.take()) {
             (Some(run), _) => {
@@ -368,7 +377,7 @@ impl Training<'_> {
         &mut self,
         replicas: &mut Replicas,
         sampler: &Sampler,
-        on: &mut dyn FnMut(Event<'_>),
+        on: &mut dyn FnMut(TrainEvent<'_>),
     ) -> Result<EpochRecord> {
         let config = &self.plan.train;
         let adam = Adam { lr: config.lr as f32, ..Adam::default() };
@@ -383,10 +392,10 @@ impl Training<'_> {
             Stop(self.request.stop).check()?;
             let mut step = replicas.begin(drawn, epoch as u64, at);
             losses.waiting.push_back((at + 1, std::mem::take(&mut step.losses)));
-            losses.read(ahead, &mut |batch, loss| on(Event::Batch { epoch, batch, batches, loss }))?;
+            losses.read(ahead, &mut |batch, loss| on(TrainEvent::Batch { epoch, batch, batches, loss }))?;
             replicas.finish(step, &adam);
         }
-        losses.read(0, &mut |batch, loss| on(Event::Batch { epoch, batch, batches, loss }))?;
+        losses.read(0, &mut |batch, loss| on(TrainEvent::Batch { epoch, batch, batches, loss }))?;
         let train_seconds = started.elapsed().as_secs_f64();
         self.state.epoch = epoch;
         self.state.seconds += train_seconds;

@@ -84,6 +84,6 @@ fn the_report_says_what_people_need() {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
     let stored = std::fs::read_to_string(base.path().join("ml/report.json")).unwrap();
-    let without_hash = alike::data::Report { hash: String::new(), ..report };
+    let without_hash = alike::data::PrepareReport { hash: String::new(), ..report };
     assert_eq!(stored, serde_json::to_string_pretty(&without_hash).unwrap());
 }

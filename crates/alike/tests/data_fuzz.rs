@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use alike::data::{Dataset, PrepareOptions, SplitKind, TextOptions, prepare};
-use arrow::array::{Float32Array, Int64Array, StringArray};
+use arrow_array::{Float32Array, Int64Array, StringArray};
 use data_files::*;
 use proptest::prelude::*;
 

@@ -6,11 +6,11 @@ mod data_files;
 use std::path::PathBuf;
 
 use alike::data::PrepareOptions;
-use arrow::array::{
+use arrow_array::types::{Float32Type, Int64Type};
+use arrow_array::{
     ArrayRef, BinaryArray, Decimal128Array, Float32Array, Float64Array, Int64Array, ListArray, RecordBatch,
     StringArray,
 };
-use arrow::datatypes::Float32Type;
 use data_files::*;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
@@ -79,6 +79,31 @@ fn whole_numbers_are_ids_whatever_holds_them() {
         let path = numbered(&files, ids, Compression::SNAPPY);
         assert_numbered(&files, path);
     }
+}
+
+#[test]
+fn a_list_is_no_id() {
+    let files = Files::new();
+    let lists = |ids: Vec<i64>| {
+        let each = ids.iter().map(|&i| Some(vec![Some(i), Some(i + 1)]));
+        column(ListArray::from_iter_primitive::<Int64Type, _, _>(each))
+    };
+    let log = numbered(&files, lists, Compression::SNAPPY);
+    let text = files.error(&PrepareOptions::new(log, files.out()));
+    assert!(text.contains("column `user_id` holds lists; write a row for each entry"), "{text}");
+    // Categories of a catalogue may be lists, its ids not.
+    let texts = || column(StringArray::from(vec!["x", "y", "z"]));
+    let items = |id: ArrayRef| {
+        parquet_file(
+            &files.base.path().join("items.parquet"),
+            vec![("item_id", id), ("title", texts()), ("category", lists(vec![1, 2, 3]))],
+        )
+    };
+    let good = PrepareOptions { items: Some(items(texts())), ..files.options(LOG) };
+    assert_eq!(files.open(&good).1.catalogue.category(0), Some("1, 2"));
+    let text =
+        files.error(&PrepareOptions { items: Some(items(lists(vec![1, 2, 3]))), ..files.options(LOG) });
+    assert!(text.contains("column `item_id` holds lists"), "{text}");
 }
 
 /// Features of items x, y, z in lists, with nothing for y.
@@ -160,7 +185,7 @@ fn ids_that_take_no_room_are_refused() {
 
 /// [`LOG`]'s pairs with ids of 16 bytes, which the file calls UUIDs or does not.
 fn of_bytes(files: &Files, kind: &str) -> PathBuf {
-    use parquet::data_type::{ByteArray, FixedLenByteArray, FixedLenByteArrayType, Int64Type};
+    use parquet::data_type::{ByteArray, FixedLenByteArray, FixedLenByteArrayType};
     use parquet::file::writer::SerializedFileWriter;
     use parquet::schema::parser::parse_message_type;
     let id = |name: &str| format!("REQUIRED FIXED_LEN_BYTE_ARRAY(16) {name} {kind};");
@@ -183,7 +208,7 @@ fn of_bytes(files: &Files, kind: &str) -> PathBuf {
     }
     let mut column = rows.next_column().unwrap().unwrap();
     let labels: Vec<i64> = pairs.iter().map(|p| p.2).collect();
-    column.typed::<Int64Type>().write_batch(&labels, None, None).unwrap();
+    column.typed::<parquet::data_type::Int64Type>().write_batch(&labels, None, None).unwrap();
     column.close().unwrap();
     rows.close().unwrap();
     writer.close().unwrap();

@@ -4,8 +4,8 @@
 mod data_files;
 
 use alike::data::{ColumnNames, PrepareOptions, SplitKind};
-use arrow::array::{BinaryArray, Float32Array, Int64Array, ListArray, StringArray, TimestampSecondArray};
-use arrow::datatypes::Float32Type;
+use arrow_array::types::Float32Type;
+use arrow_array::{BinaryArray, Float32Array, Int64Array, ListArray, StringArray, TimestampSecondArray};
 use data_files::*;
 
 #[test]
@@ -91,7 +91,7 @@ fn parquet_interactions_have_string_or_integer_ids() {
 #[test]
 fn parquet_without_an_id_or_with_strange_ids_is_refused() {
     let files = Files::new();
-    let make = |name: &str, users: arrow::array::ArrayRef| {
+    let make = |name: &str, users: arrow_array::ArrayRef| {
         let items = column(StringArray::from(vec!["x", "y"]));
         let path = parquet_file(&files.base.path().join(name), vec![("user", users), ("item", items)]);
         PrepareOptions::new(path, files.out())

@@ -60,7 +60,7 @@ fn rows_that_cannot_be_read() {
             "column `timestamp` is `NULL`; a time is expected, or leave the column out (`--column time=none`); `--drop-missing`",
         ),
         (b"1\t2\tNULL\t4\t0\n", "column `rating` is `NULL`; a number is expected; `--drop-missing`"),
-        (b"1\t2\t3\n", "3 columns, the header has 5"),
+        (b"1\t2\t3\n", "3 columns, the header has 5: is the file cut off here?"),
         (b"1\t2\tbad\t4\t0\n", "column `rating` is `bad`"),
         (b"1\t2\tinf\t4\t0\n", "column `rating` is `inf`; a number is expected"),
         (b"1\t2\t3\tsoon\t0\n", "column `timestamp` is `soon`"),
@@ -72,6 +72,19 @@ fn rows_that_cannot_be_read() {
     for (row, message) in cases {
         assert_says(&files.error(&with(row)), &["rows.inter:3: ", message]);
     }
+}
+
+#[test]
+fn numbers_that_lost_digits_are_no_ids() {
+    let files = Files::new();
+    let lost = "holds a whole number with more digits than are kept";
+    let log = "{\"userID\": 1, \"itemID\": 2, \"x_label\": 0}\n\
+               {\"userID\": 18446744073709551617, \"itemID\": 2, \"x_label\": 0}\n";
+    let options = PrepareOptions { interactions: files.write("log.jsonl", log), ..files.options(LOG) };
+    assert_says(&files.error(&options), &["log.jsonl:2: column `userID`", lost, "in quotes"]);
+    let items = files.write("items.jsonl", "{\"item_id\": 100000000000000000000, \"title\": \"x\"}\n");
+    let options = PrepareOptions { items: Some(items), ..files.options(LOG) };
+    assert_says(&files.error(&options), &["items.jsonl:1: column `item_id`", lost]);
 }
 
 #[test]

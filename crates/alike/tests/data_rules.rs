@@ -20,7 +20,7 @@ fn of(files: &Files, log: &str) -> PrepareOptions {
     PrepareOptions { split: SplitKind::Auto, ..files.options(log) }
 }
 
-fn dropped(report: &alike::data::Report) -> Vec<(u64, &str)> {
+fn dropped(report: &alike::data::PrepareReport) -> Vec<(u64, &str)> {
     report.dropped.iter().filter(|d| d.what == "interactions").map(|d| (d.count, &*d.why)).collect()
 }
 

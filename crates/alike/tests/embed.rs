@@ -9,9 +9,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use alike::data::PrepareOptions;
-use alike::embed::{Choice, Encoder, Event, Modality, Report, Request, Source, embed};
+use alike::embed::{
+    EmbedEvent, EmbedReport, EmbedRequest, EmbedSource, Encoder, EncoderChoice, Modality, embed,
+};
 use alike::{Error, Result};
-use arrow::array::{Int64Array, StringArray};
+use arrow_array::{Int64Array, StringArray};
 use data_files::{Files, LOG, column, parquet_file};
 use image::{ImageFormat, RgbImage};
 use safetensors::SafeTensors;
@@ -22,9 +24,9 @@ const ITEMS: &str = "{\"item_id\": \"x\", \"title\": \"Red shirt\", \"genres\": 
     {\"item_id\": \"w\", \"title\": \"Bread knife\", \"genres\": [\"steel\"]}\n\
     {\"item_id\": \"v\", \"title\": \"Blue shirt\", \"genres\": [\"linen\"]}\n";
 
-fn request(source: Source, out: &Path) -> Request<'static> {
-    let encoder = Choice::Builtin { dim: 8 };
-    Request {
+fn request(source: EmbedSource, out: &Path) -> EmbedRequest<'static> {
+    let encoder = EncoderChoice::Builtin { dim: 8 };
+    EmbedRequest {
         source,
         text: Default::default(),
         id: None,
@@ -35,11 +37,11 @@ fn request(source: Source, out: &Path) -> Request<'static> {
     }
 }
 
-fn texts(items: &Path) -> Source {
-    Source::Texts { items: items.to_path_buf(), columns: Vec::new() }
+fn texts(items: &Path) -> EmbedSource {
+    EmbedSource::Texts { items: items.to_path_buf(), columns: Vec::new() }
 }
 
-fn run(request: &Request<'_>) -> Result<Report> {
+fn run(request: &EmbedRequest<'_>) -> Result<EmbedReport> {
     embed(request, &mut |_| {})
 }
 
@@ -101,7 +103,8 @@ fn the_same_texts_in_a_table_give_the_same_rows() {
         ("genres", column(StringArray::from(genres))),
     ];
     let parquet = parquet_file(&at("items.parquet"), table);
-    let numbered = Request { id: Some("number".into()), ..request(texts(&parquet), &at("c.safetensors")) };
+    let numbered =
+        EmbedRequest { id: Some("number".into()), ..request(texts(&parquet), &at("c.safetensors")) };
     run(&numbered).unwrap();
     assert_eq!(fs::read(at("a.safetensors")).unwrap(), fs::read(at("b.safetensors")).unwrap());
     assert_eq!(rows(&at("a.safetensors")), rows(&at("c.safetensors")));
@@ -136,7 +139,7 @@ fn pictures_are_read_and_broken_ones_reported() {
     write("g.jpg", b"");
     write("notes.txt", b"not a picture");
     let out = files.base.path().join("image.safetensors");
-    let source = |items| Source::PictureFolder { folder: folder.clone(), items };
+    let source = |items| EmbedSource::PictureFolder { folder: folder.clone(), items };
     let report = run(&request(source(None), &out)).unwrap();
     assert_eq!((report.items, report.rows, report.repeated), (7, 4, 1));
     let reasons: Vec<String> = report.left_out.iter().map(|l| format!("{} {}", l.item, l.reason)).collect();
@@ -152,7 +155,7 @@ fn pictures_are_read_and_broken_ones_reported() {
         "items.csv",
         "id,image\nb,pictures/b.PNG\nx,gone.png\na,pictures/a.jpg\nu,https://x/y.png\nv,\n",
     );
-    let column = Source::PictureColumn { items: items.clone(), column: None, folder: None };
+    let column = EmbedSource::PictureColumn { items: items.clone(), column: None, folder: None };
     let report = run(&request(column, &out)).unwrap();
     let reasons: Vec<&str> = report.left_out.iter().map(|l| &*l.reason).collect();
     assert_eq!(report.rows, 2);
@@ -178,9 +181,9 @@ fn stopped_work_is_taken_up_to_the_same_bytes() {
         (files.base.path().join("whole.safetensors"), files.base.path().join("out.safetensors"));
     run(&request(texts(&items), &whole)).unwrap();
     let stop = AtomicBool::new(false);
-    let stopped = Request { stop: Some(&stop), ..request(texts(&items), &out) };
+    let stopped = EmbedRequest { stop: Some(&stop), ..request(texts(&items), &out) };
     let result = embed(&stopped, &mut |event| {
-        if matches!(event, Event::Batch { done } if done >= 10) {
+        if matches!(event, EmbedEvent::Batch { done } if done >= 10) {
             stop.store(true, Ordering::Relaxed);
         }
     });
@@ -199,7 +202,7 @@ fn stopped_work_is_taken_up_to_the_same_bytes() {
 fn what_cannot_be_done_is_said() {
     let files = Files::new();
     let out = files.base.path().join("out.safetensors");
-    let says = |request: &Request<'_>, what: &str| {
+    let says = |request: &EmbedRequest<'_>, what: &str| {
         let text = run(request).unwrap_err().to_string();
         assert!(text.contains(what) && text.lines().count() == 1, "{text}");
     };
@@ -211,18 +214,27 @@ fn what_cannot_be_done_is_said() {
     let signs = files.write("signs.jsonl", "{\"id\": 1, \"title\": \"!!\"}\n");
     says(&request(texts(&signs), &out), "nothing to encode");
     let model = |tokenizer, source| {
-        let encoder = Choice::Onnx { model: "m.onnx".into(), tokenizer, preprocess: None };
-        Request { encoder, ..request(source, &out) }
+        let encoder = EncoderChoice::Onnx { model: "m.onnx".into(), tokenizer, preprocess: None };
+        EmbedRequest { encoder, ..request(source, &out) }
     };
     says(&model(None, texts(&items)), "--tokenizer");
     says(&model(Some("t.json".into()), texts(&items)), "m.onnx");
     let folder = files.base.path().join("none");
-    says(&request(Source::PictureFolder { folder: folder.clone(), items: None }, &out), "none");
+    says(&request(EmbedSource::PictureFolder { folder: folder.clone(), items: None }, &out), "none");
     fs::create_dir(&folder).unwrap();
-    says(&request(Source::PictureFolder { folder: folder.clone(), items: None }, &out), "has no pictures");
+    says(
+        &request(EmbedSource::PictureFolder { folder: folder.clone(), items: None }, &out),
+        "has no pictures",
+    );
     fs::write(folder.join("1.png"), "x").unwrap();
-    says(&request(Source::PictureFolder { folder: folder.clone(), items: None }, &out), "none of 1 items");
-    says(&model(None, Source::PictureFolder { folder, items: None }), "clip, resnet, siglip, squeezenet");
+    says(
+        &request(EmbedSource::PictureFolder { folder: folder.clone(), items: None }, &out),
+        "none of 1 items",
+    );
+    says(
+        &model(None, EmbedSource::PictureFolder { folder, items: None }),
+        "clip, resnet, siglip, squeezenet",
+    );
     assert!(!out.exists() && !files.base.path().join("out.safetensors.part").exists());
 }
 

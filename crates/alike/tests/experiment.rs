@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use alike::device::DeviceName;
-use alike::experiment::{Job, Lab, Phase};
-use alike::train::{Request, fit};
+use alike::experiment::{Job, Phase, Scheduler};
+use alike::train::{TrainRequest, fit};
 
 /// Even users take even items, odd users odd ones.
 fn board(dir: &Path) {
@@ -33,9 +33,9 @@ impl World {
         Self { dir }
     }
 
-    fn open(&self) -> alike::Result<Lab> {
+    fn open(&self) -> alike::Result<Scheduler> {
         let at = self.dir.path();
-        Lab::open(&at.join("experiment.toml"), at, &at.join("out"), &mut |_| {})
+        Scheduler::open(&at.join("experiment.toml"), at, &at.join("out"), &mut |_| {})
     }
 
     fn refused(text: &str) -> String {
@@ -50,7 +50,7 @@ fn train(job: &Job) -> Result<(), String> {
     let data = alike::data::Dataset::open(&job.data_dir).unwrap();
     let settings = job.settings.clone();
     let resume = job.run.join("run.json").is_file();
-    let request = Request {
+    let request = TrainRequest {
         model: &job.model,
         settings,
         seed: job.seed,
@@ -65,12 +65,12 @@ fn train(job: &Job) -> Result<(), String> {
 }
 
 /// Runs everything; returns the jobs in order.
-fn run_all(lab: &mut Lab) -> Vec<Job> {
+fn run_all(scheduler: &mut Scheduler) -> Vec<Job> {
     let mut done = Vec::new();
-    while let Some(job) = lab.ready().unwrap().0.into_iter().next() {
-        lab.started(&job);
+    while let Some(job) = scheduler.ready().unwrap().0.into_iter().next() {
+        scheduler.started(&job);
         let result = train(&job);
-        lab.ended(&job, result).unwrap();
+        scheduler.ended(&job, result).unwrap();
         done.push(job);
     }
     done
@@ -111,20 +111,20 @@ values = [4, 8]
 #[test]
 fn settings_are_chosen_on_validation_and_test_is_scored_once() {
     let world = World::new(SMALL);
-    let mut lab = world.open().unwrap();
-    let (ready, progress) = lab.ready().unwrap();
+    let mut scheduler = world.open().unwrap();
+    let (ready, progress) = scheduler.ready().unwrap();
     assert_eq!(ready.len(), 3, "popularity, and two trials of MF");
     // 1 + (2 trials + 2 seeds + 2 widths × 2 seeds) + 2 seeds.
     assert_eq!((progress.total, progress.done), (11, 0));
-    let done = run_all(&mut lab);
-    let (_, progress) = lab.ready().unwrap();
+    let done = run_all(&mut scheduler);
+    let (_, progress) = scheduler.ready().unwrap();
     assert_eq!((progress.total, progress.done, progress.failed), (11, 11, 0));
     // The trial that won is the final run of its seed, and the width that was chosen is a point of the study.
     assert_eq!(done.len(), 1 + 2 + 1 + 2 + 2);
     let runs: std::collections::HashSet<&PathBuf> = done.iter().map(|j| &j.run).collect();
     assert_eq!(runs.len(), done.len());
 
-    let outcome = lab.outcome().unwrap();
+    let outcome = scheduler.outcome().unwrap();
     let [set] = &outcome.data[..] else { panic!("one data set") };
     let [popular, mf, lightgcn] = &set.entries[..] else { panic!("three models") };
     assert_eq!((popular.runs.len(), mf.runs.len(), lightgcn.runs.len()), (1, 2, 2));
@@ -162,8 +162,8 @@ fn halving_trains_the_better_ones_on_and_repeats_nothing() {
     let text = text.replace("lr = [1e-3, 5e-2]", "lr = [1e-4, 1e-3, 1e-2, 5e-2]");
     let text = text.split("[[studies]]").next().unwrap().to_string();
     let world = World::new(&text);
-    let mut lab = world.open().unwrap();
-    let done = run_all(&mut lab);
+    let mut scheduler = world.open().unwrap();
+    let done = run_all(&mut scheduler);
     let mut epochs: HashMap<&PathBuf, Vec<usize>> = HashMap::new();
     done.iter()
         .filter(|j| j.phase == Phase::Search)
@@ -171,7 +171,7 @@ fn halving_trains_the_better_ones_on_and_repeats_nothing() {
     let mut ladders: Vec<Vec<usize>> = epochs.into_values().collect();
     ladders.sort();
     assert_eq!(ladders, [vec![1], vec![1], vec![1, 2], vec![1, 2, 4]]);
-    let outcome = lab.outcome().unwrap();
+    let outcome = scheduler.outcome().unwrap();
     let mf = &outcome.data[0].entries[1];
     assert_eq!(mf.runs.iter().map(|r| r.summary.epochs).collect::<Vec<_>>(), [4, 4]);
     assert_eq!(mf.trials.iter().map(|t| t.epochs).max(), Some(4));
@@ -199,15 +199,15 @@ fn a_run_that_fails_is_named_and_the_others_go_on() {
     assert!(message.contains("VBPR on Board") && message.contains("feature"), "{message}");
     // A loss that is not finite is known only when it runs.
     let world = World::new(&SMALL.replace("lr = [1e-3, 5e-2]", "lr = [1e-3]"));
-    let mut lab = world.open().unwrap();
-    while let Some(job) = lab.ready().unwrap().0.into_iter().next() {
-        lab.started(&job);
+    let mut scheduler = world.open().unwrap();
+    while let Some(job) = scheduler.ready().unwrap().0.into_iter().next() {
+        scheduler.started(&job);
         let result = if job.model == "bpr" { Err("loss is NaN".into()) } else { train(&job) };
-        lab.ended(&job, result).unwrap();
+        scheduler.ended(&job, result).unwrap();
     }
-    let (_, progress) = lab.ready().unwrap();
+    let (_, progress) = scheduler.ready().unwrap();
     assert!(progress.failed > 0 && progress.done > 0);
-    let outcome = lab.outcome().unwrap();
+    let outcome = scheduler.outcome().unwrap();
     assert_eq!(outcome.data[0].entries[1].problem.as_deref(), Some("loss is NaN"));
     assert_eq!(outcome.data[0].entries[0].problem, None);
     // Asked again, what failed is tried again.

@@ -9,7 +9,7 @@ use alike::Error;
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
 use alike::device::DeviceName;
 use alike::recommend::Run;
-use alike::train::{Request, Summary, fit};
+use alike::train::{Summary, TrainRequest, fit};
 
 use super::unseen::{self, Unseen};
 use crate::args::Demo;
@@ -17,7 +17,7 @@ use crate::bundled;
 use crate::destination;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table, duration, grouped};
-use crate::progress::Training;
+use crate::progress::TrainingProgress;
 use crate::report::{Model, Person, Point, Report, Scores, Title};
 use crate::stop;
 
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
     }
     alike_ops::keep_freed_memory();
     let train = |data: &Dataset, model, most, run: &Path, title: &str| -> Outcome<Summary> {
-        let request = Request {
+        let request = TrainRequest {
             model,
             settings: settings(model, most)?,
             seed: args.seed,
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
             devices: vec![DeviceName::default()],
             stop: Some(stop),
         };
-        let mut progress = Training::new(title, quiet);
+        let mut progress = TrainingProgress::new(title, quiet);
         fit(data, &request, &mut |event| progress.on(&event)).map_err(explain)
     };
     let mut summaries = Vec::new();

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use alike::Error;
 use alike::data::TextOptions;
-use alike::embed::{Choice, Event, Modality, Report, Request, Source, companions, embed};
+use alike::embed::{
+    EmbedEvent, EmbedReport, EmbedRequest, EmbedSource, EncoderChoice, Modality, companions, embed,
+};
 
 use serde_json::{Map, Value};
 
 use crate::args::Embed;
-use crate::destination::Kind;
+use crate::destination::OutputKind;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, duration, grouped};
 use crate::progress::Encoding;
@@ -23,14 +25,14 @@ const NAMED: usize = 5;
 const DIM: u16 = 128;
 
 /// The files that are written here: `.safetensors` that say which encoder made them, and of what.
-const FILE: Kind =
-    Kind { endings: &["safetensors"], name: "a feature file of `alike embed`", is_ours: is_features };
+const FILE: OutputKind =
+    OutputKind { endings: &["safetensors"], name: "a feature file of `alike embed`", is_ours: is_features };
 
 /// What is written beside them: which encoder that was, and its weights.
-const DESCRIPTION: Kind =
-    Kind { endings: &["json"], name: "an encoder of `alike embed`", is_ours: is_description };
-const WEIGHTS: Kind =
-    Kind { endings: &["safetensors"], name: "an encoder of `alike embed`", is_ours: is_weights };
+const DESCRIPTION: OutputKind =
+    OutputKind { endings: &["json"], name: "an encoder of `alike embed`", is_ours: is_description };
+const WEIGHTS: OutputKind =
+    OutputKind { endings: &["safetensors"], name: "an encoder of `alike embed`", is_ours: is_weights };
 /// Longest head of a file of tensors that is looked at.
 const HEAD: u64 = 1 << 30;
 
@@ -77,7 +79,7 @@ pub(crate) fn run(args: &Embed, quiet: bool) -> Outcome {
         let text = format!("{}: is a link; give the file that it leads to", args.out.display());
         return Err(Failure::Failed(text));
     }
-    let request = Request {
+    let request = EmbedRequest {
         source: source(args)?,
         id: args.id.clone(),
         encoder: choice(args)?,
@@ -88,8 +90,8 @@ pub(crate) fn run(args: &Embed, quiet: bool) -> Outcome {
     };
     let mut progress = Encoding::new(quiet);
     let report = embed(&request, &mut |event| {
-        if matches!(event, Event::Planned { .. }) {
-            stop::goes_on("what was encoded is saved: the same command goes on from there");
+        if matches!(event, EmbedEvent::Planned { .. }) {
+            stop::continue_note("what was encoded is saved: the same command goes on from there");
         }
         progress.on(&event);
     });
@@ -111,26 +113,30 @@ pub(crate) fn run(args: &Embed, quiet: bool) -> Outcome {
     summary(&report)
 }
 
-fn source(args: &Embed) -> Outcome<Source> {
+fn source(args: &Embed) -> Outcome<EmbedSource> {
     match (&args.items, &args.images, &args.image_folder) {
-        (Some(items), Some(column), folder) => {
-            Ok(Source::PictureColumn { items: items.clone(), column: column.clone(), folder: folder.clone() })
-        }
+        (Some(items), Some(column), folder) => Ok(EmbedSource::PictureColumn {
+            items: items.clone(),
+            column: column.clone(),
+            folder: folder.clone(),
+        }),
         (items, _, Some(folder)) => {
-            Ok(Source::PictureFolder { folder: folder.clone(), items: items.clone() })
+            Ok(EmbedSource::PictureFolder { folder: folder.clone(), items: items.clone() })
         }
-        (Some(items), None, None) => Ok(Source::Texts { items: items.clone(), columns: args.texts.clone() }),
+        (Some(items), None, None) => {
+            Ok(EmbedSource::Texts { items: items.clone(), columns: args.texts.clone() })
+        }
         (None, _, None) => Err(Failure::Usage("either --items FILE or --image-folder DIR".into())),
     }
 }
 
-fn choice(args: &Embed) -> Outcome<Choice> {
+fn choice(args: &Embed) -> Outcome<EncoderChoice> {
     let only = |flag: &str, whose: &str| Err(Failure::Usage(format!("{flag} is for {whose}")));
     if args.encoder.as_os_str() != "builtin" {
         if args.dim.is_some() {
             return only("--dim", "the built-in text encoder; an ONNX model has its own width");
         }
-        return Ok(Choice::Onnx {
+        return Ok(EncoderChoice::Onnx {
             model: args.encoder.clone(),
             tokenizer: args.tokenizer.clone(),
             preprocess: args.preprocess.clone(),
@@ -145,11 +151,11 @@ fn choice(args: &Embed) -> Outcome<Choice> {
     if args.dim.is_some() && (args.images.is_some() || args.image_folder.is_some()) {
         return only("--dim", "the built-in text encoder; the one of pictures has its own width");
     }
-    Ok(Choice::Builtin { dim: args.dim.unwrap_or(DIM).into() })
+    Ok(EncoderChoice::Builtin { dim: args.dim.unwrap_or(DIM).into() })
 }
 
 /// Says how many items have no row, and why the first ones have none.
-fn left_out(report: &Report) {
+fn left_out(report: &EmbedReport) {
     let all = &report.left_out;
     if all.is_empty() {
         return;
@@ -164,8 +170,8 @@ fn left_out(report: &Report) {
     }
 }
 
-fn summary(report: &Report) -> Outcome {
-    let Report { encoded, reused, repeated, .. } = report;
+fn summary(report: &EmbedReport) -> Outcome {
+    let EmbedReport { encoded, reused, repeated, .. } = report;
     let from = match report.columns.as_slice() {
         [] => String::new(),
         columns => format!(" of {}", columns.join(", ")),

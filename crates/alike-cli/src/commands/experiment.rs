@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use alike::checkpoint::wait_until_free;
 use alike::device::{DeviceName, open_all};
-use alike::experiment::{Job, Lab, Outcome as Results, Usage};
+use alike::experiment::{Job, Outcome as Results, Scheduler, Usage};
 use wait4::Wait4;
 
 use crate::args::Experiment;
 use crate::destination;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table, bytes, grouped};
-use crate::progress::Whole;
+use crate::progress::ExperimentProgress;
 use crate::report::experiment::Charts;
 use crate::{report, results_file, stop};
 
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Experiment, threads: Option<u16>, quiet: bool) -> Outco
     let root = args.root.clone().or_else(|| args.file.parent().map(Path::to_path_buf)).unwrap_or_default();
     let out = destination::experiment(&out)?;
     let stop = stop::flag("the same command goes on from there", stop::LONG);
-    let mut lab = Lab::open(&args.file, &root, &out, &mut |data| {
+    let mut scheduler = Scheduler::open(&args.file, &root, &out, &mut |data| {
         if !quiet {
             eprintln!(
                 "{:<12} {} users, {} items, {} train interactions",
@@ -53,20 +53,20 @@ pub(crate) fn run(args: &Experiment, threads: Option<u16>, quiet: bool) -> Outco
     let threads = threads.map_or(cores, usize::from);
     let jobs = usize::from(args.jobs);
     if args.dry_run {
-        return plan(&mut lab, jobs);
+        return plan(&mut scheduler, jobs);
     }
     let mut interrupted = false;
     if !args.report {
         let pool = Pool { threads: (threads / jobs).max(1), jobs, devices: args.device.clone() };
-        interrupted = work(&mut lab, &pool, stop, quiet)?;
+        interrupted = work(&mut scheduler, &pool, stop, quiet)?;
     }
-    let results = lab.outcome()?;
-    let page = write(&lab, &results, &out)?;
+    let results = scheduler.outcome()?;
+    let page = write(&scheduler, &results, &out)?;
     if !quiet {
-        table(&lab, &results)?;
+        table(&scheduler, &results)?;
         output::line(format!("\nreport: {}", page.display()))?;
     }
-    let (_, progress) = lab.ready()?;
+    let (_, progress) = scheduler.ready()?;
     if interrupted {
         let text = "interrupted; the same command goes on from there";
         return Err(Failure::Interrupted(format!(
@@ -81,9 +81,9 @@ pub(crate) fn run(args: &Experiment, threads: Option<u16>, quiet: bool) -> Outco
 }
 
 /// What would be run.
-fn plan(lab: &mut Lab, jobs: usize) -> Outcome {
-    let memory = lab.memory_bytes()?;
-    let (ready, progress) = lab.ready()?;
+fn plan(scheduler: &mut Scheduler, jobs: usize) -> Outcome {
+    let memory = scheduler.memory_bytes()?;
+    let (ready, progress) = scheduler.ready()?;
     let mut table = Table::new(&["data", "model", "seed", "settings"]);
     for job in &ready {
         table.row(vec![job.data.clone(), job.entry.clone(), job.seed.to_string(), job.what.clone()]);
@@ -116,21 +116,21 @@ struct Running {
 type Ended = (PathBuf, Result<u64, String>);
 
 /// Runs everything that is missing; says whether it was interrupted.
-fn work(lab: &mut Lab, pool: &Pool, stop: &AtomicBool, quiet: bool) -> Outcome<bool> {
+fn work(scheduler: &mut Scheduler, pool: &Pool, stop: &AtomicBool, quiet: bool) -> Outcome<bool> {
     let (tell, told) = channel::<Ended>();
     let mut running: HashMap<PathBuf, Running> = HashMap::new();
-    let mut whole = Whole::new(quiet);
+    let mut whole = ExperimentProgress::new(quiet);
     let mut changed = true;
     loop {
         let stopping = stop.load(Ordering::Relaxed);
         if changed {
-            let (ready, progress) = lab.ready()?;
+            let (ready, progress) = scheduler.ready()?;
             whole.at(&progress);
             let free = if stopping { 0 } else { pool.jobs - running.len() };
             for job in ready.into_iter().take(free) {
                 let (child, input) = start(&job, pool)?;
                 whole.started(&job);
-                lab.started(&job);
+                scheduler.started(&job);
                 listen(child, job.run.clone(), tell.clone());
                 running.insert(job.run.clone(), Running { job, input });
             }
@@ -147,11 +147,11 @@ fn work(lab: &mut Lab, pool: &Pool, stop: &AtomicBool, quiet: bool) -> Outcome<b
                 match result {
                     Ok(peak_memory_bytes) => {
                         Usage { peak_memory_bytes, threads: pool.threads, jobs: pool.jobs }.keep(&run)?;
-                        lab.ended(&job, Ok(()))?;
+                        scheduler.ended(&job, Ok(()))?;
                     }
                     // It stopped because it was asked to.
                     Err(_) if stop.load(Ordering::Relaxed) => {}
-                    Err(why) => lab.ended(&job, Err(why))?,
+                    Err(why) => scheduler.ended(&job, Err(why))?,
                 }
             }
             Err(_) if stop.load(Ordering::Relaxed) => running.values_mut().for_each(|r| r.input = None),
@@ -215,23 +215,23 @@ fn reason(line: &str) -> String {
 }
 
 /// Writes the tables, the charts and the page; returns the page's place.
-fn write(lab: &Lab, results: &Results, out: &Path) -> Outcome<PathBuf> {
+fn write(scheduler: &Scheduler, results: &Results, out: &Path) -> Outcome<PathBuf> {
     std::fs::create_dir_all(out).map_err(|e| Failure::io(out, &e))?;
     results_file::write(results, &out.join("results.csv"), &out.join("results.parquet"))?;
-    let tables = report::experiment::latex(&lab.experiment, results);
+    let tables = report::experiment::latex(&scheduler.experiment, results);
     output::whole_file(&out.join("tables.tex"), tables.as_bytes())?;
-    let charts = Charts::draw(&lab.experiment, results);
+    let charts = Charts::draw(&scheduler.experiment, results);
     for chart in charts.iter() {
         output::whole_file(&out.join(format!("{}.svg", chart.file)), chart.standalone().as_bytes())?;
     }
     let page = out.join("report.html");
-    output::whole_file(&page, report::experiment::html(&lab.experiment, results, &charts).as_bytes())?;
+    output::whole_file(&page, report::experiment::html(&scheduler.experiment, results, &charts).as_bytes())?;
     Ok(page)
 }
 
 /// The chosen runs on the test split.
-fn table(lab: &Lab, results: &Results) -> Outcome {
-    let metrics = &lab.experiment.metrics;
+fn table(scheduler: &Scheduler, results: &Results) -> Outcome {
+    let metrics = &scheduler.experiment.metrics;
     for set in &results.data {
         let mut head = vec![set.name.as_str(), "seeds", "valid R@20"];
         head.extend(metrics.iter().map(String::as_str));

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use alike::Error;
 use alike::data::Dataset;
-use alike::train::{Request, Summary, fit};
+use alike::train::{Summary, TrainRequest, fit};
 
 use crate::args::Train;
 use crate::destination;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table, duration, grouped};
-use crate::progress::Training;
+use crate::progress::TrainingProgress;
 use crate::stop;
 
 /// Trains, with progress on standard error and the result on standard output.
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
     let settings = settings(args)?;
     let out = destination::folder(&args.out)?;
     let data = Dataset::open(&args.data)?;
-    let request = Request {
+    let request = TrainRequest {
         model: &args.model,
         settings,
         seed: args.seed,
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
         devices: args.device.clone(),
         stop: Some(stop),
     };
-    let mut progress = Training::new(&args.model, quiet);
+    let mut progress = TrainingProgress::new(&args.model, quiet);
     alike_ops::keep_freed_memory();
     let summary = fit(&data, &request, &mut |event| progress.on(&event));
     drop(progress);

@@ -33,9 +33,9 @@ pub(crate) struct Encoded {
 }
 
 /// Encoders saved by `alike embed`, each with the modality of the data that it made.
-pub(crate) struct Saved(Vec<(String, embed::Encoder)>);
+pub(crate) struct SavedEncoders(Vec<(String, embed::Encoder)>);
 
-impl Saved {
+impl SavedEncoders {
     /// Opens encoders: `text.safetensors` with its encoder beside it, or `text.encoder.json`.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Saved {
     }
 }
 
-impl Encoder for Saved {
+impl Encoder for SavedEncoders {
     fn takes(&self) -> (bool, bool) {
         let any = |wanted| self.0.iter().any(|(_, e)| e.modality() == wanted);
         (any(embed::Modality::Text), any(embed::Modality::Image))

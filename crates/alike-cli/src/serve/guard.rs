@@ -12,8 +12,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::answer::{Answer, Refusal};
 use super::arriving::Arriving;
+use super::error::{ApiError, ApiResult};
 use super::keys::Scope;
 use super::listen::client::Client;
 use super::origin::one_host;
@@ -78,7 +78,7 @@ pub(crate) async fn pass(State(guard): State<Arc<Guard>>, request: Request, next
             drop(held);
             answered.unwrap_or_else(|_| {
                 let text = format!("not done after {} s", app.limits.patience.as_secs());
-                Refusal::new(StatusCode::REQUEST_TIMEOUT, "timeout", text).into_response()
+                ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", text).into_response()
             })
         }
     };
@@ -121,14 +121,14 @@ struct Held {
 
 impl Guard {
     /// Whether a request may be answered, and with what it may take up.
-    fn admit(&self, route: &str, client: Option<&Client>, request: &Request) -> Answer<Held> {
+    fn admit(&self, route: &str, client: Option<&Client>, request: &Request) -> ApiResult<Held> {
         let app = &self.app;
         one_host(request)?;
         let health = matches!(route, "/health/live" | "/health/ready");
         // Counts are looked at just when there is too much to do.
         let about_itself = health || route == "/metrics";
         if client.is_some_and(|client| client.probe) && !about_itself {
-            return Err(Refusal::busy());
+            return Err(ApiError::busy());
         }
         if health {
             return Ok(Held { _request: None, body: None });
@@ -139,21 +139,21 @@ impl Guard {
         // Said at once; a body that does not say its length is cut off when it is read.
         if length.is_some_and(|length| length > most as u64) {
             let text = format!("the body is too large; allowed: {most} bytes");
-            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text));
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text));
         }
         if about_itself {
             return Ok(Held { _request: None, body: None });
         }
-        let place = app.requests.take(address).ok_or_else(Refusal::busy)?;
+        let place = app.requests.take(address).ok_or_else(ApiError::busy)?;
         let body = match request.body().is_end_stream() {
             true => None,
-            false => Some(app.bodies.take(address).ok_or_else(Refusal::busy)?),
+            false => Some(app.bodies.take(address).ok_or_else(ApiError::busy)?),
         };
         Ok(Held { _request: Some(place), body })
     }
 
     /// Whether whoever asks may ask for this, and not too often.
-    fn welcome(&self, route: &str, address: IpAddr, request: &Request) -> Answer<()> {
+    fn welcome(&self, route: &str, address: IpAddr, request: &Request) -> ApiResult<()> {
         let app = &self.app;
         let key = app.keys.of(request.headers());
         if let Some(rate) = &app.rate {
@@ -169,24 +169,24 @@ impl Guard {
         }
         let Some((_, key)) = key else {
             let text = "this server wants its API key: `Authorization: Bearer KEY` or `X-Api-Key: KEY`";
-            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", text);
+            let refusal = ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", text);
             return Err(refusal.with(header::WWW_AUTHENTICATE, "Bearer"));
         };
         let needed = self.needed(request.method().as_str(), route);
         if !key.may(needed) {
             let scope = needed.map_or("admin", Scope::word);
             let text = format!("this key is not good for that; allowed: keys with the scope {scope}");
-            return Err(Refusal::new(StatusCode::FORBIDDEN, "forbidden", text));
+            return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", text));
         }
         Ok(())
     }
 }
 
 /// 429, and when to come again.
-fn too_often(wait: Duration) -> Refusal {
+fn too_often(wait: Duration) -> ApiError {
     let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
     let text = format!("too many requests; try again in {seconds} s");
-    Refusal::new(StatusCode::TOO_MANY_REQUESTS, "rate", text).with(header::RETRY_AFTER, seconds.to_string())
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate", text).with(header::RETRY_AFTER, seconds.to_string())
 }
 
 /// Counts a request while it is answered, also one that is given up because its client has gone.

@@ -75,15 +75,15 @@ fn move_out(from: &Path, to: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::store::{Event, Kind, Options, Place, Store};
+    use crate::serve::store::{Event, EventKind, Options, Store, StoreAddress};
 
     fn event(user: &str) -> Vec<Event> {
         let (user, item) = (user.into(), "1".into());
-        vec![Event { user, item, kind: Kind::Take, arrived: 1, said: None, key: None }]
+        vec![Event { user, item, kind: EventKind::Take, arrived: 1, said: None, key: None }]
     }
 
     async fn open(path: &Path) -> Store {
-        Store::open(&Place::File(path.into()), Options::default()).await.unwrap()
+        Store::open(&StoreAddress::File(path.into()), Options::default()).await.unwrap()
     }
 
     #[tokio::test(flavor = "multi_thread")]

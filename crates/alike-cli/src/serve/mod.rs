@@ -4,9 +4,10 @@
 //! `answer`, looks up its user in `store`, is ranked with others by `ranking`, and is shown by one of `routes`. [`router::router`] puts
 //! them together and needs no socket.
 
-mod answer;
 mod arriving;
 mod encoder;
+mod error;
+mod extract;
 mod filter;
 mod guard;
 mod home;
@@ -41,14 +42,14 @@ use tokio::net::TcpListener;
 use crate::args::Serve;
 use crate::failure::{Failure, Outcome};
 use crate::output;
-use index::Choice;
+use index::IndexChoice;
 use keys::Keys;
 use limits::Limits;
-use model::Slot;
+use model::ReloadableModel;
 use origin::Origins;
 use rate::Rate;
 use state::App;
-use store::{Options, Place, Store};
+use store::{Options, Store, StoreAddress};
 
 pub(crate) use origin::parse_site;
 pub(crate) use page_of_api::page as documentation;
@@ -81,10 +82,11 @@ pub(crate) fn run(args: &Serve) -> Outcome {
         .build()
         .map_err(|e| Failure::Failed(format!("cannot start the server: {e}")))?;
     let inside = runtime.enter();
-    let main = Slot::open(&args.run, index)?;
-    let compare = args.compare.as_deref().map(|run| Slot::open(run, Choice::Exact)).transpose()?;
+    let main = ReloadableModel::open(&args.run, index)?;
+    let compare =
+        args.compare.as_deref().map(|run| ReloadableModel::open(run, IndexChoice::Exact)).transpose()?;
     drop(inside);
-    let encoders = encoder::Saved::open(&args.encoders, &main.current().serving.run().data)?;
+    let encoders = encoder::SavedEncoders::open(&args.encoders, &main.current().serving.run().data)?;
     let served = runtime.block_on(async {
         let options = Options {
             keep_days: args.keep_events,
@@ -222,18 +224,18 @@ fn keys(args: &Serve) -> Outcome<Keys> {
 }
 
 /// Where candidates come from.
-fn index(args: &Serve) -> Outcome<Choice> {
+fn index(args: &Serve) -> Outcome<IndexChoice> {
     match args.index.clone().or_else(|| std::env::var(INDEX).ok()) {
         Some(text) => text.parse().map_err(|e| Failure::Usage(format!("index: {e}"))),
-        None => Ok(Choice::Exact),
+        None => Ok(IndexChoice::Exact),
     }
 }
 
 /// Where events are kept.
-fn place(args: &Serve) -> Outcome<Place> {
+fn place(args: &Serve) -> Outcome<StoreAddress> {
     let given = args.store.clone().or_else(|| std::env::var(STORE).ok());
     match given {
         Some(text) => text.parse().map_err(|e| Failure::Usage(format!("store: {e}"))),
-        None => home::events(&args.run).map(Place::File),
+        None => home::events(&args.run).map(StoreAddress::File),
     }
 }

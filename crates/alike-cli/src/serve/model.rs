@@ -7,10 +7,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use alike::checkpoint::{RunDir, State};
 use alike::serving::Serving;
 
-use super::index::{Choice, Index};
+use super::index::{Index, IndexChoice};
 
 /// A checkpoint with what the routes look up in it.
-pub(crate) struct Loaded {
+pub(crate) struct ModelSnapshot {
     /// The library's side.
     pub(crate) serving: Serving,
     /// Counts from 1 with each checkpoint that was loaded.
@@ -23,10 +23,10 @@ pub(crate) struct Loaded {
     pictures: Option<PathBuf>,
 }
 
-impl Loaded {
+impl ModelSnapshot {
     /// Opens a checkpoint and lets it answer once. Whatever is wrong with it is an error here, not in the answers that
     /// would follow.
-    fn open(dir: &Path, index: &Choice, version: u64) -> alike::Result<Self> {
+    fn open(dir: &Path, index: &IndexChoice, version: u64) -> alike::Result<Self> {
         let work = || Self::load(dir, index, version);
         let loaded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
         loaded.unwrap_or_else(|_| {
@@ -35,7 +35,7 @@ impl Loaded {
         })
     }
 
-    fn load(dir: &Path, index: &Choice, version: u64) -> alike::Result<Self> {
+    fn load(dir: &Path, index: &IndexChoice, version: u64) -> alike::Result<Self> {
         let serving = Serving::open(dir)?;
         serving.probe()?;
         let index = Index::new(index, &serving)?;
@@ -83,23 +83,23 @@ fn names(text: &str) -> impl Iterator<Item = String> {
 }
 
 /// A run folder and the checkpoint of it that answers now. Requests keep the one they began with.
-pub(crate) struct Slot {
+pub(crate) struct ReloadableModel {
     dir: PathBuf,
-    index: Choice,
-    now: RwLock<Arc<Loaded>>,
+    index: IndexChoice,
+    now: RwLock<Arc<ModelSnapshot>>,
     /// Held while a checkpoint is loaded: one at a time.
     loading: std::sync::Mutex<()>,
 }
 
-impl Slot {
+impl ReloadableModel {
     /// Opens the newest checkpoint and makes its index.
-    pub(crate) fn open(dir: &Path, index: Choice) -> alike::Result<Self> {
-        let now = RwLock::new(Arc::new(Loaded::open(dir, &index, 1)?));
+    pub(crate) fn open(dir: &Path, index: IndexChoice) -> alike::Result<Self> {
+        let now = RwLock::new(Arc::new(ModelSnapshot::open(dir, &index, 1)?));
         Ok(Self { dir: dir.to_path_buf(), index, now, loading: std::sync::Mutex::default() })
     }
 
     /// What answers now.
-    pub(crate) fn current(&self) -> Arc<Loaded> {
+    pub(crate) fn current(&self) -> Arc<ModelSnapshot> {
         self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -113,7 +113,7 @@ impl Slot {
         if newest.is_none_or(|hash| hash == current.checkpoint()) {
             return Ok(false);
         }
-        let next = Arc::new(Loaded::open(&self.dir, &self.index, current.version + 1)?);
+        let next = Arc::new(ModelSnapshot::open(&self.dir, &self.index, current.version + 1)?);
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(true)
     }

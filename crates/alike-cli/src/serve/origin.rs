@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use axum::http::{HeaderMap, Request, StatusCode, Version, header};
 
-use super::answer::{Answer, Refusal};
+use super::error::{ApiError, ApiResult};
 
 /// Names and sites that are welcome.
 #[derive(Debug, Default)]
@@ -25,12 +25,12 @@ impl Origins {
     ///
     /// # Errors
     /// It was sent to another name, or by a page of another site.
-    pub(crate) fn check<B>(&self, request: &Request<B>, open: bool) -> Answer<()> {
+    pub(crate) fn check<B>(&self, request: &Request<B>, open: bool) -> ApiResult<()> {
         let host = host(request).unwrap_or_default();
         if self.local && !self.knows(host) {
             // A page can point its own name at this machine, and is then of the same site for the browser.
             let text = "this server answers to localhost and IP addresses only; --allow-host NAME allows another name, an API key any";
-            return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "unknown_host", text));
+            return Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, "unknown_host", text));
         }
         let headers = request.headers();
         let origin = text(headers, header::ORIGIN);
@@ -47,7 +47,7 @@ impl Origins {
         }
         let text =
             "a page of another site asks; --cors ORIGIN allows it, and so does an API key with the request";
-        Err(Refusal::new(StatusCode::FORBIDDEN, "cross_site", text))
+        Err(ApiError::new(StatusCode::FORBIDDEN, "cross_site", text))
     }
 
     fn knows(&self, host: &str) -> bool {
@@ -63,13 +63,13 @@ impl Origins {
 ///
 /// # Errors
 /// It does not, or names two.
-pub(crate) fn one_host<B>(request: &Request<B>) -> Answer<()> {
+pub(crate) fn one_host<B>(request: &Request<B>) -> ApiResult<()> {
     let given = request.headers().get_all(header::HOST).iter().count();
     if given == 1 || (given == 0 && request.version() < Version::HTTP_11) {
         return Ok(());
     }
     let text = format!("the request has {given} headers `Host`; allowed: one");
-    Err(Refusal::new(StatusCode::BAD_REQUEST, "malformed", text))
+    Err(ApiError::new(StatusCode::BAD_REQUEST, "malformed", text))
 }
 
 /// A site as browsers name it: scheme, name and perhaps port, nothing else.

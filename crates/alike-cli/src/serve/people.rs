@@ -1,39 +1,39 @@
 //! Who somebody is now: what training knew of them, and what they did since.
 
-use alike::serving::{Person, Serving};
+use alike::serving::{Serving, UserHistory};
 
-use super::store::{Kind, Stored};
+use super::store::{EventKind, Stored};
 
 /// Somebody to recommend to.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Now {
+pub(crate) struct UserState {
     /// As the model takes them.
-    pub(crate) person: Person,
+    pub(crate) person: UserHistory,
     /// Items that they do not want to see, ascending.
     pub(crate) disliked: Vec<u32>,
 }
 
 /// The user as training and their `events` (newest first) have them; `None` when neither knows them. Of several events about
 /// one item the newest counts.
-pub(crate) fn now(serving: &Serving, user: &str, events: &[Stored]) -> Option<Now> {
+pub(crate) fn now(serving: &Serving, user: &str, events: &[Stored]) -> Option<UserState> {
     let data = &serving.run().data;
     let known = data.users.get(user);
     if known.is_none() && events.is_empty() {
         return None;
     }
-    let person = known.map_or_else(Person::default, |u| serving.person(u));
+    let person = known.map_or_else(UserHistory::default, |u| serving.person(u));
     // Items whose newest event was seen; those that this model does not know say nothing.
     let (mut taken, mut others, mut disliked) = (Vec::new(), Vec::new(), Vec::new());
     let mut seen = std::collections::BTreeSet::new();
     for event in events {
         let Some(item) = data.items.get(&event.item).filter(|&i| seen.insert(i)) else { continue };
         match event.kind {
-            Kind::Take | Kind::Like => taken.push(item),
-            Kind::Dislike => {
+            EventKind::Take | EventKind::Like => taken.push(item),
+            EventKind::Dislike => {
                 disliked.push(item);
                 others.push(item);
             }
-            Kind::Remove => others.push(item),
+            EventKind::Remove => others.push(item),
         }
     }
     others.sort_unstable();
@@ -43,5 +43,5 @@ pub(crate) fn now(serving: &Serving, user: &str, events: &[Stored]) -> Option<No
     history.extend(taken);
     history.sort_unstable();
     history.dedup();
-    Some(Now { person: Person { user: person.user, history }, disliked })
+    Some(UserState { person: UserHistory { user: person.user, history }, disliked })
 }

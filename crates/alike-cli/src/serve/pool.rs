@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Semaphore;
 
-use super::answer::{Answer, Refusal};
+use super::error::{ApiError, ApiResult};
 
 /// Places for one kind of work. Kinds that differ in how long they take have pools of their own, so that the long ones do not
 /// hold up the short ones.
@@ -36,9 +36,9 @@ impl Pool {
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Answer<T> {
-        let in_line = self.line.clone().try_acquire_owned().map_err(|_| Refusal::busy())?;
-        let place = self.places.clone().acquire_owned().await.map_err(Refusal::internal)?;
+    ) -> ApiResult<T> {
+        let in_line = self.line.clone().try_acquire_owned().map_err(|_| ApiError::busy())?;
+        let place = self.places.clone().acquire_owned().await.map_err(ApiError::internal)?;
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
             // Here and not with the future, which may be gone long before.
@@ -49,7 +49,7 @@ impl Pool {
             if e.is_panic() {
                 self.panics.inc();
             }
-            Refusal::internal(e)
+            ApiError::internal(e)
         })
     }
 }
@@ -100,8 +100,8 @@ mod tests {
         let pool = Arc::new(Pool::new(1, 1, Counter::default()));
         let (go, wait) = std::sync::mpsc::channel::<()>();
         async fn brief<T>(
-            work: impl Future<Output = Answer<T>>,
-        ) -> Result<Answer<T>, tokio::time::error::Elapsed> {
+            work: impl Future<Output = ApiResult<T>>,
+        ) -> Result<ApiResult<T>, tokio::time::error::Elapsed> {
             tokio::time::timeout(Duration::from_millis(20), work).await
         }
         assert!(

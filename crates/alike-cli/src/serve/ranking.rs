@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use alike::serving::{Person, Taste};
+use alike::serving::{UserHistory, UserVector};
 use rayon::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
-use super::answer::{Answer, Refusal};
+use super::error::{ApiError, ApiResult};
 use super::filter::Filter;
 use super::metrics::Metrics;
-use super::model::Loaded;
+use super::model::ModelSnapshot;
 
 /// Requests that may wait.
 const WAITING: usize = 1024;
@@ -19,11 +19,11 @@ const WAITING: usize = 1024;
 const BATCH: usize = 64;
 
 /// Somebody to rank for.
-pub(crate) struct Order {
+pub(crate) struct RankRequest {
     /// By which checkpoint.
-    pub(crate) model: Arc<Loaded>,
+    pub(crate) model: Arc<ModelSnapshot>,
     /// For whom.
-    pub(crate) person: Person,
+    pub(crate) person: UserHistory,
     /// Which items.
     pub(crate) filter: Filter,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Order {
 type Ranked = alike::Result<Vec<(u32, f32)>>;
 
 struct Job {
-    order: Order,
+    order: RankRequest,
     reply: oneshot::Sender<Ranked>,
 }
 
@@ -69,15 +69,15 @@ impl Ranking {
     }
 
     /// The best items, best first.
-    pub(crate) async fn rank(&self, order: Order) -> Answer<Vec<(u32, f32)>> {
+    pub(crate) async fn rank(&self, order: RankRequest) -> ApiResult<Vec<(u32, f32)>> {
         let (reply, answer) = oneshot::channel();
         let queue = self.queue.as_ref().expect("the queue is there until the server ends");
         self.metrics.rank_queue.inc();
         if queue.try_send(Job { order, reply }).is_err() {
             self.metrics.rank_queue.dec();
-            return Err(Refusal::busy());
+            return Err(ApiError::busy());
         }
-        let ranked = answer.await.map_err(|_| Refusal::internal("the ranking thread gave no answer"))?;
+        let ranked = answer.await.map_err(|_| ApiError::internal("the ranking thread gave no answer"))?;
         Ok(ranked?)
     }
 }
@@ -101,8 +101,8 @@ fn rank(mut batch: Vec<Job>, counts: &Metrics) {
     }
 }
 
-fn rank_by(model: &Loaded, mut jobs: Vec<Job>, counts: &Metrics) {
-    let people: Vec<Person> = jobs.iter().map(|job| job.order.person.clone()).collect();
+fn rank_by(model: &ModelSnapshot, mut jobs: Vec<Job>, counts: &Metrics) {
+    let people: Vec<UserHistory> = jobs.iter().map(|job| job.order.person.clone()).collect();
     let tastes = match model.serving.tastes(&people) {
         Ok(tastes) => tastes,
         Err(error) => {
@@ -122,7 +122,7 @@ fn rank_by(model: &Loaded, mut jobs: Vec<Job>, counts: &Metrics) {
         let filter = &mut job.order.filter;
         filter.narrow(model.index.candidates(filter, items, taste));
     });
-    let mut whole: Vec<(Job, Taste)> = Vec::new();
+    let mut whole: Vec<(Job, UserVector)> = Vec::new();
     for (job, taste) in jobs.into_iter().zip(tastes) {
         let Filter { among, hidden, top, narrowed } = &job.order.filter;
         counts.ranked(*narrowed);
@@ -137,7 +137,7 @@ fn rank_by(model: &Loaded, mut jobs: Vec<Job>, counts: &Metrics) {
         }
     }
     let Some(most) = whole.iter().map(|(job, _)| job.order.filter.top).max() else { return };
-    let (jobs, tastes): (Vec<Job>, Vec<Taste>) = whole.into_iter().unzip();
+    let (jobs, tastes): (Vec<Job>, Vec<UserVector>) = whole.into_iter().unzip();
     let hidden: Vec<&[u32]> = jobs.iter().map(|job| &job.order.filter.hidden[..]).collect();
     let lists = model.serving.rank(&tastes, &hidden, most);
     for (job, mut list) in jobs.into_iter().zip(lists) {

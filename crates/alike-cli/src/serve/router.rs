@@ -18,7 +18,7 @@ use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{ErrorBody, Refusal};
+use super::error::{ApiError, ErrorBody};
 use super::guard::{self, Guard, REQUEST_ID};
 use super::keys::API_KEY;
 use super::routes::{events, items, model, page, recommend, search, status, users};
@@ -108,17 +108,17 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let counted = app.metrics.clone();
     let on_panic = move |_: Box<dyn std::any::Any + Send>| -> Response {
         counted.panics.inc();
-        Refusal::internal("a route panicked").into_response()
+        ApiError::internal("a route panicked").into_response()
     };
     let router = router
         .route("/", get(page::index))
         .route("/page/{file}", get(page::part))
         .route("/openapi.json", get(async move || document))
         .fallback(async || {
-            Refusal::new(StatusCode::NOT_FOUND, "unknown_path", "no such path; /openapi.json has them all")
+            ApiError::new(StatusCode::NOT_FOUND, "unknown_path", "no such path; /openapi.json has them all")
         })
         .method_not_allowed_fallback(async || {
-            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this path does not know that method")
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this path does not know that method")
         })
         .layer(CatchPanicLayer::custom(on_panic))
         .layer(DefaultBodyLimit::max(app.limits.max_body))

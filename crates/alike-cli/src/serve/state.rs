@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::answer::{Answer, Refusal};
 use super::encoder::Encoder;
+use super::error::{ApiError, ApiResult};
 use super::keys::Keys;
 use super::limits::Limits;
 use super::listen::tls::Tls;
 use super::metrics::Metrics;
-use super::model::{Loaded, Slot};
+use super::model::{ModelSnapshot, ReloadableModel};
 use super::origin::Origins;
-use super::people::{self, Now};
+use super::people::{self, UserState};
 use super::places::Places;
 use super::pool::Pool;
 use super::ranking::Ranking;
@@ -24,9 +24,9 @@ use super::store::Store;
 /// What the routes share.
 pub(crate) struct App {
     /// The run that answers.
-    pub(crate) main: Slot,
+    pub(crate) main: ReloadableModel,
     /// Another one to compare it with.
-    pub(crate) compare: Option<Slot>,
+    pub(crate) compare: Option<ReloadableModel>,
     /// Events.
     pub(crate) store: Store,
     /// The thread that ranks.
@@ -78,7 +78,7 @@ pub(crate) enum Which {
 
 impl App {
     /// Puts the parts together.
-    pub(crate) fn new(main: Slot, store: Store, limits: Limits) -> std::io::Result<Self> {
+    pub(crate) fn new(main: ReloadableModel, store: Store, limits: Limits) -> std::io::Result<Self> {
         let metrics = Arc::new(Metrics::new());
         metrics.model_version.set(main.current().version as i64);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -107,20 +107,20 @@ impl App {
     }
 
     /// The checkpoint that answers for `which`.
-    pub(crate) fn model(&self, which: Which) -> Answer<Arc<Loaded>> {
+    pub(crate) fn model(&self, which: Which) -> ApiResult<Arc<ModelSnapshot>> {
         match (which, &self.compare) {
             (Which::Main, _) => Ok(self.main.current()),
             (Which::Compare, Some(slot)) => Ok(slot.current()),
-            (Which::Compare, None) => Err(Refusal::invalid(
+            (Which::Compare, None) => Err(ApiError::invalid(
                 "`model` is compare; allowed: main (the server was started without --compare)",
             )),
         }
     }
 
     /// Who `user` is now.
-    pub(crate) async fn user(&self, model: &Loaded, user: &str) -> Answer<Now> {
+    pub(crate) async fn user(&self, model: &ModelSnapshot, user: &str) -> ApiResult<UserState> {
         let events = self.store.of_user(user).await?;
-        people::now(&model.serving, user, &events).ok_or_else(|| Refusal::unknown_user(user))
+        people::now(&model.serving, user, &events).ok_or_else(|| ApiError::unknown_user(user))
     }
 
     /// Loads newer checkpoints and puts them in place; whether the main one changed.

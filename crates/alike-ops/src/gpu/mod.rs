@@ -30,5 +30,5 @@ pub(crate) use matmul::{add_bias, column_sums, inverse_root, product_nn, product
 pub(crate) use reduce::{cube_sum, part_of_dot, scaled_total};
 pub(crate) use row_groups::DeviceRowGroups;
 pub(crate) use rows::{add_rows, copy_rows, join_rows, scatter_rows, some_of};
-pub(crate) use sparse::{DeviceCsr, DeviceMatrix, DeviceTransposed, PatternCopies, Sparse, spread};
+pub(crate) use sparse::{DeviceCsr, DeviceMatrix, DeviceSparse, DeviceTransposed, PatternCopies, spread};
 pub(crate) use tensor::Gpu;

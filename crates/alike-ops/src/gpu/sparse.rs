@@ -100,15 +100,15 @@ impl DeviceMatrix {
         }
     }
 
-    pub(crate) fn view(&self) -> Sparse<'_> {
-        Sparse { graph: &self.graph, values: Some(&self.values), positions: None }
+    pub(crate) fn view(&self) -> DeviceSparse<'_> {
+        DeviceSparse { graph: &self.graph, values: Some(&self.values), positions: None }
     }
 }
 
 /// A sparse matrix on a device: a pattern, a value per entry (1 where there are none), and the position of each entry's
 /// value if the values are in another order.
 #[derive(Clone, Copy)]
-pub(crate) struct Sparse<'a> {
+pub(crate) struct DeviceSparse<'a> {
     pub(crate) graph: &'a DeviceCsr,
     pub(crate) values: Option<&'a Gpu>,
     pub(crate) positions: Option<&'a IndexBuffer>,
@@ -199,7 +199,7 @@ fn long_kernel(
     }
 }
 
-impl Sparse<'_> {
+impl DeviceSparse<'_> {
     /// `scale · (A x + add)`: `x [C, d]`, result `[R, d]`.
     pub(crate) fn product(self, x: &Gpu, add: Option<&Gpu>, scale: f32) -> Gpu {
         let (graph, d) = (self.graph, x.cols());
@@ -311,10 +311,10 @@ fn rows_kernel(
     }
 }
 
-/// The backward pass of [`Sparse::some_rows`]: `Aᵀ G`, or `G + Aᵀ G`, with the rows of `g` at the rows `groups` of `G [n, d]`;
+/// The backward pass of [`DeviceSparse::some_rows`]: `Aᵀ G`, or `G + Aᵀ G`, with the rows of `g` at the rows `groups` of `G [n, d]`;
 /// `self` is `Aᵀ`.
 pub(crate) fn spread(
-    transposed: Sparse<'_>,
+    transposed: DeviceSparse<'_>,
     g: &Gpu,
     groups: &DeviceRowGroups,
     n: usize,

@@ -87,9 +87,9 @@ impl Setting for bool {
 
 /// One non-negative number per modality, by name; text form `image=0.1,text=0.9`. Empty means equal weights.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Weights(pub BTreeMap<String, f64>);
+pub struct ModalityWeights(pub BTreeMap<String, f64>);
 
-impl Weights {
+impl ModalityWeights {
     /// Weights of these names, divided by their sum. Names not given get 0; all equal when nothing is given
     /// or none of the given names occurs.
     pub fn normalized(&self, names: &[&str]) -> Vec<f64> {
@@ -103,7 +103,7 @@ impl Weights {
     }
 }
 
-impl Setting for Weights {
+impl Setting for ModalityWeights {
     type Bound = ();
     const KIND: &'static str = "weights";
     fn from_toml(value: &Value, _: &()) -> Option<Self> {
@@ -313,7 +313,7 @@ mod tests {
             /// Kind.
             kind: Kind = Kind::One, ();
             /// Weights.
-            weights: Weights = Weights::default(), ();
+            weights: ModalityWeights = ModalityWeights::default(), ();
         }
     }
 

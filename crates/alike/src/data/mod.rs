@@ -12,7 +12,8 @@ pub(crate) mod prepare;
 
 pub use folder::dataset::{Dataset, Features, GivenKnn};
 pub use formats::columns::{Column, ColumnNames};
+pub use formats::foreign::is_reading_foreign;
 pub use formats::options::TextOptions;
 pub use prepare::catalogue::{Catalogue, ItemColumns};
-pub use prepare::report::{ColumnUse, Dropped, FeatureReport, KnnReport, Quantiles, Report};
+pub use prepare::report::{ColumnUse, Dropped, FeatureReport, KnnReport, PrepareReport, Quantiles};
 pub use prepare::{PrepareOptions, SplitKind, prepare};

@@ -6,10 +6,10 @@ use rayon::prelude::*;
 
 use crate::data::TextOptions;
 use crate::data::folder::journal::ContentKey;
-use crate::data::prepare::item_texts::{Wanted, read_item_texts};
+use crate::data::prepare::item_texts::{ItemContent, read_item_texts};
 use crate::data::prepare::pictures::{Folder, Pictures};
 use crate::disk;
-use crate::embed::{Modality, Source};
+use crate::embed::{EmbedSource, Modality};
 use crate::{Error, Result};
 
 /// Most bytes of a picture's file.
@@ -68,10 +68,10 @@ pub(crate) fn picture_bytes(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Reads what is to be encoded. Pictures are only named here.
-pub(crate) fn gather(source: &Source, text: &TextOptions, id: Option<&str>) -> Result<Inputs> {
+pub(crate) fn gather(source: &EmbedSource, text: &TextOptions, id: Option<&str>) -> Result<Inputs> {
     match source {
-        Source::Texts { items, columns } => {
-            let read = read_item_texts(items, text, id, Wanted::Texts(columns))?;
+        EmbedSource::Texts { items, columns } => {
+            let read = read_item_texts(items, text, id, ItemContent::Texts(columns))?;
             let content = |text: String| match text.is_empty() {
                 true => Content::Nothing("has no text".into()),
                 false => Content::Text(text),
@@ -80,8 +80,8 @@ pub(crate) fn gather(source: &Source, text: &TextOptions, id: Option<&str>) -> R
             let (ids, columns, notes) = (read.ids, read.columns, read.notes);
             Ok(Inputs { modality: Modality::Text, ids, contents, columns, notes })
         }
-        Source::PictureColumn { items, column, folder } => {
-            let read = read_item_texts(items, text, id, Wanted::Image(column.as_deref()))?;
+        EmbedSource::PictureColumn { items, column, folder } => {
+            let read = read_item_texts(items, text, id, ItemContent::Image(column.as_deref()))?;
             let root = folder.as_deref().or(items.parent()).unwrap_or(Path::new(""));
             let content = |text: &String| match text.as_str() {
                 "" => Content::Nothing("has no picture".into()),
@@ -94,7 +94,7 @@ pub(crate) fn gather(source: &Source, text: &TextOptions, id: Option<&str>) -> R
             let (ids, columns, notes) = (read.ids, read.columns, read.notes);
             Ok(Inputs { modality: Modality::Image, ids, contents, columns, notes })
         }
-        Source::PictureFolder { folder, items } => {
+        EmbedSource::PictureFolder { folder, items } => {
             let all = Folder::read(folder)?;
             let mut notes = all.notes();
             let Folder { pictures: found, unread, .. } = all;
@@ -114,7 +114,7 @@ pub(crate) fn gather(source: &Source, text: &TextOptions, id: Option<&str>) -> R
                     all.into_iter().unzip()
                 }
                 Some(items) => {
-                    let read = read_item_texts(items, text, id, Wanted::Ids)?;
+                    let read = read_item_texts(items, text, id, ItemContent::Ids)?;
                     notes.extend(read.notes);
                     let ids = read.ids;
                     let content = |id: &String| match (at(&found, id), at(&unread, id)) {

@@ -45,7 +45,7 @@ use words::Words;
 
 /// Where texts or pictures come from.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub enum EmbedSource {
     /// Columns of an items file, joined; none given: title, category, author and description, those that are there.
     Texts {
         /// JSON objects, delimited text, a workbook or Parquet.
@@ -73,7 +73,7 @@ pub enum Source {
 
 /// Which encoder.
 #[derive(Debug, Clone)]
-pub enum Choice {
+pub enum EncoderChoice {
     /// The built-in one of texts or pictures; the width of text vectors.
     Builtin {
         /// At most so many values.
@@ -92,15 +92,15 @@ pub enum Choice {
 
 /// What to encode, how, and where to.
 #[derive(Debug, Clone)]
-pub struct Request<'a> {
+pub struct EmbedRequest<'a> {
     /// Texts or pictures.
-    pub source: Source,
+    pub source: EmbedSource,
     /// How the items file is written; what is not given is guessed.
     pub text: TextOptions,
     /// Column of item ids; by default guessed.
     pub id: Option<String>,
     /// Encoder.
-    pub encoder: Choice,
+    pub encoder: EncoderChoice,
     /// Items between two savings.
     pub batch: usize,
     /// The file to write, `.safetensors`.
@@ -111,7 +111,7 @@ pub struct Request<'a> {
 
 /// What happens meanwhile.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum EmbedEvent<'a> {
     /// The items are read and the encoder is there.
     Planned {
         /// Name of the encoder.
@@ -139,7 +139,7 @@ pub struct LeftOut {
 
 /// What came out.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct EmbedReport {
     /// The file.
     pub out: PathBuf,
     /// Texts or pictures.
@@ -190,7 +190,7 @@ impl Vectors {
 
 /// Encodes and writes. What an interrupted run finished is taken over, and so is every row of an earlier file that the
 /// same encoder made of the same content.
-pub fn embed(request: &Request<'_>, watch: &mut dyn FnMut(Event<'_>)) -> Result<Report> {
+pub fn embed(request: &EmbedRequest<'_>, watch: &mut dyn FnMut(EmbedEvent<'_>)) -> Result<EmbedReport> {
     let since = Instant::now();
     let out = &request.out;
     if !has_extension(out, &["safetensors"]) {
@@ -217,7 +217,7 @@ pub fn embed(request: &Request<'_>, watch: &mut dyn FnMut(Event<'_>)) -> Result<
     let (known, todo): (Vec<_>, Vec<_>) =
         different.into_iter().partition(|(key, _)| vectors.get(key).is_some());
     let name = encoder.name();
-    watch(Event::Planned { encoder: &name, total: known.len() + todo.len(), known: known.len() });
+    watch(EmbedEvent::Planned { encoder: &name, total: known.len() + todo.len(), known: known.len() });
     let mut failed: HashMap<ContentKey, String> = HashMap::new();
     let mut encoded = 0;
     for (at, batch) in todo.chunks(request.batch.max(1)).enumerate() {
@@ -241,9 +241,9 @@ pub fn embed(request: &Request<'_>, watch: &mut dyn FnMut(Event<'_>)) -> Result<
         if made.iter().any(Option::is_none) {
             return Err(Error::Interrupted);
         }
-        watch(Event::Batch { done: known.len() + (at * request.batch.max(1)) + batch.len() });
+        watch(EmbedEvent::Batch { done: known.len() + (at * request.batch.max(1)) + batch.len() });
     }
-    let mut report = Report {
+    let mut report = EmbedReport {
         out: out.clone(),
         modality: inputs.modality,
         encoder: name,
@@ -296,11 +296,15 @@ fn part_of(out: &Path) -> PathBuf {
     name.into()
 }
 
-fn encoder(request: &Request<'_>, inputs: &Inputs, different: &[(ContentKey, usize)]) -> Result<Encoder> {
+fn encoder(
+    request: &EmbedRequest<'_>,
+    inputs: &Inputs,
+    different: &[(ContentKey, usize)],
+) -> Result<Encoder> {
     let usage = |text: &str| Err(Error::Data(text.into()));
     match (&request.encoder, inputs.modality) {
-        (Choice::Builtin { .. }, Modality::Image) => Encoder::builtin_image(),
-        (Choice::Builtin { dim }, Modality::Text) => {
+        (EncoderChoice::Builtin { .. }, Modality::Image) => Encoder::builtin_image(),
+        (EncoderChoice::Builtin { dim }, Modality::Text) => {
             let text = |&(_, item): &(ContentKey, usize)| match &inputs.contents[item] {
                 Content::Text(text) => Some(text.as_str()),
                 _ => None,
@@ -308,16 +312,16 @@ fn encoder(request: &Request<'_>, inputs: &Inputs, different: &[(ContentKey, usi
             let texts: Vec<&str> = different.iter().filter_map(text).collect();
             Encoder::builtin_text(Words::fit(&texts, *dim, request.stop)?)
         }
-        (Choice::Onnx { model, tokenizer: Some(tokenizer), preprocess }, Modality::Text) => {
+        (EncoderChoice::Onnx { model, tokenizer: Some(tokenizer), preprocess }, Modality::Text) => {
             Encoder::onnx_text(model, tokenizer, preprocess.as_deref())
         }
-        (Choice::Onnx { tokenizer: None, .. }, Modality::Text) => {
+        (EncoderChoice::Onnx { tokenizer: None, .. }, Modality::Text) => {
             usage("an ONNX text model needs its tokenizer (`--tokenizer tokenizer.json`)")
         }
-        (Choice::Onnx { model, preprocess: Some(preprocess), .. }, Modality::Image) => {
+        (EncoderChoice::Onnx { model, preprocess: Some(preprocess), .. }, Modality::Image) => {
             Encoder::onnx_image(model, preprocess)
         }
-        (Choice::Onnx { .. }, Modality::Image) => {
+        (EncoderChoice::Onnx { .. }, Modality::Image) => {
             let presets = settings::presets();
             usage(&format!("an ONNX picture model needs `--preprocess`: a TOML file or one of {presets}"))
         }

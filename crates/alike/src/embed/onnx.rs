@@ -5,7 +5,7 @@ use std::path::Path;
 use image::{GenericImageView, Rgb, RgbImage};
 use tokenizers::{Tokenizer, TruncationParams};
 
-use crate::embed::runtime::{Input, Model};
+use crate::embed::runtime::{Input, OnnxModel};
 use crate::embed::settings::{Channels, ImageSettings, Layout, Pooling, TextSettings};
 use crate::embed::to_unit_length;
 use crate::{Error, Result};
@@ -22,7 +22,7 @@ const MAX_LENGTH: usize = 256;
 
 /// A text model with its tokenizer.
 pub(crate) struct OnnxText {
-    model: Model,
+    model: OnnxModel,
     tokenizer: Tokenizer,
     settings: TextSettings,
     pad_id: u32,
@@ -49,7 +49,7 @@ impl OnnxText {
         };
         tokenizer.with_padding(None);
         let model_path = model;
-        let model = Model::open(model)?;
+        let model = OnnxModel::open(model)?;
         let inputs = model.inputs();
         if !inputs.contains(&"input_ids") || !inputs.iter().all(|i| TEXT_INPUTS.contains(i)) {
             let message = format!(
@@ -103,14 +103,14 @@ impl OnnxText {
 
 /// A picture model with its preprocessing.
 pub(crate) struct OnnxImage {
-    model: Model,
+    model: OnnxModel,
     settings: ImageSettings,
 }
 
 impl OnnxImage {
     /// Loads the model and tries it on a grey picture.
     pub(crate) fn open(path: &Path, settings: &ImageSettings) -> Result<Self> {
-        let model = Model::open(path)?;
+        let model = OnnxModel::open(path)?;
         if model.inputs().len() != 1 {
             let inputs = model.inputs().join(", ");
             let message =

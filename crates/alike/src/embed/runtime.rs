@@ -74,7 +74,7 @@ pub(crate) enum Input {
 
 /// A loaded model. Every item runs alone on one copy of it, so that its vector does not depend on what else is
 /// encoded; copies are made when they are needed.
-pub(crate) struct Model {
+pub(crate) struct OnnxModel {
     path: PathBuf,
     /// Name of the output that is read.
     output: String,
@@ -91,7 +91,7 @@ struct Copies {
     made: usize,
 }
 
-impl Model {
+impl OnnxModel {
     /// Loads `path`.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         disk::open(path)?;

@@ -20,7 +20,7 @@ const POWERS: usize = 4;
 const BLOCK: usize = 4096;
 
 /// A sparse matrix `X [n, m]` by rows, and by columns.
-pub(crate) struct Rows {
+pub(crate) struct SparseRows {
     by_row: Compressed,
     by_column: Compressed,
 }
@@ -32,7 +32,7 @@ struct Compressed {
     values: Vec<f32>,
 }
 
-impl Rows {
+impl SparseRows {
     /// From rows of (column, value), columns ascending and below `m`.
     pub(crate) fn new(rows: &[Vec<(u32, f32)>], m: usize) -> Self {
         let mut by_row = Compressed { ptr: vec![0], idx: Vec::new(), values: Vec::new() };
@@ -77,7 +77,7 @@ impl Compressed {
 
 /// The first right singular vectors of `X`, `[m, k]` with `k ≤ dim` as the rank allows; column signs are fixed by
 /// their largest entry. `stop` ends the work with [`Error::Interrupted`].
-pub(crate) fn right_vectors(x: &Rows, dim: usize, stop: Option<&AtomicBool>) -> Result<Vec<f32>> {
+pub(crate) fn right_vectors(x: &SparseRows, dim: usize, stop: Option<&AtomicBool>) -> Result<Vec<f32>> {
     let (n, m) = (x.by_row.ptr.len() - 1, x.by_column.ptr.len() - 1);
     let l = (dim + SPARE).min(n).min(m);
     let mut rng = Stream::Init.rng(0, 0);
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     /// A 60 × 40 matrix `U S Vᵀ` with known singular values, all entries stored.
-    fn known() -> (Rows, Vec<f64>, Vec<f32>) {
+    fn known() -> (SparseRows, Vec<f64>, Vec<f32>) {
         let (n, m, k) = (60, 40, 5);
         let mut rng = Stream::Init.rng(3, 1);
         let mut draw = |len: usize| (0..len).map(|_| rng.random_range(-1.0f32..1.0)).collect::<Vec<_>>();
@@ -180,7 +180,7 @@ mod tests {
         };
         let rows: Vec<Vec<(u32, f32)>> =
             (0..n).map(|i| (0..m).map(|j| (j as u32, entry(i, j) as f32)).collect()).collect();
-        (Rows::new(&rows, m), s.to_vec(), v)
+        (SparseRows::new(&rows, m), s.to_vec(), v)
     }
 
     #[test]

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::disk;
-use crate::embed::svd::{self, Rows};
+use crate::embed::svd::{self, SparseRows};
 use crate::{Error, Result};
 
 /// Hash buckets.
@@ -58,7 +58,7 @@ impl Words {
             projection: Vec::new(),
         };
         let rows: Vec<Vec<(u32, f32)>> = counts.par_iter().map(|counts| words.weigh(counts)).collect();
-        let rows = Rows::new(&rows, words.buckets.len());
+        let rows = SparseRows::new(&rows, words.buckets.len());
         words.projection = svd::right_vectors(&rows, dim, stop)?;
         Ok(words)
     }

@@ -25,7 +25,7 @@ const BLOCK: usize = 256;
 const HEAD: f64 = 0.8;
 
 /// Coverage, Gini index, novelty, tail share and, where items have features, diversity of the lists, at each cut-off.
-pub fn beyond(ranked: &Ranked<'_>) -> Metrics {
+pub fn beyond_accuracy(ranked: &Ranked<'_>) -> Metrics {
     let counts = degrees_of_items(ranked);
     let tail = tail(&counts);
     let bits: Vec<f64> =

@@ -1,5 +1,5 @@
 //! Full-ranking metrics under the two protocols of `docs/results.md`: how many of the held-out items are found, and
-//! in [`beyond`] what else the lists are like.
+//! in [`beyond_accuracy`] what else the lists are like.
 
 mod beyond;
 
@@ -14,7 +14,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::scorer::Ranks;
 
-pub use beyond::{Group, beyond, groups};
+pub use beyond::{Group, beyond_accuracy, groups};
 
 /// The cut-offs that are computed.
 pub const CUTS: [usize; 4] = [5, 10, 20, 50];
@@ -217,7 +217,7 @@ impl Ranked<'_> {
 /// Everything that is measured of the lists: accuracy, of which `each` has every user's, and what they are like beyond it.
 pub fn all_metrics(ranked: &Ranked<'_>, each: &PerUser) -> Metrics {
     let mut metrics = each.mean();
-    metrics.0.extend(beyond(ranked).0);
+    metrics.0.extend(beyond_accuracy(ranked).0);
     metrics
 }
 

@@ -39,7 +39,7 @@ pub struct Experiment {
     #[serde(default)]
     pub grid: toml::Table,
     /// The data sets.
-    pub data: Vec<Source>,
+    pub data: Vec<DataSource>,
     /// The models.
     pub models: Vec<Entry>,
     /// What varies one setting of a chosen model.
@@ -54,7 +54,7 @@ fn default_metrics() -> Vec<String> {
 /// A data set: a prepared folder, or files to prepare.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Source {
+pub struct DataSource {
     /// Name in the report.
     pub name: String,
     /// A prepared folder.
@@ -264,7 +264,7 @@ impl Entry {
         }
         let found = all.models.iter().find(|m| m.name == *base);
         let found = found.ok_or_else(|| format!("unknown base `{base}`"))?;
-        let missing = |d: &&Source| self.uses(&d.name) && !found.uses(&d.name);
+        let missing = |d: &&DataSource| self.uses(&d.name) && !found.uses(&d.name);
         match all.data.iter().find(missing) {
             _ if found.base.is_some() => Err(format!("its base `{base}` has a base itself")),
             Some(d) => Err(format!("its base `{base}` is not trained on `{}`", d.name)),
@@ -273,7 +273,7 @@ impl Entry {
     }
 }
 
-impl Source {
+impl DataSource {
     /// What `alike prepare` would be told, with paths from `root`.
     pub(super) fn options(&self, root: &Path, out: &Path) -> Result<Option<PrepareOptions>> {
         let Some(interactions) = &self.interactions else { return Ok(None) };

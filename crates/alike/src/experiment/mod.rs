@@ -1,6 +1,6 @@
 //! Experiments: models × data sets × settings × seeds from one file, chosen on validation, scored once on test.
 //!
-//! [`Lab`] says which runs are ready, from what lies on disk alone, so that an experiment goes on after any
+//! [`Scheduler`] says which runs are ready, from what lies on disk alone, so that an experiment goes on after any
 //! interruption and never repeats a finished run. Who starts the runs, in this process or others, is up to the caller.
 //!
 //! For each data set and each model of the file:
@@ -11,14 +11,14 @@
 //! 4. The test split is scored with the kept parameters of the runs of 2 and 3.
 
 mod file;
-mod lab;
 mod outcome;
+mod scheduler;
 mod score;
 mod search;
 pub mod stats;
 
-pub use file::{Entry, Experiment, Source, Study};
-pub use lab::{Job, Lab, Phase, Progress};
-pub use outcome::{Choice, Comparison, DataOutcome, EntryOutcome, Outcome, RunOutcome, StudyOutcome};
+pub use file::{DataSource, Entry, Experiment, Study};
+pub use outcome::{Comparison, DataOutcome, EntryOutcome, Outcome, RunOutcome, StudyOutcome, Trial};
+pub use scheduler::{Job, Phase, Progress, Scheduler};
 pub use score::{Scores, Usage};
-pub use search::{Kind, Search};
+pub use search::{Search, SearchKind};

@@ -7,7 +7,7 @@ use serde::Serialize;
 use toml::Table;
 
 use super::file::Entry;
-use super::lab::{Chosen, Lab, Standing, Wanted};
+use super::scheduler::{Chosen, PlannedRun, RunStatus, Scheduler};
 use super::score::{PAIRED, Scores, Usage, scores};
 use super::stats::{Anova, Paired, anova, holm, mean, paired, sd};
 use crate::checkpoint::RunDir;
@@ -54,7 +54,7 @@ pub struct EntryOutcome {
     /// The entry whose settings it took.
     pub base: Option<String>,
     /// What was tried on validation, in order.
-    pub trials: Vec<Choice>,
+    pub trials: Vec<Trial>,
     /// The settings that won, as given to the model.
     pub chosen: Option<Table>,
     /// One a seed.
@@ -69,7 +69,7 @@ pub struct EntryOutcome {
 
 /// One combination of settings that was tried.
 #[derive(Debug, Clone)]
-pub struct Choice {
+pub struct Trial {
     /// The settings.
     pub settings: Table,
     /// Validation Recall@20; `None` where the run is missing or failed.
@@ -149,7 +149,7 @@ impl EntryOutcome {
     }
 }
 
-impl Lab {
+impl Scheduler {
     /// Collects what is there.
     pub fn outcome(&mut self) -> Result<Outcome> {
         let mut data: Vec<DataOutcome> = self
@@ -198,9 +198,9 @@ impl Lab {
         if searched.trials.len() > 1 {
             for (settings, wanted) in &searched.trials {
                 // Any number of epochs counts: what was left behind stopped early.
-                let standing = self.standing(&Wanted { epochs: 0, ..wanted.clone() })?;
-                let found = if let Standing::Done(f) = standing { Some(f.summary) } else { None };
-                out.trials.push(Choice {
+                let standing = self.standing(&PlannedRun { epochs: 0, ..wanted.clone() })?;
+                let found = if let RunStatus::Done(f) = standing { Some(f.summary) } else { None };
+                out.trials.push(Trial {
                     settings: settings.clone(),
                     valid: found.as_ref().map(|s| s.valid.get(CRITERION)),
                     epochs: found.map_or(0, |s| s.epochs),
@@ -240,11 +240,11 @@ impl Lab {
     }
 
     /// The finished ones of `wanted`, scored, and why others are missing.
-    fn runs(&mut self, d: usize, wanted: &[Wanted]) -> Result<(Vec<RunOutcome>, Option<String>)> {
+    fn runs(&mut self, d: usize, wanted: &[PlannedRun]) -> Result<(Vec<RunOutcome>, Option<String>)> {
         let (mut runs, mut problem) = (Vec::new(), None);
         for w in wanted {
             match self.standing(w)? {
-                Standing::Done(f) => {
+                RunStatus::Done(f) => {
                     let log: Vec<EpochRecord> = RunDir::open(&w.run)?.0.read_log()?;
                     let evaluated = log.iter().filter(|r| r.valid.is_some()).count();
                     let train: f64 = log.iter().map(|r| r.train_seconds).sum();
@@ -259,8 +259,8 @@ impl Lab {
                         scores: scores(&w.run, &self.sets[d])?,
                     });
                 }
-                Standing::Failed(why) => problem = Some(why),
-                Standing::Open => {
+                RunStatus::Failed(why) => problem = Some(why),
+                RunStatus::Open => {
                     problem = problem.or_else(|| Some("not all of its runs are finished".into()))
                 }
             }

@@ -12,7 +12,7 @@ use crate::config::{Stream, show};
 #[serde(deny_unknown_fields, default)]
 pub struct Search {
     /// Which combinations are tried.
-    pub kind: Kind,
+    pub kind: SearchKind,
     /// Random and halving: how many combinations are drawn.
     pub trials: usize,
     /// Halving: epochs of the first round.
@@ -27,14 +27,14 @@ pub struct Search {
 
 impl Default for Search {
     fn default() -> Self {
-        Self { kind: Kind::Grid, trials: 16, epochs: 10, keep: 3, finalists: 1, seed: None }
+        Self { kind: SearchKind::Grid, trials: 16, epochs: 10, keep: 3, finalists: 1, seed: None }
     }
 }
 
 /// Ways to search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum SearchKind {
     /// Every combination.
     Grid,
     /// Combinations drawn at random, without repetition.
@@ -44,10 +44,10 @@ pub enum Kind {
 }
 
 /// Whether `values` is something to search.
-pub(super) fn check(name: &str, values: &Value, kind: Kind) -> Result<(), String> {
+pub(super) fn check(name: &str, values: &Value, kind: SearchKind) -> Result<(), String> {
     match values {
         Value::Array(list) if !list.is_empty() => Ok(()),
-        Value::Table(_) if kind == Kind::Grid => Err(format!(
+        Value::Table(_) if kind == SearchKind::Grid => Err(format!(
             "`{name}` is a range: search it with kind = \"random\" or \"halving\", or list its values"
         )),
         Value::Table(table) => Range::read(table).map(|_| ()).ok_or_else(|| {
@@ -99,7 +99,7 @@ impl Range {
 pub(super) fn combinations(tried: &toml::Table, search: &Search, seed: u64) -> Vec<toml::Table> {
     let lists_only = tried.values().all(Value::is_array);
     let total = tried.values().filter_map(Value::as_array).try_fold(1usize, |n, l| n.checked_mul(l.len()));
-    let wanted = if search.kind == Kind::Grid { usize::MAX } else { search.trials };
+    let wanted = if search.kind == SearchKind::Grid { usize::MAX } else { search.trials };
     if lists_only && total.is_some_and(|n| n <= 100_000) {
         let mut all = product(tried);
         if all.len() > wanted {
@@ -150,7 +150,7 @@ fn product(tried: &toml::Table) -> Vec<toml::Table> {
 
 /// The rounds of a search over `n` combinations with at most `epochs` each: how many take part, and until which epoch.
 pub(super) fn rounds(search: &Search, n: usize, epochs: usize) -> Vec<(usize, usize)> {
-    if search.kind != Kind::Halving || n < 2 {
+    if search.kind != SearchKind::Halving || n < 2 {
         return vec![(n, epochs)];
     }
     let (mut rounds, mut left, mut until) = (Vec::new(), n, search.epochs);
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn draws_are_seeded_distinct_and_inside() {
-        let search = Search { kind: Kind::Random, trials: 12, ..Search::default() };
+        let search = Search { kind: SearchKind::Random, trials: 12, ..Search::default() };
         let tried = table(
             "lr = { min = 1e-4, max = 1e-1, log = true }\nlayers = { min = 1, max = 4 }\ndim = [16, 32]",
         );
@@ -197,13 +197,13 @@ mod tests {
         assert_eq!(few.len(), 4);
         assert!((0..4).all(|i| !few[..i].contains(&few[i])));
         // Fewer values than draws: each once.
-        let search = Search { kind: Kind::Random, trials: 9, ..Search::default() };
+        let search = Search { kind: SearchKind::Random, trials: 9, ..Search::default() };
         assert_eq!(combinations(&table("n = { min = 1, max = 3 }"), &search, 1).len(), 3);
     }
 
     #[test]
     fn halving_narrows_and_lengthens() {
-        let search = Search { kind: Kind::Halving, epochs: 5, keep: 3, ..Search::default() };
+        let search = Search { kind: SearchKind::Halving, epochs: 5, keep: 3, ..Search::default() };
         assert_eq!(rounds(&search, 9, 100), [(9, 5), (3, 15), (1, 100)]);
         assert_eq!(rounds(&search, 9, 12), [(9, 5), (3, 12)]);
         assert_eq!(rounds(&search, 1, 100), [(1, 100)]);
@@ -217,12 +217,14 @@ mod tests {
     #[test]
     fn what_cannot_be_searched_is_refused() {
         let list = |text: &str| table(text).remove("x").unwrap();
-        assert!(check("x", &list("x = [1]"), Kind::Grid).is_ok());
-        assert!(check("x", &list("x = []"), Kind::Grid).unwrap_err().contains("a list of values"));
+        assert!(check("x", &list("x = [1]"), SearchKind::Grid).is_ok());
+        assert!(check("x", &list("x = []"), SearchKind::Grid).unwrap_err().contains("a list of values"));
         assert!(
-            check("x", &list("x = { min = 1, max = 2 }"), Kind::Grid).unwrap_err().contains("is a range")
+            check("x", &list("x = { min = 1, max = 2 }"), SearchKind::Grid)
+                .unwrap_err()
+                .contains("is a range")
         );
-        assert!(check("x", &list("x = { min = 2, max = 1 }"), Kind::Random).is_err());
-        assert!(check("x", &list("x = { min = 0, max = 1, log = true }"), Kind::Random).is_err());
+        assert!(check("x", &list("x = { min = 2, max = 1 }"), SearchKind::Random).is_err());
+        assert!(check("x", &list("x = { min = 0, max = 1, log = true }"), SearchKind::Random).is_err());
     }
 }

@@ -39,7 +39,7 @@ pub fn sample_neighbors(pattern: &Csr, k: usize, draw: Draw) -> Result<Csr> {
 
 /// A share `keep` of the interactions, drawn without replacement, an interaction with weight `1/√(d_u d_i)`:
 /// FREEDOM's degree-sensitive edge pruning.
-pub fn thin(train: &Csr, keep: f64, draw: Draw) -> Result<Csr> {
+pub fn prune_edges(train: &Csr, keep: f64, draw: Draw) -> Result<Csr> {
     let t = train.transposed();
     let item_degree = |i: u32| f64::from(t.ptr[i as usize + 1] - t.ptr[i as usize]);
     let mut rng = draw.rng(Stream::Dropout);
@@ -93,13 +93,13 @@ mod tests {
         // One item that all take, and one of each user's own.
         let rows: Vec<Vec<u32>> = (0..200).map(|u| vec![0, u + 1]).collect();
         let train = Csr::from_rows(201, &rows).unwrap();
-        let kept = thin(&train, 0.25, Draw::new(3, 1)).unwrap();
+        let kept = prune_edges(&train, 0.25, Draw::new(3, 1)).unwrap();
         assert_eq!((kept.rows(), kept.cols(), kept.nnz()), (200, 201, 100));
         assert!((0..200).all(|u| kept.row(u).iter().all(|i| train.row(u).contains(i))));
         let popular = kept.idx().iter().filter(|&&i| i == 0).count();
         assert!(popular < 25, "weight 1/20 against 1/1.4: {popular} of 100");
-        assert_eq!(kept.idx(), thin(&train, 0.25, Draw::new(3, 1)).unwrap().idx());
-        assert_ne!(kept.idx(), thin(&train, 0.25, Draw::new(3, 2)).unwrap().idx());
-        assert_eq!(thin(&train, 1.0, Draw::new(3, 1)).unwrap().idx(), train.idx());
+        assert_eq!(kept.idx(), prune_edges(&train, 0.25, Draw::new(3, 1)).unwrap().idx());
+        assert_ne!(kept.idx(), prune_edges(&train, 0.25, Draw::new(3, 2)).unwrap().idx());
+        assert_eq!(prune_edges(&train, 1.0, Draw::new(3, 1)).unwrap().idx(), train.idx());
     }
 }

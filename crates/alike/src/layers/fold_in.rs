@@ -6,7 +6,7 @@ use alike_ops::{ConstSparse, spmm_const};
 use burn::tensor::Tensor;
 
 use crate::error::Result;
-use crate::scorer::{Matrix, Person, matrix};
+use crate::scorer::{Matrix, UserHistory, matrix};
 
 /// How people are placed by what they took, with items where training has left them.
 pub enum FoldIn {
@@ -26,7 +26,7 @@ pub enum FoldIn {
 }
 
 /// A forward pass over people, who are given by what they took.
-pub type Forward = Box<dyn Fn(&[Person]) -> Result<Matrix> + Send + Sync>;
+pub type Forward = Box<dyn Fn(&[UserHistory]) -> Result<Matrix> + Send + Sync>;
 
 impl FoldIn {
     /// A row of the mean of `layers` propagations of `start [N, d]`, the first `users` rows those of users, over the symmetric

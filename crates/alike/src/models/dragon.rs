@@ -13,7 +13,7 @@
 use alike_ops::{ConstSparse, RowSubset, add, spmm_const, spmm_rows};
 
 use super::prelude::*;
-use crate::config::Weights as Shares;
+use crate::config::ModalityWeights as Shares;
 use crate::graph::{self, Normalization, UserWeight};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Dragon>(

@@ -13,7 +13,7 @@
 use alike_ops::{ConstSparse, Csr, RowSubset, add, bpr_dot, propagate_mean, spmm_const, spmm_rows};
 
 use super::prelude::*;
-use crate::config::{Draw, Weights as Shares};
+use crate::config::{Draw, ModalityWeights as Shares};
 use crate::graph::{self, Normalization};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Freedom>(
@@ -94,7 +94,7 @@ impl Model for Freedom {
 
     fn start_epoch(&mut self, _: &Weights, draw: Draw) -> Result<()> {
         if self.config.dropout > 0.0 {
-            let kept = graph::thin(&self.train, 1.0 - self.config.dropout, draw)?;
+            let kept = graph::prune_edges(&self.train, 1.0 - self.config.dropout, draw)?;
             self.thinned = Arc::new(graph::bipartite(&kept, Normalization::Symmetric, false)?);
         }
         Ok(())

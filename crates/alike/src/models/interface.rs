@@ -8,7 +8,7 @@ use crate::config::{Draw, SettingInfo, Settings, apply};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::layers::{Batch, Builder, FoldIn, Params, Sampling, Step, Weights};
-use crate::scorer::{Scorer, Trained};
+use crate::scorer::{DeviceScorer, Scorer};
 
 crate::settings! {
     /// Settings of the training loop, the same for every gradient model.
@@ -36,10 +36,6 @@ pub trait Model: Sized + 'static {
     /// Whether [`Self::fold_in`] says how people are placed whom the model was not trained on.
     const FOLDS: bool = false;
 
-    /// Whether the loss of a batch is the mean of the losses of its parts, so that several devices may share a batch. Not so where
-    /// rows of a batch are set against each other.
-    const SEPARABLE: bool = true;
-
     /// Defaults of training.
     fn training() -> TrainConfig {
         TrainConfig::default()
@@ -54,6 +50,12 @@ pub trait Model: Sized + 'static {
     /// How batches are drawn.
     fn sampling(&self) -> Sampling {
         Sampling::per_pair(1)
+    }
+
+    /// Whether the loss of a batch is the mean of the losses of its parts, so that several devices may share a batch. Not so where
+    /// rows of a batch are set against each other.
+    fn separable(&self) -> bool {
+        true
     }
 
     /// Draws and computes what an epoch needs.
@@ -130,8 +132,6 @@ pub struct ModelInfo {
     pub folds: bool,
     /// Whether it is trained by gradient steps.
     pub trained: bool,
-    /// Whether several devices may share a batch.
-    pub separable: bool,
     /// Settings that differ from the defaults of the type, under this name.
     preset: fn() -> toml::Table,
     defaults: fn() -> (Box<dyn Settings>, Option<TrainConfig>),
@@ -152,7 +152,6 @@ impl ModelInfo {
             reference,
             folds: M::FOLDS,
             trained: true,
-            separable: M::SEPARABLE,
             preset: toml::Table::new,
             defaults: || (Box::new(M::Config::default()), Some(M::training())),
             plan: plan::<M>,
@@ -172,7 +171,6 @@ impl ModelInfo {
             reference,
             folds: false,
             trained: false,
-            separable: true,
             preset: toml::Table::new,
             defaults: || (Box::new(S::Config::default()), None),
             plan: plan_solved::<S>,
@@ -238,6 +236,8 @@ pub struct Plan {
     pub train: TrainConfig,
     /// How batches are drawn.
     pub sampling: Sampling,
+    /// Whether several devices may share a batch.
+    pub separable: bool,
     /// Trained values.
     pub parameters: usize,
     /// Peak memory expected, bytes.
@@ -326,8 +326,8 @@ impl GradientModel {
     ///
     /// # Errors
     /// A graph cannot be built.
-    pub fn trained(&self) -> Result<Trained> {
-        Ok(Trained::dot(self.vectors()?, self.users))
+    pub fn trained(&self) -> Result<DeviceScorer> {
+        Ok(DeviceScorer::dot(self.vectors()?, self.users))
     }
 
     /// The same, away from the device.
@@ -387,13 +387,14 @@ fn plan<M: Model>(data: &Dataset, settings: &toml::Table) -> Result<Plan> {
     let mut all = config.to_table();
     all.extend(train.to_table());
     let mut b = Builder::shapes_only(data);
-    let sampling = M::build(&mut b, config)?.sampling();
+    let model = M::build(&mut b, config)?;
     let (params, values) = b.finish();
     let features = data.features.iter().map(|f| f.dim * data.items.len()).max().unwrap_or(0);
     Ok(Plan {
         settings: all,
         train,
-        sampling,
+        sampling: model.sampling(),
+        separable: model.separable(),
         parameters: params.count(),
         // Value, two moments, gradient.
         memory_bytes: 4 * (4 * params.count() + values) as u64,
@@ -422,6 +423,7 @@ fn plan_solved<S: Solved>(data: &Dataset, settings: &toml::Table) -> Result<Plan
         settings: config.to_table(),
         train: TrainConfig::default(),
         sampling: Sampling::POSITIVES,
+        separable: true,
         parameters: 0,
         memory_bytes: S::memory(data, &config),
         largest_bytes: 0,

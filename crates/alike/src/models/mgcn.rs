@@ -116,9 +116,6 @@ impl Mgcn {
 
 impl Model for Mgcn {
     type Config = Config;
-    /// The contrast sets the rows of a batch against each other.
-    const SEPARABLE: bool = false;
-
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
         let d = config.dim;
         let embedding = b.table("embedding", d, Init::XavierSides(b.users()));
@@ -141,6 +138,11 @@ impl Model for Mgcn {
         b.holds((8 + 8 * features.len()) * b.nodes() * d);
         let users = b.users();
         Ok(Self { config, users, embedding, views, query, query_out, bipartite, users_items, item_graphs })
+    }
+
+    /// The contrast sets the rows of a batch against each other.
+    fn separable(&self) -> bool {
+        self.config.contrast == 0.0
     }
 
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {

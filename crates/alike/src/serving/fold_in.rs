@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::linalg::solve_definite;
 use crate::models::FoldIn;
-use crate::scorer::{Matrix, Person, Scorer};
+use crate::scorer::{Matrix, Scorer, UserHistory};
 
 /// Users from whom the map of [`fit`] is learned at most.
 const SAMPLE: usize = 100_000;
@@ -15,11 +15,11 @@ const RIDGE: f64 = 1e-3;
 
 impl FoldIn {
     /// The rows of `people`, `[B, w]`.
-    pub fn place(&self, people: &[Person]) -> Result<Matrix> {
+    pub fn place(&self, people: &[UserHistory]) -> Result<Matrix> {
         match self {
             Self::Sum { power, start, messages } => {
                 let mut data = Vec::with_capacity(people.len() * start.len());
-                for Person { history, .. } in people {
+                for UserHistory { history, .. } in people {
                     let scale = (history.len().max(1) as f32).powf(-power);
                     let mut row = vec![0f32; start.len()];
                     history.iter().for_each(|&j| add(&mut row, messages.row(j as usize), 1.0));
@@ -57,8 +57,8 @@ pub fn fit(scorer: &Scorer, train: &Csr, own: Option<&FoldIn>) -> Result<Option<
     let plain = FoldIn::Sum { power: 1.0, start: vec![0.0; damped.cols], messages: damped };
     let step = users.rows.div_ceil(SAMPLE).max(1);
     let sample: Vec<usize> = (0..users.rows).step_by(step).filter(|&u| train.degree(u) > 0).collect();
-    let person = |&u: &usize| Person { user: Some(u as u32), history: train.row(u).to_vec() };
-    let people: Vec<Person> = sample.iter().map(person).collect();
+    let person = |&u: &usize| UserHistory { user: Some(u as u32), history: train.row(u).to_vec() };
+    let people: Vec<UserHistory> = sample.iter().map(person).collect();
     let inputs = plain.place(&people)?;
     let mut targets: Vec<f32> = sample.iter().flat_map(|&u| users.row(u).iter().copied()).collect();
     if let Some(own) = own {
@@ -150,8 +150,8 @@ mod tests {
         };
         let users = Matrix::new(40, 2, rows.iter().flat_map(user).collect());
         let fold = fit(&Scorer::Dot { users: users.clone(), items }, &train, None).unwrap().unwrap();
-        let people: Vec<Person> =
-            rows[..4].iter().map(|h| Person { user: None, history: h.clone() }).collect();
+        let people: Vec<UserHistory> =
+            rows[..4].iter().map(|h| UserHistory { user: None, history: h.clone() }).collect();
         let placed = fold.place(&people).unwrap();
         for (found, right) in placed.data.iter().zip(&users.data) {
             assert!((found - right).abs() < 0.01, "{placed:?}");

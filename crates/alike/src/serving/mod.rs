@@ -25,7 +25,7 @@ pub use reasons::{HISTORY_LOOKED_AT, Reason};
 use crate::error::{Error, Result};
 use crate::models::{FoldIn, Learner, find};
 use crate::recommend::Run;
-pub use crate::scorer::Person;
+pub use crate::scorer::UserHistory;
 use crate::scorer::{Matrix, Scorer, best, dot, norm};
 
 /// Bytes of features that are held in memory at most; what is more is copied to a file of our own without a name.
@@ -33,12 +33,12 @@ const IN_MEMORY: usize = 1 << 30;
 
 /// A person as the scorer takes them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Taste {
+pub struct UserVector {
     row: Vec<f32>,
     history: Vec<u32>,
 }
 
-impl Taste {
+impl UserVector {
     /// A row of the scorer's users; empty for scorers that go by the history alone.
     pub fn row(&self) -> &[f32] {
         &self.row
@@ -56,7 +56,7 @@ pub struct Serving {
     parts: Parts,
     ranker: Option<Ranker>,
     /// The mean of all users' rows: who took nothing is nobody in particular.
-    anybody: Vec<f32>,
+    mean_user: Vec<f32>,
     nearest: nearest::Nearest,
 }
 
@@ -89,8 +89,8 @@ impl Serving {
             Scorer::ItemItem(_) | Scorer::Static { .. } => None,
         };
         let nearest = nearest::Nearest::new(&run.data, &run.scorer);
-        let anybody = mean_row(&run.scorer);
-        Ok(Self { run, fold, parts, ranker, anybody, nearest })
+        let mean_user = mean_row(&run.scorer);
+        Ok(Self { run, fold, parts, ranker, mean_user, nearest })
     }
 
     /// The run.
@@ -99,27 +99,27 @@ impl Serving {
     }
 
     /// A user whom training knew, with all that they took in training and validation.
-    pub fn person(&self, user: u32) -> Person {
+    pub fn person(&self, user: u32) -> UserHistory {
         let data = &self.run.data;
         let mut history = [data.train.row(user as usize), data.valid.row(user as usize)].concat();
         history.sort_unstable();
         history.dedup();
-        Person { user: Some(user), history }
+        UserHistory { user: Some(user), history }
     }
 
     /// Where each of `people` stands. Somebody without a history whom training did not know stands where users do on average.
-    pub fn tastes(&self, people: &[Person]) -> Result<Vec<Taste>> {
+    pub fn tastes(&self, people: &[UserHistory]) -> Result<Vec<UserVector>> {
         let mut tastes = self.placed(people)?;
         for (taste, person) in tastes.iter_mut().zip(people) {
             if person.user.is_none() && person.history.is_empty() {
-                taste.row.clone_from(&self.anybody);
+                taste.row.clone_from(&self.mean_user);
             }
         }
         Ok(tastes)
     }
 
     /// Where the fold-in alone puts `people`.
-    fn placed(&self, people: &[Person]) -> Result<Vec<Taste>> {
+    fn placed(&self, people: &[UserHistory]) -> Result<Vec<UserVector>> {
         let items = self.run.data.items.len();
         if let Some(&wrong) = people.iter().flat_map(|p| &p.history).find(|&&i| i as usize >= items) {
             return Err(Error::Data(format!("item number {wrong} of a history; there are {items} items")));
@@ -128,7 +128,7 @@ impl Serving {
             Some(fold) => Some(self.rows(fold, people)?),
             None => None,
         };
-        let taste = |(at, person): (usize, &Person)| Taste {
+        let taste = |(at, person): (usize, &UserHistory)| UserVector {
             row: rows.as_ref().map(|m| m.row(at).to_vec()).unwrap_or_default(),
             history: person.history.clone(),
         };
@@ -138,7 +138,7 @@ impl Serving {
     /// `f(H)` for new people, `z_u + f(H) - f(H_train)` for those whom training knew, `[B, w]`. The last term is worked
     /// out when it is asked for: it costs as much as the first, and kept for a million users it would be as large as
     /// their vectors.
-    fn rows(&self, fold: &FoldIn, people: &[Person]) -> Result<Matrix> {
+    fn rows(&self, fold: &FoldIn, people: &[UserHistory]) -> Result<Matrix> {
         let mut rows = fold.place(people)?;
         let users = people.iter().filter_map(|p| p.user);
         let mut trained: BTreeMap<u32, usize> = users.map(|u| (u, 0)).collect();
@@ -147,7 +147,7 @@ impl Serving {
         }
         trained.values_mut().enumerate().for_each(|(at, place)| *place = at);
         let before =
-            |&u: &u32| Person { user: Some(u), history: self.run.data.train.row(u as usize).to_vec() };
+            |&u: &u32| UserHistory { user: Some(u), history: self.run.data.train.row(u as usize).to_vec() };
         let before = fold.place(&trained.keys().map(before).collect::<Vec<_>>())?;
         for (person, row) in people.iter().zip(rows.data.chunks_exact_mut(rows.cols.max(1))) {
             let Some(user) = person.user else { continue };
@@ -161,7 +161,7 @@ impl Serving {
 
     /// The `top` best items for each of `tastes`, best first, without those that `hidden` lists for it, ascending. Fewer
     /// where there are fewer.
-    pub fn rank(&self, tastes: &[Taste], hidden: &[&[u32]], top: usize) -> Vec<Vec<(u32, f32)>> {
+    pub fn rank(&self, tastes: &[UserVector], hidden: &[&[u32]], top: usize) -> Vec<Vec<(u32, f32)>> {
         assert_eq!(tastes.len(), hidden.len(), "one list of hidden items a person");
         let items = self.run.data.items.len();
         let csr = |rows: Vec<Vec<u32>>| Csr::from_rows(items, &rows).expect("items are below their number");
@@ -192,7 +192,7 @@ impl Serving {
     }
 
     /// The `top` best of `items` for `taste`, best first.
-    pub fn rank_among(&self, taste: &Taste, items: &[u32], top: usize) -> Vec<(u32, f32)> {
+    pub fn rank_among(&self, taste: &UserVector, items: &[u32], top: usize) -> Vec<(u32, f32)> {
         // One sweep over packed items costs less than many single scores.
         let scores = (items.len() * 8 > self.run.data.items.len()).then(|| self.scores(taste));
         let score = |&i: &u32| (i, scores.as_ref().map_or_else(|| self.score(taste, i), |s| s[i as usize]));
@@ -200,7 +200,7 @@ impl Serving {
     }
 
     /// The score of `item` for `taste`.
-    pub fn score(&self, taste: &Taste, item: u32) -> f32 {
+    pub fn score(&self, taste: &UserVector, item: u32) -> f32 {
         match &self.run.scorer {
             Scorer::ItemItem(w) => taste.history.iter().map(|&j| w.weight(j, item)).sum(),
             scorer => scorer.score_of(&taste.row, item),
@@ -208,7 +208,7 @@ impl Serving {
     }
 
     /// The scores of all items for `taste`, `[I]`.
-    pub fn scores(&self, taste: &Taste) -> Vec<f32> {
+    pub fn scores(&self, taste: &UserVector) -> Vec<f32> {
         match &self.ranker {
             Some(ranker) => ranker.scores(&taste.row),
             None => (0..self.run.data.items.len() as u32).map(|i| self.score(taste, i)).collect(),
@@ -219,7 +219,7 @@ impl Serving {
     ///
     /// # Errors
     /// The model has no vectors of users.
-    pub fn similar_users(&self, taste: &Taste, user: Option<u32>, k: usize) -> Result<Vec<(u32, f32)>> {
+    pub fn similar_users(&self, taste: &UserVector, user: Option<u32>, k: usize) -> Result<Vec<(u32, f32)>> {
         let users = match &self.run.scorer {
             Scorer::Dot { users, .. } | Scorer::PairMlp { users, .. } if !taste.row.is_empty() => users,
             _ => return Err(Error::Data("this model has no user vectors to compare people by".into())),

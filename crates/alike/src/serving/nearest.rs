@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::{Serving, Taste};
+use super::{Serving, UserVector};
 use crate::data::{Dataset, Features};
 use crate::error::{Error, Result};
 use crate::scorer::{Matrix, Scorer, best, dot, norm};
@@ -113,7 +113,7 @@ impl Serving {
     }
 
     /// The score of a new item for `taste`.
-    pub fn score_placed(&self, taste: &Taste, item: &Placed) -> f32 {
+    pub fn score_placed(&self, taste: &UserVector, item: &Placed) -> f32 {
         self.run.scorer.score_rows(&taste.row, &item.row)
     }
 }

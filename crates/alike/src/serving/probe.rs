@@ -1,6 +1,6 @@
 //! One answer of each kind, before a run answers for people.
 
-use super::{Person, Serving};
+use super::{Serving, UserHistory};
 use crate::error::{Error, Result};
 
 impl Serving {
@@ -19,8 +19,8 @@ impl Serving {
             return bad("there are no items");
         }
         let last = users.checked_sub(1).map(|user| self.person(user as u32));
-        let new = Person { user: None, history: vec![items as u32 - 1] };
-        let people: Vec<Person> = last.into_iter().chain([new, Person::default()]).collect();
+        let new = UserHistory { user: None, history: vec![items as u32 - 1] };
+        let people: Vec<UserHistory> = last.into_iter().chain([new, UserHistory::default()]).collect();
         let tastes = self.tastes(&people)?;
         let width = self.run.scorer.user_row(0).map_or(0, <[f32]>::len);
         if tastes.iter().any(|t| t.row.len() != width) {

@@ -2,7 +2,7 @@
 
 use super::Serving;
 use crate::error::Result;
-use crate::scorer::{Person, Scorer, best};
+use crate::scorer::{Scorer, UserHistory, best};
 
 /// Items of a history that reasons are looked for among; of longer ones, those with the highest numbers are left out.
 pub const HISTORY_LOOKED_AT: usize = 200;
@@ -21,13 +21,13 @@ pub struct Reason {
 impl Serving {
     /// For each of `items`, the at most `most` items of the person's history that its score would lose most without, most
     /// important first. Those that the score would not lose by are not named.
-    pub fn reasons(&self, person: &Person, items: &[u32], most: usize) -> Result<Vec<Vec<Reason>>> {
+    pub fn reasons(&self, person: &UserHistory, items: &[u32], most: usize) -> Result<Vec<Vec<Reason>>> {
         let history = &person.history[..person.history.len().min(HISTORY_LOOKED_AT)];
-        let without = |&left_out: &u32| Person {
+        let without = |&left_out: &u32| UserHistory {
             user: person.user,
             history: person.history.iter().copied().filter(|&j| j != left_out).collect(),
         };
-        let people: Vec<Person> =
+        let people: Vec<UserHistory> =
             std::iter::once(person.clone()).chain(history.iter().map(without)).collect();
         let tastes = self.placed(&people)?;
         let (whole, less) = tastes.split_first().expect("the person as they are comes first");

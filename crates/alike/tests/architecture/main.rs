@@ -4,7 +4,7 @@
 mod imports;
 mod sources;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -50,12 +50,8 @@ const OPERATORS: [&str; 12] = [
     "testing",
 ];
 
-/// Circles of files that are known, by crate and folder, with the reason why they are still there.
-const KNOWN_CIRCLES: [(&str, &str, &str); 1] = [(
-    "alike",
-    "data/formats/",
-    "a reader is chosen by `table` and `matrix`, which also hold what all readers share",
-)];
+/// Types of which one of two is compiled: with a feature, or without.
+const TWINS: [&str; 4] = ["Index", "OnnxImage", "OnnxText", "Portable"];
 
 fn crates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
@@ -113,7 +109,6 @@ fn each_room_of_the_operators_says_what_it_imports() {
 #[test]
 fn no_file_imports_one_that_imports_it() {
     let mut wrong = Vec::new();
-    let mut seen = [false; KNOWN_CIRCLES.len()];
     for name in ["alike-ops", "alike", "alike-cli"] {
         let mut all = imports_of(name);
         // What a module takes from files within itself is no circle; in the operators not even that is needed.
@@ -122,22 +117,43 @@ fn no_file_imports_one_that_imports_it() {
                 others.retain(|other| !module(other).starts_with(&module(file)));
             }
         }
-        for circle in circles(&all) {
-            let known = KNOWN_CIRCLES
-                .iter()
-                .position(|(own, folder, _)| *own == name && circle.iter().all(|f| f.starts_with(folder)));
-            match known {
-                Some(at) => seen[at] = true,
-                None => wrong.push(format!("{name}: {}", circle.join(", "))),
-            }
-        }
-    }
-    for ((name, folder, _), seen) in KNOWN_CIRCLES.iter().zip(seen) {
-        if !seen {
-            wrong.push(format!("{name}: {folder} has no circle any longer: remove it from the list"));
-        }
+        wrong.extend(circles(&all).iter().map(|circle| format!("{name}: {}", circle.join(", "))));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Types are known beyond their file by one name each.
+#[test]
+fn a_type_name_means_one_thing() {
+    let mut wrong = Vec::new();
+    for name in ["alike", "alike-ops", "alike-cli"] {
+        let mut seen = BTreeMap::<String, PathBuf>::new();
+        for source in sources(&crates().join(name).join("src")) {
+            for (visible, found) in types(&code(&source)) {
+                if !visible || TWINS.contains(&&*found) {
+                    continue;
+                }
+                if let Some(other) = seen.insert(found.clone(), source.clone()) {
+                    wrong.push(format!("{found}: {} and {}", other.display(), source.display()));
+                }
+            }
+        }
+        assert!(seen.len() > 50, "the types of {name} were not found");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Types that `code` defines at the left margin, and whether other files see them.
+fn types(code: &str) -> Vec<(bool, String)> {
+    let one = |line: &str| {
+        let visible = line.starts_with("pub");
+        let rest = line.trim_start_matches("pub").trim_start();
+        let rest =
+            rest.strip_prefix('(').map_or(rest, |r| r.split_once(')').map_or("", |(_, r)| r)).trim_start();
+        let rest = ["struct ", "enum ", "trait ", "type "].iter().find_map(|kind| rest.strip_prefix(kind))?;
+        Some((visible, rest.chars().take_while(|c| c.is_alphanumeric()).collect()))
+    };
+    code.lines().filter_map(one).collect()
 }
 
 #[test]

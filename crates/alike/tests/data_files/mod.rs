@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 #[cfg(feature = "parquet")]
 use std::sync::Arc;
 
-use alike::data::{Dataset, PrepareOptions, Report, SplitKind, prepare};
+use alike::data::{Dataset, PrepareOptions, PrepareReport, SplitKind, prepare};
 use alike::device::DeviceName;
-use alike::train::{Request, fit};
+use alike::train::{TrainRequest, fit};
 #[cfg(feature = "parquet")]
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, RecordBatch};
 #[cfg(feature = "parquet")]
 use parquet::arrow::ArrowWriter;
 
@@ -44,7 +44,7 @@ impl Files {
     }
 
     /// Prepares and opens.
-    pub(crate) fn open(&self, options: &PrepareOptions) -> (Report, Dataset) {
+    pub(crate) fn open(&self, options: &PrepareOptions) -> (PrepareReport, Dataset) {
         let report = prepare(options).unwrap();
         let data = Dataset::open(&options.out).unwrap();
         (report, data)
@@ -80,7 +80,7 @@ pub(crate) fn parities(users: usize, each: usize) -> String {
 
 /// Trains in the folder `run` on prepared data, or goes on where it stopped there. `settings` as in a TOML file.
 pub(crate) fn train(model: &str, settings: &str, data: &Path, run: &Path) -> alike::Result<()> {
-    let request = Request {
+    let request = TrainRequest {
         model,
         settings: settings.parse().unwrap(),
         seed: 1,
@@ -128,17 +128,12 @@ pub(crate) fn f32_bytes(values: &[f32]) -> Vec<u8> {
 
 /// A compressed `.npz`.
 pub(crate) fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let mut content = Cursor::new(Vec::new());
-    {
-        let mut archive = npyz::npz::NpzWriter::new(&mut content);
-        let zip = archive.zip_writer();
-        for (name, bytes) in arrays {
-            zip.start_file(format!("{name}.npy"), Default::default()).unwrap();
-            zip.write_all(bytes).unwrap();
-        }
-        zip.finish().unwrap();
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in arrays {
+        zip.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(bytes).unwrap();
     }
-    content.into_inner()
+    zip.finish().unwrap().into_inner()
 }
 
 #[cfg(feature = "parquet")]
@@ -151,7 +146,7 @@ pub(crate) fn parquet_file(path: &Path, columns: Vec<(&str, ArrayRef)>) -> PathB
 }
 
 #[cfg(feature = "parquet")]
-pub(crate) fn column<A: arrow::array::Array + 'static>(array: A) -> ArrayRef {
+pub(crate) fn column<A: arrow_array::Array + 'static>(array: A) -> ArrayRef {
     Arc::new(array)
 }
 

@@ -4,17 +4,12 @@ use std::io::{Cursor, Write};
 
 /// A zip archive of these files.
 pub(crate) fn zip(parts: &[(&str, String)]) -> Vec<u8> {
-    let mut content = Cursor::new(Vec::new());
-    {
-        let mut archive = npyz::npz::NpzWriter::new(&mut content);
-        let zip = archive.zip_writer();
-        for (name, bytes) in parts {
-            zip.start_file(*name, Default::default()).unwrap();
-            zip.write_all(bytes.as_bytes()).unwrap();
-        }
-        zip.finish().unwrap();
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in parts {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(bytes.as_bytes()).unwrap();
     }
-    content.into_inner()
+    zip.finish().unwrap().into_inner()
 }
 
 /// A sheet: its name, what the workbook says of it, and its rows as XML.

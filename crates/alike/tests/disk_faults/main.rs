@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use alike::checkpoint::{RunDir, State};
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
 use alike::disk::{Op, watch};
-use alike::embed::{self, Choice, Source};
-use alike::experiment::Lab;
+use alike::embed::{self, EmbedSource, EncoderChoice};
+use alike::experiment::Scheduler;
 use alike::train::Summary;
 use data_files::{parities, train};
 use model::{Left, Model};
@@ -202,11 +202,11 @@ fn embedding() {
         fs::write(base.join("items.jsonl"), lines.collect::<String>()).unwrap();
     };
     let work = |base: &Path| {
-        let request = embed::Request {
-            source: Source::Texts { items: base.join("items.jsonl"), columns: Vec::new() },
+        let request = embed::EmbedRequest {
+            source: EmbedSource::Texts { items: base.join("items.jsonl"), columns: Vec::new() },
             text: Default::default(),
             id: None,
-            encoder: Choice::Builtin { dim: 2 },
+            encoder: EncoderChoice::Builtin { dim: 2 },
             batch: 2,
             out: base.join("made/text.safetensors"),
             stop: None,
@@ -264,8 +264,8 @@ fn training_and_resuming() {
 const EXPERIMENT: &str = "title = \"Faults\"\nseeds = [1]\n[settings]\nepochs = 2\ndim = 4\n[[data]]\nname = \"Log\"\n\
     interactions = \"log.inter\"\n[[models]]\nname = \"BPR\"\nmodel = \"bpr\"\n";
 
-fn lab(base: &Path) -> alike::Result<Lab> {
-    Lab::open(&base.join("experiment.toml"), base, &base.join("out"), &mut |_| {})
+fn scheduler(base: &Path) -> alike::Result<Scheduler> {
+    Scheduler::open(&base.join("experiment.toml"), base, &base.join("out"), &mut |_| {})
 }
 
 #[test]
@@ -275,13 +275,13 @@ fn experimenting() {
         fs::write(base.join("experiment.toml"), EXPERIMENT).unwrap();
     };
     let work = |base: &Path| {
-        let mut lab = lab(base)?;
-        while let Some(job) = lab.ready()?.0.into_iter().next() {
-            lab.started(&job);
+        let mut scheduler = scheduler(base)?;
+        while let Some(job) = scheduler.ready()?.0.into_iter().next() {
+            scheduler.started(&job);
             train(&job.model, &job.settings.to_string(), &job.data_dir, &job.run)?;
-            lab.ended(&job, Ok(()))?;
+            scheduler.ended(&job, Ok(()))?;
         }
-        lab.outcome().map(|_| ())
+        scheduler.outcome().map(|_| ())
     };
     // Every run in the folder, in order of their names.
     let found = |base: &Path| {

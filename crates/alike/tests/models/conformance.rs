@@ -5,9 +5,9 @@ use alike::device::DeviceName;
 use alike::eval::Metrics;
 use alike::models;
 use alike::recommend::Run;
-use alike::train::{Event, Request, Summary, fit};
+use alike::train::{Summary, TrainEvent, TrainRequest, fit};
 
-pub(crate) fn request(model: &'static str) -> Request<'static> {
+pub(crate) fn request(model: &'static str) -> TrainRequest<'static> {
     let mut settings = toml::Table::new();
     let known: Vec<&str> = models::find(model).unwrap().settings().iter().map(|s| s.name).collect();
     for (name, value) in [
@@ -21,7 +21,7 @@ pub(crate) fn request(model: &'static str) -> Request<'static> {
             settings.insert(name.into(), value);
         }
     }
-    Request {
+    TrainRequest {
         model,
         settings,
         seed: 7,
@@ -45,8 +45,8 @@ fn every_model_learns_the_checkerboard() {
     let data = checkerboard(dir.path());
     for model in models::all() {
         let mut planned = None;
-        let mut note = |event: Event<'_>| {
-            if let Event::Planned { parameters, memory_bytes, .. } = event {
+        let mut note = |event: TrainEvent<'_>| {
+            if let TrainEvent::Planned { parameters, memory_bytes, .. } = event {
                 planned = Some((parameters, memory_bytes));
             }
         };
@@ -79,8 +79,8 @@ fn the_same_seed_gives_the_same_bits_with_any_number_of_threads() {
             if request.settings.contains_key("epochs") {
                 request.settings.insert("epochs".into(), toml::Value::Integer(3));
             }
-            let mut note = |event: Event<'_>| {
-                if let Event::Batch { loss, .. } = event {
+            let mut note = |event: TrainEvent<'_>| {
+                if let TrainEvent::Batch { loss, .. } = event {
                     losses.push(loss.to_bits());
                 }
             };
@@ -102,7 +102,8 @@ fn saved_runs_recommend_what_was_trained() {
     let data = checkerboard(dir.path());
     for (n, model) in models::all().iter().enumerate() {
         let path = dir.path().join(format!("run{n}"));
-        let summary = fit(&data, &Request { run: Some(&path), ..request(model.name) }, &mut |_| {}).unwrap();
+        let summary =
+            fit(&data, &TrainRequest { run: Some(&path), ..request(model.name) }, &mut |_| {}).unwrap();
         let run = Run::open(&path).unwrap();
         use alike::eval::{Protocol, Split};
         let (metrics, groups) = run.evaluate(Split::Test, Protocol::Public).unwrap();
@@ -124,9 +125,9 @@ fn saved_runs_recommend_what_was_trained() {
         assert!(run.recommend("nobody", 5).unwrap_err().to_string().contains("unknown user `nobody`"));
         assert!(run.similar("nothing", 5).unwrap_err().to_string().contains("unknown item `nothing`"));
         // A finished run is not trained again.
-        let again = Request { run: Some(&path), resume: true, ..request(model.name) };
+        let again = TrainRequest { run: Some(&path), resume: true, ..request(model.name) };
         let mut trained = false;
-        fit(&data, &again, &mut |e| trained |= matches!(e, Event::Batch { .. })).unwrap();
+        fit(&data, &again, &mut |e| trained |= matches!(e, TrainEvent::Batch { .. })).unwrap();
         assert!(!trained);
     }
 }
@@ -138,17 +139,17 @@ fn a_search_scores_test_only_when_asked_and_may_train_longer() {
     let (short, long) = (dir.path().join("short"), dir.path().join("long"));
     let with = |epochs: i64, run| {
         let settings = toml::Table::from_iter([("epochs".to_string(), epochs.into())]);
-        Request { settings, run: Some(run), ..request("bpr") }
+        TrainRequest { settings, run: Some(run), ..request("bpr") }
     };
-    let trial = fit(&data, &Request { test: false, ..with(2, &short) }, &mut |_| {}).unwrap();
+    let trial = fit(&data, &TrainRequest { test: false, ..with(2, &short) }, &mut |_| {}).unwrap();
     assert!(trial.test_public.is_empty() && trial.test_clean.is_empty() && !trial.valid.is_empty());
     let text = std::fs::read_to_string(short.join("metrics.json")).unwrap();
     assert!(!text.contains("test_"), "{text}");
     // Two epochs, then two more, are four at once; fewer than before are another run.
-    let more = Request { resume: true, ..with(4, &short) };
+    let more = TrainRequest { resume: true, ..with(4, &short) };
     let mut epochs = Vec::new();
     let resumed = fit(&data, &more, &mut |e| {
-        if let Event::Epoch { record: r, .. } = e {
+        if let TrainEvent::Epoch { record: r, .. } = e {
             epochs.push(r.epoch)
         }
     })
@@ -157,12 +158,12 @@ fn a_search_scores_test_only_when_asked_and_may_train_longer() {
     assert_eq!(epochs, [3, 4]);
     assert_eq!((resumed.epochs, &resumed.valid), (4, &at_once.valid));
     assert_eq!(resumed.test_public, at_once.test_public);
-    let fewer = fit(&data, &Request { resume: true, ..with(3, &short) }, &mut |_| {});
+    let fewer = fit(&data, &TrainRequest { resume: true, ..with(3, &short) }, &mut |_| {});
     assert!(fewer.unwrap_err().to_string().contains("its setting `epochs` is 4, not 3"));
     // A run that was finished without test is scored later.
     let trial = dir.path().join("trial");
-    fit(&data, &Request { test: false, ..with(2, &trial) }, &mut |_| {}).unwrap();
-    let scored = fit(&data, &Request { resume: true, ..with(2, &trial) }, &mut |_| {}).unwrap();
+    fit(&data, &TrainRequest { test: false, ..with(2, &trial) }, &mut |_| {}).unwrap();
+    let scored = fit(&data, &TrainRequest { resume: true, ..with(2, &trial) }, &mut |_| {}).unwrap();
     assert!(!scored.test_public.is_empty() && !scored.test_clean.is_empty());
 }
 
@@ -172,7 +173,7 @@ fn settings_round_trip_and_unknown_ones_are_refused() {
     let data = checkerboard(dir.path());
     for model in models::all() {
         let path = dir.path().join(model.name.replace('/', "-"));
-        fit(&data, &Request { run: Some(&path), ..request(model.name) }, &mut |_| {}).unwrap();
+        fit(&data, &TrainRequest { run: Some(&path), ..request(model.name) }, &mut |_| {}).unwrap();
         let settings = Run::open(&path).unwrap().settings;
         let infos = model.settings();
         assert_eq!(settings.len(), infos.len(), "{}", model.name);
@@ -194,11 +195,11 @@ fn a_stopped_run_goes_on_bit_for_bit() {
         let whole = dir.path().join(format!("whole{n}"));
         let cut = dir.path().join(format!("cut{n}"));
         let expected =
-            fit(&data, &Request { run: Some(&whole), ..request(model.name) }, &mut |_| {}).unwrap();
+            fit(&data, &TrainRequest { run: Some(&whole), ..request(model.name) }, &mut |_| {}).unwrap();
         let stop = std::sync::atomic::AtomicBool::new(false);
-        let mut request = Request { run: Some(&cut), stop: Some(&stop), ..request(model.name) };
+        let mut request = TrainRequest { run: Some(&cut), stop: Some(&stop), ..request(model.name) };
         let stopped = fit(&data, &request, &mut |event| {
-            if let Event::Batch { epoch: 3, batch: 9, .. } = event {
+            if let TrainEvent::Batch { epoch: 3, batch: 9, .. } = event {
                 stop.store(true, std::sync::atomic::Ordering::Relaxed);
             }
         });

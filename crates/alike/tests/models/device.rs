@@ -4,7 +4,7 @@ use alike::device::{DeviceKind, DeviceName};
 use alike::layers::{Sampler, Saved};
 use alike::models::{self, GradientModel, Learner};
 use alike::scorer::Ranks;
-use alike::train::{Event, Request, fit};
+use alike::train::{Event, TrainRequest, fit};
 use alike_ops::{Adam, wgpu_devices};
 use burn::tensor::{Device, DeviceType};
 
@@ -113,9 +113,9 @@ fn a_run_on_a_graphics_device_is_scored_there() {
     let kind = if DeviceKind::Cuda.is_built() { DeviceKind::Cuda } else { DeviceKind::Wgpu };
     let run = folder.path().join("run");
     for model in ["slim", "lightgcn", "nsmar+"] {
-        let there = Request { devices: vec![DeviceName { kind, index: 0 }], ..request(model) };
+        let there = TrainRequest { devices: vec![DeviceName { kind, index: 0 }], ..request(model) };
         let mut names = Vec::new();
-        let found = fit(&data, &Request { run: Some(&run), ..there }, &mut |event| {
+        let found = fit(&data, &TrainRequest { run: Some(&run), ..there }, &mut |event| {
             if let Event::Planned { devices, .. } = event {
                 names = devices.to_vec();
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use alike::eval::{CUTS, Protocol, Split, beyond, groups, rank};
+use alike::eval::{CUTS, Protocol, Split, beyond_accuracy, groups, rank};
 use alike::scorer::{Matrix, Scorer};
 use alike_ops::Csr;
 use proptest::collection::vec;
@@ -77,7 +77,7 @@ fn metrics_agree_with_other_libraries() {
         let mean = each.mean();
         assert_eq!(mean.0.len(), wanted.mean.len());
         wanted.mean.iter().for_each(|(metric, w)| close(metric, mean.get(metric), *w, 1e-12));
-        let other = beyond(&ranked);
+        let other = beyond_accuracy(&ranked);
         assert_eq!(wanted.beyond.len(), 15);
         wanted.beyond.iter().for_each(|(metric, w)| close(metric, other.get(metric), *w, 1e-5));
         // Each user is in one of their two groups, and their means give the mean of all.

@@ -64,11 +64,11 @@ fn two_and_three_copies_train_as_one() {
     let folder = tempfile::tempdir().unwrap();
     let data = checkerboard(folder.path());
     for model in models::all() {
-        if model.separable {
+        let settings = request(model.name).settings;
+        if model.plan(&data, &settings).unwrap().separable {
             check(model.name, &data, &[Device::flex(), Device::flex()]);
             check(model.name, &data, &[Device::flex(), Device::flex(), Device::flex()]);
         } else {
-            let settings = request(model.name).settings;
             let built = Replicas::build(model.name, &data, &settings, 7, &[Device::flex(), Device::flex()]);
             assert!(built.is_err_and(|e| e.to_string().contains("one device")), "{}", model.name);
         }

@@ -4,17 +4,17 @@ use crate::support::{self, checkerboard};
 use alike::layers::Saved;
 use alike::models::{self, FoldIn, Learner};
 use alike::recommend::Run;
-use alike::serving::{Person, Serving};
-use alike::train::{Request, fit};
+use alike::serving::{Serving, UserHistory};
+use alike::train::{TrainRequest, fit};
 use burn::tensor::Device;
 
-fn request(model: &'static str) -> Request<'static> {
+fn request(model: &'static str) -> TrainRequest<'static> {
     crate::conformance::request(model)
 }
 
 /// Somebody new who took five items of one colour.
-fn newcomer(colour: u32) -> Person {
-    Person { user: None, history: (0..5).map(|n| 4 * n + colour).collect() }
+fn newcomer(colour: u32) -> UserHistory {
+    UserHistory { user: None, history: (0..5).map(|n| 4 * n + colour).collect() }
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn every_model_serves_people_it_has_not_seen() {
     let data = checkerboard(dir.path());
     for (n, model) in models::all().iter().enumerate() {
         let path = dir.path().join(format!("run{n}"));
-        fit(&data, &Request { run: Some(&path), ..request(model.name) }, &mut |_| {}).unwrap();
+        fit(&data, &TrainRequest { run: Some(&path), ..request(model.name) }, &mut |_| {}).unwrap();
         let serving = Serving::open(&path).unwrap();
         let personal = model.name != "popularity";
         for colour in [0, 1] {
@@ -54,23 +54,26 @@ fn every_model_serves_people_it_has_not_seen() {
             assert!(!personal || named >= 9, "{}: reasons for {named} of 10", model.name);
         }
         // A history of one item carries all that there is.
-        let person = Person { user: None, history: vec![6] };
+        let person = UserHistory { user: None, history: vec![6] };
         let reasons = serving.reasons(&person, &[8, 10, 12], 3).unwrap();
         let only: Vec<u32> = reasons.iter().flatten().map(|r| r.item).collect();
         assert!(!personal || (only.len() >= 2 && only.iter().all(|&i| i == 6)), "{}: {only:?}", model.name);
         // A known user who took nothing since is where training left them.
-        let known = Person { user: Some(3), history: data.train.row(3).to_vec() };
+        let known = UserHistory { user: Some(3), history: data.train.row(3).to_vec() };
         let taste = serving.tastes(&[known]).unwrap().remove(0);
         let run = Run::open(&path).unwrap();
         for item in [0, 1, 20, 41] {
             let (now, then) = (serving.score(&taste, item), run.scorer.score(3, item));
             assert!((now - then).abs() < 1e-4 * then.abs().max(1.0), "{}: {now}, was {then}", model.name);
         }
-        let wrong = serving.tastes(&[Person { user: None, history: vec![support::ITEMS as u32] }]);
+        let wrong = serving.tastes(&[UserHistory { user: None, history: vec![support::ITEMS as u32] }]);
         assert!(wrong.unwrap_err().to_string().contains("72 items"));
         // Nobody's history gives a score too.
         assert!(
-            serving.scores(&serving.tastes(&[Person::default()]).unwrap()[0]).iter().all(|s| s.is_finite())
+            serving
+                .scores(&serving.tastes(&[UserHistory::default()]).unwrap()[0])
+                .iter()
+                .all(|s| s.is_finite())
         );
     }
 }
@@ -80,7 +83,7 @@ fn parts_of_reasons_are_modalities_of_the_model() {
     let dir = tempfile::tempdir().unwrap();
     let data = checkerboard(dir.path());
     let path = dir.path().join("run");
-    fit(&data, &Request { run: Some(&path), ..request("nsmar+") }, &mut |_| {}).unwrap();
+    fit(&data, &TrainRequest { run: Some(&path), ..request("nsmar+") }, &mut |_| {}).unwrap();
     let serving = Serving::open(&path).unwrap();
     let reasons = serving.reasons(&newcomer(0), &[30, 32], 5).unwrap();
     let mut named = reasons.iter().flatten().map(|r| r.modality.as_deref().unwrap());
@@ -95,7 +98,7 @@ fn own_fold_ins_are_the_forward_pass() {
     let user = 5usize;
     for (n, model) in models::all().iter().filter(|m| m.folds).enumerate() {
         let path = dir.path().join(format!("run{n}"));
-        fit(&data, &Request { run: Some(&path), ..request(model.name) }, &mut |_| {}).unwrap();
+        fit(&data, &TrainRequest { run: Some(&path), ..request(model.name) }, &mut |_| {}).unwrap();
         let run = Run::open(&path).unwrap();
         let mut saved: Vec<Saved> = run.best_params().unwrap();
         for param in saved.iter_mut().filter(|p| p.name == "embedding" || p.name.starts_with("user.")) {
@@ -119,7 +122,7 @@ fn own_fold_ins_are_the_forward_pass() {
             model
         };
         let scorer = build().scorer().unwrap();
-        let person = Person { user: Some(user as u32), history: data.train.row(user).to_vec() };
+        let person = UserHistory { user: Some(user as u32), history: data.train.row(user).to_vec() };
         let fold: FoldIn = build().fold_in().unwrap().unwrap();
         let placed = fold.place(&[newcomer(1), person]).unwrap();
         let largest = scorer.user_row(user as u32).unwrap().iter().fold(0f32, |m, v| m.max(v.abs()));
@@ -134,7 +137,7 @@ fn new_items_stand_between_those_like_them() {
     let dir = tempfile::tempdir().unwrap();
     let data = checkerboard(dir.path());
     let path = dir.path().join("run");
-    fit(&data, &Request { run: Some(&path), ..request("bpr") }, &mut |_| {}).unwrap();
+    fit(&data, &TrainRequest { run: Some(&path), ..request("bpr") }, &mut |_| {}).unwrap();
     let serving = Serving::open(&path).unwrap();
     let text = &data.features[1];
     let row = |i: usize| &text.values()[i * text.dim..(i + 1) * text.dim];
@@ -171,8 +174,8 @@ fn a_warm_start_takes_rows_over_by_id() {
     alike::data::prepare(&options).unwrap();
     let now = alike::data::Dataset::open(&dir.path().join("later")).unwrap();
     let (first, second) = (dir.path().join("first"), dir.path().join("second"));
-    fit(&data, &Request { run: Some(&first), ..request("bpr") }, &mut |_| {}).unwrap();
-    let mut warm = Request { run: Some(&second), warm_start: Some(&first), ..request("bpr") };
+    fit(&data, &TrainRequest { run: Some(&first), ..request("bpr") }, &mut |_| {}).unwrap();
+    let mut warm = TrainRequest { run: Some(&second), warm_start: Some(&first), ..request("bpr") };
     warm.settings.insert("lr".into(), 0.0.into());
     warm.settings.insert("epochs".into(), 1.into());
     fit(&now, &warm, &mut |_| {}).unwrap();
@@ -188,11 +191,16 @@ fn a_warm_start_takes_rows_over_by_id() {
     let new_user = new.scorer.user_row(now.users.get("new").unwrap()).unwrap();
     assert!(new_user.iter().any(|v| *v != 0.0));
     // A start from elsewhere is another run, another model's is none.
-    let error = |request: &Request<'_>| fit(&now, request, &mut |_| {}).unwrap_err().to_string();
-    assert!(error(&Request { resume: true, warm_start: None, ..warm.clone() }).contains("its warm start is"));
-    let other = Request { warm_start: Some(&first), ..request("lightgcn") };
+    let error = |request: &TrainRequest<'_>| fit(&now, request, &mut |_| {}).unwrap_err().to_string();
+    assert!(
+        error(&TrainRequest { resume: true, warm_start: None, ..warm.clone() }).contains("its warm start is")
+    );
+    let other = TrainRequest { warm_start: Some(&first), ..request("lightgcn") };
     assert!(error(&other).contains("its model is bpr, not lightgcn"));
-    let wider =
-        Request { warm_start: Some(&first), settings: toml::from_str("dim = 8").unwrap(), ..request("bpr") };
+    let wider = TrainRequest {
+        warm_start: Some(&first),
+        settings: toml::from_str("dim = 8").unwrap(),
+        ..request("bpr")
+    };
     assert!(error(&wider).contains("parameter `embedding` has shape"));
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use alike::experiment::Lab;
-use alike::train::{Request, fit};
+use alike::experiment::Scheduler;
+use alike::train::{TrainRequest, fit};
 
 use super::{Chart, Charts, Palette, html, latex};
 use crate::report::tests::balanced;
@@ -44,12 +44,12 @@ struct Written {
     charts: Vec<Chart>,
 }
 
-fn written(lab: &mut Lab) -> Written {
-    let outcome = lab.outcome().unwrap();
-    let charts = Charts::draw(&lab.experiment, &outcome);
+fn written(scheduler: &mut Scheduler) -> Written {
+    let outcome = scheduler.outcome().unwrap();
+    let charts = Charts::draw(&scheduler.experiment, &outcome);
     Written {
-        page: html(&lab.experiment, &outcome, &charts),
-        tables: latex(&lab.experiment, &outcome),
+        page: html(&scheduler.experiment, &outcome, &charts),
+        tables: latex(&scheduler.experiment, &outcome),
         charts: charts.iter().cloned().collect(),
     }
 }
@@ -64,11 +64,11 @@ fn experiment() -> [Written; 2] {
     std::fs::write(dir.path().join("board.inter"), inter).unwrap();
     std::fs::write(dir.path().join("x.toml"), FILE).unwrap();
     let out = dir.path().join("out");
-    let mut lab = Lab::open(&dir.path().join("x.toml"), dir.path(), &out, &mut |_| {}).unwrap();
-    let before = written(&mut lab);
-    while let Some(job) = lab.ready().unwrap().0.into_iter().next() {
+    let mut scheduler = Scheduler::open(&dir.path().join("x.toml"), dir.path(), &out, &mut |_| {}).unwrap();
+    let before = written(&mut scheduler);
+    while let Some(job) = scheduler.ready().unwrap().0.into_iter().next() {
         let data = alike::data::Dataset::open(&job.data_dir).unwrap();
-        let request = Request {
+        let request = TrainRequest {
             model: &job.model,
             settings: job.settings.clone(),
             seed: job.seed,
@@ -80,9 +80,9 @@ fn experiment() -> [Written; 2] {
             stop: None,
         };
         let result = fit(&data, &request, &mut |_| {}).map(|_| ()).map_err(|e| e.to_string());
-        lab.ended(&job, result).unwrap();
+        scheduler.ended(&job, result).unwrap();
     }
-    [before, written(&mut lab)]
+    [before, written(&mut scheduler)]
 }
 
 #[test]

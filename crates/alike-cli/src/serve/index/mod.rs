@@ -4,13 +4,17 @@
 //! knows nothing of filters either: more candidates than asked for are fetched, and where too few of them pass, every item
 //! is scored after all.
 
-mod table;
+#[cfg(feature = "postgres")]
+mod pgvector;
+#[cfg(not(feature = "postgres"))]
+#[path = "no_pgvector.rs"]
+mod pgvector;
 
-use alike::serving::{Serving, Taste};
+use alike::serving::{Serving, UserVector};
 use tokio::runtime::Handle;
 
 use super::filter::Filter;
-use table::Table;
+use pgvector::VectorTable;
 
 /// Candidates that are fetched at most.
 const MOST: usize = 1000;
@@ -21,7 +25,7 @@ const WORTH: usize = 16;
 
 /// Which index, as it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Choice {
+pub(crate) enum IndexChoice {
     /// None: every item is scored.
     Exact,
     /// A graph in memory.
@@ -30,7 +34,7 @@ pub(crate) enum Choice {
     Postgres(String),
 }
 
-impl std::str::FromStr for Choice {
+impl std::str::FromStr for IndexChoice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -52,7 +56,7 @@ pub(crate) enum Index {
     /// A graph in memory.
     Hnsw(Box<alike::serving::Index>),
     /// A table in PostgreSQL.
-    Postgres(Box<Table>),
+    Postgres(Box<VectorTable>),
 }
 
 impl Index {
@@ -61,21 +65,21 @@ impl Index {
     ///
     /// # Errors
     /// The model does not rank by inner product, or the database does not do its part.
-    pub(super) fn new(choice: &Choice, serving: &Serving) -> alike::Result<Self> {
+    pub(super) fn new(choice: &IndexChoice, serving: &Serving) -> alike::Result<Self> {
         let run = serving.run();
         let refused =
             |e: alike::Error| alike::Error::Data(format!("{}: {e}; allowed: --index exact", run.model));
         match choice {
-            Choice::Exact => Ok(Self::Exact),
-            Choice::Hnsw => {
+            IndexChoice::Exact => Ok(Self::Exact),
+            IndexChoice::Hnsw => {
                 let since = std::time::Instant::now();
                 let index = alike::serving::Index::new(&run.scorer).map_err(refused)?;
                 tracing::info!(seconds = since.elapsed().as_secs_f64(), "the index is built");
                 Ok(Self::Hnsw(Box::new(index)))
             }
-            Choice::Postgres(url) => {
+            IndexChoice::Postgres(url) => {
                 let items = alike::serving::dot_items(&run.scorer).map_err(refused)?;
-                let table = Handle::current().block_on(Table::open(url, &run.best_file().hash, items));
+                let table = Handle::current().block_on(VectorTable::open(url, &run.best_file().hash, items));
                 table
                     .map(|table| Self::Postgres(Box::new(table)))
                     .map_err(|e| alike::Error::Data(format!("the index: {e}")))
@@ -93,7 +97,7 @@ impl Index {
     }
 
     /// Candidates for `taste` from memory; `None` where all items are to be scored.
-    pub(super) fn candidates(&self, filter: &Filter, items: usize, taste: &Taste) -> Option<Vec<u32>> {
+    pub(super) fn candidates(&self, filter: &Filter, items: usize, taste: &UserVector) -> Option<Vec<u32>> {
         let Self::Hnsw(index) = self else { return None };
         filter.passed(index.near(taste.row(), fetch(filter, items)?))
     }
@@ -109,7 +113,7 @@ impl Index {
         &self,
         filter: &Filter,
         items: usize,
-        taste: &Taste,
+        taste: &UserVector,
     ) -> Option<Vec<u32>> {
         let Self::Postgres(table) = self else { return None };
         filter.passed(table.near(taste.row(), fetch(filter, items)?).await?)

@@ -8,9 +8,10 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use crate::serve::answer::{Answer, Body, Refusal, Refusals, id, whole_or_none, within};
+use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
+use crate::serve::extract::{Body, id, whole_or_none, within};
 use crate::serve::state::{App, Which};
-use crate::serve::store::{AHEAD, Event, Kind};
+use crate::serve::store::{AHEAD, Event, EventKind};
 use crate::serve::unique::Unique;
 
 /// Most events of a request.
@@ -58,7 +59,7 @@ pub(crate) struct NewEvent {
     #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     item: String,
     /// What they did.
-    kind: Kind,
+    kind: EventKind,
     /// When, in milliseconds since 1970; now, if not given. At most five minutes ahead of the server's clock, and then taken
     /// as now. Of several events about one item the newest counts.
     #[schema(minimum = 0, maximum = 253_402_300_799_999_i64)]
@@ -96,11 +97,11 @@ pub(crate) struct Unknown {
 /// are reported and not written; a single one is an error. Of each user the newest events are kept, 100,000 unless the server
 /// was started with another number (`--keep-events-per-user`): beyond them the oldest go. The newest 5,000 count.
 #[utoipa::path(post, path = "/v1/events", tag = "events", security(("key" = ["write"])), request_body = NewEvents,
-    responses((status = 200, description = "What became of the events", body = Written), Refusals))]
+    responses((status = 200, description = "What became of the events", body = Written), ErrorResponses))]
 pub(crate) async fn append(
     State(app): State<Arc<App>>,
     Body(events): Body<NewEvents>,
-) -> Answer<Json<Written>> {
+) -> ApiResult<Json<Written>> {
     let (events, single) = match events {
         NewEvents::One(event) => (vec![event], true),
         NewEvents::Many(batch) => (batch.events, false),
@@ -118,7 +119,7 @@ pub(crate) async fn append(
         if model.serving.run().data.items.get(&item).is_some() {
             known.push(Event { user, item, kind, arrived, said, key });
         } else if single {
-            return Err(Refusal::unknown_item(&item));
+            return Err(ApiError::unknown_item(&item));
         } else {
             unknown.push(Unknown { index, item });
         }
@@ -131,12 +132,12 @@ pub(crate) async fn append(
 
 /// The time that a client says, if it can be one: no clock runs ahead by more than minutes, and an event that lies in the
 /// future would outlast all that come after it.
-fn happened(time: i64, arrived: i64) -> Answer<i64> {
+fn happened(time: i64, arrived: i64) -> ApiResult<i64> {
     let last = arrived + AHEAD;
     if (0..=last).contains(&time) {
         return Ok(time.min(arrived));
     }
-    Err(Refusal::invalid(format!(
+    Err(ApiError::invalid(format!(
         "`time` is {time}; allowed: 0..={last}, milliseconds since 1970, at most five minutes ahead of this server's clock"
     )))
 }

@@ -11,8 +11,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::shown::{Item, MOST, RankedItems};
 use super::users::{Find, Top};
-use crate::serve::answer::{Answer, Path, Query, Refusal, Refusals, id, within};
-use crate::serve::model::Loaded;
+use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
+use crate::serve::extract::{Path, Query, id, within};
+use crate::serve::model::ModelSnapshot;
 use crate::serve::state::{App, Which};
 
 /// Which item.
@@ -27,18 +28,18 @@ pub(crate) struct OfItem {
 const PICTURE_BYTES: u64 = 32 << 20;
 
 /// The number of an item by its id.
-fn number(model: &Loaded, item: &str) -> Answer<u32> {
-    model.serving.run().data.items.get(item).ok_or_else(|| Refusal::unknown_item(item))
+fn number(model: &ModelSnapshot, item: &str) -> ApiResult<u32> {
+    model.serving.run().data.items.get(item).ok_or_else(|| ApiError::unknown_item(item))
 }
 
 /// One item
 #[utoipa::path(get, path = "/v1/items/{item}", tag = "items", security(("key" = ["read"])),
     params(OfItem),
-    responses((status = 200, description = "The item", body = Item), Refusals))]
+    responses((status = 200, description = "The item", body = Item), ErrorResponses))]
 pub(crate) async fn one(
     State(app): State<Arc<App>>,
     Path(OfItem { item }): Path<OfItem>,
-) -> Answer<Json<Item>> {
+) -> ApiResult<Json<Item>> {
     let model = app.model(Which::Main)?;
     Ok(Json(model.shown(number(&model, &item)?)))
 }
@@ -46,12 +47,12 @@ pub(crate) async fn one(
 /// Items most like one
 #[utoipa::path(get, path = "/v1/items/{item}/similar", tag = "items", security(("key" = ["read"])),
     params(OfItem, Top),
-    responses((status = 200, description = "The list", body = RankedItems), Refusals))]
+    responses((status = 200, description = "The list", body = RankedItems), ErrorResponses))]
 pub(crate) async fn similar(
     State(app): State<Arc<App>>,
     Path(OfItem { item }): Path<OfItem>,
     Query(Top { top, model }): Query<Top>,
-) -> Answer<Json<RankedItems>> {
+) -> ApiResult<Json<RankedItems>> {
     within("top", top, 1, MOST)?;
     let model = app.model(model)?;
     let item = number(&model, &item)?;
@@ -75,8 +76,8 @@ pub(crate) struct Items {
 ///
 /// Those that start with the text come first, then those with a word that does, then the rest.
 #[utoipa::path(get, path = "/v1/items", tag = "items", security(("key" = ["read"])), params(Find),
-    responses((status = 200, description = "The items", body = Items), Refusals))]
-pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) -> Answer<Json<Items>> {
+    responses((status = 200, description = "The items", body = Items), ErrorResponses))]
+pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) -> ApiResult<Json<Items>> {
     let Find { query, top, model } = find;
     within("top", top, 1, MOST)?;
     if !query.is_empty() {
@@ -112,11 +113,11 @@ pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) 
 /// Only files in the folder of the items file are served, wherever links and dots point.
 #[utoipa::path(get, path = "/v1/items/{item}/image", tag = "items", security(("key" = ["read"])),
     params(OfItem),
-    responses((status = 200, description = "The picture", body = Vec<u8>, content_type = "image/*"), Refusals))]
+    responses((status = 200, description = "The picture", body = Vec<u8>, content_type = "image/*"), ErrorResponses))]
 pub(crate) async fn image(
     State(app): State<Arc<App>>,
     Path(OfItem { item }): Path<OfItem>,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     let model = app.model(Which::Main)?;
     let number = number(&model, &item)?;
     let work = move || -> Option<(&'static str, Vec<u8>)> {
@@ -132,7 +133,7 @@ pub(crate) async fn image(
         }
         None => {
             let text = format!("item `{item}` has no picture in the catalogue's folder");
-            Err(Refusal::new(StatusCode::NOT_FOUND, "no_image", text))
+            Err(ApiError::new(StatusCode::NOT_FOUND, "no_image", text))
         }
     }
 }

@@ -8,8 +8,9 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::serve::answer::{Answer, Query, Refusal, Refusals, json_type};
-use crate::serve::model::Loaded;
+use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
+use crate::serve::extract::{Query, json_type};
+use crate::serve::model::ModelSnapshot;
 use crate::serve::state::{App, Which};
 
 /// Which model.
@@ -72,11 +73,11 @@ pub(crate) struct Modality {
 
 /// What answers
 #[utoipa::path(get, path = "/v1/model", tag = "model", security(("key" = ["read"])), params(ModelParams),
-    responses((status = 200, description = "The model", body = ModelInfo), Refusals))]
+    responses((status = 200, description = "The model", body = ModelInfo), ErrorResponses))]
 pub(crate) async fn info(
     State(app): State<Arc<App>>,
     Query(params): Query<ModelParams>,
-) -> Answer<Json<ModelInfo>> {
+) -> ApiResult<Json<ModelInfo>> {
     let model = app.model(params.model)?;
     let (compare, store) = (app.compare.is_some(), app.store.kind());
     let (texts, pictures) = app.encoder.as_ref().map_or((false, false), |e| e.takes());
@@ -113,12 +114,12 @@ pub(crate) async fn info(
 ///
 /// One entry per epoch, as `log.jsonl` of the run folder has them; none for models that are solved at once.
 #[utoipa::path(get, path = "/v1/model/log", tag = "model", security(("key" = ["read"])), params(ModelParams),
-    responses((status = 200, description = "The epochs", body = Vec<Object>), Refusals))]
+    responses((status = 200, description = "The epochs", body = Vec<Object>), ErrorResponses))]
 pub(crate) async fn log(
     State(app): State<Arc<App>>,
     Query(params): Query<ModelParams>,
-) -> Answer<Json<Vec<alike::train::EpochRecord>>> {
-    let model: Arc<Loaded> = app.model(params.model)?;
+) -> ApiResult<Json<Vec<alike::train::EpochRecord>>> {
+    let model: Arc<ModelSnapshot> = app.model(params.model)?;
     Ok(Json(app.work.run(move || model.serving.run().log()).await??))
 }
 
@@ -137,15 +138,15 @@ pub(crate) struct Reloaded {
 /// loaded, the old one stays. A request without a key has the content type `application/json` (a body is not needed): so no
 /// form of another site can send it.
 #[utoipa::path(post, path = "/v1/model/reload", tag = "model", security(("key" = ["admin"])),
-    responses((status = 200, description = "The newest checkpoint answers", body = Reloaded), Refusals))]
-pub(crate) async fn reload(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<Json<Reloaded>> {
+    responses((status = 200, description = "The newest checkpoint answers", body = Reloaded), ErrorResponses))]
+pub(crate) async fn reload(State(app): State<Arc<App>>, headers: HeaderMap) -> ApiResult<Json<Reloaded>> {
     if app.keys.is_empty() {
         json_type(&headers)?;
     }
     let changed = app.refresh().await.map_err(|error| {
         tracing::error!(%error, "the newer checkpoint was not loaded; the old one goes on");
         let text = "the newer checkpoint cannot be loaded, the old one goes on; the log says why";
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "checkpoint", text)
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "checkpoint", text)
     })?;
     Ok(Json(Reloaded { changed, version: app.main.current().version }))
 }

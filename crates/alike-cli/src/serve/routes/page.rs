@@ -3,7 +3,8 @@
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::serve::answer::{Answer, Path, Refusal};
+use crate::serve::error::{ApiError, ApiResult};
+use crate::serve::extract::Path;
 
 /// What the page may load: its own files, its own server, pictures that it has fetched itself. Nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; \
@@ -15,13 +16,15 @@ pub(crate) async fn index() -> Response {
 }
 
 /// `/page/{file}`.
-pub(crate) async fn part(Path(name): Path<String>) -> Answer<Response> {
+pub(crate) async fn part(Path(name): Path<String>) -> ApiResult<Response> {
     match name.as_str() {
         "page.css" => Ok(file("text/css; charset=utf-8", include_str!("../page/page.css"))),
         "page.js" => Ok(file("text/javascript; charset=utf-8", include_str!("../page/page.js"))),
-        _ => {
-            Err(Refusal::new(StatusCode::NOT_FOUND, "unknown_path", format!("the page has no file `{name}`")))
-        }
+        _ => Err(ApiError::new(
+            StatusCode::NOT_FOUND,
+            "unknown_path",
+            format!("the page has no file `{name}`"),
+        )),
     }
 }
 

@@ -10,11 +10,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::shown::{MOST, ModelRef, Ranked};
 use super::users::OfUser;
-use crate::serve::answer::{Answer, Body, Path, Query, Refusal, Refusals, id, whole, within};
+use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
+use crate::serve::extract::{Body, Path, Query, id, whole, within};
 use crate::serve::filter::Filter;
-use crate::serve::model::Loaded;
-use crate::serve::people::Now;
-use crate::serve::ranking::Order;
+use crate::serve::model::ModelSnapshot;
+use crate::serve::people::UserState;
+use crate::serve::ranking::RankRequest;
 use crate::serve::state::{App, Which};
 
 /// Most items that a list in a request may name.
@@ -129,12 +130,12 @@ pub(crate) struct Recommendations {
 /// A user whom training did not know is placed by their events. What they took, and what they disliked, is left out.
 #[utoipa::path(get, path = "/v1/users/{user}/recommendations", tag = "recommend", security(("key" = ["read"])),
     params(OfUser, Params),
-    responses((status = 200, description = "The list", body = Recommendations), Refusals))]
+    responses((status = 200, description = "The list", body = Recommendations), ErrorResponses))]
 pub(crate) async fn of_user(
     State(app): State<Arc<App>>,
     Path(OfUser { user }): Path<OfUser>,
     Query(params): Query<Params>,
-) -> Answer<Json<Recommendations>> {
+) -> ApiResult<Json<Recommendations>> {
     let Params { top, seen, category, diversity, reasons, model } = params;
     let ask = Ask {
         user: Some(user),
@@ -153,15 +154,15 @@ pub(crate) async fn of_user(
 ///
 /// To a user, or to somebody of whom only a few items are known (they need not have been there when the model was trained).
 #[utoipa::path(post, path = "/v1/recommendations", tag = "recommend", security(("key" = ["read"])), request_body = Ask,
-    responses((status = 200, description = "The list", body = Recommendations), Refusals))]
+    responses((status = 200, description = "The list", body = Recommendations), ErrorResponses))]
 pub(crate) async fn of_anybody(
     State(app): State<Arc<App>>,
     Body(ask): Body<Ask>,
-) -> Answer<Json<Recommendations>> {
+) -> ApiResult<Json<Recommendations>> {
     answer(&app, ask).await
 }
 
-async fn answer(app: &App, ask: Ask) -> Answer<Json<Recommendations>> {
+async fn answer(app: &App, ask: Ask) -> ApiResult<Json<Recommendations>> {
     within("top", ask.top, 1, MOST)?;
     within("diversity", ask.diversity, 0.0, 1.0)?;
     within("reasons", ask.reasons, 0, REASONS)?;
@@ -175,13 +176,13 @@ async fn answer(app: &App, ask: Ask) -> Answer<Json<Recommendations>> {
             within("number of `items`", items.len(), 0, SESSION)?;
             let history = numbers(&model, items, &mut unknown);
             if let (true, Some(first)) = (history.is_empty(), items.first()) {
-                return Err(Refusal::unknown_item(first));
+                return Err(ApiError::unknown_item(first));
             }
-            let mut now = Now::default();
+            let mut now = UserState::default();
             now.person.history = history;
             now
         }
-        _ => return Err(Refusal::invalid("either `user` or `items` is needed, and not both")),
+        _ => return Err(ApiError::invalid("either `user` or `items` is needed, and not both")),
     };
     let mut hidden = numbers(&model, &ask.deny, &mut unknown);
     hidden.extend(&now.disliked);
@@ -194,7 +195,7 @@ async fn answer(app: &App, ask: Ask) -> Answer<Json<Recommendations>> {
     // More than are asked for, so that there is something to choose from.
     let pool = if ask.diversity > 0.0 { (ask.top * 4).clamp(100, ask.top + 1000) } else { ask.top };
     let filter = Filter { hidden, among, top: pool, narrowed: false };
-    let order = Order { model: model.clone(), person: now.person.clone(), filter };
+    let order = RankRequest { model: model.clone(), person: now.person.clone(), filter };
     let list = app.ranking.rank(narrowed(app, order).await?).await?;
     let (top, diversity, reasons) = (ask.top, ask.diversity, ask.reasons);
     let items = if diversity > 0.0 || reasons > 0 {
@@ -211,7 +212,7 @@ async fn answer(app: &App, ask: Ask) -> Answer<Json<Recommendations>> {
 }
 
 /// The order with candidates from the database in the place of all items, where there is such an index and it helps.
-async fn narrowed(app: &App, mut order: Order) -> Answer<Order> {
+async fn narrowed(app: &App, mut order: RankRequest) -> ApiResult<RankRequest> {
     let model = order.model.clone();
     let items = model.serving.run().data.items.len();
     if model.index.asks_a_database(&order.filter, items) {
@@ -225,7 +226,7 @@ async fn narrowed(app: &App, mut order: Order) -> Answer<Order> {
 
 /// What a list costs beside its ranking: each of its items is scored without each item of the history, and compared with each
 /// that it might be.
-fn cost(ask: &Ask, now: &Now, pool: usize) -> usize {
+fn cost(ask: &Ask, now: &UserState, pool: usize) -> usize {
     let scored = if ask.reasons > 0 { now.person.history.len().min(HISTORY_LOOKED_AT) } else { 0 };
     let compared = if ask.diversity > 0.0 { pool } else { 0 };
     ask.top.min(pool) * (scored + compared)
@@ -233,13 +234,13 @@ fn cost(ask: &Ask, now: &Now, pool: usize) -> usize {
 
 /// The list with other items between, and with reasons.
 fn explained(
-    model: &Loaded,
-    now: &Now,
+    model: &ModelSnapshot,
+    now: &UserState,
     list: Vec<(u32, f32)>,
     top: usize,
     diversity: f32,
     most: usize,
-) -> Answer<Vec<Ranked>> {
+) -> ApiResult<Vec<Ranked>> {
     let list = if diversity > 0.0 { model.serving.diversified(&list, diversity, top) } else { list };
     let mut shown = model.ranked(&list);
     if most > 0 {
@@ -251,7 +252,7 @@ fn explained(
 }
 
 /// The only items to rank, ascending; `None` for all.
-fn among(model: &Loaded, ask: &Ask, unknown: &mut Vec<String>) -> Answer<Option<Vec<u32>>> {
+fn among(model: &ModelSnapshot, ask: &Ask, unknown: &mut Vec<String>) -> ApiResult<Option<Vec<u32>>> {
     // An empty field of a form says nothing.
     let category = match ask.category.as_ref().filter(|name| !name.is_empty()) {
         None => None,
@@ -265,18 +266,18 @@ fn among(model: &Loaded, ask: &Ask, unknown: &mut Vec<String>) -> Answer<Option<
     Ok(Some(allowed))
 }
 
-fn unknown_category(model: &Loaded, name: &str) -> Refusal {
+fn unknown_category(model: &ModelSnapshot, name: &str) -> ApiError {
     let mut allowed: Vec<&str> = model.categories().take(30).collect();
     if model.categories().nth(30).is_some() {
         allowed.push("and others");
     }
     let allowed =
         if allowed.is_empty() { "none, the catalogue has no categories".into() } else { allowed.join(", ") };
-    Refusal::invalid(format!("`category` is {name}; allowed: {allowed}"))
+    ApiError::invalid(format!("`category` is {name}; allowed: {allowed}"))
 }
 
 /// Numbers of items, ascending without repeats; ids that the model does not know are put to `unknown`.
-fn numbers(model: &Loaded, ids: &[String], unknown: &mut Vec<String>) -> Vec<u32> {
+fn numbers(model: &ModelSnapshot, ids: &[String], unknown: &mut Vec<String>) -> Vec<u32> {
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
         match model.serving.run().data.items.get(id) {

@@ -10,8 +10,9 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::shown::{MOST, RankedItems};
-use crate::serve::answer::{Answer, Body, Query, Refusal, Refusals, bytes, whole, within};
 use crate::serve::encoder::Encoded;
+use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
+use crate::serve::extract::{Body, Query, bytes, whole, within};
 use crate::serve::state::{App, Which};
 
 /// Longest text, in bytes.
@@ -69,17 +70,17 @@ enum Brought {
 /// A picture is the whole body, with its content type. Texts and pictures need an encoder (error `no_encoder`).
 #[utoipa::path(post, path = "/v1/items/search", tag = "items", security(("key" = ["read"])), params(PictureParams),
     request_body(content((Search = "application/json"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"))),
-    responses((status = 200, description = "The list, with cosines of features", body = RankedItems), Refusals))]
+    responses((status = 200, description = "The list, with cosines of features", body = RankedItems), ErrorResponses))]
 pub(crate) async fn search(
     State(app): State<Arc<App>>,
     Query(PictureParams { top }): Query<PictureParams>,
     request: Request,
-) -> Answer<Json<RankedItems>> {
+) -> ApiResult<Json<RankedItems>> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
     if kind.is_some_and(|kind| kind.starts_with("image/")) {
         // Before it is read: a picture that would have to wait for too many others need not be sent.
         if app.pictures.is_full() {
-            return Err(Refusal::busy());
+            return Err(ApiError::busy());
         }
         let bytes = bytes(request, &app).await?;
         let found = encode(&app, Brought::Picture(bytes)).await?;
@@ -92,25 +93,25 @@ pub(crate) async fn search(
             encode(&app, Brought::Text(text)).await?
         }
         (None, Some(features), Some(modality)) => Encoded { modality, features },
-        _ => return Err(Refusal::invalid("either `text`, or `features` with their `modality`, is needed")),
+        _ => return Err(ApiError::invalid("either `text`, or `features` with their `modality`, is needed")),
     };
     nearest(&app, search.model, found, search.top).await
 }
 
-async fn encode(app: &App, brought: Brought) -> Answer<Encoded> {
+async fn encode(app: &App, brought: Brought) -> ApiResult<Encoded> {
     let Some(encoder) = app.encoder.clone() else {
         let text =
             "this server has no encoder of texts and pictures; `features` with their `modality` are allowed";
-        return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "no_encoder", text));
+        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "no_encoder", text));
     };
     let found = match brought {
         Brought::Text(text) => app.work.run(move || encoder.text(&text)).await?,
         Brought::Picture(bytes) => app.pictures.run(move || encoder.image(&bytes)).await?,
     };
-    found.map_err(Refusal::invalid)
+    found.map_err(ApiError::invalid)
 }
 
-async fn nearest(app: &App, which: Which, found: Encoded, top: usize) -> Answer<Json<RankedItems>> {
+async fn nearest(app: &App, which: Which, found: Encoded, top: usize) -> ApiResult<Json<RankedItems>> {
     within("top", top, 1, MOST)?;
     let model = app.model(which)?;
     let work = move || -> alike::Result<RankedItems> {

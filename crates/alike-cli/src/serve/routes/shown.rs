@@ -4,7 +4,7 @@ use alike::serving::Reason;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::serve::model::Loaded;
+use crate::serve::model::ModelSnapshot;
 
 /// The largest number of items that one answer lists.
 pub(crate) const MOST: usize = 1000;
@@ -68,7 +68,7 @@ pub(crate) struct RankedItems {
     pub(crate) items: Vec<Ranked>,
 }
 
-impl Loaded {
+impl ModelSnapshot {
     /// The item as answers show it.
     pub(super) fn shown(&self, item: u32) -> Item {
         let data = &self.serving.run().data;

@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::serve::answer::{Answer, ErrorBody, Refusal, Refusals};
+use crate::serve::error::{ApiError, ApiResult, ErrorBody, ErrorResponses};
 use crate::serve::state::App;
 
 /// All is well.
@@ -30,10 +30,10 @@ pub(crate) async fn live() -> Json<Health> {
 #[utoipa::path(get, path = "/health/ready", tag = "status",
     responses((status = 200, description = "They are", body = Health),
         (status = 503, description = "They are not", body = ErrorBody)))]
-pub(crate) async fn ready(State(app): State<Arc<App>>) -> Answer<Json<Health>> {
+pub(crate) async fn ready(State(app): State<Arc<App>>) -> ApiResult<Json<Health>> {
     if !app.is_ready() {
         let text = "the server is stopping";
-        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", text));
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", text));
     }
     app.store.ready().await?;
     Ok(Json(Health { status: "ok" }))
@@ -41,8 +41,8 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Answer<Json<Health>> {
 
 /// Counts, as Prometheus reads them
 #[utoipa::path(get, path = "/metrics", tag = "status", security(("key" = [])),
-    responses((status = 200, description = "The counts", body = String, content_type = "application/openmetrics-text"), Refusals))]
-pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Answer<impl IntoResponse> {
+    responses((status = 200, description = "The counts", body = String, content_type = "application/openmetrics-text"), ErrorResponses))]
+pub(crate) async fn metrics(State(app): State<Arc<App>>) -> ApiResult<impl IntoResponse> {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], app.metrics.page().map_err(Refusal::internal)?))
+    Ok(([(header::CONTENT_TYPE, kind)], app.metrics.page().map_err(ApiError::internal)?))
 }

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::shown::{Item, MOST, ModelRef};
-use crate::serve::answer::{Answer, Path, Query, Refusals, id, within};
+use crate::serve::error::{ApiResult, ErrorResponses};
+use crate::serve::extract::{Path, Query, id, within};
 use crate::serve::state::{App, Which};
-use crate::serve::store::{self, Kind};
+use crate::serve::store::{self, EventKind};
 
 /// Which user.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -84,12 +85,12 @@ pub(crate) struct SimilarUser {
 /// Users most like one
 #[utoipa::path(get, path = "/v1/users/{user}/similar", tag = "users", security(("key" = ["read"])),
     params(OfUser, Top),
-    responses((status = 200, description = "The list", body = SimilarUsers), Refusals))]
+    responses((status = 200, description = "The list", body = SimilarUsers), ErrorResponses))]
 pub(crate) async fn similar(
     State(app): State<Arc<App>>,
     Path(OfUser { user }): Path<OfUser>,
     Query(Top { top, model }): Query<Top>,
-) -> Answer<Json<SimilarUsers>> {
+) -> ApiResult<Json<SimilarUsers>> {
     within("top", top, 1, MOST)?;
     let model = app.model(model)?;
     let person = app.user(&model, id("user", &user)?).await?.person;
@@ -132,7 +133,7 @@ pub(crate) struct Past {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum PastKind {
     /// The model was trained on it, or chosen by it.
-    Trained,
+    DeviceScorer,
     /// An event.
     Take,
     /// An event.
@@ -144,32 +145,32 @@ pub(crate) enum PastKind {
 /// What a user took, liked and disliked
 #[utoipa::path(get, path = "/v1/users/{user}/history", tag = "users", security(("key" = ["read"])),
     params(OfUser, Top),
-    responses((status = 200, description = "The history", body = History), Refusals))]
+    responses((status = 200, description = "The history", body = History), ErrorResponses))]
 pub(crate) async fn history(
     State(app): State<Arc<App>>,
     Path(OfUser { user }): Path<OfUser>,
     Query(Top { top, model }): Query<Top>,
-) -> Answer<Json<History>> {
+) -> ApiResult<Json<History>> {
     within("top", top, 1, MOST)?;
     let model = app.model(model)?;
     let events = app.store.of_user(id("user", &user)?).await?;
     let now = crate::serve::people::now(&model.serving, &user, &events)
-        .ok_or_else(|| crate::serve::answer::Refusal::unknown_user(&user))?;
+        .ok_or_else(|| crate::serve::error::ApiError::unknown_user(&user))?;
     let mut seen = std::collections::BTreeSet::new();
     let mut items = Vec::new();
     for event in &events {
         let number = model.serving.run().data.items.get(&event.item);
         let Some(item) = number.filter(|&i| seen.insert(i)) else { continue };
         let kind = match event.kind {
-            Kind::Take => PastKind::Take,
-            Kind::Like => PastKind::Like,
-            Kind::Dislike => PastKind::Dislike,
-            Kind::Remove => continue,
+            EventKind::Take => PastKind::Take,
+            EventKind::Like => PastKind::Like,
+            EventKind::Dislike => PastKind::Dislike,
+            EventKind::Remove => continue,
         };
         items.push((item, kind));
     }
     let trained = now.person.history.iter().filter(|i| !seen.contains(i));
-    items.extend(trained.map(|&i| (i, PastKind::Trained)));
+    items.extend(trained.map(|&i| (i, PastKind::DeviceScorer)));
     items.truncate(top);
     let items = items.into_iter().map(|(item, kind)| Past { item: model.shown(item), kind }).collect();
     Ok(Json(History { user, trained: now.person.user.is_some(), count: now.person.history.len(), items }))
@@ -186,8 +187,8 @@ pub(crate) struct Users {
 
 /// Users whose ids start with a text
 #[utoipa::path(get, path = "/v1/users", tag = "users", security(("key" = ["read"])), params(Find),
-    responses((status = 200, description = "The users", body = Users), Refusals))]
-pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) -> Answer<Json<Users>> {
+    responses((status = 200, description = "The users", body = Users), ErrorResponses))]
+pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) -> ApiResult<Json<Users>> {
     let Find { query, top, model } = find;
     within("top", top, 1, MOST)?;
     if !query.is_empty() {
@@ -227,12 +228,12 @@ pub(crate) struct Forgotten {
     params(OfUser),
     responses((status = 200, description = "Their events are gone, from the store's files too", body = Forgotten),
         (status = 202, description = "Their events are gone; the store's files are cleared later", body = Forgotten),
-        Refusals))]
+        ErrorResponses))]
 pub(crate) async fn forget(
     State(app): State<Arc<App>>,
     Path(OfUser { user }): Path<OfUser>,
-) -> Answer<(StatusCode, Json<Forgotten>)> {
-    let store::Forgotten { events, pending } = app.store.forget(id("user", &user)?).await?;
+) -> ApiResult<(StatusCode, Json<Forgotten>)> {
+    let store::Erased { events, pending } = app.store.forget(id("user", &user)?).await?;
     let waits_for = pending.then(|| app.store.waits_for());
     let status = if pending { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok((status, Json(Forgotten { events, pending, waits_for })))

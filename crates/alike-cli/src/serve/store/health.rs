@@ -12,7 +12,7 @@ const FRESH: Duration = Duration::from_secs(5);
 
 /// The last outcome of one kind of work. Failures that took long are remembered: who comes next fails at once, until one
 /// request at a time may try again.
-pub(super) struct Health {
+pub(super) struct WriteHealth {
     /// How long work may take.
     patience: Duration,
     state: Mutex<State>,
@@ -25,7 +25,7 @@ struct State {
     closed: Option<(Instant, StoreError)>,
 }
 
-impl Health {
+impl WriteHealth {
     pub(super) fn new(patience: Duration) -> Self {
         Self { patience, state: Mutex::default() }
     }
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn only_one_at_a_time_tries_what_did_not_answer() {
-        let health = Health::new(Duration::from_secs(2));
+        let health = WriteHealth::new(Duration::from_secs(2));
         let start = Instant::now();
         let at = |milliseconds: u64| start + Duration::from_millis(milliseconds);
         let failed = Err::<(), _>(StoreError::Failed("frozen".into()));

@@ -3,9 +3,13 @@
 //! One writer takes the changes that wait and commits them together, so that one wait for the disk serves many
 //! requests. Whoever asked for a change hears of it only after the commit.
 
-mod group;
+mod group_commit;
 mod health;
 mod per_user;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(not(feature = "postgres"))]
+#[path = "no_postgres.rs"]
 mod postgres;
 mod retention;
 mod sqlite;
@@ -17,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
-use group::Change;
-use health::Health;
+use group_commit::Change;
+use health::WriteHealth;
 pub(crate) use per_user::KEPT;
 use postgres::Postgres;
 use sqlite::Sqlite;
@@ -50,7 +54,7 @@ impl Default for Options {
 /// What somebody did with an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub(crate) enum EventKind {
     /// Bought, watched, read: counts as history.
     Take,
     /// Said to like it: counts as history.
@@ -61,7 +65,7 @@ pub(crate) enum Kind {
     Remove,
 }
 
-impl Kind {
+impl EventKind {
     const ALL: [(Self, &'static str); 4] =
         [(Self::Take, "take"), (Self::Like, "like"), (Self::Dislike, "dislike"), (Self::Remove, "remove")];
 
@@ -83,7 +87,7 @@ pub(crate) struct Event {
     /// Id of the item.
     pub(crate) item: String,
     /// What they did.
-    pub(crate) kind: Kind,
+    pub(crate) kind: EventKind,
     /// When it came, in milliseconds since 1970, by the clock of this server.
     pub(crate) arrived: i64,
     /// When it happened, where the client says so; not after it came.
@@ -98,12 +102,12 @@ pub(crate) struct Stored {
     /// Id of the item.
     pub(crate) item: String,
     /// What the user did.
-    pub(crate) kind: Kind,
+    pub(crate) kind: EventKind,
 }
 
 /// What forgetting somebody left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Forgotten {
+pub(crate) struct Erased {
     /// Events that were removed.
     pub(crate) events: u64,
     /// Whether what they held may still lie in files of the database, where no query finds it.
@@ -136,14 +140,14 @@ impl std::fmt::Display for StoreError {
 pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Where events are kept.
-pub(crate) enum Place {
+pub(crate) enum StoreAddress {
     /// A file.
     File(PathBuf),
     /// `postgres://…`
     Url(String),
 }
 
-impl std::str::FromStr for Place {
+impl std::str::FromStr for StoreAddress {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
@@ -161,7 +165,7 @@ impl std::str::FromStr for Place {
 pub(crate) struct Store {
     kept: Kept,
     /// What is known of writing.
-    writes: std::sync::Arc<Health>,
+    writes: std::sync::Arc<WriteHealth>,
 }
 
 enum Kept {
@@ -173,11 +177,11 @@ enum Kept {
 
 impl Store {
     /// Opens the store and brings its tables up to date.
-    pub(crate) async fn open(place: &Place, options: Options) -> Result<Self> {
-        let writes = std::sync::Arc::new(Health::new(options.patience));
+    pub(crate) async fn open(place: &StoreAddress, options: Options) -> Result<Self> {
+        let writes = std::sync::Arc::new(WriteHealth::new(options.patience));
         let kept = match place {
-            Place::File(path) => Kept::Sqlite(Sqlite::open(path, options, writes.clone())?),
-            Place::Url(url) => Kept::Postgres(Postgres::open(url, options, writes.clone()).await?),
+            StoreAddress::File(path) => Kept::Sqlite(Sqlite::open(path, options, writes.clone())?),
+            StoreAddress::Url(url) => Kept::Postgres(Postgres::open(url, options, writes.clone()).await?),
         };
         Ok(Self { kept, writes })
     }
@@ -190,7 +194,7 @@ impl Store {
         }
     }
 
-    /// What is waited for where [`Forgotten::pending`] is set.
+    /// What is waited for where [`Erased::pending`] is set.
     pub(crate) fn waits_for(&self) -> &'static str {
         match self.kept {
             Kept::Sqlite(_) => {
@@ -223,7 +227,7 @@ impl Store {
     }
 
     /// Removes every event of `user`.
-    pub(crate) async fn forget(&self, user: &str) -> Result<Forgotten> {
+    pub(crate) async fn forget(&self, user: &str) -> Result<Erased> {
         let (reply, answer) = oneshot::channel();
         self.change(Change::Forget { user: user.to_string(), reply }, answer).await
     }
@@ -260,7 +264,7 @@ fn after(prefix: &str) -> String {
 }
 
 fn stored(item: String, kind: &str) -> Result<Stored> {
-    let kind = Kind::from_word(kind).ok_or_else(|| {
+    let kind = EventKind::from_word(kind).ok_or_else(|| {
         StoreError::Failed(format!("the store holds an event of the unknown kind `{kind}`"))
     })?;
     Ok(Stored { item, kind })

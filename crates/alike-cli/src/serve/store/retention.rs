@@ -26,7 +26,7 @@ struct Round {
 
 /// Events to remove: those of these numbers that are older.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Step {
+pub(super) struct RemovalStep {
     /// Numbers after this one,
     pub(super) after: i64,
     /// up to this one,
@@ -66,7 +66,7 @@ impl Retention {
     }
 
     /// The next step of the round, if one is under way.
-    pub(super) fn step(&mut self) -> Option<Step> {
+    pub(super) fn step(&mut self) -> Option<RemovalStep> {
         let round = self.round.as_mut()?;
         if round.at >= round.last {
             self.round = None;
@@ -74,7 +74,7 @@ impl Retention {
         }
         let after = round.at;
         round.at = after.saturating_add(STEP).min(round.last);
-        Some(Step { after, to: round.at, before: round.before })
+        Some(RemovalStep { after, to: round.at, before: round.before })
     }
 }
 
@@ -90,8 +90,8 @@ mod tests {
         assert!(kept.due(clock, start) && !kept.due(clock, start));
         kept.begin(3, 10_002);
         let before = 70 * 24 * 3600 * 1000;
-        let steps: Vec<Step> = std::iter::from_fn(|| kept.step()).collect();
-        let step = |after, to| Step { after, to, before };
+        let steps: Vec<RemovalStep> = std::iter::from_fn(|| kept.step()).collect();
+        let step = |after, to| RemovalStep { after, to, before };
         assert_eq!(steps, [step(2, 5002), step(5002, 10_002)]);
         assert!(!kept.due(clock + later(0), start + Duration::from_secs(60)));
         // A year ahead for some minutes: not even then is a round made, nor when it is back.

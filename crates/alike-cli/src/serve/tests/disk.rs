@@ -6,14 +6,14 @@ use serde_json::json;
 
 use super::Served;
 use crate::serve::store::faults::{Fault, watch};
-use crate::serve::store::{Options, Place, Store};
+use crate::serve::store::{Options, Store, StoreAddress};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fails_is_503_and_what_was_acknowledged_stays() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().canonicalize().unwrap();
     let disk = watch(&path);
-    let store = Store::open(&Place::File(path.join("a.sqlite")), Options::default()).await.unwrap();
+    let store = Store::open(&StoreAddress::File(path.join("a.sqlite")), Options::default()).await.unwrap();
     let served = Served::with("popularity", |app| app.store = store).await;
     let (mut answered, mut refused) = (Vec::new(), 0);
     for at in 0..60 {

@@ -9,10 +9,12 @@ use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
 use alike::scorer::{Matrix, Scorer};
 use serde_json::{Value, json};
 
+#[cfg(feature = "postgres")]
 use super::cluster::Cluster;
 use super::{Served, files, items};
-use crate::serve::index::Choice;
-use crate::serve::model::Slot;
+use crate::serve::index::IndexChoice;
+use crate::serve::model::ReloadableModel;
+#[cfg(feature = "postgres")]
 use crate::skipped::skipped;
 
 const USERS: usize = 80;
@@ -122,8 +124,8 @@ async fn agreement(exact: &Served, indexed: &Served, more: &Value) -> f64 {
 }
 
 /// What holds of any index.
-async fn contract(files: &Arc<files::World>, index: Choice, least: f64) {
-    let exact = Served::open(files.clone(), Choice::Exact).await;
+async fn contract(files: &Arc<files::World>, index: IndexChoice, least: f64) {
+    let exact = Served::open(files.clone(), IndexChoice::Exact).await;
     let indexed = Served::open(files.clone(), index).await;
     let found = agreement(&exact, &indexed, &json!({})).await;
     assert!(found >= least, "found {found}");
@@ -168,11 +170,11 @@ async fn contract(files: &Arc<files::World>, index: Choice, least: f64) {
 }
 
 /// A newer checkpoint has an index of its own.
-async fn swapped(files: &Arc<files::World>, index: Choice) {
+async fn swapped(files: &Arc<files::World>, index: IndexChoice) {
     let indexed = Served::open(files.clone(), index.clone()).await;
     write_checkpoint(files, 2);
     assert_eq!(indexed.posted("/v1/model/reload", json!({})).await["version"], 2);
-    let exact = Served::open(files.clone(), Choice::Exact).await;
+    let exact = Served::open(files.clone(), IndexChoice::Exact).await;
     let before = counts(&indexed).await;
     let found = agreement(&exact, &indexed, &json!({})).await;
     assert!(found >= 0.97, "found {found}");
@@ -183,10 +185,11 @@ async fn swapped(files: &Arc<files::World>, index: Choice) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_graph_finds_what_a_scan_finds() {
     let files = wide();
-    contract(&files, Choice::Hnsw, 0.97).await;
-    swapped(&files, Choice::Hnsw).await;
+    contract(&files, IndexChoice::Hnsw, 0.97).await;
+    swapped(&files, IndexChoice::Hnsw).await;
 }
 
+#[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread")]
 async fn pgvector_finds_what_a_scan_finds() {
     let Some(cluster) = Cluster::named() else {
@@ -199,7 +202,7 @@ async fn pgvector_finds_what_a_scan_finds() {
     let number = async |query: &str| client.query_one(query, &[]).await.unwrap().get::<_, i64>(0);
     let files = wide();
     if number("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'").await == 0 {
-        let error = refused(files.clone(), Choice::Postgres(url)).await;
+        let error = refused(files.clone(), IndexChoice::Postgres(url)).await;
         assert!(error.contains("needs the extension pgvector 0.5 or newer"), "{error}");
         skipped(
             "pgvector",
@@ -208,7 +211,7 @@ async fn pgvector_finds_what_a_scan_finds() {
         return;
     }
     let tables = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'alike\\_vectors\\_%'";
-    contract(&files, Choice::Postgres(url.clone()), 0.97).await;
+    contract(&files, IndexChoice::Postgres(url.clone()), 0.97).await;
     assert_eq!(
         (number(tables).await, number("SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%hnsw%'").await),
         (1, 1)
@@ -216,7 +219,7 @@ async fn pgvector_finds_what_a_scan_finds() {
     // Servers that start together write one table; the next finds it as it is.
     let oid = "SELECT oid::bigint FROM pg_class WHERE relname LIKE 'alike\\_vectors\\_%' AND relkind = 'r'";
     let before = number(oid).await;
-    let again = |_| tokio::spawn(Served::open(files.clone(), Choice::Postgres(url.clone())));
+    let again = |_| tokio::spawn(Served::open(files.clone(), IndexChoice::Postgres(url.clone())));
     for task in (0..3).map(again).collect::<Vec<_>>() {
         task.await.unwrap();
     }
@@ -229,15 +232,15 @@ async fn pgvector_finds_what_a_scan_finds() {
         ))
         .await
         .unwrap();
-    let holds = Served::open(files.clone(), Choice::Postgres(url.clone())).await;
-    swapped(&files, Choice::Postgres(url.clone())).await;
+    let holds = Served::open(files.clone(), IndexChoice::Postgres(url.clone())).await;
+    swapped(&files, IndexChoice::Postgres(url.clone())).await;
     let names = client
         .query("SELECT tablename::text FROM pg_tables WHERE tablename LIKE 'alike%'", &[])
         .await
         .unwrap();
     let names: BTreeSet<String> = names.iter().map(|row| row.get(0)).collect();
     let hash = |served: &Served| format!("alike_vectors_{}", &served.app.main.current().checkpoint()[..32]);
-    let new = Served::open(files.clone(), Choice::Postgres(url.clone())).await;
+    let new = Served::open(files.clone(), IndexChoice::Postgres(url.clone())).await;
     assert_eq!(names, BTreeSet::from([hash(&holds), hash(&new), "alike_vectors_mine".to_string()]));
     // Without the database lists come from a scan, and from the index when it is back.
     let list = new.list("7", "").await;
@@ -253,15 +256,15 @@ async fn pgvector_finds_what_a_scan_finds() {
 }
 
 /// What is said to an index that cannot be.
-async fn refused(files: Arc<files::World>, index: Choice) -> String {
-    let opened = tokio::task::spawn_blocking(move || Slot::open(&files.path("run"), index));
+async fn refused(files: Arc<files::World>, index: IndexChoice) -> String {
+    let opened = tokio::task::spawn_blocking(move || ReloadableModel::open(&files.path("run"), index));
     opened.await.unwrap().err().unwrap().to_string()
 }
 
 #[tokio::test]
 async fn models_without_inner_products_have_no_index() {
     let served = Served::trained("slim", 1, |_| ()).await;
-    for index in [Choice::Hnsw, Choice::Postgres("postgres://localhost:1/none".into())] {
+    for index in [IndexChoice::Hnsw, IndexChoice::Postgres("postgres://localhost:1/none".into())] {
         let error = refused(served.files.clone(), index).await;
         let says = "slim: an index needs a model that ranks by inner product; this one has weights between items; \
             allowed: --index exact";
@@ -272,11 +275,11 @@ async fn models_without_inner_products_have_no_index() {
 
 #[test]
 fn places_of_an_index_are_parsed() {
-    assert_eq!("hnsw".parse(), Ok(Choice::Hnsw));
-    assert_eq!("exact".parse(), Ok(Choice::Exact));
-    assert!(matches!("postgres://host/db".parse(), Ok(Choice::Postgres(_))));
+    assert_eq!("hnsw".parse(), Ok(IndexChoice::Hnsw));
+    assert_eq!("exact".parse(), Ok(IndexChoice::Exact));
+    assert!(matches!("postgres://host/db".parse(), Ok(IndexChoice::Postgres(_))));
     for wrong in ["", "HNSW", "qdrant://x"] {
-        let error = wrong.parse::<Choice>().unwrap_err();
+        let error = wrong.parse::<IndexChoice>().unwrap_err();
         assert_eq!(error, "expected exact, hnsw or postgres://…");
     }
 }

@@ -1,5 +1,6 @@
 //! The routes without a socket: right requests, wrong ones, and what changes what.
 
+#[cfg(feature = "postgres")]
 pub(super) mod cluster;
 mod connections;
 mod disk;
@@ -17,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
-use alike::train::{Request as Training, fit};
+use alike::train::{TrainRequest as Training, fit};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
@@ -25,12 +26,12 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::index::Choice;
+use super::index::IndexChoice;
 use super::limits::Limits;
-use super::model::Slot;
+use super::model::ReloadableModel;
 use super::router::router;
 use super::state::App;
-use super::store::{Options, Place, Store};
+use super::store::{Options, Store, StoreAddress};
 
 /// A run on the small data set, where user `u` takes items that are even as they are, and its server.
 struct Served {
@@ -70,16 +71,18 @@ impl Served {
         train(&files.path("data"), &files.path("run"), model, epochs);
         let store = Store::open(&place(&files), Options::default()).await.unwrap();
         let mut app =
-            App::new(Slot::open(&files.path("run"), Choice::Exact).unwrap(), store, limits).unwrap();
+            App::new(ReloadableModel::open(&files.path("run"), IndexChoice::Exact).unwrap(), store, limits)
+                .unwrap();
         change(&mut app);
         let app = Arc::new(app);
         Self { files: Arc::new(files), router: router(app.clone()), app }
     }
 
     /// A server of the run in `files` with an index; servers of the same files share their events.
-    async fn open(files: Arc<files::World>, index: Choice) -> Self {
+    async fn open(files: Arc<files::World>, index: IndexChoice) -> Self {
         let run = files.path("run");
-        let slot = tokio::task::spawn_blocking(move || Slot::open(&run, index)).await.unwrap().unwrap();
+        let slot =
+            tokio::task::spawn_blocking(move || ReloadableModel::open(&run, index)).await.unwrap().unwrap();
         let store = Store::open(&place(&files), Options::default()).await.unwrap();
         let app = Arc::new(App::new(slot, store, Limits::default()).unwrap());
         Self { files, router: router(app.clone()), app }
@@ -171,8 +174,8 @@ fn train(data: &Path, run: &Path, model: &'static str, epochs: i64) {
 }
 
 /// Where the events of a server over `files` are kept.
-fn place(files: &files::World) -> Place {
-    Place::File(files.path("store/events.sqlite"))
+fn place(files: &files::World) -> StoreAddress {
+    StoreAddress::File(files.path("store/events.sqlite"))
 }
 
 /// Ids of a list of items.

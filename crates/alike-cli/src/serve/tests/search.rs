@@ -9,7 +9,7 @@ use serde_json::json;
 use tower::ServiceExt;
 
 use super::{Served, is_even, items};
-use crate::serve::encoder::{Encoded, Encoder, Saved};
+use crate::serve::encoder::{Encoded, Encoder, SavedEncoders};
 use crate::serve::keys::Keys;
 use crate::serve::pool::Pool;
 
@@ -147,11 +147,11 @@ async fn encoders_that_embed_saved_find_items_by_words() {
     let world = &served.files;
     let table = "id,title\n0,red shoes\n1,blue shoes\n2,green tea\n3,black tea with milk\n";
     std::fs::write(world.path("table.csv"), table).unwrap();
-    let request = alike::embed::Request {
-        source: alike::embed::Source::Texts { items: world.path("table.csv"), columns: Vec::new() },
+    let request = alike::embed::EmbedRequest {
+        source: alike::embed::EmbedSource::Texts { items: world.path("table.csv"), columns: Vec::new() },
         text: Default::default(),
         id: None,
-        encoder: alike::embed::Choice::Builtin { dim: 3 },
+        encoder: alike::embed::EncoderChoice::Builtin { dim: 3 },
         batch: 16,
         out: world.path("words.safetensors"),
         stop: None,
@@ -166,7 +166,7 @@ async fn encoders_that_embed_saved_find_items_by_words() {
     prepare(&options).unwrap();
     let data = Dataset::open(&world.path("small")).unwrap();
     let named = |name: &str| vec![(name.to_string(), world.path("words.safetensors"))];
-    let saved = Saved::open(&named("words"), &data).unwrap();
+    let saved = SavedEncoders::open(&named("words"), &data).unwrap();
     assert_eq!(saved.takes(), (true, false));
     let found = saved.text("black tea with milk").unwrap();
     assert_eq!((found.modality.as_str(), found.features.len()), ("words", data.features[0].dim));
@@ -175,7 +175,7 @@ async fn encoders_that_embed_saved_find_items_by_words() {
         assert!((a - b).abs() < 1e-5);
     }
     assert!(saved.image(b"no picture").unwrap_err().contains("no encoder of pictures"));
-    let error = Saved::open(&named("sound"), &data).err().unwrap().to_string();
+    let error = SavedEncoders::open(&named("sound"), &data).err().unwrap().to_string();
     assert!(error.contains("the data have: words"), "{error}");
 }
 

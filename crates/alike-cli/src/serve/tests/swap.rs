@@ -8,8 +8,8 @@ use alike::scorer::{Matrix, Scorer};
 use serde_json::json;
 
 use super::{Served, train};
-use crate::serve::index::Choice;
-use crate::serve::model::Slot;
+use crate::serve::index::IndexChoice;
+use crate::serve::model::ReloadableModel;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newer_checkpoint_takes_over_and_no_request_fails() {
@@ -144,10 +144,11 @@ async fn features_that_change_in_their_place_change_no_answer() {
     let mut damaged = good.clone();
     damaged[17] ^= 0x20;
     std::fs::write(&path, damaged).unwrap();
-    let error = Slot::open(&served.files.path("run"), Choice::Exact).err().unwrap().to_string();
+    let error =
+        ReloadableModel::open(&served.files.path("run"), IndexChoice::Exact).err().unwrap().to_string();
     assert!(error.contains("feature.text.f32") && error.contains("damaged"), "{error}");
     std::fs::write(&path, good).unwrap();
-    assert!(Slot::open(&served.files.path("run"), Choice::Exact).is_ok());
+    assert!(ReloadableModel::open(&served.files.path("run"), IndexChoice::Exact).is_ok());
 }
 
 #[tokio::test]
@@ -156,7 +157,7 @@ async fn two_models_side_by_side() {
         let run = app.main.current().serving.run().dir.with_file_name("other");
         let data = run.with_file_name("data");
         train(&data, &run, "popularity", 1);
-        app.compare = Some(Slot::open(&run, Choice::Exact).unwrap());
+        app.compare = Some(ReloadableModel::open(&run, IndexChoice::Exact).unwrap());
     };
     let served = Served::with("bpr", compare).await;
     assert_eq!(served.got("/v1/model?model=compare").await["name"], "popularity");

@@ -14,7 +14,7 @@ use crate::sparse::csr::Csr;
 
 /// The parts of `x`, `W`, and `y` if the activation needs its sign.
 #[derive(Debug, Clone)]
-pub(crate) struct DeviceSaved<const P: usize> {
+pub(crate) struct LinearDeviceSaved<const P: usize> {
     x: [Gpu; P],
     w: Gpu,
     y: Option<Gpu>,
@@ -60,7 +60,12 @@ impl Linear {
         Some(pattern.device_csr(like).ptr.clone())
     }
 
-    fn affine_device<const P: usize>(&self, x: [Gpu; P], w: Gpu, b: Option<&Gpu>) -> (Gpu, DeviceSaved<P>) {
+    fn affine_device<const P: usize>(
+        &self,
+        x: [Gpu; P],
+        w: Gpu,
+        b: Option<&Gpu>,
+    ) -> (Gpu, LinearDeviceSaved<P>) {
         let (n, q) = (x[0].rows(), w.cols());
         let width: usize = x.iter().map(Gpu::cols).sum();
         assert!(x.iter().all(|x| x.rows() == n), "parts of as many rows");
@@ -70,7 +75,7 @@ impl Linear {
         let products: [Gpu; P] = from_fn(|i| product_nn(&x[i], &parts[i]));
         let y = add_bias(&products[0], products.get(1), b, self.slope(), self.pointers(&w).as_ref());
         let saved = self.slope().map(|_| y.clone());
-        (y, DeviceSaved { x, w, y: saved })
+        (y, LinearDeviceSaved { x, w, y: saved })
     }
 
     /// `h = s ⊙ φ'(y) ⊙ g`.
@@ -104,12 +109,12 @@ impl Linear {
 
     fn affine_backward_device<const P: usize>(
         &self,
-        saved: DeviceSaved<P>,
+        saved: LinearDeviceSaved<P>,
         g: &Gpu,
         needs: [bool; P],
         [need_w, need_b]: [bool; 2],
     ) -> ([Option<Gpu>; P], Option<Gpu>, Option<Gpu>) {
-        let DeviceSaved { x, w, y } = saved;
+        let LinearDeviceSaved { x, w, y } = saved;
         let h = self.inner_device(y.as_ref(), g);
         let parts = weights(&x, &w);
         let dx = from_fn(|i| needs[i].then(|| product_nt(&h, &parts[i])));
@@ -129,39 +134,44 @@ fn weights<const P: usize>(x: &[Gpu; P], w: &Gpu) -> [Gpu; P] {
 }
 
 impl Operator<2, Gpu> for Linear {
-    type Saved = DeviceSaved<1>;
+    type Saved = LinearDeviceSaved<1>;
 
-    fn forward(&self, [x, w]: [Gpu; 2], _: bool) -> (Gpu, DeviceSaved<1>) {
+    fn forward(&self, [x, w]: [Gpu; 2], _: bool) -> (Gpu, LinearDeviceSaved<1>) {
         self.affine_device([x], w, None)
     }
 
-    fn backward(&self, saved: DeviceSaved<1>, grad: Gpu, [x, w]: [bool; 2]) -> [Option<Gpu>; 2] {
+    fn backward(&self, saved: LinearDeviceSaved<1>, grad: Gpu, [x, w]: [bool; 2]) -> [Option<Gpu>; 2] {
         let ([dx], dw, _) = self.affine_backward_device(saved, &grad, [x], [w, false]);
         [dx, dw]
     }
 }
 
 impl Operator<3, Gpu> for Linear {
-    type Saved = DeviceSaved<1>;
+    type Saved = LinearDeviceSaved<1>;
 
-    fn forward(&self, [x, w, b]: [Gpu; 3], _: bool) -> (Gpu, DeviceSaved<1>) {
+    fn forward(&self, [x, w, b]: [Gpu; 3], _: bool) -> (Gpu, LinearDeviceSaved<1>) {
         self.affine_device([x], w, Some(&b))
     }
 
-    fn backward(&self, saved: DeviceSaved<1>, grad: Gpu, [x, w, b]: [bool; 3]) -> [Option<Gpu>; 3] {
+    fn backward(&self, saved: LinearDeviceSaved<1>, grad: Gpu, [x, w, b]: [bool; 3]) -> [Option<Gpu>; 3] {
         let ([dx], dw, db) = self.affine_backward_device(saved, &grad, [x], [w, b]);
         [dx, dw, db]
     }
 }
 
 impl Operator<4, Gpu> for Linear {
-    type Saved = DeviceSaved<2>;
+    type Saved = LinearDeviceSaved<2>;
 
-    fn forward(&self, [x1, x2, w, b]: [Gpu; 4], _: bool) -> (Gpu, DeviceSaved<2>) {
+    fn forward(&self, [x1, x2, w, b]: [Gpu; 4], _: bool) -> (Gpu, LinearDeviceSaved<2>) {
         self.affine_device([x1, x2], w, Some(&b))
     }
 
-    fn backward(&self, saved: DeviceSaved<2>, grad: Gpu, [x1, x2, w, b]: [bool; 4]) -> [Option<Gpu>; 4] {
+    fn backward(
+        &self,
+        saved: LinearDeviceSaved<2>,
+        grad: Gpu,
+        [x1, x2, w, b]: [bool; 4],
+    ) -> [Option<Gpu>; 4] {
         let ([dx1, dx2], dw, db) = self.affine_backward_device(saved, &grad, [x1, x2], [w, b]);
         [dx1, dx2, dw, db]
     }

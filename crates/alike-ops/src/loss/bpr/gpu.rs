@@ -166,14 +166,14 @@ fn norms_gradient(e: &Gpu, groups: &DeviceRowGroups, g: &Gpu, factor: f32) -> Gp
 
 /// The batch, and the slopes of its triples.
 #[derive(Debug, Clone)]
-pub(crate) struct DeviceSaved<const N: usize> {
+pub(crate) struct BprDeviceSaved<const N: usize> {
     tables: [Gpu; N],
     batch: DeviceTriples,
     slopes: Gpu,
 }
 
 impl Bpr {
-    fn loss_device<const N: usize>(&self, tables: [Gpu; N]) -> (Gpu, DeviceSaved<N>) {
+    fn loss_device<const N: usize>(&self, tables: [Gpu; N]) -> (Gpu, BprDeviceSaved<N>) {
         let (z, e) = (&tables[0], &tables[N - 1]);
         let (b, d) = (self.t.len(), z.cols());
         self.t.check(z.rows());
@@ -204,13 +204,13 @@ impl Bpr {
                 units_per_row(d),
             );
         }
-        (scaled_total(&losses, 1.0 / b as f32), DeviceSaved { tables, batch, slopes })
+        (scaled_total(&losses, 1.0 / b as f32), BprDeviceSaved { tables, batch, slopes })
     }
 
     /// The gradient to the table; with `norms` that of its own norms too.
     fn gradient_device<const N: usize>(
         &self,
-        saved: &DeviceSaved<N>,
+        saved: &BprDeviceSaved<N>,
         groups: &DeviceRowGroups,
         g: &Gpu,
         norms: f32,
@@ -250,26 +250,26 @@ impl Bpr {
 }
 
 impl Operator<1, Gpu> for Bpr {
-    type Saved = DeviceSaved<1>;
+    type Saved = BprDeviceSaved<1>;
 
-    fn forward(&self, tables: [Gpu; 1], _: bool) -> (Gpu, DeviceSaved<1>) {
+    fn forward(&self, tables: [Gpu; 1], _: bool) -> (Gpu, BprDeviceSaved<1>) {
         self.loss_device(tables)
     }
 
-    fn backward(&self, saved: DeviceSaved<1>, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
+    fn backward(&self, saved: BprDeviceSaved<1>, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {
         let norms = self.l2 / self.t.len() as f32;
         [needed.then(|| self.gradient_device(&saved, &self.device_row_groups(&grad), &grad, norms))]
     }
 }
 
 impl Operator<2, Gpu> for Bpr {
-    type Saved = DeviceSaved<2>;
+    type Saved = BprDeviceSaved<2>;
 
-    fn forward(&self, tables: [Gpu; 2], _: bool) -> (Gpu, DeviceSaved<2>) {
+    fn forward(&self, tables: [Gpu; 2], _: bool) -> (Gpu, BprDeviceSaved<2>) {
         self.loss_device(tables)
     }
 
-    fn backward(&self, saved: DeviceSaved<2>, grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
+    fn backward(&self, saved: BprDeviceSaved<2>, grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
         let (groups, norms) = (self.device_row_groups(&grad), self.l2 / self.t.len() as f32);
         [
             needs[0].then(|| self.gradient_device(&saved, &groups, &grad, 0.0)),

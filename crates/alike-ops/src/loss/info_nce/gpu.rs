@@ -10,7 +10,7 @@ use crate::gpu::{
 
 /// Both views, `e^{(a_r · c_s - 1)/τ}` of each pair, and the sums over `s`.
 #[derive(Debug, Clone)]
-pub(crate) struct DeviceSaved {
+pub(crate) struct InfoNceDeviceSaved {
     a: Gpu,
     c: Gpu,
     pairs: Gpu,
@@ -78,9 +78,9 @@ fn shares_kernel(a: &[f32], sums: &[f32], out: &mut [f32], count: u32, d: u32) {
 }
 
 impl Operator<2, Gpu> for InfoNce {
-    type Saved = DeviceSaved;
+    type Saved = InfoNceDeviceSaved;
 
-    fn forward(&self, [a, c]: [Gpu; 2], _: bool) -> (Gpu, DeviceSaved) {
+    fn forward(&self, [a, c]: [Gpu; 2], _: bool) -> (Gpu, InfoNceDeviceSaved) {
         let (b, d) = (a.rows(), a.cols());
         assert!((b, d) == (c.rows(), c.cols()) && b * d > 0, "two views of one shape, not empty");
         let pairs = product_nt(&a, &c);
@@ -98,11 +98,11 @@ impl Operator<2, Gpu> for InfoNce {
                 1.0 / self.temperature,
             );
         }
-        (scaled_total(&losses, 1.0 / b as f32), DeviceSaved { a, c, pairs, sums })
+        (scaled_total(&losses, 1.0 / b as f32), InfoNceDeviceSaved { a, c, pairs, sums })
     }
 
-    fn backward(&self, saved: DeviceSaved, grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
-        let DeviceSaved { a, c, pairs, sums } = &saved;
+    fn backward(&self, saved: InfoNceDeviceSaved, grad: Gpu, needs: [bool; 2]) -> [Option<Gpu>; 2] {
+        let InfoNceDeviceSaved { a, c, pairs, sums } = &saved;
         let (b, d) = (a.rows(), a.cols());
         let factor = 1.0 / (b as f32 * self.temperature);
         let finish = |v: &Gpu, other: &Gpu, shares: bool| {

@@ -164,14 +164,14 @@ fn out_kernel(
 
 /// The five tensors, both sides, and the slopes of the triples.
 #[derive(Debug, Clone)]
-pub(crate) struct DeviceSaved {
+pub(crate) struct PairMlpDeviceSaved {
     all: [Gpu; 5],
     users: DeviceSide,
     items: DeviceSide,
     slopes: Gpu,
 }
 
-impl DeviceSaved {
+impl PairMlpDeviceSaved {
     fn hidden_slopes(&self, of_items: bool, g: &Gpu) -> Gpu {
         let side = if of_items { &self.items } else { &self.users };
         let (groups, h) = (&side.groups, side.hidden.cols());
@@ -230,9 +230,9 @@ impl DeviceSaved {
 }
 
 impl Operator<5, Gpu> for Pair {
-    type Saved = DeviceSaved;
+    type Saved = PairMlpDeviceSaved;
 
-    fn forward(&self, all: [Gpu; 5], _: bool) -> (Gpu, DeviceSaved) {
+    fn forward(&self, all: [Gpu; 5], _: bool) -> (Gpu, PairMlpDeviceSaved) {
         let t = &self.0;
         let [table, w_user, w_item, bias, out] = &all;
         t.check(table.rows());
@@ -260,10 +260,10 @@ impl Operator<5, Gpu> for Pair {
                 units_per_row(h),
             );
         }
-        (scaled_total(&losses, 1.0 / b as f32), DeviceSaved { all, users, items, slopes })
+        (scaled_total(&losses, 1.0 / b as f32), PairMlpDeviceSaved { all, users, items, slopes })
     }
 
-    fn backward(&self, saved: DeviceSaved, g: Gpu, needs: [bool; 5]) -> [Option<Gpu>; 5] {
+    fn backward(&self, saved: PairMlpDeviceSaved, g: Gpu, needs: [bool; 5]) -> [Option<Gpu>; 5] {
         let [to_users, to_items] = [false, true].map(|of_items| saved.hidden_slopes(of_items, &g));
         let [table, w_user, w_item, _, _] = &saved.all;
         let d_table = needs[0].then(|| {

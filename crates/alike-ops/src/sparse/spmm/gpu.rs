@@ -4,7 +4,7 @@ use cubecl::prelude::*;
 
 use super::Product;
 use crate::autodiff::Operator;
-use crate::gpu::{Gpu, Sparse, launch_per_value};
+use crate::gpu::{DeviceSparse, Gpu, launch_per_value};
 use crate::sparse::csr::Csr;
 
 /// `g_row · x_col` of each entry: one unit per entry; neighbours in a row share `g`.
@@ -34,7 +34,7 @@ fn entries_kernel(
 /// `Aᵀ g` of a matrix of `p`'s entries with `values`, in their order.
 pub(crate) fn transposed_product_device(p: &Csr, values: &Gpu, g: &Gpu) -> Gpu {
     let t = p.device_transposed(g);
-    Sparse { graph: &t.rows, values: Some(values), positions: Some(&t.edges) }.product(g, None, 1.0)
+    DeviceSparse { graph: &t.rows, values: Some(values), positions: Some(&t.edges) }.product(g, None, 1.0)
 }
 
 fn entry_dots_device(p: &Csr, g: &Gpu, x: &Gpu) -> Gpu {
@@ -66,7 +66,7 @@ impl Operator<2, Gpu> for Product {
         let p = &self.pattern;
         assert!(values.len() == p.nnz() && x.rows() == p.cols(), "a value per entry, a row of x per column");
         let graph = p.device_csr(&x);
-        let a = Sparse { graph: &graph, values: Some(&values), positions: None };
+        let a = DeviceSparse { graph: &graph, values: Some(&values), positions: None };
         (a.product(&x, None, 1.0), [values, x])
     }
 

@@ -7,7 +7,7 @@ use csv::ByteRecord;
 
 use crate::data::formats::columns::{is_usual_name, plain_name};
 use crate::data::formats::options::{Delimiter, TextOptions};
-use crate::data::formats::table::{Choose, Place, Visit, next_line};
+use crate::data::formats::row::{Choose, Place, Visit, next_line};
 use crate::data::formats::times::TimeFormat;
 use crate::{Error, Result};
 
@@ -39,7 +39,14 @@ impl Layout {
                 format!("{found} columns, the first row has {first}: {LISTS}")
             }
             true => format!("{found} columns, the first row has {first}"),
-            false => format!("{found} columns, the header has {first}"),
+            false if found < first => {
+                format!("{found} columns, the header has {first}: is the file cut off here?")
+            }
+            false => {
+                format!(
+                    "{found} columns, the header has {first}: a value that holds the delimiter must be quoted"
+                )
+            }
         }
     }
 }

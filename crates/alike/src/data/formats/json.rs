@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::data::formats::table::{Choose, Place, Visit, next_line};
+use crate::data::formats::row::{Choose, Place, Visit, next_line};
 use crate::data::formats::{id_text, json_advice};
 use crate::{Error, Result};
 
@@ -144,11 +144,11 @@ pub(crate) fn read(
     Ok(())
 }
 
-/// A value as a cell: null is empty, a list of one is its entry. Other lists and objects are none.
+/// A value as a cell: null is empty, a list of one is its entry. Other lists, objects and numbers that lost digits are none.
 fn cell(value: &Value) -> Option<String> {
     Some(match value {
         Value::String(text) => text.clone(),
-        Value::Number(number) => number_text(number),
+        Value::Number(number) => exact(number)?,
         Value::Bool(yes) => yes.to_string(),
         Value::Null => String::new(),
         Value::Array(parts) => match parts.as_slice() {
@@ -158,6 +158,13 @@ fn cell(value: &Value) -> Option<String> {
         },
         Value::Object(_) => return None,
     })
+}
+
+/// A number as text if it is the one that was written: whole numbers beyond 64 bits have lost digits.
+pub(crate) fn exact(number: &Number) -> Option<String> {
+    let lost =
+        number.as_f64().is_some_and(|n| number.is_f64() && n.fract() == 0.0 && n.abs() >= 2f64.powi(53));
+    (!lost).then(|| number_text(number))
 }
 
 /// A number as text, whole ones without a fraction.

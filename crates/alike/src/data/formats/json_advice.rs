@@ -5,7 +5,7 @@ use serde_json::{Map, Value, error::Category};
 
 use crate::Error;
 use crate::data::formats::delimited::encoding_advice;
-use crate::data::formats::table::Place;
+use crate::data::formats::row::Place;
 
 /// Words of Python where JSON has others.
 const PYTHON: [&str; 3] = ["None", "True", "False"];
@@ -104,6 +104,9 @@ pub(crate) fn of_cell(place: &Place<'_>, key: &str, value: &Value, each: &str) -
                 inner.join(", ")
             )
         }
+        Value::Number(number) => format!(
+            "column `{key}` holds a whole number with more digits than are kept (it is read as {number}); write it as text, in quotes"
+        ),
         _ => format!("column `{key}` holds a list; write an object for each entry: `jq -c '{each}{at} = {at}[]' FILE > NEW.jsonl`"),
     })
 }

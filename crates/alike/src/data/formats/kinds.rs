@@ -5,7 +5,7 @@ pub(crate) const HEAD: usize = 1 << 16;
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FileKind {
     Gzip,
     Zstd,
     Parquet,
@@ -59,48 +59,48 @@ const PICKLE: &str = "a Python pickle, which is not read since it can run code; 
 const TAR_AT: usize = 257;
 
 /// The kind of a file that starts with `head`.
-pub(crate) fn kind_of(head: &[u8]) -> Kind {
+pub(crate) fn kind_of(head: &[u8]) -> FileKind {
     if let Some((_, what)) = OTHERS.iter().find(|(magic, _)| head.starts_with(magic)) {
-        return Kind::Other(what);
+        return FileKind::Other(what);
     }
     if head.get(TAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar")) {
-        return Kind::Other("a tar archive; unpack it (`tar -xf FILE`) and give the file inside");
+        return FileKind::Other("a tar archive; unpack it (`tar -xf FILE`) and give the file inside");
     }
     match head {
-        [0x1f, 0x8b, ..] => Kind::Gzip,
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Kind::Zstd,
-        [b'P', b'A', b'R', b'1' | b'E', ..] => Kind::Parquet,
-        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Kind::Npy,
+        [0x1f, 0x8b, ..] => FileKind::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => FileKind::Zstd,
+        [b'P', b'A', b'R', b'1' | b'E', ..] => FileKind::Parquet,
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => FileKind::Npy,
         [b'P', b'K', 3 | 5, 4 | 6, ..] => zip_of(head),
-        [_, _, _, _, _, 0, 0, 0, b'{', ..] => Kind::Safetensors,
+        [_, _, _, _, _, 0, 0, 0, b'{', ..] => FileKind::Safetensors,
         _ => text_of(head),
     }
 }
 
 /// What an archive holds, by the name of its first entry.
-fn zip_of(head: &[u8]) -> Kind {
+fn zip_of(head: &[u8]) -> FileKind {
     let name = head.get(30..).unwrap_or_default();
     let starts = |with: &[&[u8]]| with.iter().any(|start| name.starts_with(start));
     if starts(&[b"mimetypeapplication/vnd.oasis.opendocument."]) {
-        return Kind::Other("an OpenDocument file; save the sheet as .xlsx or CSV");
+        return FileKind::Other("an OpenDocument file; save the sheet as .xlsx or CSV");
     }
     match starts(&[b"[Content_Types].xml", b"xl/", b"_rels/", b"docProps/"]) {
-        true => Kind::Workbook,
-        false => Kind::Zip,
+        true => FileKind::Workbook,
+        false => FileKind::Zip,
     }
 }
 
-fn text_of(head: &[u8]) -> Kind {
+fn text_of(head: &[u8]) -> FileKind {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     let after = |n: usize| head[n..].trim_ascii_start().first().copied();
     match head {
-        [b'{', ..] if matches!(after(1), None | Some(b'"' | b'\'' | b'}')) => Kind::Json,
-        [b'{', b'u', b'\'', ..] => Kind::Json,
-        [b'[', ..] if matches!(after(1), None | Some(b'{' | b']')) => Kind::Json,
-        [b'<', ..] => {
-            Kind::Other("a web page or XML, not the data themselves (perhaps a download that asks to log in)")
-        }
-        _ => Kind::Text,
+        [b'{', ..] if matches!(after(1), None | Some(b'"' | b'\'' | b'}')) => FileKind::Json,
+        [b'{', b'u', b'\'', ..] => FileKind::Json,
+        [b'[', ..] if matches!(after(1), None | Some(b'{' | b']')) => FileKind::Json,
+        [b'<', ..] => FileKind::Other(
+            "a web page or XML, not the data themselves (perhaps a download that asks to log in)",
+        ),
+        _ => FileKind::Text,
     }
 }
 
@@ -110,26 +110,26 @@ mod tests {
 
     #[test]
     fn first_bytes_tell_what_a_file_is() {
-        let cases: [(&[u8], Kind); 14] = [
-            (b"", Kind::Text),
-            (b"user,item\n", Kind::Text),
-            (b"{user},item\n", Kind::Text),
-            (b"[user],item\n", Kind::Text),
-            (b"\xef\xbb\xbf {\"user\": 1}", Kind::Json),
-            (b"{\n  \"user\": 1}", Kind::Json),
-            (b"[\n {}]", Kind::Json),
-            (b"{'user': 1}", Kind::Json),
-            (b"\x1f\x8b\x08", Kind::Gzip),
-            (b"PAR1", Kind::Parquet),
-            (b"PK\x03\x04--------------------------ids.npy xl/", Kind::Zip),
-            (b"PK\x03\x04--------------------------xl/workbook.xml", Kind::Workbook),
-            (b"\x40\0\0\0\0\0\0\0{\"a\"", Kind::Safetensors),
-            (b"(\xb5/\xfd", Kind::Zstd),
+        let cases: [(&[u8], FileKind); 14] = [
+            (b"", FileKind::Text),
+            (b"user,item\n", FileKind::Text),
+            (b"{user},item\n", FileKind::Text),
+            (b"[user],item\n", FileKind::Text),
+            (b"\xef\xbb\xbf {\"user\": 1}", FileKind::Json),
+            (b"{\n  \"user\": 1}", FileKind::Json),
+            (b"[\n {}]", FileKind::Json),
+            (b"{'user': 1}", FileKind::Json),
+            (b"\x1f\x8b\x08", FileKind::Gzip),
+            (b"PAR1", FileKind::Parquet),
+            (b"PK\x03\x04--------------------------ids.npy xl/", FileKind::Zip),
+            (b"PK\x03\x04--------------------------xl/workbook.xml", FileKind::Workbook),
+            (b"\x40\0\0\0\0\0\0\0{\"a\"", FileKind::Safetensors),
+            (b"(\xb5/\xfd", FileKind::Zstd),
         ];
         for (head, kind) in cases {
             assert_eq!(kind_of(head), kind, "{:?}", String::from_utf8_lossy(head));
         }
-        assert!(matches!(kind_of(b"<!DOCTYPE html>"), Kind::Other(what) if what.contains("web page")));
-        assert!(matches!(kind_of(b"\x80\x04\x95"), Kind::Other(what) if what.contains("pickle")));
+        assert!(matches!(kind_of(b"<!DOCTYPE html>"), FileKind::Other(what) if what.contains("web page")));
+        assert!(matches!(kind_of(b"\x80\x04\x95"), FileKind::Other(what) if what.contains("pickle")));
     }
 }

@@ -4,9 +4,12 @@
 pub(crate) mod columns;
 mod delimited;
 mod encoding;
+pub(crate) mod feature_file;
+#[cfg_attr(not(any(feature = "parquet", feature = "excel")), allow(dead_code))]
+pub(crate) mod foreign;
 pub(crate) mod id_text;
 pub(crate) mod json;
-mod json_advice;
+pub(crate) mod json_advice;
 mod kinds;
 pub(crate) mod markup;
 pub(crate) mod matrix;
@@ -24,6 +27,7 @@ mod parquet_depth;
 mod parquet_features;
 #[cfg(not(feature = "parquet"))]
 use parquet as parquet_features;
+pub(crate) mod row;
 pub(crate) mod table;
 pub(crate) mod times;
 #[cfg(feature = "excel")]

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::data::formats::matrix::Matrix;
-use crate::data::formats::table::{Choose, Visit};
+use crate::data::formats::matrix::MatrixFile;
+use crate::data::formats::row::{Choose, Visit};
 use crate::disk::source::File;
 use crate::{Error, Result};
 
@@ -14,10 +14,10 @@ fn absent<T>(path: &Path) -> Result<T> {
     ))
 }
 
-pub(crate) fn read(path: &Path, _: File, _: Choose<'_>, _: Visit<'_>) -> Result<()> {
+pub(crate) fn read(path: &Path, _: File, _: usize, _: Choose<'_>, _: Visit<'_>) -> Result<()> {
     absent(path)
 }
 
-pub(crate) fn read_features(path: &Path, _: File) -> Result<Matrix> {
+pub(crate) fn read_features(path: &Path, _: File) -> Result<MatrixFile> {
     absent(path)
 }

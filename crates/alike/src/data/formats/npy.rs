@@ -6,6 +6,7 @@ use std::path::Path;
 
 use half::f16;
 use memmap2::Mmap;
+use zip::ZipArchive;
 
 use crate::data::formats::open::open_whole;
 use crate::{Error, Result};
@@ -222,14 +223,12 @@ pub(crate) fn open_npz(path: &Path) -> Result<Npz<'_>> {
 /// Reads an archive, stored or compressed.
 pub(crate) fn read_npz<'a>(path: &'a Path, bytes: &[u8]) -> Result<Npz<'a>> {
     let bad = |e: String| Error::format(path, format!("bad .npz archive: {e}"));
-    let mut archive = npyz::npz::NpzArchive::new(Cursor::new(bytes)).map_err(|e| bad(e.to_string()))?;
-    let zip = archive.zip_archive();
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| bad(e.to_string()))?;
     let mut arrays = Vec::new();
     for i in 0..zip.len() {
         let mut entry = zip.by_index(i).map_err(|e| bad(e.to_string()))?;
-        let Some(name) = npyz::npz::array_name_from_file_name(entry.name()).map(str::to_string) else {
-            continue;
-        };
+        let name = entry.name().map_err(|e| bad(e.to_string()))?;
+        let Some(name) = name.strip_suffix(".npy").map(str::to_string) else { continue };
         let announced = entry.size();
         let mut content = Vec::new();
         // The announced size may lie, so it bounds the reading and does not reserve memory.

@@ -8,7 +8,7 @@ use memmap2::Mmap;
 
 use crate::data::formats::delimited::encoding_advice;
 use crate::data::formats::encoding::{CarriageReturns, Decoded, encoding_of, has_bare_carriage_returns};
-use crate::data::formats::kinds::{HEAD, Kind, kind_of};
+use crate::data::formats::kinds::{FileKind, HEAD, kind_of};
 use crate::data::formats::options::TextOptions;
 use crate::disk;
 use crate::disk::source::{self, File, Source};
@@ -21,7 +21,7 @@ const UTF_32: &str =
     "is text in UTF-32; write it as UTF-8 (`iconv -f UTF-32LE -t UTF-8 FILE > NEW`, or UTF-32BE)";
 
 /// A table, opened and not yet read.
-pub(crate) enum Table {
+pub(crate) enum OpenTable {
     /// Lines of UTF-8 text, without a byte order mark.
     Text(Box<dyn BufRead>),
     /// JSON objects, or an array of them.
@@ -93,11 +93,11 @@ impl Unpacked {
             let kind = kind_of(&head);
             let whole = |head, rest| BufReader::with_capacity(1 << 17, Cursor::new(head).chain(rest));
             match kind {
-                Kind::Gzip => {
+                FileKind::Gzip => {
                     let unpacked = flate2::bufread::MultiGzDecoder::new(whole(head, input));
                     input = Box::new(Unpacking { packing: Packing::Gzip, input: unpacked });
                 }
-                Kind::Zstd => {
+                FileKind::Zstd => {
                     let unpacked =
                         zstd::stream::read::Decoder::with_buffer(whole(head, input)).map_err(failed)?;
                     input = Box::new(Unpacking { packing: Packing::Zstd, input: unpacked });
@@ -153,40 +153,42 @@ impl Unpacked {
 }
 
 /// Opens a table. `path` may be `-` for standard input; it is opened once, so that it may be a pipe.
-pub(crate) fn open_table(path: &Path, options: &TextOptions) -> Result<Table> {
+pub(crate) fn open_table(path: &Path, options: &TextOptions) -> Result<OpenTable> {
     let unpacked = Unpacked::open(path)?;
     let is_not = |what: &str| Err(Error::format(path, format!("is {what}")));
     match kind_of(&unpacked.head) {
-        Kind::Parquet => unpacked.into_file(path).map(Table::Parquet),
-        Kind::Json => unpacked.into_text(path, options).map(Table::Json),
+        FileKind::Parquet => unpacked.into_file(path).map(OpenTable::Parquet),
+        FileKind::Json => unpacked.into_text(path, options).map(OpenTable::Json),
         #[cfg(feature = "excel")]
-        Kind::Workbook => unpacked.into_file(path).map(Table::Workbook),
+        FileKind::Workbook => unpacked.into_file(path).map(OpenTable::Workbook),
         #[cfg(not(feature = "excel"))]
-        Kind::Workbook => {
+        FileKind::Workbook => {
             is_not("a workbook of Excel, which this build does not read; save the sheet as CSV")
         }
-        Kind::Zip => is_not("a zip archive; unpack it (`unzip FILE`) and give the file inside"),
-        Kind::Npy => is_not("a NumPy array; a table is expected (CSV, JSON lines or Parquet)"),
-        Kind::Safetensors => is_not("a safetensors file; a table is expected (CSV, JSON lines or Parquet)"),
-        Kind::Other(what) => is_not(what),
-        Kind::Gzip | Kind::Zstd => Err(Error::format(path, PACKED_OFTEN)),
-        Kind::Text if is_parquet(path) => {
+        FileKind::Zip => is_not("a zip archive; unpack it (`unzip FILE`) and give the file inside"),
+        FileKind::Npy => is_not("a NumPy array; a table is expected (CSV, JSON lines or Parquet)"),
+        FileKind::Safetensors => {
+            is_not("a safetensors file; a table is expected (CSV, JSON lines or Parquet)")
+        }
+        FileKind::Other(what) => is_not(what),
+        FileKind::Gzip | FileKind::Zstd => Err(Error::format(path, PACKED_OFTEN)),
+        FileKind::Text if is_parquet(path) => {
             Err(Error::format(path, "bad Parquet: it does not start with `PAR1`"))
         }
-        Kind::Text if is_json_lines(path) && !unpacked.head.trim_ascii().is_empty() => {
+        FileKind::Text if is_json_lines(path) && !unpacked.head.trim_ascii().is_empty() => {
             Err(Error::format_at(path, 1, "is no JSON object; an object a line is expected"))
         }
-        Kind::Text => unpacked.into_text(path, options).map(Table::Text),
+        FileKind::Text => unpacked.into_text(path, options).map(OpenTable::Text),
     }
 }
 
 /// A file that is read at any place.
-pub(crate) struct Whole {
-    pub(crate) kind: Kind,
+pub(crate) struct OpenFile {
+    pub(crate) kind: FileKind,
     pub(crate) file: File,
 }
 
-impl Whole {
+impl OpenFile {
     /// Its bytes.
     pub(crate) fn map(&self, path: &Path) -> Result<Mmap> {
         disk::map_file(path, &self.file)
@@ -194,9 +196,9 @@ impl Whole {
 }
 
 /// Opens a feature file; its first bytes say what it is.
-pub(crate) fn open_whole(path: &Path) -> Result<Whole> {
+pub(crate) fn open_whole(path: &Path) -> Result<OpenFile> {
     let unpacked = Unpacked::open(path)?;
-    Ok(Whole { kind: kind_of(&unpacked.head), file: unpacked.into_file(path)? })
+    Ok(OpenFile { kind: kind_of(&unpacked.head), file: unpacked.into_file(path)? })
 }
 
 /// The whole text of a file.

@@ -1,39 +1,35 @@
 //! Parquet: tables as text, cell by cell.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Schema};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow_cast::cast;
+use arrow_schema::{DataType, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::LogicalType;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::schema::types::SchemaDescriptor;
 
-use crate::data::formats::table::{Choose, Place, Visit};
+use crate::data::formats::foreign::PARQUET;
+use crate::data::formats::row::{Choose, Place, Visit};
 use crate::data::formats::{id_text, parquet_depth};
 use crate::disk::source::File;
 use crate::{Error, Result};
 
 const BATCH: usize = 8192;
 
-pub(crate) fn bad(path: &Path, error: impl std::fmt::Display) -> Error {
-    // Some messages of the reader have several lines; the first says what is wrong.
-    let text = error.to_string();
-    Error::format(path, format!("bad Parquet: {}", text.lines().next().unwrap_or_default()))
-}
-
 /// Opens the file for the columns that `choose` picks from the schema.
 pub(crate) fn reader<T>(
     path: &Path,
     mut file: File,
     choose: impl FnOnce(&Schema) -> Result<(T, Vec<usize>)>,
-) -> Result<(T, Batches)> {
+) -> Result<(T, RecordBatches)> {
     parquet_depth::check(path, &mut file)?;
-    let builder = guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
+    let builder = PARQUET.guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
     let columns = builder.metadata().row_groups().iter().flat_map(|g| g.columns());
     let negative = |c: &ColumnChunkMetaData| {
         c.compressed_size() < 0
@@ -41,17 +37,17 @@ pub(crate) fn reader<T>(
             || c.dictionary_page_offset().is_some_and(|o| o < 0)
     };
     if columns.into_iter().any(negative) {
-        return Err(bad(path, "a column has a negative place or size"));
+        return Err(PARQUET.bad(path, "a column has a negative place or size"));
     }
     let (chosen, roots) = choose(builder.schema())?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
     let uuids = uuids_of(builder.parquet_schema());
-    let rows = guarded(path, || builder.with_projection(mask).with_batch_size(BATCH).build())?;
-    Ok((chosen, Batches { rows, uuids }))
+    let rows = PARQUET.guarded(path, || builder.with_projection(mask).with_batch_size(BATCH).build())?;
+    Ok((chosen, RecordBatches { rows, uuids }))
 }
 
 /// The rows of a file, some at a time.
-pub(crate) struct Batches {
+pub(crate) struct RecordBatches {
     rows: ParquetRecordBatchReader,
     /// Columns of UUIDs, which Arrow takes for any bytes.
     uuids: Vec<String>,
@@ -65,17 +61,9 @@ fn uuids_of(schema: &SchemaDescriptor) -> Vec<String> {
     uuids.map(|c| c.name().to_string()).collect()
 }
 
-/// Runs a step of the Parquet reader, which panics on some damaged files, and makes that an error too.
-fn guarded<T, E: std::fmt::Display>(path: &Path, step: impl FnOnce() -> Result<T, E>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(step)) {
-        Ok(result) => result.map_err(|e| bad(path, e)),
-        Err(_) => Err(bad(path, "the file is damaged")),
-    }
-}
-
 /// The next batch of rows, UUIDs as text.
-pub(crate) fn next(path: &Path, batches: &mut Batches) -> Result<Option<RecordBatch>> {
-    let batch = guarded(path, || batches.rows.next().transpose())?;
+pub(crate) fn next(path: &Path, batches: &mut RecordBatches) -> Result<Option<RecordBatch>> {
+    let batch = PARQUET.guarded(path, || batches.rows.next().transpose())?;
     let Some(batch) = batch else { return Ok(None) };
     if batches.uuids.is_empty() {
         return Ok(Some(batch));
@@ -86,7 +74,7 @@ pub(crate) fn next(path: &Path, batches: &mut Batches) -> Result<Option<RecordBa
         let text = bytes.map(|bytes| bytes.iter().map(|b| b.map(uuid_text)).collect::<StringArray>());
         (field.name(), text.map_or_else(|| Arc::clone(column), |text| Arc::new(text) as ArrayRef))
     });
-    RecordBatch::try_from_iter(columns).map(Some).map_err(|e| bad(path, e))
+    RecordBatch::try_from_iter(columns).map(Some).map_err(|e| PARQUET.bad(path, e))
 }
 
 /// A UUID as it is usually written.
@@ -106,14 +94,29 @@ pub(crate) fn names_of(schema: &Schema) -> Vec<String> {
 }
 
 pub(crate) fn column_of<'a>(path: &Path, batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
-    batch.column_by_name(name).ok_or_else(|| bad(path, format!("column `{name}` cannot be read")))
+    batch.column_by_name(name).ok_or_else(|| PARQUET.bad(path, format!("column `{name}` cannot be read")))
 }
 
-/// Reads the rows of a table, see [`crate::data::formats::table::read_rows`].
-pub(crate) fn read(path: &Path, file: File, choose: Choose<'_>, visit: Visit<'_>) -> Result<()> {
+/// Reads the rows of a table, see [`crate::data::formats::table::read_rows`]. The first `scalars` columns that are chosen hold
+/// one value per row: ids.
+pub(crate) fn read(
+    path: &Path,
+    file: File,
+    scalars: usize,
+    choose: Choose<'_>,
+    visit: Visit<'_>,
+) -> Result<()> {
     let (names, mut batches) = reader(path, file, |schema| {
         let found = names_of(schema);
         let roots = choose(&found)?;
+        let list = |at: &&usize| schema.field(**at).data_type().is_list();
+        if let Some(&at) = roots.iter().take(scalars).find(list) {
+            let name = &found[at];
+            return Err(Error::format(
+                path,
+                format!("column `{name}` holds lists; write a row for each entry (SQL: `unnest({name})`)"),
+            ));
+        }
         Ok((roots.iter().map(|&at| found[at].clone()).collect::<Vec<_>>(), roots))
     })?;
     let mut line = 0;
@@ -146,14 +149,14 @@ pub(crate) fn cells(path: &Path, name: &str, column: &ArrayRef) -> Result<String
     };
     match column.data_type() {
         DataType::Dictionary(_, values) => {
-            cells(path, name, &cast(column, values).map_err(|e| bad(path, e))?)
+            cells(path, name, &cast(column, values).map_err(|e| PARQUET.bad(path, e))?)
         }
         DataType::Timestamp(..) | DataType::Date64 => {
-            text(&cast(column, &DataType::Int64).map_err(|e| bad(path, e))?)
+            text(&cast(column, &DataType::Int64).map_err(|e| PARQUET.bad(path, e))?)
         }
-        DataType::Date32 => text(&cast(column, &DataType::Int32).map_err(|e| bad(path, e))?),
+        DataType::Date32 => text(&cast(column, &DataType::Int32).map_err(|e| PARQUET.bad(path, e))?),
         DataType::Float16 | DataType::Float32 | DataType::Float64 => {
-            let wide = cast(column, &DataType::Float64).map_err(|e| bad(path, e))?;
+            let wide = cast(column, &DataType::Float64).map_err(|e| PARQUET.bad(path, e))?;
             let values = wide.as_primitive::<Float64Type>().iter();
             Ok(values.map(|v| v.filter(|v| !v.is_nan()).map(id_text::number)).collect())
         }
@@ -165,7 +168,7 @@ pub(crate) fn cells(path: &Path, name: &str, column: &ArrayRef) -> Result<String
             Ok(text(column)?.iter().map(|v| v.map(plain)).collect())
         }
         DataType::FixedSizeBinary(_) => {
-            cells(path, name, &cast(column, &DataType::Binary).map_err(|e| bad(path, e))?)
+            cells(path, name, &cast(column, &DataType::Binary).map_err(|e| PARQUET.bad(path, e))?)
         }
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
             let read = text(column)?;
@@ -181,7 +184,8 @@ pub(crate) fn cells(path: &Path, name: &str, column: &ArrayRef) -> Result<String
             }
         }
         DataType::List(of) | DataType::LargeList(of) | DataType::FixedSizeList(of, _) => {
-            let list = cast(column, &DataType::LargeList(Arc::clone(of))).map_err(|e| bad(path, e))?;
+            let list =
+                cast(column, &DataType::LargeList(Arc::clone(of))).map_err(|e| PARQUET.bad(path, e))?;
             let joined = |row: Option<ArrayRef>| -> Result<Option<String>> {
                 let Some(row) = row else { return Ok(None) };
                 let entries = cells(path, name, &row)?;

@@ -4,7 +4,7 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::data::formats::parquet::bad;
+use crate::data::formats::foreign::PARQUET;
 use crate::disk::source::File;
 use crate::{Error, Result};
 
@@ -21,22 +21,22 @@ pub(crate) fn check(path: &Path, file: &mut File) -> Result<()> {
     let len = file.seek(SeekFrom::End(0)).map_err(failed)?;
     let mut tail = [0u8; TAIL as usize];
     if len < TAIL {
-        return Err(bad(path, "the file is too short"));
+        return Err(PARQUET.bad(path, "the file is too short"));
     }
     file.seek(SeekFrom::Start(len - TAIL)).map_err(failed)?;
     file.read_exact(&mut tail).map_err(failed)?;
     let size = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
     if &tail[4..] != b"PAR1" || size + TAIL > len {
-        return Err(bad(path, "it has no footer (it is cut off, or encrypted)"));
+        return Err(PARQUET.bad(path, "it has no footer (it is cut off, or encrypted)"));
     }
     let mut footer = vec![0; size as usize];
     file.seek(SeekFrom::Start(len - TAIL - size)).map_err(failed)?;
     file.read_exact(&mut footer).map_err(failed)?;
     file.rewind().map_err(failed)?;
     match schema_depth(&footer) {
-        None => Err(bad(path, "its footer is damaged")),
+        None => Err(PARQUET.bad(path, "its footer is damaged")),
         Some(depth) if depth > DEPTH => {
-            Err(bad(path, format!("its schema is nested deeper than {DEPTH} levels")))
+            Err(PARQUET.bad(path, format!("its schema is nested deeper than {DEPTH} levels")))
         }
         Some(_) => Ok(()),
     }

@@ -3,20 +3,23 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float32Array};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float32Type;
+use arrow_array::{Array, ArrayRef, Float32Array};
+use arrow_cast::cast;
+use arrow_schema::DataType;
 
 use crate::data::formats::columns::{ITEM_IDS, guess, listed};
+use crate::data::formats::foreign::PARQUET;
 use crate::data::formats::id_text::clean;
-use crate::data::formats::matrix::{Ids, Matrix, Source};
-use crate::data::formats::parquet::{bad, cells, column_of, names_of, next, reader};
+use crate::data::formats::matrix::{Ids, MatrixData, MatrixFile};
+use crate::data::formats::parquet::{cells, column_of, names_of, next, reader};
 use crate::disk::source::File;
 use crate::{Error, Result};
 
 /// Features: an optional item id column, and either one list column or one number column per value. A row whose list, or
 /// whose every value, is null has no features.
-pub(crate) fn read_features(path: &Path, file: File) -> Result<Matrix> {
+pub(crate) fn read_features(path: &Path, file: File) -> Result<MatrixFile> {
     let ((id, values), mut batches) = reader(path, file, |schema| {
         let found = names_of(schema);
         let id = guess(&found, ITEM_IDS);
@@ -66,7 +69,7 @@ pub(crate) fn read_features(path: &Path, file: File) -> Result<Matrix> {
         None => (values_of.there.len(), values_of.with_zeros()),
     };
     let ids = id.map(|name| Ids { names: ids, origin: format!("column `{name}`") });
-    Matrix::new(path, rows, dim, Source::Floats(data), ids)
+    MatrixFile::new(path, rows, dim, MatrixData::Floats(data), ids)
 }
 
 /// The values of the rows that have some.
@@ -84,7 +87,7 @@ impl Rows {
     fn add(&mut self, path: &Path, columns: &[&ArrayRef]) -> Result<()> {
         let before = self.there.len();
         let floats = |array: &dyn Array| -> Result<Float32Array> {
-            let array = cast(array, &DataType::Float32).map_err(|e| bad(path, e))?;
+            let array = cast(array, &DataType::Float32).map_err(|e| PARQUET.bad(path, e))?;
             Ok(array.as_primitive::<Float32Type>().clone())
         };
         let null = |row: usize| {
@@ -107,9 +110,10 @@ impl Rows {
         }
         let list_of = match columns[0].data_type() {
             DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) => f.clone(),
-            other => return Err(bad(path, format!("{other} is no list"))),
+            other => return Err(PARQUET.bad(path, format!("{other} is no list"))),
         };
-        let list = cast(columns[0], &DataType::LargeList(Arc::clone(&list_of))).map_err(|e| bad(path, e))?;
+        let list =
+            cast(columns[0], &DataType::LargeList(Arc::clone(&list_of))).map_err(|e| PARQUET.bad(path, e))?;
         for (r, row) in list.as_list::<i64>().iter().enumerate() {
             let row = row.map(|row| floats(&row)).transpose()?;
             let row = row.filter(|row| row.is_empty() || row.null_count() < row.len());

@@ -1,51 +1,16 @@
 //! Tables of any kind, row by row, as text: the cells of the columns that the caller chooses.
 
-use std::io::{BufRead, Read};
 use std::path::Path;
 
 use crate::data::folder::manifest::MANIFEST;
-use crate::data::formats::open::{Table, open_table};
+use crate::data::formats::open::{OpenTable, open_table};
 use crate::data::formats::options::TextOptions;
+use crate::data::formats::row::{Choose, Visit};
 #[cfg(feature = "excel")]
 use crate::data::formats::workbook;
 use crate::data::formats::{delimited, json, parquet};
 use crate::disk::source;
 use crate::{Error, Result};
-
-/// Where a row stands.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
-    /// The file; one of several where the table is a folder.
-    pub(crate) path: &'a Path,
-    /// Line of a text, row of a Parquet file or of a sheet, number in an array; from 1.
-    pub(crate) line: u64,
-}
-
-impl Place<'_> {
-    /// An error about this row.
-    pub(crate) fn error(&self, message: impl Into<String>) -> Error {
-        Error::format_at(self.path, self.line, message)
-    }
-}
-
-/// Picks columns by position from the names of all.
-pub(crate) type Choose<'a> = &'a mut dyn FnMut(&[String]) -> Result<Vec<usize>>;
-/// Called for every row with the cells of the chosen columns; null is empty.
-pub(crate) type Visit<'a> = &'a mut dyn FnMut(&Place<'_>, &[&str]) -> Result<()>;
-
-/// Longest line that is read where a line is held in memory: a file that never ends its line would fill that.
-pub(crate) const LINE_BYTES: u64 = 64 << 20;
-
-/// Reads the next line into `line`, which is empty at the end; false at the end.
-pub(crate) fn next_line(place: &Place<'_>, input: &mut dyn BufRead, line: &mut Vec<u8>) -> Result<bool> {
-    line.clear();
-    let read =
-        (&mut *input).take(LINE_BYTES).read_until(b'\n', line).map_err(|e| Error::io(place.path, e))?;
-    if read as u64 == LINE_BYTES && line.last() != Some(&b'\n') {
-        return Err(place.error(format!("is longer than {} MiB", LINE_BYTES >> 20)));
-    }
-    Ok(read > 0)
-}
 
 /// Reads the table `path`: a file, a pipe, `-` for standard input, or a folder of part files with the same columns.
 /// `choose` is called once. An error may name flags of `alike prepare` for the interactions.
@@ -77,24 +42,27 @@ pub(crate) fn read_rows(
 /// Reads an opened table, JSON included.
 fn read_table(
     path: &Path,
-    table: Table,
+    table: OpenTable,
     options: &TextOptions,
     flags: bool,
     choose: Choose<'_>,
     visit: Visit<'_>,
 ) -> Result<()> {
-    if options.no_header && matches!(table, Table::Json(_) | Table::Parquet(_)) {
+    if options.no_header && matches!(table, OpenTable::Json(_) | OpenTable::Parquet(_)) {
         return Err(Error::format(
             path,
             "has names for its columns; `--no-header` is for delimited text and workbooks",
         ));
     }
     match table {
-        Table::Text(input) => delimited::read(path, input, options, flags, choose, visit),
-        Table::Json(input) => json::read(path, input, choose, visit),
-        Table::Parquet(file) => parquet::read(path, file, choose, visit),
+        OpenTable::Text(input) => delimited::read(path, input, options, flags, choose, visit),
+        OpenTable::Json(input) => json::read(path, input, choose, visit),
+        // Of a catalogue only the ids must be single values.
+        OpenTable::Parquet(file) => {
+            parquet::read(path, file, if flags { usize::MAX } else { 1 }, choose, visit)
+        }
         #[cfg(feature = "excel")]
-        Table::Workbook(file) => workbook::read(path, file, options, flags, choose, visit),
+        OpenTable::Workbook(file) => workbook::read(path, file, options, flags, choose, visit),
     }
 }
 
@@ -102,7 +70,7 @@ fn read_table(
 /// the line, the id and the other cells.
 pub(crate) fn read_texts(
     path: &Path,
-    table: Table,
+    table: OpenTable,
     options: &TextOptions,
     choose: impl FnOnce(&[String]) -> Result<Vec<usize>>,
     mut visit: impl FnMut(u64, &str, &[&str]) -> Result<()>,
@@ -112,20 +80,4 @@ pub(crate) fn read_texts(
     read_table(path, table, options, false, &mut once, &mut |place, cells| {
         visit(place.line, cells[0], &cells[1..])
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_without_an_end_is_refused() {
-        let place = Place { path: Path::new("pipe"), line: 7 };
-        let mut line = Vec::new();
-        let mut endless = std::io::BufReader::with_capacity(1 << 20, std::io::repeat(b'x'));
-        let error = next_line(&place, &mut endless, &mut line).unwrap_err().to_string();
-        assert_eq!(error, "pipe:7: is longer than 64 MiB");
-        assert!(next_line(&place, &mut &b"a\n"[..], &mut line).unwrap());
-        assert!(!next_line(&place, &mut &b""[..], &mut line).unwrap());
-    }
 }

@@ -1,6 +1,6 @@
 //! Times as people and programs write them, as numbers that grow.
 
-use arrow::compute::kernels::cast_utils::string_to_datetime;
+use arrow_cast::parse::string_to_datetime;
 use chrono::format::{Item, Parsed, StrftimeItems, parse};
 use chrono::{NaiveDateTime, NaiveTime, Utc};
 

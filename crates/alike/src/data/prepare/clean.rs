@@ -5,9 +5,9 @@ use std::path::Path;
 use alike_ops::Csr;
 
 use crate::data::formats::open::has_extension;
-use crate::data::prepare::filter::{self, Kept};
+use crate::data::prepare::filter::{self, KeptRows};
 use crate::data::prepare::log::Log;
-use crate::data::prepare::report::{Dropped, Quantiles, Report, counted, degrees};
+use crate::data::prepare::report::{Dropped, PrepareReport, Quantiles, counted, degrees};
 use crate::data::prepare::{PrepareOptions, SplitKind, split};
 use crate::disk::source::STDIN;
 use crate::ids::Vocab;
@@ -25,7 +25,7 @@ pub(crate) struct Cleaned {
     pub(crate) item_origin: Vec<u32>,
     pub(crate) integers: bool,
     pub(crate) splits: [Csr; 3],
-    pub(crate) report: Report,
+    pub(crate) report: PrepareReport,
 }
 
 /// What was dropped and what is good to know, as it comes up.
@@ -85,7 +85,7 @@ pub(crate) fn clean(options: &PrepareOptions, log: &Log, named: usize) -> Result
 
     let [train, valid, test] = splits.each_ref().map(Csr::nnz);
     let (user_degrees, item_degrees) = degrees(&splits[0]);
-    let report = Report {
+    let report = PrepareReport {
         name: name_of(path),
         hash: String::new(),
         rows: log.rows,
@@ -130,7 +130,7 @@ fn name_of(path: &Path) -> String {
 }
 
 /// The interactions that stay: rated well enough, none twice, k of every user and item.
-fn filtered(options: &PrepareOptions, log: &Log, told: &mut Told) -> Result<Kept> {
+fn filtered(options: &PrepareOptions, log: &Log, told: &mut Told) -> Result<KeptRows> {
     let (mut kept, dropped) = filter::without_repeats(log);
     if let Some(least) = options.min_rating {
         told.drop(
@@ -179,7 +179,7 @@ fn filtered(options: &PrepareOptions, log: &Log, told: &mut Told) -> Result<Kept
 /// Train, valid and test as users × items; `items` are the number of each item of the log, and how many stay.
 fn matrices(
     log: &Log,
-    kept: &Kept,
+    kept: &KeptRows,
     labels: &[u8],
     user_origin: &[u32],
     items: (&[u32], usize),
@@ -216,7 +216,7 @@ fn way_out(split: SplitKind) -> &'static str {
 }
 
 /// What is good to know of a split.
-fn note_split(log: &Log, kept: &Kept, split: SplitKind, splits: &[Csr; 3], told: &mut Told) {
+fn note_split(log: &Log, kept: &KeptRows, split: SplitKind, splits: &[Csr; 3], told: &mut Told) {
     let short = (0..log.users.len()).filter(|&u| matches!(kept.of(u).len(), 1 | 2)).count();
     if short > 0 && matches!(split, SplitKind::Random | SplitKind::LeaveOneOut) {
         let users = counted(short as u64, "user has", "users have");
@@ -244,11 +244,11 @@ fn note_split(log: &Log, kept: &Kept, split: SplitKind, splits: &[Csr; 3], told:
     }
 }
 
-fn count_users(kept: &Kept) -> usize {
+fn count_users(kept: &KeptRows) -> usize {
     kept.ptr.windows(2).filter(|w| w[0] < w[1]).count()
 }
 
-fn count_items(log: &Log, kept: &Kept) -> usize {
+fn count_items(log: &Log, kept: &KeptRows) -> usize {
     let mut seen = vec![false; log.items.len()];
     kept.rows.iter().for_each(|&r| seen[log.item[r as usize] as usize] = true);
     seen.iter().filter(|s| **s).count()

@@ -4,14 +4,14 @@ use crate::data::prepare::log::Log;
 
 /// Rows of a [`Log`] grouped by user, in file order within a user.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct KeptRows {
     /// Where each user's rows start, `users + 1` values.
     pub(crate) ptr: Vec<u32>,
     /// Rows of the log.
     pub(crate) rows: Vec<u32>,
 }
 
-impl Kept {
+impl KeptRows {
     /// Rows of `user`.
     pub(crate) fn of(&self, user: usize) -> &[u32] {
         &self.rows[self.ptr[user] as usize..self.ptr[user + 1] as usize]
@@ -24,7 +24,7 @@ impl Kept {
 
 /// Rows that [`without_repeats`] dropped.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rows {
+pub(crate) struct DroppedRows {
     /// Rows with a low rating, and rows of pairs whose last rating is low.
     pub(crate) low: usize,
     /// Later rows of pairs that stay.
@@ -33,7 +33,7 @@ pub(crate) struct Rows {
 
 /// Groups the rows by user. Of each (user, item) the last row, by time, then by place in the file, decides: if its rating
 /// is low, the pair is dropped. Otherwise the earliest row whose rating is not low stays.
-pub(crate) fn without_repeats(log: &Log) -> (Kept, Rows) {
+pub(crate) fn without_repeats(log: &Log) -> (KeptRows, DroppedRows) {
     let mut ptr = vec![0u32; log.users.len() + 1];
     for &u in &log.user {
         ptr[u as usize + 1] += 1;
@@ -49,7 +49,7 @@ pub(crate) fn without_repeats(log: &Log) -> (Kept, Rows) {
     }
     drop(next);
 
-    let mut dropped = Rows::default();
+    let mut dropped = DroppedRows::default();
     let (mut to, mut from) = (0, 0);
     for u in 0..log.users.len() {
         let end = ptr[u + 1] as usize;
@@ -80,11 +80,11 @@ pub(crate) fn without_repeats(log: &Log) -> (Kept, Rows) {
         ptr[u + 1] = to as u32;
     }
     rows.truncate(to);
-    (Kept { ptr, rows }, dropped)
+    (KeptRows { ptr, rows }, dropped)
 }
 
 /// Drops users and items with fewer than `k` interactions until none is left.
-pub(crate) fn k_core(log: &Log, mut kept: Kept, k: usize) -> Kept {
+pub(crate) fn k_core(log: &Log, mut kept: KeptRows, k: usize) -> KeptRows {
     loop {
         let mut of_item = vec![0u32; log.items.len()];
         for &r in &kept.rows {

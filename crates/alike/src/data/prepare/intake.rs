@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::data::formats::columns::{Column, Columns, listed};
 use crate::data::formats::id_text::{self, clean, is_nothing};
-use crate::data::formats::table::{Place, read_rows};
+use crate::data::formats::row::Place;
+use crate::data::formats::table::read_rows;
 use crate::data::formats::times::{TimeFormat, Units};
 use crate::data::prepare::log::Log;
 use crate::data::prepare::missing::{Missing, unreadable};

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// What is read besides the ids.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Wanted<'a> {
+pub(crate) enum ItemContent<'a> {
     /// These columns joined by blanks; none given: title, category, author and description, those that are there.
     Texts(&'a [String]),
     /// The column of pictures' paths, guessed if not given.
@@ -34,7 +34,7 @@ pub(crate) struct ItemTexts {
     pub(crate) notes: Vec<String>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> ItemContent<'a> {
     fn fields(self) -> Vec<Field<'a>> {
         let text = |name, usual| Field { holds: Holds::Text, name, usual };
         match self {
@@ -60,7 +60,7 @@ pub(crate) fn read_item_texts(
     path: &Path,
     options: &TextOptions,
     id: Option<&str>,
-    wanted: Wanted<'_>,
+    wanted: ItemContent<'_>,
 ) -> Result<ItemTexts> {
     let mut items = ItemTexts::default();
     let mut seen = Vocab::default();
@@ -101,7 +101,7 @@ pub(crate) fn read_item_texts(
 mod tests {
     use super::*;
 
-    fn of(name: &str, content: &str, wanted: Wanted<'_>) -> Result<ItemTexts> {
+    fn of(name: &str, content: &str, wanted: ItemContent<'_>) -> Result<ItemTexts> {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join(name);
         std::fs::write(&path, content).unwrap();
@@ -112,30 +112,30 @@ mod tests {
     fn the_three_kinds_are_read_alike() {
         let json =
             "{\"item_id\": 7, \"Title\": \" Up \", \"genres\": [\"a\", \"b\"]}\n\n{\"item_id\": \"x\"}\n";
-        let items = of("i.jsonl", json, Wanted::Texts(&[])).unwrap();
+        let items = of("i.jsonl", json, ItemContent::Texts(&[])).unwrap();
         assert_eq!(
             (items.ids, items.texts),
             (vec!["7".into(), "x".into()], vec!["Up a, b".into(), String::new()])
         );
         assert_eq!(items.columns, ["Title", "genres"]);
         let csv = "genres,item_id:token,title\n\"a, b\",7,Up\n,x,\n";
-        let items = of("i.csv", csv, Wanted::Texts(&[])).unwrap();
+        let items = of("i.csv", csv, ItemContent::Texts(&[])).unwrap();
         assert_eq!(
             (items.ids, items.texts),
             (vec!["7".into(), "x".into()], vec!["Up a, b".into(), String::new()])
         );
         let named = ["genres".to_string()];
-        assert_eq!(of("i.csv", csv, Wanted::Texts(&named)).unwrap().texts, ["a, b", ""]);
+        assert_eq!(of("i.csv", csv, ItemContent::Texts(&named)).unwrap().texts, ["a, b", ""]);
         let image = "itemID\timage_url\n1\ta.jpg\n";
-        assert_eq!(of("i.tsv", image, Wanted::Image(None)).unwrap().texts, ["a.jpg"]);
-        assert_eq!(of("i.tsv", image, Wanted::Ids).unwrap().texts, [""]);
+        assert_eq!(of("i.tsv", image, ItemContent::Image(None)).unwrap().texts, ["a.jpg"]);
+        assert_eq!(of("i.tsv", image, ItemContent::Ids).unwrap().texts, [""]);
     }
 
     #[test]
     fn of_several_rows_about_an_item_the_first_with_a_text_counts() {
         let named = ["body".to_string()];
         let csv = "id,body\n1,\n2,<p>oak</p>\n1,red<br>shirt\n2,elm\n";
-        let items = of("i.csv", csv, Wanted::Texts(&named)).unwrap();
+        let items = of("i.csv", csv, ItemContent::Texts(&named)).unwrap();
         assert_eq!((items.texts, items.repeated), (vec!["red shirt".into(), "oak".into()], 2));
     }
 
@@ -143,16 +143,16 @@ mod tests {
     fn what_does_not_fit_is_named() {
         let says = |name: &str, content: &str, wanted| of(name, content, wanted).unwrap_err().to_string();
         let none = ["plot".to_string()];
-        let text = says("i.csv", "id,title\n1,a\n", Wanted::Texts(&none));
+        let text = says("i.csv", "id,title\n1,a\n", ItemContent::Texts(&none));
         assert!(text.contains("no column `plot`; the columns are `id`, `title`"), "{text}");
-        let text = says("i.csv", "a,b\n1,a\n", Wanted::Ids);
+        let text = says("i.csv", "a,b\n1,a\n", ItemContent::Ids);
         assert!(text.contains("--id COLUMN"), "{text}");
-        let text = says("i.jsonl", "{\"id\": 1}\n", Wanted::Texts(&[]));
+        let text = says("i.jsonl", "{\"id\": 1}\n", ItemContent::Texts(&[]));
         assert!(text.contains("--text COLUMN"), "{text}");
-        let text = says("i.jsonl", "{\"id\": 1, \"title\": 2}\n[1]\n", Wanted::Ids);
+        let text = says("i.jsonl", "{\"id\": 1, \"title\": 2}\n[1]\n", ItemContent::Ids);
         assert!(text.contains("i.jsonl:2: is no JSON object"), "{text}");
-        let text = says("i.csv", "id,title\n,a\n", Wanted::Ids);
+        let text = says("i.csv", "id,title\n,a\n", ItemContent::Ids);
         assert!(text.contains("i.csv:2: the item id is empty"), "{text}");
-        assert!(says("i.csv", "id,title\n", Wanted::Ids).contains("holds no items"));
+        assert!(says("i.csv", "id,title\n", ItemContent::Ids).contains("holds no items"));
     }
 }

@@ -10,11 +10,13 @@ use serde_json::{Map, Value};
 
 use crate::data::formats::columns::{CATALOGUE_ID, ITEM_IDS, guesses, listed, named, no_column, position};
 use crate::data::formats::id_text::{clean, means_nothing};
-use crate::data::formats::json::{number_text, read_objects};
+use crate::data::formats::json::{exact, number_text, read_objects};
+use crate::data::formats::json_advice;
 use crate::data::formats::markup;
-use crate::data::formats::open::{Table, open_table};
+use crate::data::formats::open::{OpenTable, open_table};
 use crate::data::formats::options::TextOptions;
-use crate::data::formats::table::{Place, read_texts};
+use crate::data::formats::row::Place;
+use crate::data::formats::table::read_texts;
 use crate::data::prepare::report::counted;
 use crate::{Error, Result};
 
@@ -67,7 +69,7 @@ pub(crate) fn read_items(
 ) -> Result<Found> {
     let mut items = Items { path, id, fields, visit, found: Found::of(fields) };
     match open_table(path, options)? {
-        Table::Json(input) => items.read_objects(input)?,
+        OpenTable::Json(input) => items.read_objects(input)?,
         table => items.read_table(table, options)?,
     }
     let Items { found, .. } = items;
@@ -100,14 +102,20 @@ impl Items<'_, '_> {
                 self.found.see(&keys, &plan);
             }
             let id = plan.ids.iter().find_map(|&at| id_of(&object, &keys[at]));
-            let id = id.ok_or_else(|| self.without_id(place, &keys))?;
+            let id = id.ok_or_else(|| {
+                let number = plan.ids.iter().find(|&&at| object.get(&keys[at]).is_some_and(Value::is_number));
+                match number {
+                    Some(&at) => json_advice::of_cell(place, &keys[at], &object[&keys[at]], ""),
+                    None => self.without_id(place, &keys),
+                }
+            })?;
             let value =
                 |at: usize, holds| object.get(&keys[at]).map(|v| of_value(v, holds)).unwrap_or_default();
             self.row(place, &id, &keys, &plan, &value)
         })
     }
 
-    fn read_table(&mut self, table: Table, options: &TextOptions) -> Result<()> {
+    fn read_table(&mut self, table: OpenTable, options: &TextOptions) -> Result<()> {
         let path = self.path;
         let made: OnceCell<(Vec<String>, Plan, Found)> = OnceCell::new();
         let (id, fields) = (self.id, self.fields);
@@ -257,7 +265,7 @@ fn no_id(path: &Path, columns: &[String], id: Option<&str>) -> Error {
 fn id_of(object: &Map<String, Value>, key: &str) -> Option<String> {
     match object.get(key)? {
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number_text(number)),
+        Value::Number(number) => exact(number),
         _ => None,
     }
 }

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::data::formats::columns::listed;
+use crate::data::formats::feature_file::ID_ARRAYS;
 use crate::data::formats::id_text::find;
-use crate::data::formats::matrix::{ID_ARRAYS, Ids, Matrix};
+use crate::data::formats::matrix::{Ids, MatrixFile};
 use crate::data::formats::npy::{self, Npy};
 use crate::data::prepare::report::{FeatureReport, KnnReport};
 use crate::ids::{Vocab, plain_integer};
@@ -107,7 +108,7 @@ impl Items<'_> {
 /// Returns the report and which items have none (no row, or only zeros).
 pub(crate) fn write_features(
     name: &str,
-    matrix: &Matrix,
+    matrix: &MatrixFile,
     items: &Items<'_>,
     out: &mut impl Write,
     failed: impl Fn(std::io::Error) -> Error,
@@ -161,7 +162,7 @@ pub(crate) fn write_features(
 
 /// Neighbours joined to the items.
 #[derive(Debug)]
-pub(crate) struct Neighbors {
+pub(crate) struct JoinedNeighbors {
     /// `[I, k]`, `u32::MAX` where there is none.
     pub(crate) idx: Vec<u32>,
     /// `[I, k]`, 0 where there is none.
@@ -218,7 +219,7 @@ impl Graph {
     }
 
     /// Joins the rows to the items.
-    pub(crate) fn join(&self, name: &str, items: &Items<'_>) -> Result<Neighbors> {
+    pub(crate) fn join(&self, name: &str, items: &Items<'_>) -> Result<JoinedNeighbors> {
         let bad = |message: String| Error::format(&self.path, message);
         let (rows, k) = (self.idx.shape[0], self.idx.shape[1]);
         let of_rows = items.of_rows(&self.path, rows, self.ids.as_ref())?;
@@ -262,6 +263,6 @@ impl Graph {
         }
         let missing = without.iter().filter(|w| **w).count();
         let report = KnnReport { name: name.to_string(), k, missing, dropped_neighbors };
-        Ok(Neighbors { idx, cos, report })
+        Ok(JoinedNeighbors { idx, cos, report })
     }
 }

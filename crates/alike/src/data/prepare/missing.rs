@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::Error;
 use crate::data::formats::id_text::{is_nothing, means_nothing};
-use crate::data::formats::table::Place;
+use crate::data::formats::row::Place;
 use crate::data::prepare::report::{Dropped, counted};
 
 /// What was found of one column of ids.

@@ -20,19 +20,20 @@ use std::path::PathBuf;
 
 use crate::Result;
 use crate::data::folder::manifest::{MANIFEST, check_nothing_foreign};
+use crate::data::formats::feature_file::open_features;
 use crate::data::formats::id_text;
-use crate::data::formats::matrix::Matrix;
+use crate::data::formats::matrix::MatrixFile;
 use crate::data::prepare::catalogue::Listing;
 use crate::data::prepare::join::Graph;
 use crate::data::prepare::log::Log;
 pub use crate::data::prepare::options::{PrepareOptions, SplitKind};
-use crate::data::prepare::report::Report;
+use crate::data::prepare::report::PrepareReport;
 use crate::disk;
 use crate::ids::Vocab;
 
 /// Reads the interactions and all that belongs to the items, cleans, splits, and writes the prepared folder.
 /// On an error nothing is left behind, and a folder that was there stays as it was.
-pub fn prepare(options: &PrepareOptions) -> Result<Report> {
+pub fn prepare(options: &PrepareOptions) -> Result<PrepareReport> {
     options.check()?;
     disk::check_replaceable(&options.out, MANIFEST)?;
     check_nothing_foreign(&options.out)?;
@@ -47,7 +48,7 @@ pub fn prepare(options: &PrepareOptions) -> Result<Report> {
 
 /// What belongs to the items, read and not yet joined to them.
 struct Sources {
-    features: Vec<(String, Matrix)>,
+    features: Vec<(String, MatrixFile)>,
     knn: Vec<(String, Graph)>,
     /// The catalogue.
     listing: Option<Listing>,
@@ -57,7 +58,7 @@ impl Sources {
     fn open(options: &PrepareOptions) -> Result<Self> {
         let mut features = Vec::new();
         for (name, path) in &options.features {
-            let mut matrix = Matrix::open(path)?;
+            let mut matrix = open_features(path)?;
             if let Some((_, ids)) = options.feature_ids.iter().find(|(n, _)| n == name) {
                 matrix = matrix.with_ids_file(ids)?;
             }

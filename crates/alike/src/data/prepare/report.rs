@@ -9,7 +9,7 @@ use crate::data::formats::columns::listed;
 
 /// Report of [`crate::data::prepare()`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct PrepareReport {
     /// Name of the data: the file name of the interactions without extension.
     pub name: String,
     /// Content hash of the prepared folder, hex; empty in the folder's own `report.json`.
@@ -156,7 +156,7 @@ pub(crate) fn degrees(csr: &Csr) -> (Vec<u32>, Vec<u32>) {
     (rows, columns)
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for PrepareReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [train, valid, test] = self.interactions;
         let all = train + valid + test;

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::data::prepare::SplitKind;
-use crate::data::prepare::filter::Kept;
+use crate::data::prepare::filter::KeptRows;
 use crate::data::prepare::log::Log;
 
 /// Interactions are for training.
@@ -14,7 +14,7 @@ pub(crate) const VALID: u8 = 1;
 pub(crate) const TEST: u8 = 2;
 
 /// One label a kept row, in the order of `kept.rows`.
-pub(crate) fn labels(log: &Log, kept: &Kept, kind: SplitKind, seed: u64) -> Vec<u8> {
+pub(crate) fn labels(log: &Log, kept: &KeptRows, kind: SplitKind, seed: u64) -> Vec<u8> {
     match kind {
         SplitKind::Label => {
             let label = log.label.as_ref().expect("the log is read with labels for this split");
@@ -41,7 +41,7 @@ fn held_out(n: usize) -> (usize, usize) {
 
 /// Each user's interactions in the order of a keyed hash of (user id, item id), so that the split depends on
 /// the seed and on the user's own interactions, not on other users or on the order of the file.
-fn random(log: &Log, kept: &Kept, seed: u64) -> Vec<u8> {
+fn random(log: &Log, kept: &KeptRows, seed: u64) -> Vec<u8> {
     let mut key = [0u8; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..24].copy_from_slice(b"alike split rand");
@@ -73,7 +73,7 @@ fn random(log: &Log, kept: &Kept, seed: u64) -> Vec<u8> {
 
 /// Of each user with at least three interactions the last is for the test and the one before for validation;
 /// equal times (or none) go by place in the file.
-fn leave_one_out(log: &Log, kept: &Kept) -> Vec<u8> {
+fn leave_one_out(log: &Log, kept: &KeptRows) -> Vec<u8> {
     let mut labels = vec![TRAIN; kept.rows.len()];
     for u in 0..log.users.len() {
         let rows = kept.of(u);
@@ -92,7 +92,7 @@ fn leave_one_out(log: &Log, kept: &Kept) -> Vec<u8> {
 
 /// One cut in time for all: what happened from the time of the interaction at 80 % on is held out, from 90 %
 /// on it is for the test. Interactions of one moment stay together.
-fn temporal(log: &Log, kept: &Kept) -> Vec<u8> {
+fn temporal(log: &Log, kept: &KeptRows) -> Vec<u8> {
     let mut times: Vec<f64> = kept.rows.iter().map(|&r| log.time_of(r)).collect();
     if times.is_empty() {
         return Vec::new();

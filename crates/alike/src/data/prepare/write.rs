@@ -7,7 +7,7 @@ use crate::data::folder::manifest::{FORMAT, FeatureEntry, KnnEntry, MANIFEST, Ma
 use crate::data::prepare::clean::Cleaned;
 use crate::data::prepare::join::{self, Items};
 use crate::data::prepare::log::Log;
-use crate::data::prepare::report::{Report, counted};
+use crate::data::prepare::report::{PrepareReport, counted};
 use crate::data::prepare::{PrepareOptions, Sources};
 use crate::disk::Staged;
 use crate::{Error, Result};
@@ -21,7 +21,7 @@ pub(crate) fn write(
     log: &Log,
     cleaned: Cleaned,
     sources: &Sources,
-) -> Result<Report> {
+) -> Result<PrepareReport> {
     let Cleaned { users, items, item_number, item_origin, integers, splits, mut report } = cleaned;
     let joined = Items { all: &log.items, number: &item_number, origin: &item_origin, integers };
     let staged = Staged::new(&options.out, MANIFEST)?;

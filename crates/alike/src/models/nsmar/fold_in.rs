@@ -10,10 +10,10 @@ use rayon::prelude::*;
 
 use super::{Nsmar, aggregate, fuse};
 use crate::error::Result;
-use crate::graph::{Neighbors, Shared};
+use crate::graph::{CoCounts, Neighbors};
 use crate::layers::Weights;
 use crate::models::Forward;
-use crate::scorer::{Matrix, Person, matrix};
+use crate::scorer::{Matrix, UserHistory, matrix};
 
 /// People whose neighbours one task finds.
 const TASK: usize = 256;
@@ -45,7 +45,7 @@ pub(super) fn of(model: Nsmar, w: Weights) -> Result<Forward> {
 
 impl Fold {
     /// Rows as the scorer takes them, `[B, D]`.
-    fn place(&self, people: &[Person]) -> Result<Matrix> {
+    fn place(&self, people: &[UserHistory]) -> Result<Matrix> {
         let model = &self.model;
         // Only the items that somebody took are needed.
         let mut items: Vec<u32> = people.iter().flat_map(|person| person.history.iter().copied()).collect();
@@ -93,12 +93,12 @@ impl Fold {
     }
 
     /// Adds the rows of the users who share most with each of `people`.
-    fn propagate(&self, people: &[Person], z: &mut Matrix) {
+    fn propagate(&self, people: &[UserHistory], z: &mut Matrix) {
         let Some(users) = &self.users else { return };
         let config = &self.model.config;
         let width = z.cols;
         z.data.par_chunks_mut(width * TASK).zip(people.par_chunks(TASK)).for_each(|(rows, people)| {
-            let mut shared = Shared::new(&self.model.train, self.model.train.transposed());
+            let mut shared = CoCounts::new(&self.model.train, self.model.train.transposed());
             let mut best = Vec::new();
             for (row, person) in rows.chunks_exact_mut(width).zip(people) {
                 let k = config.user_neighbors;

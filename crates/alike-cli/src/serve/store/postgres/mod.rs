@@ -9,9 +9,9 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row, Statement};
 
-use self::writer::Writer;
-use super::group::{Change, WAITING};
-use super::health::Health;
+use self::writer::PostgresWriter;
+use super::group_commit::{Change, WAITING};
+use super::health::WriteHealth;
 use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, after, stored};
 
 /// How long the server may take when a store is opened.
@@ -38,7 +38,7 @@ pub(crate) struct Postgres {
     url: String,
     patience: Duration,
     reader: Mutex<Option<Arc<Link>>>,
-    reads: Health,
+    reads: WriteHealth,
 }
 
 /// A connection and the task that carries its messages. That ends with it: a server that has stopped would keep it.
@@ -70,7 +70,7 @@ impl From<tokio_postgres::Error> for StoreError {
 
 impl Postgres {
     /// Connects and brings the tables up to date.
-    pub(super) async fn open(url: &str, options: Options, health: Arc<Health>) -> Result<Self> {
+    pub(super) async fn open(url: &str, options: Options, health: Arc<WriteHealth>) -> Result<Self> {
         let patience = options.patience;
         let prepare = async {
             let mut connected = connect(url, OPENING).await?;
@@ -83,8 +83,8 @@ impl Postgres {
             Err(StoreError::Failed(text))
         })?;
         let (queue, changes) = mpsc::channel(WAITING);
-        tokio::spawn(Writer::new(url.to_string(), connected, options, health).run(changes));
-        let reads = Health::new(patience);
+        tokio::spawn(PostgresWriter::new(url.to_string(), connected, options, health).run(changes));
+        let reads = WriteHealth::new(patience);
         Ok(Self { queue, url: url.to_string(), patience, reader: Mutex::new(None), reads })
     }
 
@@ -189,3 +189,6 @@ async fn migrate(client: &mut Client) -> Result<()> {
     }
     Ok(transaction.commit().await?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,8 @@ use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
 use super::{Connected, connect};
-use crate::serve::store::group::{Change, Done, answer, gather, turn_away};
-use crate::serve::store::health::Health;
+use crate::serve::store::group_commit::{Change, Done, answer, gather, turn_away};
+use crate::serve::store::health::WriteHealth;
 use crate::serve::store::per_user;
 use crate::serve::store::retention::Retention;
 use crate::serve::store::{AHEAD, Event, Options, Result, StoreError};
@@ -21,17 +21,17 @@ const TRIES: usize = 3;
 /// How long the task sleeps when nothing is to be done.
 const LOOK: Duration = Duration::from_secs(60);
 
-pub(super) struct Writer {
+pub(super) struct PostgresWriter {
     url: String,
     patience: Duration,
     keep_of_user: u32,
     connected: Option<Connected>,
-    health: Arc<Health>,
+    health: Arc<WriteHealth>,
     retention: Option<Retention>,
 }
 
-impl Writer {
-    pub(super) fn new(url: String, connected: Connected, options: Options, health: Arc<Health>) -> Self {
+impl PostgresWriter {
+    pub(super) fn new(url: String, connected: Connected, options: Options, health: Arc<WriteHealth>) -> Self {
         let days = options.keep_days;
         let retention = days.map(|days| Retention::new(days, SystemTime::now(), Instant::now()));
         let Options { patience, keep_of_user, .. } = options;

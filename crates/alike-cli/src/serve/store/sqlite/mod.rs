@@ -15,9 +15,9 @@ use alike::disk;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
 use self::files::Files;
-use self::writer::Writer;
-use super::group::{Change, WAITING};
-use super::health::Health;
+use self::writer::SqliteWriter;
+use super::group_commit::{Change, WAITING};
+use super::health::WriteHealth;
 use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, after, stored};
 
 /// Each entry brings the tables from its index to the next version; `user_version` says how many were done.
@@ -57,7 +57,7 @@ impl From<rusqlite::Error> for StoreError {
 
 impl Sqlite {
     /// Opens or makes the file.
-    pub(super) fn open(path: &Path, options: Options, health: Arc<Health>) -> Result<Self> {
+    pub(super) fn open(path: &Path, options: Options, health: Arc<WriteHealth>) -> Result<Self> {
         let failed = |e: &dyn std::fmt::Display| StoreError::Failed(format!("{}: {e}", path.display()));
         let inside = path.parent().unwrap_or(Path::new(""));
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
@@ -68,7 +68,7 @@ impl Sqlite {
         let files = Arc::new(Files::of(&connection)?);
         let readers = Readers { files: files.clone(), patience: options.patience, idle: Mutex::default() };
         let (queue, changes) = mpsc::sync_channel::<Change>(WAITING);
-        let writer = Writer::new(connection, files, options, health);
+        let writer = SqliteWriter::new(connection, files, options, health);
         let thread = std::thread::Builder::new().name("store".into());
         let writer = thread.spawn(move || writer.run(&changes)).map_err(|e| failed(&e))?;
         Ok(Self { queue: Some(queue), writer: Some(writer), readers: Arc::new(readers) })

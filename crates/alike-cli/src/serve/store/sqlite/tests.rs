@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::super::{Event, Forgotten, Kind, Options, Place, Store, StoreError};
+use super::super::{Erased, Event, EventKind, Options, Store, StoreAddress, StoreError};
 
 struct Open {
     folder: tempfile::TempDir,
@@ -15,8 +15,9 @@ struct Open {
 impl Open {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store =
-            Store::open(&Place::File(folder.path().join("a.sqlite")), Options::default()).await.unwrap();
+        let store = Store::open(&StoreAddress::File(folder.path().join("a.sqlite")), Options::default())
+            .await
+            .unwrap();
         Self { folder, store }
     }
 
@@ -27,7 +28,7 @@ impl Open {
     /// Whether an event of `user` is acknowledged.
     async fn take(&self, user: &str) -> Result<(), StoreError> {
         let (user, item) = (user.into(), "1".into());
-        let event = Event { user, item, kind: Kind::Take, arrived: 1, said: None, key: None };
+        let event = Event { user, item, kind: EventKind::Take, arrived: 1, said: None, key: None };
         self.store.append(vec![event]).await.map(drop)
     }
 
@@ -51,7 +52,7 @@ fn rename(from: &Path, to: &Path) {
 
 /// Users with events in the file, as another process finds them.
 async fn found(path: PathBuf) -> Vec<String> {
-    Store::open(&Place::File(path), Options::default()).await.unwrap().users("", 10).await.unwrap()
+    Store::open(&StoreAddress::File(path), Options::default()).await.unwrap().users("", 10).await.unwrap()
 }
 
 #[cfg(unix)]
@@ -80,7 +81,7 @@ async fn nothing_is_acknowledged_once_a_file_of_the_store_is_gone() {
 async fn a_folder_that_moves_takes_its_store_out_of_use() {
     let outer = tempfile::tempdir().unwrap();
     let (inner, aside) = (outer.path().join("live"), outer.path().join("old"));
-    let store = Store::open(&Place::File(inner.join("a.sqlite")), Options::default()).await.unwrap();
+    let store = Store::open(&StoreAddress::File(inner.join("a.sqlite")), Options::default()).await.unwrap();
     let open = Open { folder: outer, store };
     open.take("a").await.unwrap();
     rename(&inner, &aside);
@@ -129,7 +130,7 @@ async fn every_event_acknowledged_while_the_file_moves_is_in_it() {
     for writer in writers {
         acknowledged.extend(writer.await.unwrap());
     }
-    let moved = Store::open(&Place::File(open.path("b.sqlite")), Options::default()).await.unwrap();
+    let moved = Store::open(&StoreAddress::File(open.path("b.sqlite")), Options::default()).await.unwrap();
     for user in &acknowledged {
         assert_eq!(moved.of_user(user).await.unwrap().len(), 1, "{user} of {}", acknowledged.len());
     }
@@ -171,7 +172,7 @@ async fn files_of_other_programs_are_left_as_they_are() {
             found.into_iter().map(|path| (std::fs::read(&path).unwrap(), path)).collect::<Vec<_>>()
         };
         let before = content();
-        let refused = Store::open(&Place::File(path.clone()), Options::default()).await.err();
+        let refused = Store::open(&StoreAddress::File(path.clone()), Options::default()).await.err();
         let text = refused.unwrap_or_else(|| panic!("{n} is taken for a store")).to_string();
         assert!(text.contains("a.sqlite: is a database of another program") && text.contains("--store"), "{text}");
         assert!(!text.contains('\n') && content() == before, "{n}: it was written to");
@@ -233,7 +234,7 @@ async fn what_is_forgotten_leaves_the_files_once_nobody_reads_an_older_state() {
 async fn a_foreign_lock_is_waited_for_once_and_not_by_everybody() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { patience: Duration::from_millis(200), ..Options::default() };
-    let place = Place::File(folder.path().join("a.sqlite"));
+    let place = StoreAddress::File(folder.path().join("a.sqlite"));
     let open = std::sync::Arc::new(Open { store: Store::open(&place, options).await.unwrap(), folder });
     assert!(open.store.ready().await.is_ok());
     let other = Connection::open(open.path("a.sqlite")).unwrap();
@@ -282,7 +283,7 @@ async fn room_comes_back_after_somebody_with_many_events_is_forgotten() {
         let event = |n: i64| Event {
             user: "much".into(),
             item: "x".repeat(200),
-            kind: Kind::Take,
+            kind: EventKind::Take,
             arrived: n,
             said: None,
             key: None,
@@ -291,7 +292,7 @@ async fn room_comes_back_after_somebody_with_many_events_is_forgotten() {
     }
     open.take("a").await.unwrap();
     let size = || ["", "-wal"].map(|e| std::fs::metadata(open.path(&format!("a.sqlite{e}"))).unwrap().len());
-    assert_eq!(open.store.forget("much").await.unwrap(), Forgotten { events: 4000, pending: false });
+    assert_eq!(open.store.forget("much").await.unwrap(), Erased { events: 4000, pending: false });
     let end = Instant::now() + Duration::from_secs(10);
     while size()[0] > 100_000 || size()[1] > 0 {
         assert!(Instant::now() < end, "{:?}", size());
@@ -303,13 +304,13 @@ async fn room_comes_back_after_somebody_with_many_events_is_forgotten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn old_events_go_and_the_file_gets_shorter() {
     let folder = tempfile::tempdir().unwrap();
-    let place = Place::File(folder.path().join("a.sqlite"));
+    let place = StoreAddress::File(folder.path().join("a.sqlite"));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
     let day = 24 * 3600 * 1000;
     let event = |n: i64, days: i64| Event {
         user: format!("{n}"),
         item: "x".repeat(200),
-        kind: Kind::Take,
+        kind: EventKind::Take,
         arrived: now,
         said: Some(now - days * day),
         key: Some(format!("{n}")),

@@ -9,8 +9,8 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 
 use super::MIGRATIONS;
 use super::files::Files;
-use crate::serve::store::group::{Change, Done, answer, gather, turn_away};
-use crate::serve::store::health::Health;
+use crate::serve::store::group_commit::{Change, Done, answer, gather, turn_away};
+use crate::serve::store::health::WriteHealth;
 use crate::serve::store::per_user;
 use crate::serve::store::retention::Retention;
 use crate::serve::store::{AHEAD, Event, Options, Result, StoreError};
@@ -24,10 +24,10 @@ const IDLE: Duration = Duration::from_secs(60);
 /// Free pages that are given back to the file system at a time.
 const PAGES: u32 = 256;
 
-pub(super) struct Writer {
+pub(super) struct SqliteWriter {
     connection: Connection,
     files: Arc<Files>,
-    health: Arc<Health>,
+    health: Arc<WriteHealth>,
     patience: Duration,
     keep_of_user: u32,
     /// The log is to be emptied.
@@ -50,12 +50,12 @@ impl Owed {
     }
 }
 
-impl Writer {
+impl SqliteWriter {
     pub(super) fn new(
         connection: Connection,
         files: Arc<Files>,
         options: Options,
-        health: Arc<Health>,
+        health: Arc<WriteHealth>,
     ) -> Self {
         let days = options.keep_days;
         let retention = days.map(|days| Retention::new(days, SystemTime::now(), Instant::now()));

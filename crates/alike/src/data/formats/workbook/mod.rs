@@ -5,36 +5,21 @@ mod tags;
 
 use std::collections::BTreeSet;
 use std::io::{BufReader, Seek};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use calamine::{Data, DataRef, ExcelDateTime, Reader, SheetType, SheetVisible, Xlsx, XlsxError};
+use calamine::{Data, DataRef, ExcelDateTime, Reader, SheetType, SheetVisible, Xlsx};
 
 use crate::data::formats::columns::listed;
 use crate::data::formats::delimited::{looks_like_data, names_without_header};
+use crate::data::formats::foreign::WORKBOOK;
 use crate::data::formats::id_text;
 use crate::data::formats::options::TextOptions;
-use crate::data::formats::table::{Choose, LINE_BYTES, Place, Visit};
+use crate::data::formats::row::{Choose, LINE_BYTES, Place, Visit};
 use crate::disk::source::File;
 use crate::{Error, Result};
 
 /// Most columns of a sheet, as in Excel.
 const COLUMNS: u32 = 1 << 14;
-
-/// A workbook that cannot be read, with the way out.
-fn bad(path: &Path, error: impl std::fmt::Display) -> Error {
-    let text = error.to_string();
-    let text = text.lines().next().unwrap_or_default();
-    Error::format(path, format!("is no Excel workbook that can be read ({text}); save the sheet as CSV"))
-}
-
-/// Runs a step of the reader; where that panics on a damaged file, it is an error too.
-fn guarded<T>(path: &Path, step: impl FnOnce() -> Result<T, XlsxError>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(step)) {
-        Ok(result) => result.map_err(|e| bad(path, e)),
-        Err(_) => Err(bad(path, "it is damaged")),
-    }
-}
 
 /// Reads the rows of the sheet that the options name, or of the first that is not hidden; see
 /// [`crate::data::formats::table::read_rows`]. Its first row is the header. Rows that are empty or hidden are passed over.
@@ -49,27 +34,33 @@ pub(crate) fn read(
     let mut file = BufReader::with_capacity(1 << 16, file);
     let hidden = outline::look(path, &mut file)?;
     file.rewind().map_err(|e| Error::io(path, e))?;
-    let mut book: Xlsx<_> = guarded(path, || Xlsx::new(file))?;
+    let mut book: Xlsx<_> = WORKBOOK.guarded(path, || Xlsx::new(file))?;
     let sheets = Sheets::of(&book);
     let (at, name) = sheets.choose(path, options.sheet.as_deref())?;
     let nothing = BTreeSet::new();
     let hidden = hidden.get(at).unwrap_or(&nothing);
-    let mut cells = guarded(path, || book.worksheet_cells_reader(&name))?;
+    let mut cells = WORKBOOK.guarded(path, || book.worksheet_cells_reader(&name))?;
     let mut table = Table { path, options, flags, header: None };
     let mut with_sheets = |names: &[String]| choose(names).map_err(|e| sheets.told(e, &name, flags));
-    let mut row = Row::default();
-    while let Some(cell) = guarded(path, || cells.next_cell())? {
+    let mut last_hidden = None;
+    let (mut row, mut passed) = (Row::default(), 0u32);
+    while let Some(cell) = WORKBOOK.guarded(path, || cells.next_cell())? {
         let (number, column) = cell.get_position();
         if number < row.number || column >= COLUMNS {
-            return Err(bad(path, "its cells are in no order"));
+            return Err(WORKBOOK.bad(path, "its cells are in no order"));
         }
         if number != row.number {
             table.add(&row, &mut with_sheets, visit)?;
             row.start(number);
         }
-        if number as usize >= options.skip_lines && !hidden.contains(&number) {
+        if hidden.contains(&number) {
+            passed += u32::from(last_hidden.replace(number) != Some(number));
+        } else if number as usize >= options.skip_lines {
             row.put(path, column, cell.get_value())?;
         }
+    }
+    if passed > 0 {
+        tracing::warn!(path = %path.display(), sheet = name, rows = passed, "hidden rows of the sheet are passed over");
     }
     table.add(&row, &mut with_sheets, visit)?;
     match table.header {

@@ -8,8 +8,8 @@ use std::path::Path;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use crate::data::formats::table::LINE_BYTES;
-use crate::data::formats::workbook::bad;
+use crate::data::formats::foreign::WORKBOOK;
+use crate::data::formats::row::LINE_BYTES;
 use crate::data::formats::workbook::tags::{Tags, attribute, is_element};
 use crate::{Error, Result};
 
@@ -50,7 +50,7 @@ pub(super) fn look(path: &Path, file: impl Read + Seek) -> Result<Hidden> {
 }
 
 fn look_within(path: &Path, file: impl Read + Seek, limits: &Limits) -> Result<Hidden> {
-    let failed = |e: ZipError| bad(path, e);
+    let failed = |e: ZipError| WORKBOOK.bad(path, e);
     let too_large = |what: &str, most: u64| {
         let message = format!("{what} more than {} MiB; save the sheet as CSV", most >> 20);
         Error::format(path, message)
@@ -67,7 +67,7 @@ fn look_within(path: &Path, file: impl Read + Seek, limits: &Limits) -> Result<H
         let mut part = Part::new(&name);
         let mut block = [0; BLOCK];
         loop {
-            let read = entry.read(&mut block).map_err(|e| bad(path, e))?;
+            let read = entry.read(&mut block).map_err(|e| WORKBOOK.bad(path, e))?;
             if read == 0 {
                 break;
             }
@@ -89,7 +89,7 @@ fn look_within(path: &Path, file: impl Read + Seek, limits: &Limits) -> Result<H
         if part.texts > part.bytes {
             let message =
                 format!("announces {} texts in `{name}`, which has {} bytes", part.texts, part.bytes);
-            return Err(bad(path, message));
+            return Err(WORKBOOK.bad(path, message));
         }
     }
     Ok(outline.hidden())

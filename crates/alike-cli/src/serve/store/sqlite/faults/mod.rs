@@ -16,7 +16,7 @@ pub(crate) use disk::Fault;
 use disk::Left;
 pub(crate) use vfs::watch;
 
-use crate::serve::store::{Event, Kind, Options, Place, Store, StoreError};
+use crate::serve::store::{Event, EventKind, Options, Store, StoreAddress, StoreError};
 
 const NOW: i64 = 1_700_000_000_000;
 const FILE: &str = "a.sqlite";
@@ -28,7 +28,7 @@ fn events(user: &str, count: usize, said: i64) -> Vec<Event> {
     let one = |n: usize| Event {
         user: user.into(),
         item: format!("{n}{}", "x".repeat(200)),
-        kind: Kind::Take,
+        kind: EventKind::Take,
         arrived: NOW,
         said: Some(said),
         key: Some(format!("{user}-{n}")),
@@ -59,7 +59,7 @@ fn note<T>(
 
 /// What a server does in its life. Old events are removed before the first change is written.
 async fn work(folder: &Path, expected: &mut Expected) -> Option<Store> {
-    let store = match Store::open(&Place::File(folder.join(FILE)), options()).await {
+    let store = match Store::open(&StoreAddress::File(folder.join(FILE)), options()).await {
         Ok(store) => store,
         Err(error) => {
             assert!(!error.to_string().contains('\n'), "{error}");
@@ -79,7 +79,7 @@ async fn work(folder: &Path, expected: &mut Expected) -> Option<Store> {
 /// Opens the store in `folder` as the next server does, and looks for what is expected.
 async fn check(folder: &Path, expected: &Expected, when: &str) {
     let path = folder.join(FILE);
-    let place = Place::File(path.clone());
+    let place = StoreAddress::File(path.clone());
     let store = Store::open(&place, Options::default()).await.unwrap_or_else(|e| panic!("{when}: {e}"));
     for (user, allowed) in expected {
         let found = store.of_user(user).await.unwrap().len();
@@ -174,7 +174,7 @@ async fn a_file_with_old_events_whose_server_was_killed() {
         let before = folder();
         let inside = before.path().canonicalize().unwrap();
         let disk = watch(&inside);
-        let store = Store::open(&Place::File(inside.join(FILE)), Options::default()).await.unwrap();
+        let store = Store::open(&StoreAddress::File(inside.join(FILE)), Options::default()).await.unwrap();
         store.append(events("old", 40, now - 31 * day)).await.unwrap();
         store.append(events("kept", 2, now - 29 * day)).await.unwrap();
         disk.leave(Left::All, path);

@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::{Event, Forgotten, Result, StoreError};
+use super::{Erased, Event, Result, StoreError};
 
 /// Changes that may wait.
 pub(super) const WAITING: usize = 1024;
@@ -23,7 +23,7 @@ pub(super) enum Change {
         /// Their id.
         user: String,
         /// What is left of them.
-        reply: oneshot::Sender<Result<Forgotten>>,
+        reply: oneshot::Sender<Result<Erased>>,
     },
     /// Nothing, but in a commit like any other: whether one comes through.
     Probe {
@@ -68,7 +68,7 @@ pub(super) fn answer(group: Vec<Change>, outcome: Result<Vec<Done>>, pending: bo
                 match (change, done) {
                     (Change::Append { reply, .. }, Done::Appended(new)) => drop(reply.send(Ok(new))),
                     (Change::Forget { reply, .. }, Done::Forgot(events)) => {
-                        drop(reply.send(Ok(Forgotten { events, pending })));
+                        drop(reply.send(Ok(Erased { events, pending })));
                     }
                     (Change::Probe { reply }, Done::Probed) => drop(reply.send(Ok(()))),
                     _ => unreachable!("changes are answered in their order"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::file::{Entry, Experiment, Source, names_of};
+use super::file::{DataSource, Entry, Experiment, names_of};
 use super::score::scores;
 use super::search::{combinations, rounds};
 use crate::checkpoint::{RunDir, State};
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::train::{CRITERION, Summary};
 
 /// An experiment at work.
-pub struct Lab {
+pub struct Scheduler {
     /// What the file says.
     pub experiment: Experiment,
     /// The data sets, as in the file.
@@ -85,7 +85,7 @@ pub(super) struct Finished {
 
 /// A run as the experiment wants it.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
+pub(super) struct PlannedRun {
     pub(super) settings: Table,
     pub(super) seed: u64,
     pub(super) epochs: usize,
@@ -97,7 +97,7 @@ pub(super) struct Wanted {
 
 /// How a run stands.
 #[derive(Debug, Clone)]
-pub(super) enum Standing {
+pub(super) enum RunStatus {
     Done(Finished),
     Failed(String),
     Open,
@@ -114,15 +114,15 @@ pub(super) enum Chosen {
 }
 
 /// The runs of an entry's search, and what came out.
-pub(super) struct Searched {
-    pub(super) trials: Vec<(Table, Wanted)>,
+pub(super) struct SearchState {
+    pub(super) trials: Vec<(Table, PlannedRun)>,
     pub(super) chosen: Chosen,
     /// Runs of all rounds: those that are known and how many there will be.
-    wanted: Vec<Wanted>,
+    wanted: Vec<PlannedRun>,
     planned: usize,
 }
 
-impl Lab {
+impl Scheduler {
     /// Reads the experiment in `file`, prepares its data under `out` (paths of data start at `root`) and checks every
     /// setting that will be tried.
     pub fn open(file: &Path, root: &Path, out: &Path, on_data: &mut dyn FnMut(&Dataset)) -> Result<Self> {
@@ -206,9 +206,9 @@ impl Lab {
             progress.total += planned;
             for w in wanted {
                 match self.standing(&w)? {
-                    Standing::Done(_) => progress.done += 1,
-                    Standing::Failed(_) => progress.failed += 1,
-                    Standing::Open => {
+                    RunStatus::Done(_) => progress.done += 1,
+                    RunStatus::Failed(_) => progress.failed += 1,
+                    RunStatus::Open => {
                         let new = !self.running.contains(&w.run) && jobs.iter().all(|j| j.run != w.run);
                         if new {
                             jobs.push(self.job(d, &entry, w));
@@ -227,7 +227,7 @@ impl Lab {
         Ok(seeds + studies.map(|s| s.values.len() * seeds).sum::<usize>())
     }
 
-    fn job(&self, d: usize, entry: &Entry, mut w: Wanted) -> Job {
+    fn job(&self, d: usize, entry: &Entry, mut w: PlannedRun) -> Job {
         let data = &self.sets[d];
         if w.epochs > 0 {
             w.settings.insert("epochs".into(), Value::Integer(w.epochs as i64));
@@ -269,22 +269,22 @@ impl Lab {
         }
     }
 
-    pub(super) fn standing(&mut self, wanted: &Wanted) -> Result<Standing> {
+    pub(super) fn standing(&mut self, wanted: &PlannedRun) -> Result<RunStatus> {
         if let Some(why) = self.failed.get(&wanted.run) {
-            return Ok(Standing::Failed(why.clone()));
+            return Ok(RunStatus::Failed(why.clone()));
         }
         if !self.known.contains_key(&wanted.run) {
             let found = finished(&wanted.run)?;
             self.known.insert(wanted.run.clone(), found);
         }
         Ok(match &self.known[&wanted.run] {
-            Some(f) if f.stopped || f.summary.epochs >= wanted.epochs => Standing::Done(f.clone()),
-            _ => Standing::Open,
+            Some(f) if f.stopped || f.summary.epochs >= wanted.epochs => RunStatus::Done(f.clone()),
+            _ => RunStatus::Open,
         })
     }
 
     /// The search of `entry` on data set `d` as far as it is.
-    pub(super) fn search(&mut self, d: usize, entry: &Entry) -> Result<Searched> {
+    pub(super) fn search(&mut self, d: usize, entry: &Entry) -> Result<SearchState> {
         if let Some(base) = &entry.base {
             let base = self.experiment.entry(base).clone();
             let chosen = match self.search(d, &base)?.chosen {
@@ -292,7 +292,7 @@ impl Lab {
                 Chosen::Failed(why) => Chosen::Failed(format!("its base {}: {why}", base.name)),
                 Chosen::Open => Chosen::Open,
             };
-            return Ok(Searched { trials: Vec::new(), chosen, wanted: Vec::new(), planned: 0 });
+            return Ok(SearchState { trials: Vec::new(), chosen, wanted: Vec::new(), planned: 0 });
         }
         let seed = self.experiment.search_seed();
         let fixed = self.experiment.fixed(entry)?;
@@ -307,13 +307,13 @@ impl Lab {
         if trials.len() == 1 {
             // Nothing to choose: the final runs are all there is.
             let chosen = Chosen::Settings(trials[0].1.settings.clone());
-            return Ok(Searched { trials, chosen, wanted: Vec::new(), planned: 0 });
+            return Ok(SearchState { trials, chosen, wanted: Vec::new(), planned: 0 });
         }
         self.narrow(trials)
     }
 
     /// Goes through the rounds of a search as far as they are done.
-    fn narrow(&mut self, trials: Vec<(Table, Wanted)>) -> Result<Searched> {
+    fn narrow(&mut self, trials: Vec<(Table, PlannedRun)>) -> Result<SearchState> {
         let rounds = rounds(&self.experiment.search, trials.len(), trials[0].1.epochs);
         let planned = rounds.iter().map(|(n, _)| n).sum();
         let mut left: Vec<usize> = (0..trials.len()).collect();
@@ -322,27 +322,27 @@ impl Lab {
             left.truncate(n);
             let (mut results, mut open, mut why) = (Vec::new(), false, String::new());
             for &at in &left {
-                let run = Wanted { epochs: epochs.min(trials[at].1.epochs), ..trials[at].1.clone() };
+                let run = PlannedRun { epochs: epochs.min(trials[at].1.epochs), ..trials[at].1.clone() };
                 match self.standing(&run)? {
-                    Standing::Done(f) => results.push((f.summary.valid.get(CRITERION), at)),
-                    Standing::Failed(text) => why = text,
-                    Standing::Open => open = true,
+                    RunStatus::Done(f) => results.push((f.summary.valid.get(CRITERION), at)),
+                    RunStatus::Failed(text) => why = text,
+                    RunStatus::Open => open = true,
                 }
                 wanted.push(run);
             }
             if open {
-                return Ok(Searched { trials, chosen: Chosen::Open, wanted, planned });
+                return Ok(SearchState { trials, chosen: Chosen::Open, wanted, planned });
             }
             // Of equals the first stays.
             results.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             left = results.into_iter().map(|(_, at)| at).collect();
             if left.is_empty() {
                 let planned = wanted.len();
-                return Ok(Searched { trials, chosen: Chosen::Failed(why), wanted, planned });
+                return Ok(SearchState { trials, chosen: Chosen::Failed(why), wanted, planned });
             }
         }
         let chosen = Chosen::Settings(trials[left[0]].1.settings.clone());
-        Ok(Searched { trials, chosen, wanted, planned })
+        Ok(SearchState { trials, chosen, wanted, planned })
     }
 
     /// The settings that an entry takes from its base, and its own.
@@ -363,7 +363,7 @@ impl Lab {
         seed: u64,
         phase: Phase,
         what: String,
-    ) -> Result<Wanted> {
+    ) -> Result<PlannedRun> {
         let data = &self.sets[d];
         let at = |e: Error| Error::Data(format!("{} on {}: {e}", entry.name, data.name));
         let plan = entry.info()?.plan(data, &settings).map_err(at)?;
@@ -378,7 +378,7 @@ impl Lab {
         let key = blake3::hash(key.as_bytes()).to_hex();
         let name = format!("{}-s{seed}-{}", slug(&entry.model), &key[..12]);
         let run = self.out.join("runs").join(slug(&data.name)).join(name);
-        Ok(Wanted { settings, seed, epochs, memory_bytes: plan.memory_bytes, run, phase, what })
+        Ok(PlannedRun { settings, seed, epochs, memory_bytes: plan.memory_bytes, run, phase, what })
     }
 
     /// Seeds of an entry's final runs: one where nothing depends on it.
@@ -391,7 +391,7 @@ impl Lab {
     }
 
     /// The runs with the chosen settings.
-    pub(super) fn finals(&self, d: usize, entry: &Entry, chosen: &Table) -> Result<Vec<Wanted>> {
+    pub(super) fn finals(&self, d: usize, entry: &Entry, chosen: &Table) -> Result<Vec<PlannedRun>> {
         let one = |seed| self.wanted(d, entry, chosen.clone(), seed, Phase::Final, "chosen settings".into());
         self.seeds(entry)?.into_iter().map(one).collect()
     }
@@ -402,7 +402,12 @@ impl Lab {
     }
 
     /// The runs of the studies of `entry`: for each study, for each value, a run a seed.
-    pub(super) fn studies(&self, d: usize, entry: &Entry, chosen: &Table) -> Result<Vec<Vec<Vec<Wanted>>>> {
+    pub(super) fn studies(
+        &self,
+        d: usize,
+        entry: &Entry,
+        chosen: &Table,
+    ) -> Result<Vec<Vec<Vec<PlannedRun>>>> {
         let mut all = Vec::new();
         for study in &self.experiment.studies {
             let mut points = Vec::new();
@@ -434,7 +439,7 @@ fn finished(run: &Path) -> Result<Option<Finished>> {
 }
 
 /// Opens a data set; one given by files is prepared under a name that its content decides, unless it is there already.
-fn open_source(source: &Source, root: &Path, out: &Path) -> Result<Dataset> {
+fn open_source(source: &DataSource, root: &Path, out: &Path) -> Result<Dataset> {
     if let Some(dir) = &source.dir {
         return Dataset::open(&root.join(dir));
     }

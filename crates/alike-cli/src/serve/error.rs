@@ -1,18 +1,14 @@
-//! What is answered when a request cannot be served, and how requests are read so that nothing else is.
+//! What is answered when a request cannot be served.
 
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header, request::Parts};
+use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use utoipa::openapi::{RefOr, ResponseBuilder, content::ContentBuilder, schema::Ref};
 use utoipa::{IntoResponses, ToSchema};
 
-use super::arriving::TooSlow;
 use super::store::StoreError;
 
 /// An error as clients see it.
@@ -34,7 +30,7 @@ pub(crate) struct ErrorDetail {
 
 /// A request that is not served.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
@@ -43,9 +39,9 @@ pub(crate) struct Refusal {
 }
 
 /// Result of a route.
-pub(crate) type Answer<T> = Result<T, Refusal>;
+pub(crate) type ApiResult<T> = Result<T, ApiError>;
 
-impl Refusal {
+impl ApiError {
     /// With this status, code and text.
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), header: None }
@@ -97,7 +93,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, code, message, header } = self;
         let body = Json(ErrorBody { error: ErrorDetail { code, message } });
@@ -105,7 +101,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-impl From<StoreError> for Refusal {
+impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let unavailable = |code, text: &str| Self::new(StatusCode::SERVICE_UNAVAILABLE, code, text);
         if !matches!(error, StoreError::Busy) {
@@ -131,7 +127,7 @@ impl From<StoreError> for Refusal {
 }
 
 /// Errors of the library: what a client can mend is 422.
-impl From<alike::Error> for Refusal {
+impl From<alike::Error> for ApiError {
     fn from(error: alike::Error) -> Self {
         match error {
             alike::Error::UnknownItem(item) => Self::unknown_item(&item),
@@ -142,124 +138,10 @@ impl From<alike::Error> for Refusal {
     }
 }
 
-/// `value`, if it lies within `from..=to`.
-pub(crate) fn within<T: PartialOrd + std::fmt::Display>(name: &str, value: T, from: T, to: T) -> Answer<T> {
-    if value >= from && value <= to {
-        return Ok(value);
-    }
-    Err(Refusal::invalid(format!("`{name}` is {value}; allowed: {from}..={to}")))
-}
-
-/// The most characters of an id.
-const ID_LENGTH: usize = 256;
-
-/// An id, if it can be one: not empty, not long, no control characters (which no store takes).
-pub(crate) fn id<'a>(name: &str, text: &'a str) -> Answer<&'a str> {
-    let length = text.chars().count();
-    if length == 0 || length > ID_LENGTH || text.contains(char::is_control) {
-        let found = format!("`{name}` has {length} characters or holds control characters");
-        return Err(Refusal::invalid(format!("{found}; allowed: 1..={ID_LENGTH} printable characters")));
-    }
-    Ok(text)
-}
-
-/// A JSON body.
-pub(crate) struct Body<T>(pub(crate) T);
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request, state: &S) -> Answer<Self> {
-        json_type(request.headers())?;
-        let bytes = bytes(request, state).await?;
-        let Json(body) =
-            Json::from_bytes(&bytes).map_err(|r| Refusal::rejected(r.status(), r.body_text()))?;
-        // Lists of values would be taken for objects without names.
-        if bytes.trim_ascii_start().first() != Some(&b'{') {
-            return Err(Refusal::invalid("the body is not an object; allowed: {…}"));
-        }
-        Ok(Self(body))
-    }
-}
-
-/// Whether a request says that it brings JSON.
-pub(crate) fn json_type(headers: &HeaderMap) -> Answer<()> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if kind.split(';').next().is_some_and(|k| k.trim().eq_ignore_ascii_case("application/json")) {
-        return Ok(());
-    }
-    let text = format!("the body is `{kind}`; allowed: application/json");
-    Err(Refusal::rejected(StatusCode::UNSUPPORTED_MEDIA_TYPE, text))
-}
-
-/// The bytes of a body.
-pub(crate) async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Answer<Bytes> {
-    Bytes::from_request(request, state).await.map_err(|rejection| {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&rejection);
-        while let Some(error) = cause {
-            if error.is::<TooSlow>() {
-                return Refusal::new(StatusCode::REQUEST_TIMEOUT, "timeout", error.to_string());
-            }
-            cause = error.source();
-        }
-        Refusal::rejected(rejection.status(), rejection.body_text())
-    })
-}
-
-/// A whole number, also one that is written as `5.0` or `5e0`: JSON tells these not from `5`.
-pub(crate) fn whole<'de, D: Deserializer<'de>, T: TryFrom<i64>>(from: D) -> Result<T, D::Error> {
-    let found = serde_json::Number::deserialize(from)?;
-    // Beyond this not every whole number is one of floating point.
-    let exact = |n: &f64| n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0;
-    let number = found.as_i64().or_else(|| found.as_f64().filter(exact).map(|n| n as i64));
-    let fits = number.and_then(|n| T::try_from(n).ok());
-    fits.ok_or_else(|| {
-        D::Error::custom(format!("{found} is not allowed here; allowed: whole numbers in their range"))
-    })
-}
-
-/// The same where it may be missing or null.
-pub(crate) fn whole_or_none<'de, D: Deserializer<'de>, T: TryFrom<i64>>(
-    from: D,
-) -> Result<Option<T>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(bound = "T: TryFrom<i64>")]
-    struct Whole<T>(#[serde(deserialize_with = "whole")] T);
-    Ok(Option::<Whole<T>>::deserialize(from)?.map(|w| w.0))
-}
-
-/// The part of the address after `?`.
-pub(crate) struct Query<T>(pub(crate) T);
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
-        match axum::extract::Query::from_request_parts(parts, state).await {
-            Ok(axum::extract::Query(query)) => Ok(Self(query)),
-            Err(rejection) => Err(Refusal::invalid(rejection.body_text())),
-        }
-    }
-}
-
-/// The parts of the path that vary, percent-decoded.
-pub(crate) struct Path<T>(pub(crate) T);
-
-impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
-        match axum::extract::Path::from_request_parts(parts, state).await {
-            Ok(axum::extract::Path(parts)) => Ok(Self(parts)),
-            Err(rejection) => Err(Refusal::rejected(rejection.status(), rejection.body_text())),
-        }
-    }
-}
-
 /// What any route under `/v1` may answer besides what it says itself.
-pub(crate) struct Refusals;
+pub(crate) struct ErrorResponses;
 
-impl IntoResponses for Refusals {
+impl IntoResponses for ErrorResponses {
     fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
         let texts = [
             ("400", "The request is malformed"),

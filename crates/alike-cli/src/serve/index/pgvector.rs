@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 type Result<T> = std::result::Result<T, String>;
 
 /// The table of one checkpoint.
-pub(crate) struct Table {
+pub(crate) struct VectorTable {
     url: String,
     name: String,
     links: [Mutex<Option<Arc<Link>>>; LINKS],
@@ -46,7 +46,7 @@ struct Link {
     near: Statement,
 }
 
-impl Table {
+impl VectorTable {
     /// Finds the table of the checkpoint `hash`, or writes it.
     pub(super) async fn open(url: &str, hash: &str, items: &Matrix) -> Result<Self> {
         let name = name_of(hash)?;

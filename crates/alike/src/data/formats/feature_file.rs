@@ -1,0 +1,128 @@
+//! Opens a feature file of any kind as a matrix.
+
+use std::path::Path;
+
+use memmap2::Mmap;
+use safetensors::tensor::{Dtype, SafeTensors};
+
+use crate::data::formats::columns::listed;
+use crate::data::formats::kinds::FileKind;
+use crate::data::formats::matrix::{Ids, MatrixData, MatrixFile};
+use crate::data::formats::npy::{self, Bytes, Npy, Npz};
+use crate::data::formats::open::{self, has_extension, is_parquet};
+use crate::data::formats::parquet_features;
+use crate::{Error, Result};
+
+/// Names that feature arrays usually have, in order of preference.
+const FEATURE_ARRAYS: &[&str] = &["features", "feat", "embeddings", "arr_0"];
+/// Names that id arrays usually have.
+pub(crate) const ID_ARRAYS: &[&str] = &["ids", "item_ids", "item_id", "itemID"];
+
+/// Reads a feature file: its first bytes say what it is, or else its extension.
+pub(crate) fn open_features(path: &Path) -> Result<MatrixFile> {
+    let opened = open::open_whole(path)?;
+    let kind = match opened.kind {
+        kind @ (FileKind::Npy | FileKind::Zip | FileKind::Safetensors | FileKind::Parquet) => kind,
+        FileKind::Other(what) => return Err(Error::format(path, format!("is {what}"))),
+        _ if has_extension(path, &["npy"]) => FileKind::Npy,
+        _ if has_extension(path, &["npz"]) => FileKind::Zip,
+        _ if has_extension(path, &["safetensors"]) => FileKind::Safetensors,
+        _ if is_parquet(path) => FileKind::Parquet,
+        _ => {
+            let message = "unknown kind of features; allowed: .npy, .npz, .safetensors, .parquet";
+            return Err(Error::format(path, message));
+        }
+    };
+    match kind {
+        FileKind::Npy => from_npy(path, npy::map_npy(path, opened.map(path)?)?, None),
+        FileKind::Zip => from_npz(path, npy::read_npz(path, &opened.map(path)?)?),
+        FileKind::Safetensors => from_safetensors(path, opened.map(path)?),
+        _ => parquet_features::read_features(path, opened.file),
+    }
+}
+
+fn from_npy(path: &Path, array: Npy, ids: Option<Ids>) -> Result<MatrixFile> {
+    let &[rows, dim] = array.shape.as_slice() else {
+        let message = format!("has the shape {:?}; a matrix of items by values is expected", array.shape);
+        return Err(Error::format(path, message));
+    };
+    if array.kind != 'f' || !matches!(array.size, 2 | 4 | 8) {
+        let message = format!("holds {}; features are f2, f4 or f8", array.type_name());
+        return Err(Error::format(path, message));
+    }
+    MatrixFile::new(path, rows, dim, MatrixData::Npy(array), ids)
+}
+
+fn from_npz(path: &Path, mut archive: Npz<'_>) -> Result<MatrixFile> {
+    let mut ids = None;
+    for name in ID_ARRAYS {
+        if let Some(array) = archive.take(name) {
+            ids = Some((name, array?));
+            break;
+        }
+    }
+    let matrices = archive.float_matrices();
+    let name = the_matrix(path, &matrices, &archive.names(), "arrays")?;
+    let array = archive.take(&name).expect("the name comes from the archive")?;
+    let ids = ids.map(|(name, ids)| Ids::of_array(path, name, &ids, array.shape[0])).transpose()?;
+    from_npy(path, array, ids)
+}
+
+fn from_safetensors(path: &Path, bytes: Mmap) -> Result<MatrixFile> {
+    let bad = |e: safetensors::SafeTensorError| Error::format(path, format!("bad safetensors: {e}"));
+    let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(bad)?;
+    let mut matrices: Vec<String> = Vec::new();
+    let mut ids = None;
+    for name in metadata.offset_keys() {
+        let info = metadata.info(&name).expect("the key comes from the metadata");
+        let float = matches!(info.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64);
+        if float && info.shape.len() == 2 {
+            matrices.push(name);
+        } else if ID_ARRAYS.contains(&name.as_str()) && info.dtype == Dtype::I64 && info.shape.len() == 1 {
+            let (from, to) = info.data_offsets;
+            let data = &bytes[8 + header + from..8 + header + to];
+            let number = |b: &[u8]| i64::from_le_bytes(b.try_into().expect("chunks have 8 bytes"));
+            let names = data.chunks_exact(8).map(|b| number(b).to_string()).collect();
+            ids = Some(Ids { names, origin: format!("tensor `{name}`") });
+        }
+    }
+    let text = metadata.metadata().as_ref().and_then(|m| ID_ARRAYS.iter().find_map(|n| m.get(*n)));
+    if let Some(text) = text {
+        ids = Some(Ids { names: listed_ids(path, text)?, origin: "the metadata `ids`".into() });
+    }
+    let name = the_matrix(path, &matrices, &metadata.offset_keys(), "tensors")?;
+    let info = metadata.info(&name).expect("the name comes from the metadata");
+    let (rows, dim, dtype) = (info.shape[0], info.shape[1], info.dtype);
+    let at = 8 + header + info.data_offsets.0;
+    MatrixFile::new(path, rows, dim, MatrixData::Tensor { bytes: Bytes::Mapped(bytes), at, dtype }, ids)
+}
+
+/// The name of the only matrix, or of the one with a usual name. `all` are the names of what the file has, `kind` what it is.
+fn the_matrix(path: &Path, matrices: &[String], all: &[String], kind: &str) -> Result<String> {
+    let usual = FEATURE_ARRAYS.iter().find(|n| matrices.iter().any(|m| m == *n));
+    match (matrices, usual) {
+        ([only], _) => Ok(only.clone()),
+        (_, Some(usual)) => Ok(usual.to_string()),
+        _ => {
+            let found = listed(all);
+            let message =
+                format!("one matrix of floats is expected, or one named `features`; {kind}: {found}");
+            Err(Error::format(path, message))
+        }
+    }
+}
+
+/// Ids in a metadata text: a JSON list of strings or integers, or one per line.
+fn listed_ids(path: &Path, text: &str) -> Result<Vec<String>> {
+    if !text.trim_start().starts_with('[') {
+        return Ok(text.lines().map(str::to_string).collect());
+    }
+    let bad = || Error::format(path, "the metadata `ids` is no JSON list of strings or integers");
+    let values: Vec<serde_json::Value> = serde_json::from_str(text).map_err(|_| bad())?;
+    let id = |v: serde_json::Value| match v {
+        serde_json::Value::String(s) => Ok(s),
+        serde_json::Value::Number(n) if n.is_i64() || n.is_u64() => Ok(n.to_string()),
+        _ => Err(bad()),
+    };
+    values.into_iter().map(id).collect()
+}

@@ -1,0 +1,57 @@
+//! What the readers of tables share: a row's place, how columns are chosen and rows handed over, and lines of text.
+
+use std::io::{BufRead, Read};
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// Where a row stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The file; one of several where the table is a folder.
+    pub(crate) path: &'a Path,
+    /// Line of a text, row of a Parquet file or of a sheet, number in an array; from 1.
+    pub(crate) line: u64,
+}
+
+impl Place<'_> {
+    /// An error about this row.
+    pub(crate) fn error(&self, message: impl Into<String>) -> Error {
+        Error::format_at(self.path, self.line, message)
+    }
+}
+
+/// Picks columns by position from the names of all.
+pub(crate) type Choose<'a> = &'a mut dyn FnMut(&[String]) -> Result<Vec<usize>>;
+/// Called for every row with the cells of the chosen columns; null is empty.
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(&Place<'_>, &[&str]) -> Result<()>;
+
+/// Longest line that is read where a line is held in memory: a file that never ends its line would fill that.
+pub(crate) const LINE_BYTES: u64 = 64 << 20;
+
+/// Reads the next line into `line`, which is empty at the end; false at the end.
+pub(crate) fn next_line(place: &Place<'_>, input: &mut dyn BufRead, line: &mut Vec<u8>) -> Result<bool> {
+    line.clear();
+    let read =
+        (&mut *input).take(LINE_BYTES).read_until(b'\n', line).map_err(|e| Error::io(place.path, e))?;
+    if read as u64 == LINE_BYTES && line.last() != Some(&b'\n') {
+        return Err(place.error(format!("is longer than {} MiB", LINE_BYTES >> 20)));
+    }
+    Ok(read > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_an_end_is_refused() {
+        let place = Place { path: Path::new("pipe"), line: 7 };
+        let mut line = Vec::new();
+        let mut endless = std::io::BufReader::with_capacity(1 << 20, std::io::repeat(b'x'));
+        let error = next_line(&place, &mut endless, &mut line).unwrap_err().to_string();
+        assert_eq!(error, "pipe:7: is longer than 64 MiB");
+        assert!(next_line(&place, &mut &b"a\n"[..], &mut line).unwrap());
+        assert!(!next_line(&place, &mut &b""[..], &mut line).unwrap());
+    }
+}
