@@ -139,8 +139,15 @@ pub fn fit(
         on(TrainEvent::Finished(&summary));
         return Ok(summary);
     }
-    let sampler =
-        trained.then(|| Sampler::new(data.train.clone(), request.seed, plan.sampling)).transpose()?;
+    let sampler = trained
+        .then(|| {
+            let sampler = Sampler::new(data.train.clone(), request.seed, plan.sampling)?;
+            Ok::<_, Error>(match &data.train_weights {
+                Some(weights) => sampler.weighted(weights),
+                None => sampler,
+            })
+        })
+        .transpose()?;
     on(TrainEvent::Planned {
         parameters: plan.parameters,
         memory_bytes: plan.memory_bytes,

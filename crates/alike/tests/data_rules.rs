@@ -141,7 +141,7 @@ fn kinds_of_events_can_be_kept() {
     let files = Files::new();
     let log = "user,item,event,x_label\na,x,buy,0\na,y,view,0\na,z,buy,1\na,w,cart,2\na,v,view,0\n";
     let with = |events: &[&str]| PrepareOptions {
-        events: events.iter().map(|e| e.to_string()).collect(),
+        events: events.iter().map(|e| (e.to_string(), 1.0)).collect(),
         ..of(&files, log)
     };
     let (report, data) = files.open(&with(&["buy", "cart"]));
@@ -149,8 +149,42 @@ fn kinds_of_events_can_be_kept() {
     let (report, _) = files.open(&with(&[]));
     assert_says(&report.notes.join("\n"), &["count the same (buy 2, cart 1, view 2)", "`--event KIND`"]);
     assert_says(&files.error(&with(&["purchase"])), &["no event is `purchase`", "`buy`, `cart`, `view`"]);
-    let none = PrepareOptions { events: vec!["buy".into()], ..files.options(LOG) };
+    let none = PrepareOptions { events: vec![("buy".into(), 1.0)], ..files.options(LOG) };
     assert_says(&files.error(&none), &["no column of kinds of events", "--column event=NAME"]);
+}
+
+#[test]
+fn events_have_weights() {
+    let files = Files::new();
+    let log = "user,item,event,x_label\n\
+               a,x,view,0\na,y,view,0\na,z,buy,1\na,w,buy,2\na,x,buy,0\na,v,look,0\nb,y,buy,0\n";
+    let with = |events: &[(&str, f32)]| PrepareOptions {
+        events: events.iter().map(|(kind, weight)| (kind.to_string(), *weight)).collect(),
+        ..of(&files, log)
+    };
+    let weighted = with(&[("view", 0.2), ("buy", 2.0)]);
+    let (report, data) = files.open(&weighted);
+    let kinds = (1, "kinds of events other than view, buy");
+    let repeats = (1, "repeats of a user and an item; the earliest stays");
+    assert_eq!(dropped(&report), [kinds, repeats]);
+    assert_says(&report.notes.join("\n"), &["events are weighed (buy 1, view 0.1)", "as its heaviest event"]);
+    // The pair (a, x) was viewed and bought.
+    assert_eq!(items_of(&data, &data.train, "a"), ["x", "y"]);
+    assert_eq!(data.train_weights.as_deref(), Some(&vec![1.0, 0.1, 1.0]));
+    // Damage is noticed, and a weight beyond its range.
+    let path = files.out().join("train.weights");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, [&bytes[..4], &[9; 8]].concat()).unwrap();
+    let text = alike::data::Dataset::open(&files.out()).unwrap_err().to_string();
+    assert_says(&text, &["train.weights", "is damaged"]);
+    // Equal weights are none, and the same data as ever.
+    let (plain, data) = files.open(&with(&[("view", 1.0), ("buy", 1.0)]));
+    assert_eq!((data.train_weights.is_none(), files.out().join("train.weights").exists()), (true, false));
+    assert_eq!(plain.hash, files.open(&with(&[("view", 3.0), ("buy", 3.0)])).0.hash);
+    for wrong in [0.0, -1.0, f32::NAN] {
+        assert_says(&files.error(&with(&[("view", wrong)])), &["weight of event `view`", "above 0"]);
+    }
+    assert_says(&files.error(&with(&[("view", 1.0), ("view", 2.0)])), &["event `view` is given twice"]);
 }
 
 #[test]
@@ -203,7 +237,7 @@ proptest! {
         let options = PrepareOptions {
             drop_missing: true,
             min_rating: rated.then_some(3.0),
-            events: if bought { vec!["buy".into()] } else { Vec::new() },
+            events: if bought { vec![("buy".into(), 1.0)] } else { Vec::new() },
             k_core,
             split,
             ..PrepareOptions::new(path, files.out())

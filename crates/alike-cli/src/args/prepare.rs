@@ -35,9 +35,10 @@ pub(crate) struct Prepare {
     /// How times are written, in strftime's signs, such as "%d.%m.%Y %H:%M" [default: a number or ISO 8601]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) time_format: Option<String>,
-    /// Kind of events to keep, where a column tells the kind; repeat for more [default: all]
-    #[arg(long = "event", value_name = "KIND", value_parser = parse_event)]
-    pub(crate) events: Vec<String>,
+    /// Kind of events to keep, where a column tells the kind, and perhaps its weight (view=0.1): how often it takes part in training;
+    /// repeat for more [default: all, alike]
+    #[arg(long = "event", value_name = "KIND[=WEIGHT]", value_parser = parse_event)]
+    pub(crate) events: Vec<(String, f32)>,
     /// Leave out rows whose user or item (or needed rating or time) is empty, nan, NULL or None
     #[arg(long)]
     pub(crate) drop_missing: bool,
@@ -125,14 +126,10 @@ fn parse_column(text: &str) -> Result<(Role, String), String> {
     Ok((role, name.to_string()))
 }
 
-fn parse_event(text: &str) -> Result<String, String> {
-    let weighted = text.rsplit_once('=').filter(|(_, weight)| weight.trim().parse::<f64>().is_ok());
-    match weighted {
-        Some((kind, _)) => Err(format!(
-            "kinds have no weights, since models count an interaction or do not; name the kinds to keep (`--event {kind}`)"
-        )),
-        None => Ok(text.to_string()),
-    }
+/// A kind of event, and its weight where a number follows the last `=`.
+fn parse_event(text: &str) -> Result<(String, f32), String> {
+    let weighted = text.rsplit_once('=').and_then(|(kind, weight)| Some((kind, weight.trim().parse().ok()?)));
+    Ok(weighted.map_or_else(|| (text.to_string(), 1.0), |(kind, weight)| (kind.trim().to_string(), weight)))
 }
 
 #[cfg(test)]
@@ -143,7 +140,8 @@ mod tests {
     fn roles_and_kinds_are_strict() {
         assert_eq!(parse_column("time=ts").unwrap(), (Role::Time, "ts".into()));
         assert!(parse_column("when=ts").unwrap_err().contains("allowed: user"));
-        assert_eq!(parse_event("purchase").unwrap(), "purchase");
-        assert!(parse_event("view=0.1").unwrap_err().contains("`--event view`"));
+        assert_eq!(parse_event("purchase").unwrap(), ("purchase".into(), 1.0));
+        assert_eq!(parse_event("view=0.1").unwrap(), ("view".into(), 0.1));
+        assert_eq!(parse_event("kind=a").unwrap(), ("kind=a".into(), 1.0));
     }
 }

@@ -21,6 +21,8 @@ pub enum Stream {
     Search,
     /// What a model draws in a step: dropout masks, noise.
     Step,
+    /// Which weighted interactions take part in an epoch.
+    Weights,
 }
 
 /// The seed of a run and the number of a draw: all that is needed to draw the same numbers again.

@@ -115,6 +115,8 @@ impl Batch {
 pub struct Sampler {
     train: Arc<Csr>,
     pairs: Vec<(u32, u32)>,
+    /// Weight of each pair; empty where all are 1.
+    weights: Vec<f32>,
     candidates: Arc<Candidates>,
     sampling: Sampling,
     seed: u64,
@@ -162,12 +164,32 @@ impl Sampler {
                 Error::Data(format!("items cannot be drawn by popularity^{}: {e}", sampling.popularity))
             })?),
         };
-        Ok(Self { train, pairs, candidates: Arc::new(Candidates { items, weighted }), sampling, seed })
+        let candidates = Arc::new(Candidates { items, weighted });
+        Ok(Self { train, pairs, weights: Vec::new(), candidates, sampling, seed })
     }
 
-    /// Number of positive pairs per epoch.
+    /// The same over interactions with these weights, in the order of the train matrix: one of weight `w` takes part in an epoch
+    /// with probability `w`.
+    ///
+    /// Panics when there is not one per interaction.
+    #[must_use]
+    pub fn weighted(mut self, weights: &[f32]) -> Self {
+        assert_eq!(weights.len(), self.train.nnz(), "a weight per interaction");
+        let mut pairs = self.pairs.iter().peekable();
+        let all = (0..self.train.rows() as u32)
+            .flat_map(|u| self.train.row(u as usize).iter().map(move |&i| (u, i)))
+            .zip(weights);
+        let kept = all.filter(|(pair, _)| pairs.next_if(|next| *next == pair).is_some());
+        self.weights = kept.map(|(_, weight)| *weight).collect();
+        self
+    }
+
+    /// Number of positive pairs per epoch, expected where interactions have weights.
     pub fn len(&self) -> usize {
-        self.pairs.len()
+        match self.weights.is_empty() {
+            true => self.pairs.len(),
+            false => (self.weights.iter().map(|w| f64::from(*w)).sum::<f64>().round() as usize).max(1),
+        }
     }
 
     /// Whether there is nothing to train on.
@@ -179,6 +201,14 @@ impl Sampler {
     /// processor works on those before meanwhile.
     pub fn epoch(&self, epoch: u64, batch: usize) -> Batches {
         let mut pairs = self.pairs.clone();
+        if !self.weights.is_empty() {
+            let mut rng = Stream::Weights.rng(self.seed, epoch);
+            let drawn = pairs.iter().zip(&self.weights).filter(|(_, weight)| rng.random::<f32>() < **weight);
+            pairs = drawn.map(|(pair, _)| *pair).collect();
+            if pairs.is_empty() {
+                pairs.push(self.pairs[0]);
+            }
+        }
         pairs.shuffle(&mut Stream::Order.rng(self.seed, epoch));
         Batches {
             train: self.train.clone(),
@@ -298,6 +328,29 @@ mod tests {
         assert_eq!(negatives.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(collect(1), collect(1));
         assert_ne!(collect(1), collect(2));
+    }
+
+    #[test]
+    fn an_interaction_takes_part_as_often_as_its_weight_says() {
+        let weights = [1.0, 0.5, 0.25, 1.0, 0.1, 1.0, 0.75];
+        let sampler = Sampler::new(train(), 3, Sampling::POSITIVES).unwrap().weighted(&weights);
+        assert_eq!(sampler.len(), 5);
+        let mut seen = std::collections::BTreeMap::new();
+        for epoch in 1..=2000 {
+            for batch in sampler.epoch(epoch, 4) {
+                for pair in batch.users.iter().zip(&batch.positives).map(|(u, i)| (u.0, i.0)) {
+                    *seen.entry(pair).or_insert(0) += 1;
+                }
+            }
+        }
+        let expected = [(0, 0), (0, 1), (0, 2), (0, 3), (1, 1), (3, 0), (3, 2)];
+        for (pair, weight) in expected.iter().zip(weights) {
+            let share = f64::from(seen[pair]) / 2000.0;
+            assert!((share - f64::from(weight)).abs() < 0.04, "{pair:?}: {share} of {weight}");
+        }
+        // Users who took everything are left out with their weights.
+        let fewer = Sampler::new(train(), 3, Sampling::per_pair(1)).unwrap().weighted(&weights);
+        assert_eq!(fewer.weights, [0.1, 1.0, 0.75]);
     }
 
     #[test]

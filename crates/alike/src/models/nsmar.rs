@@ -38,7 +38,7 @@ use alike_ops::{
 };
 
 use super::prelude::*;
-use crate::config::{Draw, Names, ModalityWeights as Shares};
+use crate::config::{Draw, ModalityWeights as Shares, Names};
 use crate::graph::{self, Normalization, UserWeight};
 
 pub(super) const PLUS: ModelInfo = ModelInfo::trained::<Nsmar>(

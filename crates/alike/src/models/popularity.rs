@@ -1,6 +1,6 @@
 //! Popularity: every user gets the items with the most train interactions.
 //!
-//! Score of item `i`: `|N_i|`, the number of users who took it in train. No settings.
+//! Score of item `i`: `|N_i|`, the number of users who took it in train, each with the weight of the interaction. No settings.
 
 use super::prelude::*;
 
@@ -26,7 +26,8 @@ impl Solved for Popularity {
 
     fn solve(data: &Dataset, _: &Config, _: Stop<'_>) -> Result<Scorer> {
         let mut scores = vec![0f32; data.items.len()];
-        data.train.idx().iter().for_each(|&i| scores[i as usize] += 1.0);
+        let weight = |at: usize| data.train_weights.as_ref().map_or(1.0, |weights| weights[at]);
+        data.train.idx().iter().enumerate().for_each(|(at, &i)| scores[i as usize] += weight(at));
         Ok(Scorer::Static { users: data.users.len(), scores })
     }
 }

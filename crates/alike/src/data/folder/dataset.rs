@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use alike_ops::Csr;
 
-use crate::data::folder::manifest::{Manifest, REPORT, check_hash};
+use crate::data::folder::manifest::{Manifest, REPORT, TRAIN_WEIGHTS, check_hash};
 use crate::data::folder::values::Values;
 use crate::data::prepare::catalogue::Catalogue;
 use crate::disk;
@@ -29,6 +29,8 @@ pub struct Dataset {
     pub items: Vocab,
     /// Training interactions; rows ascend without repeats.
     pub train: Arc<Csr>,
+    /// Weight of each of them, above 0 and at most 1, in the order of the matrix; `None` where all are 1.
+    pub train_weights: Option<Arc<Vec<f32>>>,
     /// Validation interactions.
     pub valid: Arc<Csr>,
     /// Test interactions.
@@ -125,6 +127,16 @@ impl Dataset {
         };
         let [train, valid, test] = manifest.interactions;
         let (train, valid, test) = (split("train", train)?, split("valid", valid)?, split("test", test)?);
+        let train_weights = match manifest.weighted {
+            true => {
+                let weights = numbers::<f32>(&manifest, dir, TRAIN_WEIGHTS, train.nnz())?;
+                if !weights.iter().all(|weight| *weight > 0.0 && *weight <= 1.0) {
+                    return Err(in_file(TRAIN_WEIGHTS)(Error::Data("has a weight beyond 0 to 1".into())));
+                }
+                Some(Arc::new(weights))
+            }
+            false => None,
+        };
         let mut features = Vec::new();
         for f in &manifest.features {
             let flags = numbers::<u8>(&manifest, dir, &format!("feature.{}.missing", f.name), i)?;
@@ -178,6 +190,7 @@ impl Dataset {
             users,
             items,
             train,
+            train_weights,
             valid,
             test,
             features,

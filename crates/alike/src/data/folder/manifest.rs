@@ -11,6 +11,8 @@ use crate::{Error, Result};
 pub(crate) const MANIFEST: &str = "manifest.json";
 /// What `alike prepare` said.
 pub(crate) const REPORT: &str = "report.json";
+/// Weights of the train interactions.
+pub(crate) const TRAIN_WEIGHTS: &str = "train.weights";
 /// Value of `format`.
 pub(crate) const FORMAT: &str = "alike-data";
 /// Version that is written and read.
@@ -30,6 +32,10 @@ pub(crate) struct Manifest {
     pub(crate) items: usize,
     /// Interactions of train, valid, test.
     pub(crate) interactions: [usize; 3],
+    /// Whether train interactions have weights. Absent where they have none: a program that knows of no weights refuses the folder
+    /// where they have.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) weighted: bool,
     pub(crate) features: Vec<FeatureEntry>,
     pub(crate) knn: Vec<KnnEntry>,
     pub(crate) catalogue: bool,
@@ -155,6 +161,7 @@ fn is_ours(name: &str) -> bool {
         ["manifest" | "report", "json"]
             | ["users" | "items", "names" | "offsets"]
             | ["train" | "valid" | "test", "ptr" | "idx"]
+            | ["train", "weights"]
             | ["feature", _, "f32" | "missing"]
             | ["knn", _, "idx" | "cos"]
             | ["catalogue", "text" | "offsets"]

@@ -25,6 +25,8 @@ pub(crate) struct Cleaned {
     pub(crate) item_origin: Vec<u32>,
     pub(crate) integers: bool,
     pub(crate) splits: [Csr; 3],
+    /// Weights of the train interactions, in the order of the matrix; `None` where all are 1.
+    pub(crate) train_weights: Option<Vec<f32>>,
     pub(crate) report: PrepareReport,
 }
 
@@ -43,11 +45,12 @@ impl Told {
 }
 
 /// `named` is the number of items that the interactions name; the log's other items are only rows of features.
-pub(crate) fn clean(options: &PrepareOptions, log: &Log, named: usize) -> Result<Cleaned> {
+pub(crate) fn clean(options: &PrepareOptions, log: &mut Log, named: usize) -> Result<Cleaned> {
     let path = &options.interactions;
     let split = log.split.expect("the split is decided when the log is read");
     let mut told = Told { dropped: log.dropped.clone(), notes: log.notes.clone() };
     let kept = filtered(options, log, &mut told)?;
+    let log = &*log;
 
     let labels = split::labels(log, &kept, split, options.seed);
     let has_train = |u: usize| {
@@ -75,6 +78,9 @@ pub(crate) fn clean(options: &PrepareOptions, log: &Log, named: usize) -> Result
     told.drop(cold.iter().map(|&u| kept.of(u).len()).sum(), "interactions", "of cold users");
 
     let splits = matrices(log, &kept, &labels, &user_origin, (&item_number, item_origin.len()))?;
+    let train_weights = (!log.weight.is_empty())
+        .then(|| weights(log, &kept, &labels, &user_origin, &item_number))
+        .filter(|weights| weights.iter().any(|weight| *weight != 1.0));
     for (what, csr) in ["train", "valid", "test"].iter().zip(&splits) {
         if csr.nnz() == 0 {
             let message = format!("the split `{split}` leaves no {what} interactions; {}", way_out(split));
@@ -115,6 +121,7 @@ pub(crate) fn clean(options: &PrepareOptions, log: &Log, named: usize) -> Result
         item_origin,
         integers: integers.is_some(),
         splits,
+        train_weights,
         report,
     })
 }
@@ -130,7 +137,7 @@ fn name_of(path: &Path) -> String {
 }
 
 /// The interactions that stay: rated well enough, none twice, k of every user and item.
-fn filtered(options: &PrepareOptions, log: &Log, told: &mut Told) -> Result<KeptRows> {
+fn filtered(options: &PrepareOptions, log: &mut Log, told: &mut Told) -> Result<KeptRows> {
     let (mut kept, dropped) = filter::without_repeats(log);
     if let Some(least) = options.min_rating {
         told.drop(
@@ -199,6 +206,21 @@ fn matrices(
         Csr::new(user_origin.len(), items.1, ptr, idx)
     };
     Ok([one(split::TRAIN)?, one(split::VALID)?, one(split::TEST)?])
+}
+
+/// Weights of the train interactions, in the order of their matrix.
+fn weights(log: &Log, kept: &KeptRows, labels: &[u8], user_origin: &[u32], item_number: &[u32]) -> Vec<f32> {
+    let mut all = Vec::new();
+    let mut own: Vec<(u32, f32)> = Vec::new();
+    for &u in user_origin {
+        own.clear();
+        let range = kept.ptr[u as usize] as usize..kept.ptr[u as usize + 1] as usize;
+        let rows = range.filter(|&at| labels[at] == split::TRAIN).map(|at| kept.rows[at]);
+        own.extend(rows.map(|r| (item_number[log.item[r as usize] as usize], log.weight_of(r))));
+        own.sort_unstable_by_key(|(item, _)| *item);
+        all.extend(own.iter().map(|(_, weight)| *weight));
+    }
+    all
 }
 
 /// What to do where a split leaves a part empty.

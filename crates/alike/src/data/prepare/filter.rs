@@ -32,8 +32,8 @@ pub(crate) struct DroppedRows {
 }
 
 /// Groups the rows by user. Of each (user, item) the last row, by time, then by place in the file, decides: if its rating
-/// is low, the pair is dropped. Otherwise the earliest row whose rating is not low stays.
-pub(crate) fn without_repeats(log: &Log) -> (KeptRows, DroppedRows) {
+/// is low, the pair is dropped. Otherwise the earliest row whose rating is not low stays, with the weight of the heaviest.
+pub(crate) fn without_repeats(log: &mut Log) -> (KeptRows, DroppedRows) {
     let mut ptr = vec![0u32; log.users.len() + 1];
     for &u in &log.user {
         ptr[u as usize + 1] += 1;
@@ -50,6 +50,7 @@ pub(crate) fn without_repeats(log: &Log) -> (KeptRows, DroppedRows) {
     drop(next);
 
     let mut dropped = DroppedRows::default();
+    let mut weight = std::mem::take(&mut log.weight);
     let (mut to, mut from) = (0, 0);
     for u in 0..log.users.len() {
         let end = ptr[u + 1] as usize;
@@ -65,8 +66,12 @@ pub(crate) fn without_repeats(log: &Log) -> (KeptRows, DroppedRows) {
             if log.is_low(own[at + pair - 1]) {
                 dropped.low += pair;
             } else {
-                let first = own[at..at + pair].iter().position(|r| !log.is_low(*r));
-                own[kept] = own[at + first.expect("the last row is not low")];
+                let good = own[at..at + pair].iter().copied().filter(|r| !log.is_low(*r));
+                let first = good.clone().next().expect("the last row is not low");
+                if !weight.is_empty() {
+                    weight[first as usize] = good.map(|r| weight[r as usize]).fold(0.0, f32::max);
+                }
+                own[kept] = first;
                 kept += 1;
                 dropped.low += low;
                 dropped.repeats += pair - low - 1;
@@ -80,6 +85,7 @@ pub(crate) fn without_repeats(log: &Log) -> (KeptRows, DroppedRows) {
         ptr[u + 1] = to as u32;
     }
     rows.truncate(to);
+    log.weight = weight;
     (KeptRows { ptr, rows }, dropped)
 }
 

@@ -96,8 +96,13 @@ struct Counts {
 pub(crate) fn read(options: &PrepareOptions) -> Result<Log> {
     let path = &options.interactions;
     let format = options.time_format.as_deref().map(TimeFormat::parse).transpose()?.unwrap_or_default();
+    let heaviest = options.events.iter().map(|(_, weight)| *weight).fold(0.0, f32::max);
+    let events = options.events.iter().map(|(kind, weight)| (kind.clone(), weight / heaviest));
+    let events: BTreeMap<String, f32> = events.collect();
     let mut intake = Intake {
         options,
+        weighted: events.values().any(|weight| *weight < 1.0),
+        events,
         format,
         log: Log::default(),
         times: Vec::new(),
@@ -124,6 +129,10 @@ struct Intake<'a> {
     times: Vec<f64>,
     labels: Vec<u8>,
     counts: Counts,
+    /// Kinds of events that stay, each with its weight, 1 for the heaviest.
+    events: BTreeMap<String, f32>,
+    /// Whether these weights differ.
+    weighted: bool,
 }
 
 impl Intake<'_> {
@@ -139,10 +148,12 @@ impl Intake<'_> {
         let named = |e: Error| place.error(e.to_string());
         let (user, _) = self.log.users.intern(ids[USER]).map_err(named)?;
         let (item, _) = self.log.items.intern(ids[ITEM]).map_err(named)?;
-        if let Some(at) = plan.event
-            && !self.counts.keeps(cells[at].trim(), &self.options.events)
-        {
-            return Ok(());
+        let mut weight = 1.0;
+        if let Some(at) = plan.event {
+            match self.counts.weight(cells[at].trim(), &self.events) {
+                Some(found) => weight = found,
+                None => return Ok(()),
+            }
         }
         // All cells are read before anything is kept, so that the columns of the log stay equally long.
         let (mut low, mut time, mut label) = (false, None, None);
@@ -176,6 +187,9 @@ impl Intake<'_> {
         self.labels.extend(label);
         if self.options.min_rating.is_some() {
             self.log.low.push(low);
+        }
+        if self.weighted {
+            self.log.weight.push(weight);
         }
         Ok(())
     }
@@ -219,7 +233,8 @@ impl Intake<'_> {
                 log.dropped.push(Dropped { count, what: "interactions".into(), why });
             }
         };
-        drop(counts.other_kinds, format!("kinds of events other than {}", options.events.join(", ")));
+        let kinds: Vec<&str> = options.events.iter().map(|(kind, _)| &**kind).collect();
+        drop(counts.other_kinds, format!("kinds of events other than {}", kinds.join(", ")));
         counts.without.iter().for_each(|(why, count)| drop(*count, (*why).into()));
         if let Some(at) = plan.rating {
             log.notes.extend(counts.ratings.note(plan.name(at)));
@@ -227,12 +242,19 @@ impl Intake<'_> {
         if options.events.is_empty() && counts.kinds.len() > 1 && counts.kinds.len() <= KINDS {
             let kinds: Vec<String> = counts.kinds.iter().map(|(k, n)| format!("{k} {n}")).collect();
             log.notes.push(format!(
-                "all kinds of events count the same ({}); `--event KIND` keeps only some",
+                "all kinds of events count the same ({}); `--event KIND` keeps only some, `--event KIND=WEIGHT` weighs them",
                 kinds.join(", ")
             ));
         }
-        let kinds_asked = options.events.iter().find(|kind| !counts.kinds.contains_key(*kind));
-        if let Some(kind) = kinds_asked {
+        if self.weighted {
+            let each: Vec<String> =
+                self.events.iter().map(|(kind, weight)| format!("{kind} {weight}")).collect();
+            log.notes.push(format!(
+                "events are weighed ({}): a pair of user and item counts as its heaviest event",
+                each.join(", ")
+            ));
+        }
+        if let Some((kind, _)) = options.events.iter().find(|(kind, _)| !counts.kinds.contains_key(kind)) {
             let found: Vec<String> = counts.kinds.keys().cloned().collect();
             return Err(Error::format(
                 path,
@@ -283,17 +305,18 @@ fn check_header(options: &PrepareOptions, plan: &Plan, log: &Log) -> Result<()> 
 }
 
 impl Counts {
-    /// Counts an event, and tells whether its kind is wanted.
-    fn keeps(&mut self, kind: &str, wanted: &[String]) -> bool {
+    /// Counts an event; its weight, if its kind is wanted.
+    fn weight(&mut self, kind: &str, wanted: &BTreeMap<String, f32>) -> Option<f32> {
+        let weight = wanted.get(kind).copied();
         if let Some(count) = self.kinds.get_mut(kind) {
             *count += 1;
-        } else if self.kinds.len() <= KINDS || wanted.iter().any(|w| w == kind) {
+        } else if self.kinds.len() <= KINDS || weight.is_some() {
             // A column of many values is none of kinds, and need not be counted.
             self.kinds.insert(kind.to_string(), 1);
         }
-        let keeps = wanted.is_empty() || wanted.iter().any(|w| w == kind);
-        self.other_kinds += u64::from(!keeps);
-        keeps
+        let weight = if wanted.is_empty() { Some(1.0) } else { weight };
+        self.other_kinds += u64::from(weight.is_none());
+        weight
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Log {
     pub(crate) label: Option<Vec<u8>>,
     /// Whether the rating is below the smallest wanted; empty where none is wanted.
     pub(crate) low: Vec<bool>,
+    /// Weight of each row's kind of event, 1 for the heaviest; empty where all kinds count alike.
+    pub(crate) weight: Vec<f32>,
     /// Rows in the file, with those that were dropped.
     pub(crate) rows: u64,
     /// The split, `auto` decided.
@@ -37,6 +39,11 @@ impl Log {
     /// Time of a row; the same for all rows when the file has none.
     pub(crate) fn time_of(&self, row: u32) -> f64 {
         self.time.as_ref().map_or(0.0, |t| t[row as usize])
+    }
+
+    /// Weight of a row.
+    pub(crate) fn weight_of(&self, row: u32) -> f32 {
+        self.weight.get(row as usize).copied().unwrap_or(1.0)
     }
 
     /// Whether the rating of a row is too low.

@@ -42,7 +42,7 @@ pub fn prepare(options: &PrepareOptions) -> Result<PrepareReport> {
     let named = log.items.len();
     sources.add_items_of_rows(&mut log)?;
     sources.add_items_of_catalogue(options, &mut log)?;
-    let cleaned = clean::clean(options, &log, named)?;
+    let cleaned = clean::clean(options, &mut log, named)?;
     write::write(options, &log, cleaned, &sources)
 }
 

@@ -65,8 +65,8 @@ pub struct PrepareOptions {
     pub text: TextOptions,
     /// How times are written, as `strftime` takes it; without it numbers and ISO 8601 dates are read.
     pub time_format: Option<String>,
-    /// Kinds of events to keep; none given: all.
-    pub events: Vec<String>,
+    /// Kinds of events to keep, each with its weight above 0, of which only the proportions count; none given: all, alike.
+    pub events: Vec<(String, f32)>,
     /// Rows without a user, an item, or a rating or time that is needed, are dropped instead of being an error.
     pub drop_missing: bool,
     /// Pairs of user and item with a smaller rating are dropped; of several ratings the last decides.
@@ -126,6 +126,20 @@ impl PrepareOptions {
                 value: rating.to_string(),
                 allowed: "a finite number".into(),
             });
+        }
+        let mut kinds = BTreeSet::new();
+        for (kind, weight) in &self.events {
+            if !(weight.is_finite() && *weight > 0.0) {
+                let allowed = "a finite number above 0; a kind that is not named is left out".into();
+                return Err(Error::Setting {
+                    name: format!("weight of event `{kind}`"),
+                    value: weight.to_string(),
+                    allowed,
+                });
+            }
+            if !kinds.insert(kind) {
+                return Err(Error::Data(format!("event `{kind}` is given twice")));
+            }
         }
         for (what, list) in [("feature", &self.features), ("knn", &self.knn)] {
             let mut seen = BTreeSet::new();

@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 
-use crate::data::folder::manifest::{FORMAT, FeatureEntry, KnnEntry, MANIFEST, Manifest, REPORT, VERSION};
+use crate::data::folder::manifest::{
+    FORMAT, FeatureEntry, KnnEntry, MANIFEST, Manifest, REPORT, TRAIN_WEIGHTS, VERSION,
+};
 use crate::data::prepare::clean::Cleaned;
 use crate::data::prepare::join::{self, Items};
 use crate::data::prepare::log::Log;
@@ -22,7 +24,8 @@ pub(crate) fn write(
     cleaned: Cleaned,
     sources: &Sources,
 ) -> Result<PrepareReport> {
-    let Cleaned { users, items, item_number, item_origin, integers, splits, mut report } = cleaned;
+    let Cleaned { users, items, item_number, item_origin, integers, splits, train_weights, mut report } =
+        cleaned;
     let joined = Items { all: &log.items, number: &item_number, origin: &item_origin, integers };
     let staged = Staged::new(&options.out, MANIFEST)?;
     let mut files = Vec::new();
@@ -34,6 +37,9 @@ pub(crate) fn write(
     for (what, csr) in ["train", "valid", "test"].iter().zip(&splits) {
         files.push(staged.write_bytes(&format!("{what}.ptr"), bytemuck::cast_slice(csr.ptr()))?);
         files.push(staged.write_bytes(&format!("{what}.idx"), bytemuck::cast_slice(csr.idx()))?);
+    }
+    if let Some(weights) = &train_weights {
+        files.push(staged.write_bytes(TRAIN_WEIGHTS, bytemuck::cast_slice(weights))?);
     }
     for (name, matrix) in &sources.features {
         let file = format!("feature.{name}.f32");
@@ -104,6 +110,7 @@ pub(crate) fn write(
         users: report.users,
         items: report.items,
         interactions: report.interactions,
+        weighted: train_weights.is_some(),
         features: report.features.iter().map(|f| FeatureEntry { name: f.name.clone(), dim: f.dim }).collect(),
         knn: report.knn.iter().map(|g| KnnEntry { name: g.name.clone(), k: g.k }).collect(),
         catalogue: options.items.is_some(),
