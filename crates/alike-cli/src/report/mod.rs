@@ -14,7 +14,7 @@ use palette::Palette;
 
 /// What a report shows. All texts are plain; they are escaped here.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+pub(crate) struct DemoReport {
     /// Name of the data, as a reader knows it.
     pub(crate) data_name: String,
     /// What one item is called, singular and plural.
@@ -28,11 +28,11 @@ pub(crate) struct Report {
     /// Time of everything, in seconds.
     pub(crate) seconds: f64,
     /// The models, in the order in which they are shown.
-    pub(crate) models: Vec<Model>,
+    pub(crate) models: Vec<ModelSummary>,
     /// Name of the model whose recommendations are shown.
     pub(crate) shown: String,
     /// A few users.
-    pub(crate) people: Vec<Person>,
+    pub(crate) people: Vec<UserExample>,
     /// How the models place items that nobody took in training.
     pub(crate) unseen: Unseen,
     /// Facts of the data: name and value.
@@ -45,7 +45,7 @@ pub(crate) struct Report {
 
 /// One trained model.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Model {
+pub(crate) struct ModelSummary {
     /// Name.
     pub(crate) name: String,
     /// What it is, in one line.
@@ -59,11 +59,11 @@ pub(crate) struct Model {
     /// Number of trained parameters.
     pub(crate) parameters: usize,
     /// Validation metrics.
-    pub(crate) valid: Scores,
+    pub(crate) valid: RecallAndNdcg,
     /// Test metrics under the public protocol.
-    pub(crate) public: Scores,
+    pub(crate) public: RecallAndNdcg,
     /// Test metrics under the clean protocol.
-    pub(crate) clean: Scores,
+    pub(crate) clean: RecallAndNdcg,
     /// All settings.
     pub(crate) settings: Vec<(String, String)>,
     /// What should be said of its training besides.
@@ -72,7 +72,7 @@ pub(crate) struct Model {
 
 /// The metrics that a report shows.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Scores {
+pub(crate) struct RecallAndNdcg {
     /// Recall@10, Recall@20.
     pub(crate) recall: [f64; 2],
     /// NDCG@10, NDCG@20.
@@ -92,7 +92,7 @@ pub(crate) struct Point {
 
 /// One user.
 #[derive(Debug, Default)]
-pub(crate) struct Person {
+pub(crate) struct UserExample {
     /// Id.
     pub(crate) id: String,
     /// Train items, as many as are shown.
@@ -116,9 +116,9 @@ pub(crate) struct Title {
     pub(crate) picture: Option<Vec<u8>>,
 }
 
-impl Report {
+impl DemoReport {
     /// The model with the highest validation Recall@20.
-    fn winner(&self) -> Option<&Model> {
+    fn winner(&self) -> Option<&ModelSummary> {
         self.models.iter().max_by(|a, b| a.valid.recall[1].total_cmp(&b.valid.recall[1]))
     }
 

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{Person, Report, Text, Title};
+use super::{DemoReport, Text, Title, UserExample};
 use crate::output::grouped;
 
 /// The section of all people.
-pub(super) fn section(page: &mut String, report: &Report) {
+pub(super) fn section(page: &mut String, report: &DemoReport) {
     if report.people.is_empty() {
         return;
     }
@@ -29,7 +29,7 @@ pub(super) fn section(page: &mut String, report: &Report) {
     page.push_str("</section>\n");
 }
 
-fn card(page: &mut String, person: &Person, noun: &(String, String)) {
+fn card(page: &mut String, person: &UserExample, noun: &(String, String)) {
     let name = |n: usize| if n == 1 { noun.0.as_str() } else { noun.1.as_str() };
     let hits = person.recommended.iter().filter(|r| r.1).count();
     let _ = writeln!(

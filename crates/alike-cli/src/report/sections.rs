@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use super::chart::{Labels, Series, draw};
 use super::palette::Style;
-use super::{Model, Report, Scores, Text, figure};
+use super::{DemoReport, ModelSummary, RecallAndNdcg, Text, figure};
 use crate::commands::Unseen;
 use crate::output::{duration, grouped};
 
 /// Headline, sentence, and one bar a model.
-pub(super) fn header(page: &mut String, report: &Report) {
+pub(super) fn header(page: &mut String, report: &DemoReport) {
     page.push_str("<header><div class=\"in\">\n<div class=\"top\"><div class=\"mark\">alike<i>.</i></div><nav aria-label=\"Sections\">");
     for (id, name) in
         [("learning", "Learning"), ("metrics", "Metrics"), ("people", "People"), ("data", "Data")]
@@ -50,7 +50,7 @@ pub(super) fn header(page: &mut String, report: &Report) {
     );
 }
 
-fn headline(report: &Report) -> String {
+fn headline(report: &DemoReport) -> String {
     let Some(best) = report.winner() else { return format!("Recommendations for {}", report.data_name) };
     let found = format!(
         "{} finds {:.0}\u{a0}% of the {} we had hidden",
@@ -71,7 +71,7 @@ fn headline(report: &Report) -> String {
 }
 
 /// Validation Recall@20 and loss by epoch.
-pub(super) fn curves(page: &mut String, report: &Report) {
+pub(super) fn curves(page: &mut String, report: &DemoReport) {
     page.push_str(
         "<section id=\"learning\">\n<h2>How they learned</h2>\n<p>After each epoch the model ranks all ",
     );
@@ -152,7 +152,7 @@ fn lines(page: &mut String, caption: &str, note: &str, labels: &Labels, series: 
     });
 }
 
-fn recall_line<'a>(report: &Report, at: usize, model: &'a Model) -> Option<Series<'a>> {
+fn recall_line<'a>(report: &DemoReport, at: usize, model: &'a ModelSummary) -> Option<Series<'a>> {
     let points: Vec<(f64, f64)> =
         model.curve.iter().filter_map(|p| p.recall.map(|r| (p.epoch as f64, r))).collect();
     let level = points.is_empty().then_some(model.valid.recall[1]);
@@ -166,23 +166,23 @@ fn recall_line<'a>(report: &Report, at: usize, model: &'a Model) -> Option<Serie
     })
 }
 
-fn loss_line<'a>(report: &Report, at: usize, model: &'a Model) -> Series<'a> {
+fn loss_line<'a>(report: &DemoReport, at: usize, model: &'a ModelSummary) -> Series<'a> {
     let points: Vec<(f64, f64)> = model.curve.iter().map(|p| (p.epoch as f64, p.loss)).collect();
     let marked = model.curve.iter().position(|p| p.epoch == model.best_epoch);
     Series { name: &model.name, style: style(report, at), points, marked, level: None }
 }
 
 /// The line of the model that the page is about is solid, the others are dashed, each in its own way.
-fn style(report: &Report, at: usize) -> Style {
+fn style(report: &DemoReport, at: usize) -> Style {
     let name = &report.models[at].name;
     let dash = if *name == report.shown { 0 } else { 1 + at % 3 };
     Style { dash, ..report.palette().of(name) }
 }
 
 /// The columns of the metrics table: protocol, metric, value.
-type Column = (&'static str, &'static str, fn(&Model) -> f64);
+type MetricColumn = (&'static str, &'static str, fn(&ModelSummary) -> f64);
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [MetricColumn; 8] = [
     ("Validation", "Recall@20", |m| m.valid.recall[1]),
     ("Validation", "NDCG@20", |m| m.valid.ndcg[1]),
     ("Test, public protocol", "Recall@10", |m| m.public.recall[0]),
@@ -194,7 +194,7 @@ const COLUMNS: [Column; 8] = [
 ];
 
 /// The table of all metrics, the best of each column in bold.
-pub(super) fn metrics(page: &mut String, report: &Report) {
+pub(super) fn metrics(page: &mut String, report: &DemoReport) {
     page.push_str(
         "<section id=\"metrics\">\n<h2>Measured on what was held out</h2>\n<p>Full ranking over all items, no sampled \
          candidates. The public protocol masks what a user had in training, as published tables do; the clean one also \
@@ -246,7 +246,7 @@ fn edge(at: usize) -> &'static str {
 }
 
 /// Recall among the items that nobody took in training.
-pub(super) fn unseen(page: &mut String, report: &Report) {
+pub(super) fn unseen(page: &mut String, report: &DemoReport) {
     let Unseen { items, users, recall, chance } = &report.unseen;
     if recall.is_empty() {
         return;
@@ -273,7 +273,7 @@ pub(super) fn unseen(page: &mut String, report: &Report) {
 }
 
 /// Facts of the data.
-pub(super) fn data(page: &mut String, report: &Report) {
+pub(super) fn data(page: &mut String, report: &DemoReport) {
     let _ = writeln!(
         page,
         "<section id=\"data\">\n<h2>The data</h2>\n<p>{}</p>\n<div class=\"panel\"><dl class=\"facts\" style=\"margin:0\">",
@@ -286,7 +286,7 @@ pub(super) fn data(page: &mut String, report: &Report) {
 }
 
 /// Every setting of every model, folded.
-pub(super) fn settings(page: &mut String, report: &Report) {
+pub(super) fn settings(page: &mut String, report: &DemoReport) {
     page.push_str("<section id=\"settings\">\n<h2>Settings</h2>\n<p>What each model was trained with; the same seed gives the same numbers.</p>\n<div class=\"panel\">\n");
     for model in &report.models {
         let _ = writeln!(
@@ -305,7 +305,7 @@ pub(super) fn settings(page: &mut String, report: &Report) {
 }
 
 /// Commands to go on with.
-pub(super) fn next(page: &mut String, report: &Report) {
+pub(super) fn next(page: &mut String, report: &DemoReport) {
     if report.next.is_empty() {
         return;
     }
@@ -316,7 +316,7 @@ pub(super) fn next(page: &mut String, report: &Report) {
 }
 
 /// Version and the data's notice.
-pub(super) fn footer(page: &mut String, report: &Report) {
+pub(super) fn footer(page: &mut String, report: &DemoReport) {
     let _ = writeln!(
         page,
         "<footer><div class=\"in\"><p>{}</p><p>Made by alike {}.</p></div></footer>",
@@ -325,7 +325,7 @@ pub(super) fn footer(page: &mut String, report: &Report) {
     );
 }
 
-impl Scores {
+impl RecallAndNdcg {
     /// The metrics that a report shows, from values by name.
     pub(crate) fn from_values(value: impl Fn(&str) -> f64) -> Self {
         Self { recall: [value("recall@10"), value("recall@20")], ndcg: [value("ndcg@10"), value("ndcg@20")] }

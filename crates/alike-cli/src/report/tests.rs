@@ -2,18 +2,18 @@
 
 use super::*;
 
-fn scores(base: f64) -> Scores {
-    Scores { recall: [base * 0.6, base], ndcg: [base * 0.35, base * 0.45] }
+fn scores(base: f64) -> RecallAndNdcg {
+    RecallAndNdcg { recall: [base * 0.6, base], ndcg: [base * 0.35, base * 0.45] }
 }
 
-fn model(name: &str, epochs: usize, top: f64) -> Model {
+fn model(name: &str, epochs: usize, top: f64) -> ModelSummary {
     let curve = (1..=epochs).map(|epoch| {
         let learned = 1.0 - (-(epoch as f64) / 7.0).exp();
         let wobble = 0.004 * (epoch as f64 * 2.1).sin();
         let recall = (epoch % 2 == 0).then_some(top * learned + wobble);
         Point { epoch, loss: 0.69 - 0.4 * learned * top * 3.0, recall }
     });
-    Model {
+    ModelSummary {
         name: name.into(),
         summary: format!("the model {name}"),
         curve: curve.collect(),
@@ -49,15 +49,15 @@ fn title(n: usize) -> Title {
     Title { name: (*name).into(), kinds: kinds.iter().map(|k| (*k).into()).collect(), picture: None }
 }
 
-fn sample() -> Report {
-    let person = |n: usize| Person {
+fn sample() -> DemoReport {
+    let person = |n: usize| UserExample {
         id: format!("{}", 100 + n),
         history: (0..8).map(|i| title(i * 3 + n)).collect(),
         history_len: 8 + 7 * n,
         held_out: 3 + n,
         recommended: (0..10).map(|i| (title(i + n), [0, 5].contains(&((i * 7 + n) % 10)))).collect(),
     };
-    Report {
+    DemoReport {
         data_name: "A made-up run".into(),
         noun: ("film".into(), "films".into()),
         users: 651,
@@ -129,12 +129,12 @@ fn the_best_of_each_column_is_bold_and_ties_share_it() {
         report.html().matches("<td><strong>").count() + report.html().matches("\"edge\"><strong>").count(),
         8
     );
-    report.models.push(Model { name: "twin".into(), ..model("nsmar+", 34, 0.37) });
+    report.models.push(ModelSummary { name: "twin".into(), ..model("nsmar+", 34, 0.37) });
     assert_eq!(report.html().matches("<strong>").count(), 16);
 }
 
 #[test]
 fn a_report_without_models_or_people_is_still_a_page() {
-    let page = Report { data_name: "Empty".into(), ..Report::default() }.html();
+    let page = DemoReport { data_name: "Empty".into(), ..DemoReport::default() }.html();
     assert!(page.contains("Recommendations for Empty") && page.ends_with("</html>\n"));
 }
