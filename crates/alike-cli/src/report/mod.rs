@@ -3,16 +3,21 @@
 mod chart;
 pub(crate) mod experiment;
 mod export;
+mod learning;
+mod metrics;
+mod page;
 mod palette;
 mod people;
+mod plane;
 mod sections;
+mod svg;
 
-use std::fmt::{self, Write};
+use maud::html;
 
 use crate::commands::Unseen;
 use palette::Palette;
 
-/// What a report shows. All texts are plain; they are escaped here.
+/// What a report shows. All texts are plain; they are escaped where they are written.
 #[derive(Debug, Default)]
 pub(crate) struct DemoReport {
     /// Name of the data, as a reader knows it.
@@ -129,65 +134,23 @@ impl DemoReport {
 
     /// The whole page.
     pub(crate) fn html(&self) -> String {
-        let mut page = start(&self.data_name);
-        sections::header(&mut page, self);
-        page.push_str("<main>\n");
-        sections::curves(&mut page, self);
-        sections::metrics(&mut page, self);
-        sections::unseen(&mut page, self);
-        people::section(&mut page, self);
-        sections::data(&mut page, self);
-        sections::settings(&mut page, self);
-        sections::next(&mut page, self);
-        page.push_str("</main>\n");
-        sections::footer(&mut page, self);
-        page.push_str("</body>\n</html>\n");
-        page
+        let main = html! {
+            (learning::section(self))
+            (metrics::section(self))
+            (sections::unseen(self))
+            (people::section(self))
+            (sections::data(self))
+            (sections::settings(self))
+            (sections::next(self))
+        };
+        page::document(&self.data_name, &sections::header(self), &main, &page::footer(&self.notice))
     }
 }
 
-/// A page's beginning, up to and with `<body>`.
-fn start(title: &str) -> String {
-    let mut page = String::with_capacity(256 * 1024);
-    page.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-    page.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-    page.push_str("<meta name=\"color-scheme\" content=\"light dark\">\n");
-    let _ = write!(page, "<title>alike · {}</title>\n<style>\n", Text(title));
-    page.push_str(include_str!("chart.css"));
-    page.push_str(include_str!("page.css"));
-    page.push_str("</style>\n</head>\n<body>\n");
-    page
-}
-
-/// A panel with a heading, a note under it, and what `fill` writes.
-fn figure(page: &mut String, caption: &str, note: &str, fill: impl FnOnce(&mut String)) {
-    let _ = writeln!(
-        page,
-        "<figure class=\"panel\"><figcaption><h3>{}</h3><span>{}</span></figcaption>",
-        Text(caption),
-        Text(note)
-    );
-    fill(page);
-    page.push_str("</figure>\n");
-}
-
-/// A text that writes itself with HTML's special characters escaped, for content and quoted attributes.
-struct Text<'a>(&'a str);
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                c if c.is_control() => f.write_char(' ')?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
+impl RecallAndNdcg {
+    /// From values by name.
+    pub(crate) fn from_values(value: impl Fn(&str) -> f64) -> Self {
+        Self { recall: [value("recall@10"), value("recall@20")], ndcg: [value("ndcg@10"), value("ndcg@20")] }
     }
 }
 

@@ -101,9 +101,12 @@ fn the_page_is_complete_and_self_contained() {
 
 /// Every tag of the page is closed, in order.
 pub(super) fn balanced(page: &str) {
-    let body = &page[page.find("</style>").unwrap() + 8..];
-    let mut open: Vec<&str> = vec!["html", "head"];
-    for tag in body.split('<').skip(1).map(|t| &t[..t.find('>').unwrap()]) {
+    closed(&page[page.find("</style>").unwrap() + 8..], vec!["html", "head"]);
+}
+
+/// Every tag of `markup`, which begins within the elements `open`, is closed, in order.
+pub(super) fn closed<'a>(markup: &'a str, mut open: Vec<&'a str>) {
+    for tag in tags(markup) {
         let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
         if tag.starts_with('/') {
             assert_eq!(open.pop(), Some(name), "{tag}");
@@ -112,6 +115,36 @@ pub(super) fn balanced(page: &str) {
         }
     }
     assert!(open.is_empty(), "{open:?}");
+}
+
+fn tags(markup: &str) -> impl Iterator<Item = &str> {
+    let all = markup.split('<').skip(1).filter(|t| !t.starts_with(['!', '?']));
+    all.map(|t| &t[..t.find('>').unwrap()])
+}
+
+/// A text that does harm, or at least breaks the page, where it is not escaped.
+pub(super) fn hostile(place: &str) -> String {
+    format!("{place}</title></desc>\"><script>alert('x')</script>&lt;\" onload=\"x")
+}
+
+/// That text within a page.
+pub(super) fn escaped(place: &str) -> String {
+    let text = hostile(place).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('"', "&quot;")
+}
+
+/// Nothing in `markup` is a script, and every attribute is in double quotes, with a name that runs nothing.
+pub(super) fn inert(markup: &str) {
+    for tag in tags(markup) {
+        assert!(!tag.starts_with("script"), "{tag}");
+        let mut rest = tag.split_once(' ').map_or("", |(_, rest)| rest);
+        while let Some((name, after)) = rest.split_once("=\"") {
+            assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{tag}");
+            assert!(!name.starts_with("on"), "{tag}");
+            rest = after.split_once('"').unwrap().1.trim_start();
+        }
+        assert_eq!(rest, "", "{tag}");
+    }
 }
 
 #[test]
@@ -137,4 +170,48 @@ fn the_best_of_each_column_is_bold_and_ties_share_it() {
 fn a_report_without_models_or_people_is_still_a_page() {
     let page = DemoReport { data_name: "Empty".into(), ..DemoReport::default() }.html();
     assert!(page.contains("Recommendations for Empty") && page.ends_with("</html>\n"));
+}
+
+#[test]
+fn no_text_is_taken_for_markup() {
+    let mut report = sample();
+    let [_, learned, winner] = &mut report.models[..] else { panic!("three models") };
+    let user = &mut report.people[0];
+    let (setting, value) = &mut learned.settings[0];
+    let (fact, known) = &mut report.facts[0];
+    let Title { name: suggested, kinds, .. } = &mut user.recommended[0].0;
+    let texts = [
+        ("data name", &mut report.data_name),
+        ("noun", &mut report.noun.0),
+        ("nouns", &mut report.noun.1),
+        ("model", &mut learned.name),
+        ("summary", &mut learned.summary),
+        ("remark", &mut learned.remarks[0]),
+        ("setting", setting),
+        ("value", value),
+        ("winner", &mut winner.name),
+        ("shown", &mut report.shown),
+        ("user", &mut user.id),
+        ("past", &mut user.history[0].name),
+        ("suggested", suggested),
+        ("kind", &mut kinds[0]),
+        ("unseen", &mut report.unseen.recall[0].0),
+        ("fact", fact),
+        ("fact's value", known),
+        ("command", &mut report.next[0]),
+        ("notice", &mut report.notice),
+    ];
+    let places = texts.map(|(place, text)| {
+        *text = hostile(place);
+        place
+    });
+    let page = report.html();
+    balanced(&page);
+    inert(&page);
+    for place in places {
+        assert!(page.contains(&escaped(place)), "{place}");
+    }
+    // In the headline, the bars, two charts with legends and descriptions, the tables, the settings.
+    assert!(page.matches(&escaped("winner")).count() > 10);
+    assert!(page.contains(&format!("aria-label=\"Unseen {}\"", escaped("nouns"))));
 }
