@@ -18,7 +18,7 @@ use crate::destination;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table, duration, grouped};
 use crate::progress::TrainingProgress;
-use crate::report::{Model, Person, Point, Report, Scores, Title};
+use crate::report::{DemoReport, ModelSummary, Point, RecallAndNdcg, Title, UserExample};
 use crate::stop;
 
 /// A model of the demo: its name and its run's folder. Each trains by its defaults.
@@ -190,7 +190,7 @@ fn report(
     summaries: &[Summary],
     unseen: Unseen,
     seconds: f64,
-) -> Outcome<Report> {
+) -> Outcome<DemoReport> {
     let mut models = Vec::new();
     let mut shown: Option<(f64, Run, &str)> = None;
     for ((_, folder), summary) in MODELS.iter().zip(summaries) {
@@ -206,7 +206,7 @@ fn report(
     let (alike, at) = (program(), |part: &str| out.join(part).display().to_string());
     let trained = at(&format!("runs/{folder}"));
     let sample = people.first().map_or_else(|| "1".into(), |p| p.id.clone());
-    Ok(Report {
+    Ok(DemoReport {
         data_name: "MovieLens latest-small, ratings of 3.5 and more, with picture and text vectors".into(),
         noun: ("film".into(), "films".into()),
         users: data.users.len(),
@@ -230,17 +230,17 @@ fn report(
     })
 }
 
-fn model(run: &Run, summary: &Summary) -> Outcome<Model> {
+fn model(run: &Run, summary: &Summary) -> Outcome<ModelSummary> {
     let info = alike::models::find(&run.model)?;
     let point = |r: &alike::train::EpochRecord| Point {
         epoch: r.epoch,
         loss: r.loss,
         recall: r.valid.as_ref().map(|m| m.get("recall@20")),
     };
-    let scores = |m: &alike::eval::Metrics| Scores::from_values(|name| m.get(name));
+    let scores = |m: &alike::eval::Metrics| RecallAndNdcg::from_values(|name| m.get(name));
     let mut settings = vec![("seed".to_string(), run.seed.to_string())];
     settings.extend(run.settings.iter().map(|(name, value)| (name.clone(), alike::config::show(value))));
-    Ok(Model {
+    Ok(ModelSummary {
         name: run.model.clone(),
         summary: info.summary.into(),
         curve: run.log()?.iter().map(point).collect(),
@@ -265,7 +265,7 @@ fn program() -> String {
 }
 
 /// Users with test items, at even distances.
-fn people(run: &Run) -> Outcome<Vec<Person>> {
+fn people(run: &Run) -> Outcome<Vec<UserExample>> {
     let data = &run.data;
     let able: Vec<u32> = (0..data.users.len() as u32).filter(|&u| data.test.degree(u as usize) > 0).collect();
     let count = PEOPLE.min(able.len());
@@ -279,7 +279,7 @@ fn people(run: &Run) -> Outcome<Vec<Person>> {
             let item = data.items.get(&r.item).ok_or_else(|| Error::UnknownItem(r.item.clone()))?;
             recommended.push((title(data, item), held_out.binary_search(&item).is_ok()));
         }
-        people.push(Person {
+        people.push(UserExample {
             id: id.to_string(),
             history: history.iter().take(HISTORY).map(|i| title(data, i.0)).collect(),
             history_len: history.len(),

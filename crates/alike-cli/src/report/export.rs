@@ -1,5 +1,10 @@
 //! Charts as files of their own, for papers and slides.
 
+use maud::{Markup, PreEscaped};
+
+use super::page::file;
+use super::svg::Drawing;
+
 /// A drawn chart: part of a page, and a file beside it.
 #[derive(Debug, Clone)]
 pub(crate) struct Chart {
@@ -9,29 +14,26 @@ pub(crate) struct Chart {
     pub(super) caption: String,
     /// What is under the heading.
     pub(super) note: String,
-    /// The `svg` element.
-    pub(super) svg: String,
+    /// The drawing.
+    pub(super) svg: Drawing,
 }
 
 impl Chart {
     /// The chart as a file: the same drawing in the light colours, without variables, which few programs but browsers know.
     pub(crate) fn standalone(&self) -> String {
-        let style = format!("<style>{}</style>", plain(include_str!("chart.css")));
-        let start = "<svg xmlns=\"http://www.w3.org/2000/svg\" ";
-        let svg = self.svg.replacen("<svg ", start, 1).replacen("</desc>", &format!("</desc>{style}"), 1);
-        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{svg}")
+        file(self.svg.standalone(&plain(include_str!("chart.css"))))
     }
 }
 
-/// A style sheet with the page's light colours in the place of variables.
-fn plain(style: &str) -> String {
+/// A style sheet of ours with the page's light colours in the place of variables.
+fn plain(style: &'static str) -> Markup {
     let page = include_str!("page.css");
     let light = &page[..page.find("@media").unwrap_or(page.len())];
     let colours = light.split("--").skip(1).filter_map(|part| part.split_once(':'));
-    colours.fold(style.to_string(), |style, (name, rest)| {
+    PreEscaped(colours.fold(style.to_string(), |style, (name, rest)| {
         let value = rest.split(';').next().unwrap_or_default().trim();
         style.replace(&format!("var(--{name})"), value)
-    })
+    }))
 }
 
 /// The name of a chart's file, made of words: lower case, what is not a letter or digit becomes one `-`.
@@ -61,12 +63,19 @@ pub(super) fn distinct<'a>(charts: impl Iterator<Item = &'a mut Chart>) {
 
 #[cfg(test)]
 mod tests {
+    use maud::html;
+
     use super::*;
 
     fn chart(file: &str) -> Chart {
-        let svg =
-            "<svg viewBox=\"0 0 9 9\"><title>t</title><desc>d</desc><text class=\"s1\">x</text></svg>\n";
-        Chart { file: file.into(), caption: String::new(), note: String::new(), svg: svg.into() }
+        let svg = Drawing {
+            id: "x".into(),
+            title: "t".into(),
+            description: "d".into(),
+            height: 9.0,
+            shapes: html! { text.s1 { "x" } },
+        };
+        Chart { file: file.into(), caption: String::new(), note: String::new(), svg }
     }
 
     #[test]

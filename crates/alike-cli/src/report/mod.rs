@@ -3,18 +3,23 @@
 mod chart;
 pub(crate) mod experiment;
 mod export;
+mod learning;
+mod metrics;
+mod page;
 mod palette;
 mod people;
+mod plane;
 mod sections;
+mod svg;
 
-use std::fmt::{self, Write};
+use maud::html;
 
 use crate::commands::Unseen;
 use palette::Palette;
 
-/// What a report shows. All texts are plain; they are escaped here.
+/// What a report shows. All texts are plain; they are escaped where they are written.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+pub(crate) struct DemoReport {
     /// Name of the data, as a reader knows it.
     pub(crate) data_name: String,
     /// What one item is called, singular and plural.
@@ -28,11 +33,11 @@ pub(crate) struct Report {
     /// Time of everything, in seconds.
     pub(crate) seconds: f64,
     /// The models, in the order in which they are shown.
-    pub(crate) models: Vec<Model>,
+    pub(crate) models: Vec<ModelSummary>,
     /// Name of the model whose recommendations are shown.
     pub(crate) shown: String,
     /// A few users.
-    pub(crate) people: Vec<Person>,
+    pub(crate) people: Vec<UserExample>,
     /// How the models place items that nobody took in training.
     pub(crate) unseen: Unseen,
     /// Facts of the data: name and value.
@@ -45,7 +50,7 @@ pub(crate) struct Report {
 
 /// One trained model.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Model {
+pub(crate) struct ModelSummary {
     /// Name.
     pub(crate) name: String,
     /// What it is, in one line.
@@ -59,11 +64,11 @@ pub(crate) struct Model {
     /// Number of trained parameters.
     pub(crate) parameters: usize,
     /// Validation metrics.
-    pub(crate) valid: Scores,
+    pub(crate) valid: RecallAndNdcg,
     /// Test metrics under the public protocol.
-    pub(crate) public: Scores,
+    pub(crate) public: RecallAndNdcg,
     /// Test metrics under the clean protocol.
-    pub(crate) clean: Scores,
+    pub(crate) clean: RecallAndNdcg,
     /// All settings.
     pub(crate) settings: Vec<(String, String)>,
     /// What should be said of its training besides.
@@ -72,7 +77,7 @@ pub(crate) struct Model {
 
 /// The metrics that a report shows.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Scores {
+pub(crate) struct RecallAndNdcg {
     /// Recall@10, Recall@20.
     pub(crate) recall: [f64; 2],
     /// NDCG@10, NDCG@20.
@@ -92,7 +97,7 @@ pub(crate) struct Point {
 
 /// One user.
 #[derive(Debug, Default)]
-pub(crate) struct Person {
+pub(crate) struct UserExample {
     /// Id.
     pub(crate) id: String,
     /// Train items, as many as are shown.
@@ -116,9 +121,9 @@ pub(crate) struct Title {
     pub(crate) picture: Option<Vec<u8>>,
 }
 
-impl Report {
+impl DemoReport {
     /// The model with the highest validation Recall@20.
-    fn winner(&self) -> Option<&Model> {
+    fn winner(&self) -> Option<&ModelSummary> {
         self.models.iter().max_by(|a, b| a.valid.recall[1].total_cmp(&b.valid.recall[1]))
     }
 
@@ -129,65 +134,23 @@ impl Report {
 
     /// The whole page.
     pub(crate) fn html(&self) -> String {
-        let mut page = start(&self.data_name);
-        sections::header(&mut page, self);
-        page.push_str("<main>\n");
-        sections::curves(&mut page, self);
-        sections::metrics(&mut page, self);
-        sections::unseen(&mut page, self);
-        people::section(&mut page, self);
-        sections::data(&mut page, self);
-        sections::settings(&mut page, self);
-        sections::next(&mut page, self);
-        page.push_str("</main>\n");
-        sections::footer(&mut page, self);
-        page.push_str("</body>\n</html>\n");
-        page
+        let main = html! {
+            (learning::section(self))
+            (metrics::section(self))
+            (sections::unseen(self))
+            (people::section(self))
+            (sections::data(self))
+            (sections::settings(self))
+            (sections::next(self))
+        };
+        page::document(&self.data_name, &sections::header(self), &main, &page::footer(&self.notice))
     }
 }
 
-/// A page's beginning, up to and with `<body>`.
-fn start(title: &str) -> String {
-    let mut page = String::with_capacity(256 * 1024);
-    page.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-    page.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-    page.push_str("<meta name=\"color-scheme\" content=\"light dark\">\n");
-    let _ = write!(page, "<title>alike · {}</title>\n<style>\n", Text(title));
-    page.push_str(include_str!("chart.css"));
-    page.push_str(include_str!("page.css"));
-    page.push_str("</style>\n</head>\n<body>\n");
-    page
-}
-
-/// A panel with a heading, a note under it, and what `fill` writes.
-fn figure(page: &mut String, caption: &str, note: &str, fill: impl FnOnce(&mut String)) {
-    let _ = writeln!(
-        page,
-        "<figure class=\"panel\"><figcaption><h3>{}</h3><span>{}</span></figcaption>",
-        Text(caption),
-        Text(note)
-    );
-    fill(page);
-    page.push_str("</figure>\n");
-}
-
-/// A text that writes itself with HTML's special characters escaped, for content and quoted attributes.
-struct Text<'a>(&'a str);
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                c if c.is_control() => f.write_char(' ')?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
+impl RecallAndNdcg {
+    /// From values by name.
+    pub(crate) fn from_values(value: impl Fn(&str) -> f64) -> Self {
+        Self { recall: [value("recall@10"), value("recall@20")], ndcg: [value("ndcg@10"), value("ndcg@20")] }
     }
 }
 

@@ -1,86 +1,81 @@
 //! A few users: what they had, and what is recommended to them, as tiles.
 
-use std::fmt::Write;
+use maud::{Markup, html};
 
-use super::{Person, Report, Text, Title};
+use super::{DemoReport, Title, UserExample, page};
 use crate::output::grouped;
 
 /// The section of all people.
-pub(super) fn section(page: &mut String, report: &Report) {
-    if report.people.is_empty() {
-        return;
-    }
+pub(super) fn section(report: &DemoReport) -> Markup {
     let people = &report.people;
+    if people.is_empty() {
+        return Markup::default();
+    }
     let hits: usize = people.iter().map(|p| p.recommended.iter().filter(|r| r.1).count()).sum();
     let with = people.iter().filter(|p| p.recommended.iter().any(|r| r.1)).count();
-    let _ = writeln!(
-        page,
-        "<section id=\"people\">\n<h2>What {} suggests</h2>\n<p>{} users, taken at even distances from the list of all \
-         users, not chosen for good results. A ringed tile is a {} that the user did choose, but that was held out: {} in \
-         all, for {with} of these users.</p>",
-        Text(&report.shown),
+    let text = format!(
+        "{} users, taken at even distances from the list of all users, not chosen for good results. A ringed tile is a {} that the \
+         user did choose, but that was held out: {} in all, for {with} of these users.",
         people.len(),
-        Text(&report.noun.0),
+        report.noun.0,
         grouped(hits),
     );
-    for person in people {
-        card(page, person, &report.noun);
-    }
-    page.push_str("</section>\n");
+    let cards = html! { @for person in people { (card(person, &report.noun)) } };
+    page::section("people", &format!("What {} suggests", report.shown), &text, &cards)
 }
 
-fn card(page: &mut String, person: &Person, noun: &(String, String)) {
-    let name = |n: usize| if n == 1 { noun.0.as_str() } else { noun.1.as_str() };
-    let hits = person.recommended.iter().filter(|r| r.1).count();
-    let _ = writeln!(
-        page,
-        "<article class=\"panel person\"><div class=\"head\"><h3>User {}</h3><span>{} {} known · {} held out · {hits} of \
-         them in these {}</span></div>\n<div class=\"cols\"><div><p class=\"label\">Chosen before</p><ul class=\"past\">",
-        Text(&person.id),
-        grouped(person.history_len),
-        Text(name(person.history_len)),
-        grouped(person.held_out),
-        person.recommended.len()
-    );
-    for title in &person.history {
-        let _ = writeln!(page, "<li style=\"--h:{}\">{}</li>", hue(title), Text(&title.name));
+fn card(person: &UserExample, noun: &(String, String)) -> Markup {
+    let UserExample { id, history, history_len, held_out, recommended } = person;
+    let known = if *history_len == 1 { &noun.0 } else { &noun.1 };
+    let hits = recommended.iter().filter(|r| r.1).count();
+    html! {
+        article class="panel person" {
+            div.head {
+                h3 { "User " (id) }
+                span {
+                    (grouped(*history_len)) " " (known) " known · " (grouped(*held_out)) " held out · "
+                    (hits) " of them in these " (recommended.len())
+                }
+            }
+            div.cols {
+                div {
+                    p.label { "Chosen before" }
+                    ul.past {
+                        @for title in history { li style={ "--h:" (hue(title)) } { (title.name) } }
+                        @if *history_len > history.len() {
+                            li.more { "and " (grouped(history_len - history.len())) " more" }
+                        }
+                    }
+                }
+                div {
+                    p.label { "Suggested" }
+                    ol.tiles {
+                        @for (at, (title, hit)) in recommended.iter().enumerate() { (tile(at + 1, title, *hit)) }
+                    }
+                }
+            }
+        }
     }
-    if person.history_len > person.history.len() {
-        let more = person.history_len - person.history.len();
-        let _ = writeln!(page, "<li class=\"more\">and {} more</li>", grouped(more));
-    }
-    page.push_str("</ul></div>\n<div><p class=\"label\">Suggested</p><ol class=\"tiles\">\n");
-    for (rank, (title, hit)) in person.recommended.iter().enumerate() {
-        tile(page, rank + 1, title, *hit);
-    }
-    page.push_str("</ol></div></div></article>\n");
 }
 
-fn tile(page: &mut String, rank: usize, title: &Title, hit: bool) {
-    let class = if hit { "tile hit" } else { "tile" };
-    let _ = write!(page, "<li class=\"{class}\" style=\"--h:{}\">", hue(title));
-    match title.picture.as_deref().and_then(|bytes| Some((kind(bytes)?, bytes))) {
-        Some((kind, bytes)) => {
-            let _ = write!(page, "<img alt=\"\" src=\"data:{kind};base64,{}\">", base64(bytes));
+fn tile(rank: usize, title: &Title, hit: bool) -> Markup {
+    let picture = title.picture.as_deref().and_then(|bytes| Some((kind(bytes)?, bytes)));
+    let kinds: Vec<&str> = title.kinds.iter().take(3).map(String::as_str).collect();
+    html! {
+        li.tile.hit[hit] style={ "--h:" (hue(title)) } {
+            @if let Some((kind, bytes)) = picture {
+                img alt="" src={ "data:" (kind) ";base64," (base64(bytes)) };
+            } @else {
+                span.big aria-hidden="true" { (initials(&title.name)) }
+            }
+            span.rank aria-hidden="true" { (rank) }
+            @if hit { span.got { "✓ chosen" } }
+            span.text {
+                b { (title.name) }
+                @if !kinds.is_empty() { small { (kinds.join(", ")) } }
+            }
         }
-        None => {
-            let _ = write!(
-                page,
-                "<span class=\"big\" aria-hidden=\"true\">{}</span>",
-                Text(&initials(&title.name))
-            );
-        }
     }
-    let _ = write!(page, "<span class=\"rank\" aria-hidden=\"true\">{rank}</span>");
-    if hit {
-        page.push_str("<span class=\"got\">✓ chosen</span>");
-    }
-    let _ = write!(page, "<span class=\"text\"><b>{}</b>", Text(&title.name));
-    if !title.kinds.is_empty() {
-        let kinds: Vec<&str> = title.kinds.iter().take(3).map(String::as_str).collect();
-        let _ = write!(page, "<small>{}</small>", Text(&kinds.join(", ")));
-    }
-    page.push_str("</span></li>\n");
 }
 
 /// First letters of the first two words that matter.

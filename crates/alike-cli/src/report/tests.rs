@@ -2,18 +2,18 @@
 
 use super::*;
 
-fn scores(base: f64) -> Scores {
-    Scores { recall: [base * 0.6, base], ndcg: [base * 0.35, base * 0.45] }
+fn scores(base: f64) -> RecallAndNdcg {
+    RecallAndNdcg { recall: [base * 0.6, base], ndcg: [base * 0.35, base * 0.45] }
 }
 
-fn model(name: &str, epochs: usize, top: f64) -> Model {
+fn model(name: &str, epochs: usize, top: f64) -> ModelSummary {
     let curve = (1..=epochs).map(|epoch| {
         let learned = 1.0 - (-(epoch as f64) / 7.0).exp();
         let wobble = 0.004 * (epoch as f64 * 2.1).sin();
         let recall = (epoch % 2 == 0).then_some(top * learned + wobble);
         Point { epoch, loss: 0.69 - 0.4 * learned * top * 3.0, recall }
     });
-    Model {
+    ModelSummary {
         name: name.into(),
         summary: format!("the model {name}"),
         curve: curve.collect(),
@@ -49,15 +49,15 @@ fn title(n: usize) -> Title {
     Title { name: (*name).into(), kinds: kinds.iter().map(|k| (*k).into()).collect(), picture: None }
 }
 
-fn sample() -> Report {
-    let person = |n: usize| Person {
+fn sample() -> DemoReport {
+    let person = |n: usize| UserExample {
         id: format!("{}", 100 + n),
         history: (0..8).map(|i| title(i * 3 + n)).collect(),
         history_len: 8 + 7 * n,
         held_out: 3 + n,
         recommended: (0..10).map(|i| (title(i + n), [0, 5].contains(&((i * 7 + n) % 10)))).collect(),
     };
-    Report {
+    DemoReport {
         data_name: "A made-up run".into(),
         noun: ("film".into(), "films".into()),
         users: 651,
@@ -101,9 +101,12 @@ fn the_page_is_complete_and_self_contained() {
 
 /// Every tag of the page is closed, in order.
 pub(super) fn balanced(page: &str) {
-    let body = &page[page.find("</style>").unwrap() + 8..];
-    let mut open: Vec<&str> = vec!["html", "head"];
-    for tag in body.split('<').skip(1).map(|t| &t[..t.find('>').unwrap()]) {
+    closed(&page[page.find("</style>").unwrap() + 8..], vec!["html", "head"]);
+}
+
+/// Every tag of `markup`, which begins within the elements `open`, is closed, in order.
+pub(super) fn closed<'a>(markup: &'a str, mut open: Vec<&'a str>) {
+    for tag in tags(markup) {
         let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
         if tag.starts_with('/') {
             assert_eq!(open.pop(), Some(name), "{tag}");
@@ -112,6 +115,36 @@ pub(super) fn balanced(page: &str) {
         }
     }
     assert!(open.is_empty(), "{open:?}");
+}
+
+fn tags(markup: &str) -> impl Iterator<Item = &str> {
+    let all = markup.split('<').skip(1).filter(|t| !t.starts_with(['!', '?']));
+    all.map(|t| &t[..t.find('>').unwrap()])
+}
+
+/// A text that does harm, or at least breaks the page, where it is not escaped.
+pub(super) fn hostile(place: &str) -> String {
+    format!("{place}</title></desc>\"><script>alert('x')</script>&lt;\" onload=\"x")
+}
+
+/// That text within a page.
+pub(super) fn escaped(place: &str) -> String {
+    let text = hostile(place).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('"', "&quot;")
+}
+
+/// Nothing in `markup` is a script, and every attribute is in double quotes, with a name that runs nothing.
+pub(super) fn inert(markup: &str) {
+    for tag in tags(markup) {
+        assert!(!tag.starts_with("script"), "{tag}");
+        let mut rest = tag.split_once(' ').map_or("", |(_, rest)| rest);
+        while let Some((name, after)) = rest.split_once("=\"") {
+            assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{tag}");
+            assert!(!name.starts_with("on"), "{tag}");
+            rest = after.split_once('"').unwrap().1.trim_start();
+        }
+        assert_eq!(rest, "", "{tag}");
+    }
 }
 
 #[test]
@@ -129,12 +162,56 @@ fn the_best_of_each_column_is_bold_and_ties_share_it() {
         report.html().matches("<td><strong>").count() + report.html().matches("\"edge\"><strong>").count(),
         8
     );
-    report.models.push(Model { name: "twin".into(), ..model("nsmar+", 34, 0.37) });
+    report.models.push(ModelSummary { name: "twin".into(), ..model("nsmar+", 34, 0.37) });
     assert_eq!(report.html().matches("<strong>").count(), 16);
 }
 
 #[test]
 fn a_report_without_models_or_people_is_still_a_page() {
-    let page = Report { data_name: "Empty".into(), ..Report::default() }.html();
+    let page = DemoReport { data_name: "Empty".into(), ..DemoReport::default() }.html();
     assert!(page.contains("Recommendations for Empty") && page.ends_with("</html>\n"));
+}
+
+#[test]
+fn no_text_is_taken_for_markup() {
+    let mut report = sample();
+    let [_, learned, winner] = &mut report.models[..] else { panic!("three models") };
+    let user = &mut report.people[0];
+    let (setting, value) = &mut learned.settings[0];
+    let (fact, known) = &mut report.facts[0];
+    let Title { name: suggested, kinds, .. } = &mut user.recommended[0].0;
+    let texts = [
+        ("data name", &mut report.data_name),
+        ("noun", &mut report.noun.0),
+        ("nouns", &mut report.noun.1),
+        ("model", &mut learned.name),
+        ("summary", &mut learned.summary),
+        ("remark", &mut learned.remarks[0]),
+        ("setting", setting),
+        ("value", value),
+        ("winner", &mut winner.name),
+        ("shown", &mut report.shown),
+        ("user", &mut user.id),
+        ("past", &mut user.history[0].name),
+        ("suggested", suggested),
+        ("kind", &mut kinds[0]),
+        ("unseen", &mut report.unseen.recall[0].0),
+        ("fact", fact),
+        ("fact's value", known),
+        ("command", &mut report.next[0]),
+        ("notice", &mut report.notice),
+    ];
+    let places = texts.map(|(place, text)| {
+        *text = hostile(place);
+        place
+    });
+    let page = report.html();
+    balanced(&page);
+    inert(&page);
+    for place in places {
+        assert!(page.contains(&escaped(place)), "{place}");
+    }
+    // In the headline, the bars, two charts with legends and descriptions, the tables, the settings.
+    assert!(page.matches(&escaped("winner")).count() > 10);
+    assert!(page.contains(&format!("aria-label=\"Unseen {}\"", escaped("nouns"))));
 }

@@ -51,7 +51,7 @@ const OPERATORS: [&str; 12] = [
 ];
 
 /// Types of which one of two is compiled: with a feature, or without.
-const TWINS: [&str; 4] = ["Index", "OnnxImage", "OnnxText", "Portable"];
+const TWINS: [&str; 6] = ["Index", "OnnxImage", "OnnxText", "Portable", "Postgres", "VectorTable"];
 
 fn crates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()

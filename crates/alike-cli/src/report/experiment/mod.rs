@@ -1,17 +1,20 @@
 //! The report of an experiment: tables with published values beside ours, bars, studies, tests of significance, cost,
 //! learning curves, and every setting that was tried; and the same for papers, as LaTeX and SVG.
 
+mod bars;
+mod cost;
 mod figures;
 mod latex;
+mod significance;
+mod studies;
 mod tables;
 
-use std::fmt::Write;
-
 use alike::experiment::{DataOutcome, Experiment, Outcome};
+use maud::{Markup, html};
 
 use super::export::{Chart, distinct};
+use super::page::{self, figure, section};
 use super::palette::Palette;
-use super::{Text, figure, start};
 use crate::output::grouped;
 pub(crate) use latex::tables as latex;
 
@@ -31,8 +34,8 @@ impl Charts {
     pub(crate) fn draw(experiment: &Experiment, outcome: &Outcome) -> Self {
         let palette = Palette::new(experiment.models.iter().map(|m| (m.name.as_str(), m.model.as_str())));
         let of = |set| SetCharts {
-            bars: figures::bars(set, &palette),
-            studies: figures::studies(set, &palette),
+            bars: bars::charts(set, &palette),
+            studies: studies::charts(set, &palette),
             curves: figures::curves(set, &palette),
         };
         let mut all: Vec<SetCharts> = outcome.data.iter().map(of).collect();
@@ -50,43 +53,24 @@ impl Charts {
 
 /// The whole page.
 pub(crate) fn html(experiment: &Experiment, outcome: &Outcome, charts: &Charts) -> String {
-    let mut page = start(&experiment.title);
-    header(&mut page, experiment, outcome);
-    page.push_str("<main>\n");
-    section(&mut page, "results", "Results", RESULTS, |page| {
-        outcome.data.iter().for_each(|set| tables::results(page, experiment, set));
-    });
-    section(&mut page, "bars", "Side by side", BARS, |page| {
-        charts.0.iter().for_each(|set| grid(page, &set.bars));
-    });
-    if charts.0.iter().any(|set| !set.studies.is_empty()) {
-        section(&mut page, "studies", "One setting varied", STUDIES, |page| {
-            charts.0.iter().flat_map(|set| &set.studies).for_each(|study| grid(page, study));
-        });
-    }
-    section(&mut page, "significance", "Is it chance?", SIGNIFICANCE, |page| {
-        outcome.data.iter().for_each(|set| tables::significance(page, set));
-    });
-    section(&mut page, "beyond", "Beyond accuracy", BEYOND, |page| {
-        outcome.data.iter().for_each(|set| tables::beyond(page, set));
-    });
-    section(&mut page, "cost", "Time and memory", COST, |page| {
-        outcome.data.iter().for_each(|set| tables::cost(page, set));
-    });
-    section(&mut page, "learning", "How they learned", LEARNING, |page| {
-        grid(page, charts.0.iter().filter_map(|set| set.curves.as_ref()));
-    });
-    section(&mut page, "settings", "What was tried", SETTINGS, |page| {
-        outcome.data.iter().for_each(|set| tables::settings(page, set));
-    });
-    page.push_str("</main>\n");
-    let _ = writeln!(
-        page,
-        "<footer><div class=\"in\"><p>Every run of this page is a row of results.csv and results.parquet beside it; \
-         tables.tex has its tables for LaTeX, and each chart is an .svg file.</p><p>Made by alike {}.</p></div></footer>\n</body>\n</html>",
-        env!("CARGO_PKG_VERSION")
-    );
-    page
+    let each = |of: fn(&DataOutcome) -> Markup| html! { @for set in &outcome.data { (of(set)) } };
+    let results = html! { @for set in &outcome.data { (tables::results(experiment, set)) } };
+    let bars = html! { @for set in &charts.0 { (grid(&set.bars)) } };
+    let studies = html! { @for study in charts.0.iter().flat_map(|set| &set.studies) { (grid(study)) } };
+    let curves = grid(charts.0.iter().filter_map(|set| set.curves.as_ref()));
+    let main = html! {
+        (section("results", "Results", RESULTS, &results))
+        (section("bars", "Side by side", BARS, &bars))
+        @if charts.0.iter().any(|set| !set.studies.is_empty()) {
+            (section("studies", "One setting varied", STUDIES, &studies))
+        }
+        (section("significance", "Is it chance?", SIGNIFICANCE, &each(significance::tests)))
+        (section("beyond", "Beyond accuracy", BEYOND, &each(tables::beyond)))
+        (section("cost", "Time and memory", COST, &each(cost::table)))
+        (section("learning", "How they learned", LEARNING, &curves))
+        (section("settings", "What was tried", SETTINGS, &each(tables::settings)))
+    };
+    page::document(&experiment.title, &header(experiment, outcome), &main, &page::footer(FILES))
 }
 
 const RESULTS: &str = "Test split, public protocol: full ranking over all items, train items masked. Mean ± standard \
@@ -105,34 +89,36 @@ const BEYOND: &str = "The first 20 items of each user’s list. Coverage: share 
 const COST: &str = "Mean over the final runs. Memory is the peak of the whole process.";
 const LEARNING: &str = "Validation Recall@20 of the first seed. The ring marks the epoch that was kept.";
 const SETTINGS: &str = "Validation Recall@20 of every combination, best first.";
+const FILES: &str = "Every run of this page is a row of results.csv and results.parquet beside it; tables.tex has its tables for LaTeX, \
+    and each chart is an .svg file.";
 
-fn header(page: &mut String, experiment: &Experiment, outcome: &Outcome) {
-    page.push_str("<header><div class=\"in\">\n<div class=\"top\"><div class=\"mark\">alike<i>.</i></div><nav aria-label=\"Sections\">");
-    for (id, name) in
-        [("results", "Results"), ("significance", "Significance"), ("cost", "Cost"), ("settings", "Settings")]
-    {
-        let _ = write!(page, "<a href=\"#{id}\">{name}</a>");
+fn header(experiment: &Experiment, outcome: &Outcome) -> Markup {
+    let links = [
+        ("results", "Results"),
+        ("significance", "Significance"),
+        ("cost", "Cost"),
+        ("settings", "Settings"),
+    ];
+    let content = html! {
+        h1 { (experiment.title) }
+        @if !experiment.note.is_empty() { p.lede { (experiment.note) } }
+        dl.facts { @for set in &outcome.data { (facts(set)) } }
+    };
+    page::header(&links, &content)
+}
+
+fn facts(set: &DataOutcome) -> Markup {
+    let (users, items, train) = set.size;
+    html! {
+        div {
+            dt { (set.name) }
+            dd { (leader(set)) }
+            dt {
+                (grouped(users)) " users · " (grouped(items)) " items · " (grouped(train)) " train interactions · split "
+                (set.split) " · hash " (set.hash.chars().take(12).collect::<String>())
+            }
+        }
     }
-    let _ = writeln!(page, "</nav></div>\n<h1>{}</h1>", Text(&experiment.title));
-    if !experiment.note.is_empty() {
-        let _ = writeln!(page, "<p class=\"lede\">{}</p>", Text(&experiment.note));
-    }
-    page.push_str("<dl class=\"facts\">\n");
-    for set in &outcome.data {
-        let (users, items, train) = set.size;
-        let _ = writeln!(
-            page,
-            "<div><dt>{}</dt><dd>{}</dd><dt>{} users · {} items · {} train interactions · split {} · hash {}</dt></div>",
-            Text(&set.name),
-            Text(&leader(set)),
-            grouped(users),
-            grouped(items),
-            grouped(train),
-            Text(&set.split),
-            Text(&set.hash.chars().take(12).collect::<String>())
-        );
-    }
-    page.push_str("</dl>\n</div></header>\n");
 }
 
 /// Who is best on test, and by how much.
@@ -152,35 +138,19 @@ fn leader(set: &DataOutcome) -> String {
     }
 }
 
-fn section(page: &mut String, id: &str, title: &str, text: &str, fill: impl FnOnce(&mut String)) {
-    let _ = writeln!(page, "<section id=\"{id}\">\n<h2>{title}</h2>\n<p>{text}</p>");
-    fill(page);
-    page.push_str("</section>\n");
-}
-
 /// Charts side by side.
-fn grid<'a>(page: &mut String, charts: impl IntoIterator<Item = &'a Chart>) {
-    page.push_str("<div class=\"grid2\">\n");
-    for chart in charts {
-        figure(page, &chart.caption, &chart.note, |page| page.push_str(&chart.svg));
+fn grid<'a>(charts: impl IntoIterator<Item = &'a Chart>) -> Markup {
+    html! {
+        div.grid2 {
+            @for chart in charts { (figure(&chart.caption, &chart.note, &html! { (chart.svg) })) }
+        }
     }
-    page.push_str("</div>\n");
 }
 
-/// A table in a panel that scrolls on a narrow screen: caption, head, rows; cells are HTML, the first of a row its head.
-fn table(page: &mut String, caption: &str, head: &[String], rows: &[Vec<String>]) {
-    let _ = writeln!(
-        page,
-        "<div class=\"panel scroll\" style=\"padding:0\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\">\n<table>\n\
-         <caption>{0}</caption>\n<thead><tr>{1}</tr></thead>\n<tbody>",
-        Text(caption),
-        head.iter().map(|h| format!("<th scope=\"col\">{}</th>", Text(h))).collect::<String>()
-    );
-    for row in rows {
-        let cells: String = row.iter().skip(1).map(|cell| format!("<td>{cell}</td>")).collect();
-        let _ = writeln!(page, "<tr><th scope=\"row\">{}</th>{cells}</tr>", row[0]);
-    }
-    page.push_str("</tbody>\n</table>\n</div>\n");
+/// A table whose caption says all: names of the columns, and rows.
+fn table<'a>(caption: &str, head: impl IntoIterator<Item = &'a str>, rows: &Markup) -> Markup {
+    let head = html! { tr { @for name in head { th scope="col" { (name) } } } };
+    page::table(caption, caption, &head, rows)
 }
 
 #[cfg(test)]

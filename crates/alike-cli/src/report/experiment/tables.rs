@@ -1,18 +1,17 @@
-//! The tables of an experiment's report.
+//! The tables of an experiment's report: results, what lists are like, and what was tried.
 
 use std::cmp::Ordering;
-use std::fmt::Write;
 
 use alike::config::show_all;
-use alike::experiment::stats::{Test, mean};
-use alike::experiment::{DataOutcome, EntryOutcome, Experiment, RunOutcome};
+use alike::experiment::stats::mean;
+use alike::experiment::{Choice, DataOutcome, EntryOutcome, Experiment, RunOutcome};
 use alike::train::Remark;
+use maud::{Markup, html};
 
 use super::table;
-use crate::output::{bytes, duration, grouped};
-use crate::report::Text;
 
-const NONE: &str = "–";
+/// A cell without a value.
+pub(super) const NONE: &str = "–";
 
 /// A metric's name as people write it.
 pub(super) fn title(metric: &str) -> String {
@@ -26,44 +25,48 @@ pub(super) fn title(metric: &str) -> String {
 }
 
 /// Our results with published ones beside them.
-pub(super) fn results(page: &mut String, experiment: &Experiment, set: &DataOutcome) {
+pub(super) fn results(experiment: &Experiment, set: &DataOutcome) -> Markup {
     let metrics = &experiment.metrics;
-    let mut head = vec!["Model".to_string(), "Seeds".into(), "Validation R@20".into()];
-    head.extend(metrics.iter().map(|m| title(m)));
-    let rows: Vec<Vec<String>> = set
-        .entries
-        .iter()
-        .map(|entry| {
-            let reference = set.reference.as_ref() == Some(&entry.name);
-            let mark = if reference { " <small>reference</small>" } else { "" };
-            let why =
-                entry.problem.as_ref().map(|p| format!("<br><small>{}</small>", Text(p))).unwrap_or_default();
-            let said: String = remarks(entry).map(|r| format!("<br><small>{}</small>", Text(&r))).collect();
-            let mut row =
-                vec![format!("{}{mark}{why}{said}", Text(&entry.name)), entry.runs.len().to_string()];
-            row.push(entry.valid().map_or_else(|| NONE.into(), |v| format!("{v:.4}")));
-            row.extend(metrics.iter().map(|metric| {
-                let cell = match entry.cell(metric) {
-                    Some((value, sd)) => {
-                        let text = format!("{value:.4}");
-                        let text = if is_best(set, metric, value) {
-                            format!("<strong>{text}</strong>")
-                        } else {
-                            text
-                        };
-                        let sd = if sd.is_finite() { format!("± {sd:.4}") } else { String::new() };
-                        let sign = sign(set, entry, metric).map(arrow).unwrap_or_default();
-                        format!("{text} <span class=\"nowrap\">{sd}{sign}</span>")
-                    }
-                    None => NONE.to_string(),
-                };
-                let published = entry.published.get(metric);
-                cell + &published.map(|v| format!("<br><small>{v:.4}</small>")).unwrap_or_default()
-            }));
-            row
-        })
-        .collect();
-    table(page, &format!("{}: test split, public protocol", set.name), &head, &rows);
+    let titles: Vec<String> = metrics.iter().map(|m| title(m)).collect();
+    let head = ["Model", "Seeds", "Validation R@20"].into_iter().chain(titles.iter().map(String::as_str));
+    let rows = html! {
+        @for entry in &set.entries {
+            tr {
+                th scope="row" { (name(set, entry)) }
+                td { (entry.runs.len()) }
+                td { (entry.valid().map_or_else(|| NONE.into(), |v| format!("{v:.4}"))) }
+                @for metric in metrics { td { (cell(set, entry, metric)) } }
+            }
+        }
+    };
+    table(&format!("{}: test split, public protocol", set.name), head, &rows)
+}
+
+/// An entry's name, and what is to be said of it.
+fn name(set: &DataOutcome, entry: &EntryOutcome) -> Markup {
+    html! {
+        (entry.name)
+        @if set.reference.as_ref() == Some(&entry.name) { " " small { "reference" } }
+        @for said in entry.problem.iter().cloned().chain(remarks(entry)) { br; small { (said) } }
+    }
+}
+
+/// Mean and standard deviation, the arrow of the test, and the published value.
+fn cell(set: &DataOutcome, entry: &EntryOutcome, metric: &str) -> Markup {
+    html! {
+        @if let Some((value, sd)) = entry.cell(metric) {
+            @let text = format!("{value:.4}");
+            @if is_best(set, metric, value) { strong { (text) } } @else { (text) }
+            " "
+            span.nowrap {
+                @if sd.is_finite() { "± " (format!("{sd:.4}")) }
+                @if let Some(sign) = sign(set, entry, metric) { " " (arrow(sign)) }
+            }
+        } @else {
+            (NONE)
+        }
+        @if let Some(value) = entry.published.get(metric) { br; small { (format!("{value:.4}")) } }
+    }
 }
 
 /// What should be said of the training of an entry's runs.
@@ -94,23 +97,12 @@ pub(super) fn sign(set: &DataOutcome, entry: &EntryOutcome, metric: &str) -> Opt
     0.0.partial_cmp(&found.test.difference).filter(|order| order.is_ne())
 }
 
-fn arrow(sign: Ordering) -> &'static str {
-    match sign {
-        Ordering::Less => " <span title=\"worse than the reference\">▼</span>",
-        _ => " <span title=\"better than the reference\">▲</span>",
-    }
-}
-
-fn p_value(p: f64) -> String {
-    match p {
-        p if p < 1e-4 => "&lt; 0.0001".into(),
-        p => format!("{p:.4}"),
-    }
-}
-
-/// A test in a narrow cell: the statistic, and p under it.
-fn test(test: Option<Test>) -> String {
-    test.map_or_else(|| NONE.into(), |t| format!("{}<br>p\u{a0}{}", statistic(t.statistic), p_value(t.p)))
+fn arrow(sign: Ordering) -> Markup {
+    let (meaning, arrow) = match sign {
+        Ordering::Less => ("worse than the reference", "▼"),
+        _ => ("better than the reference", "▲"),
+    };
+    html! { span title=(meaning) { (arrow) } }
 }
 
 /// A statistic with two digits, or as a power of ten where that is too long to read.
@@ -118,172 +110,83 @@ pub(super) fn statistic(value: f64) -> String {
     if value.abs() < 1e5 { format!("{value:.2}") } else { format!("{value:.1e}") }
 }
 
-/// Analysis of variance with its assumptions, and the paired tests.
-pub(super) fn significance(page: &mut String, set: &DataOutcome) {
-    let head = ["Metric", "To read", "Shapiro-Wilk W", "Levene F", "ANOVA F", "Welch F", "Kruskal-Wallis H"];
-    let rows: Vec<Vec<String>> = set
-        .anova
-        .iter()
-        .map(|(metric, a)| {
-            let verdict = a.verdict();
-            let differ = if verdict.test.p < 0.05 { "they differ" } else { "no difference shown" };
-            vec![
-                title(metric),
-                format!(
-                    "<span class=\"words\">{}: {differ}<br><small>{}</small></span>",
-                    verdict.name,
-                    Text(&verdict.why)
-                ),
-                test(a.normality),
-                test(a.equal_variances),
-                format!("({},\u{a0}{}) {}", a.df.0, a.df.1, test(Some(a.classic))),
-                test(a.welch),
-                test(a.kruskal),
-            ]
-        })
-        .collect();
-    if rows.is_empty() {
-        let _ = writeln!(
-            page,
-            "<p>{}: no analysis of variance; it needs two models with several seeds each whose results differ.</p>",
-            Text(&set.name)
-        );
-    } else {
-        table(
-            page,
-            &format!("{}: analysis of variance over seeds", set.name),
-            &head.map(String::from),
-            &rows,
-        );
-    }
-    let Some(reference) = &set.reference else { return };
-    let head = ["Model", "Metric", "Difference", "Student t", "p, Holm", "Wilcoxon p, Holm"];
-    let rows: Vec<Vec<String>> = set
-        .comparisons
-        .iter()
-        .flat_map(|(metric, all)| all.iter().map(move |c| (metric, c)))
-        .map(|(metric, c)| {
-            vec![
-                Text(&c.name).to_string(),
-                title(metric),
-                format!("{:+.4}", c.test.difference),
-                statistic(c.test.t.statistic),
-                p_value(c.t_holm),
-                p_value(c.wilcoxon_holm),
-            ]
-        })
-        .collect();
-    if !rows.is_empty() {
-        let caption = format!("{}: {reference} minus the other, over users, mean over seeds", set.name);
-        table(page, &caption, &head.map(String::from), &rows);
-    }
+/// The mean over the runs of an entry that have the value, `None` where none has.
+pub(super) fn over(entry: &EntryOutcome, of: impl Fn(&RunOutcome) -> Option<f64>) -> Option<f64> {
+    let values: Vec<f64> = entry.runs.iter().filter_map(of).collect();
+    (!values.is_empty()).then(|| mean(&values))
 }
+
+/// Columns of [`beyond`] over whole lists: heading, metric, digits.
+const LISTS: [(&str, &str, usize); 5] = [
+    ("Coverage", "coverage@20", 3),
+    ("Gini", "gini@20", 3),
+    ("Novelty", "novelty@20", 2),
+    ("Diversity", "diversity@20", 3),
+    ("Tail", "tail@20", 3),
+];
+/// Columns of [`beyond`] over some of the users or items: heading, group.
+const GROUPS: [(&str, &str); 4] = [
+    ("Recall@20, cold users", "cold-users"),
+    ("warm users", "warm-users"),
+    ("cold items", "cold-items"),
+    ("warm items", "warm-items"),
+];
 
 /// What lists are like, and for whom they are good.
-pub(super) fn beyond(page: &mut String, set: &DataOutcome) {
-    let metrics = ["coverage@20", "gini@20", "novelty@20", "diversity@20", "tail@20"];
-    let groups = ["cold-users", "warm-users", "cold-items", "warm-items"];
-    let mut head = vec!["Model".to_string()];
-    head.extend(["Coverage", "Gini", "Novelty", "Diversity", "Tail"].map(String::from));
-    head.extend(["Recall@20, cold users", "warm users", "cold items", "warm items"].map(String::from));
-    let over = |entry: &EntryOutcome, of: &dyn Fn(&RunOutcome) -> Option<f64>, digits: usize| {
-        let values: Vec<f64> = entry.runs.iter().filter_map(of).collect();
-        if values.is_empty() { NONE.to_string() } else { format!("{:.digits$}", mean(&values)) }
-    };
-    let rows: Vec<Vec<String>> = set
-        .entries
-        .iter()
-        .filter(|e| !e.runs.is_empty())
-        .map(|entry| {
-            let mut row = vec![Text(&entry.name).to_string()];
-            row.extend(metrics.map(|m| {
-                let digits = if m.starts_with("novelty") { 2 } else { 3 };
-                over(entry, &|r| r.scores.public.0.get(m).copied(), digits)
-            }));
-            row.extend(groups.map(|name| {
-                let of = |r: &RunOutcome| {
-                    Some(r.scores.groups.iter().find(|g| g.name == name)?.metrics.get("recall@20"))
-                };
-                over(entry, &of, 4)
-            }));
-            row
-        })
-        .collect();
-    if !rows.is_empty() {
-        table(page, &set.name, &head, &rows);
+pub(super) fn beyond(set: &DataOutcome) -> Markup {
+    let with: Vec<&EntryOutcome> = set.entries.iter().filter(|e| !e.runs.is_empty()).collect();
+    if with.is_empty() {
+        return Markup::default();
     }
-}
-
-/// What the final runs took.
-pub(super) fn cost(page: &mut String, set: &DataOutcome) {
-    let head =
-        ["Model", "Parameters", "Epochs", "An epoch", "An evaluation", "In all", "Peak memory", "Threads"]
-            .map(String::from);
-    let over = |entry: &EntryOutcome, of: &dyn Fn(&RunOutcome) -> Option<f64>| {
-        let values: Vec<f64> = entry.runs.iter().filter_map(of).collect();
-        (!values.is_empty()).then(|| mean(&values))
+    let head = std::iter::once("Model").chain(LISTS.map(|l| l.0)).chain(GROUPS.map(|g| g.0));
+    let shown = |value: Option<f64>, digits| value.map_or_else(|| NONE.into(), |v| format!("{v:.digits$}"));
+    let of_group = |run: &RunOutcome, name| {
+        Some(run.scores.groups.iter().find(|g| g.name == name)?.metrics.get("recall@20"))
     };
-    let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.into());
-    let rows: Vec<Vec<String>> = set
-        .entries
-        .iter()
-        .filter_map(|e| Some((e, e.runs.first()?)))
-        .map(|(e, first)| {
-            let threads = first.usage.map(|u| match u.jobs {
-                0 | 1 => u.threads.to_string(),
-                jobs => format!("{}, {jobs} runs at a time", u.threads),
-            });
-            vec![
-                Text(&e.name).to_string(),
-                grouped(first.summary.parameters),
-                or_none(
-                    over(e, &|r| (r.summary.epochs > 0).then_some(r.summary.epochs as f64))
-                        .map(|v| format!("{v:.0}")),
-                ),
-                or_none(over(e, &|r| r.seconds.map(|s| s.0)).map(seconds)),
-                or_none(over(e, &|r| r.seconds.map(|s| s.1)).map(seconds)),
-                or_none(over(e, &|r| Some(r.summary.seconds)).map(duration)),
-                or_none(over(e, &|r| r.usage.map(|u| u.peak_memory_bytes as f64)).map(|v| bytes(v as u64))),
-                or_none(threads),
-            ]
-        })
-        .collect();
-    if !rows.is_empty() {
-        table(page, &set.name, &head, &rows);
-    }
-}
-
-fn seconds(value: f64) -> String {
-    if value < 1.0 { format!("{value:.3} s") } else { duration(value) }
+    let rows = html! {
+        @for entry in with {
+            tr {
+                th scope="row" { (entry.name) }
+                @for (_, metric, digits) in LISTS {
+                    td { (shown(over(entry, |r| r.scores.public.0.get(metric).copied()), digits)) }
+                }
+                @for (_, group) in GROUPS { td { (shown(over(entry, |r| of_group(r, group)), 4)) } }
+            }
+        }
+    };
+    table(&set.name, head, &rows)
 }
 
 /// What was tried for each model, folded.
-pub(super) fn settings(page: &mut String, set: &DataOutcome) {
-    let _ = writeln!(page, "<div class=\"panel\" style=\"margin-top:20px\"><h3>{}</h3>", Text(&set.name));
-    for entry in &set.entries {
-        let chosen = entry.chosen.as_ref().map(show_all).unwrap_or_default();
-        let how = match (&entry.base, entry.trials.len()) {
-            (Some(base), _) => format!("settings of {base}"),
-            (None, 0) => "nothing searched".into(),
-            (None, n) => format!("{n} combinations"),
-        };
-        let _ = writeln!(
-            page,
-            "<details><summary>{}<small>{}</small></summary><p>Chosen, besides the defaults of {}: {}</p>",
-            Text(&entry.name),
-            Text(&how),
-            Text(&entry.model),
-            Text(if chosen.is_empty() { "nothing" } else { &chosen })
-        );
-        let mut trials: Vec<_> = entry.trials.iter().collect();
-        trials.sort_by(|a, b| b.valid.unwrap_or(-1.0).total_cmp(&a.valid.unwrap_or(-1.0)));
-        page.push_str("<dl class=\"set\">");
-        for trial in trials {
-            let valid =
-                trial.valid.map_or_else(|| NONE.into(), |v| format!("{v:.4}, {} epochs", trial.epochs));
-            let _ = write!(page, "<div><dt>{}</dt><dd>{valid}</dd></div>", Text(&show_all(&trial.settings)));
+pub(super) fn settings(set: &DataOutcome) -> Markup {
+    html! {
+        div.panel style="margin-top:20px" {
+            h3 { (set.name) }
+            @for entry in &set.entries { (tried(entry)) }
         }
-        page.push_str("</dl></details>\n");
     }
-    page.push_str("</div>\n");
+}
+
+fn tried(entry: &EntryOutcome) -> Markup {
+    let chosen = entry.chosen.as_ref().map(show_all).filter(|text| !text.is_empty());
+    let how = match (&entry.base, entry.trials.len()) {
+        (Some(base), _) => format!("settings of {base}"),
+        (None, 0) => "nothing searched".into(),
+        (None, n) => format!("{n} combinations"),
+    };
+    let mut trials: Vec<&Choice> = entry.trials.iter().collect();
+    trials.sort_by(|a, b| b.valid.unwrap_or(-1.0).total_cmp(&a.valid.unwrap_or(-1.0)));
+    let reached =
+        |t: &Choice| t.valid.map_or_else(|| NONE.into(), |v| format!("{v:.4}, {} epochs", t.epochs));
+    html! {
+        details {
+            summary { (entry.name) small { (how) } }
+            p {
+                "Chosen, besides the defaults of " (entry.model) ": " (chosen.as_deref().unwrap_or("nothing"))
+            }
+            dl.set {
+                @for trial in trials { div { dt { (show_all(&trial.settings)) } dd { (reached(trial)) } } }
+            }
+        }
+    }
 }
