@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use alike::config::show_all;
 use alike::experiment::stats::mean;
-use alike::experiment::{Choice, DataOutcome, EntryOutcome, Experiment, RunOutcome};
+use alike::experiment::{DataOutcome, EntryOutcome, Experiment, RunOutcome, Trial};
 use alike::train::Remark;
 use maud::{Markup, html};
 
@@ -174,10 +174,9 @@ fn tried(entry: &EntryOutcome) -> Markup {
         (None, 0) => "nothing searched".into(),
         (None, n) => format!("{n} combinations"),
     };
-    let mut trials: Vec<&Choice> = entry.trials.iter().collect();
+    let mut trials: Vec<&Trial> = entry.trials.iter().collect();
     trials.sort_by(|a, b| b.valid.unwrap_or(-1.0).total_cmp(&a.valid.unwrap_or(-1.0)));
-    let reached =
-        |t: &Choice| t.valid.map_or_else(|| NONE.into(), |v| format!("{v:.4}, {} epochs", t.epochs));
+    let reached = |t: &Trial| t.valid.map_or_else(|| NONE.into(), |v| format!("{v:.4}, {} epochs", t.epochs));
     html! {
         details {
             summary { (entry.name) small { (how) } }
