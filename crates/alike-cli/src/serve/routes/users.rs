@@ -133,7 +133,7 @@ pub(crate) struct Past {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum PastKind {
     /// The model was trained on it, or chosen by it.
-    DeviceScorer,
+    Trained,
     /// An event.
     Take,
     /// An event.
@@ -170,7 +170,7 @@ pub(crate) async fn history(
         items.push((item, kind));
     }
     let trained = now.person.history.iter().filter(|i| !seen.contains(i));
-    items.extend(trained.map(|&i| (i, PastKind::DeviceScorer)));
+    items.extend(trained.map(|&i| (i, PastKind::Trained)));
     items.truncate(top);
     let items = items.into_iter().map(|(item, kind)| Past { item: model.shown(item), kind }).collect();
     Ok(Json(History { user, trained: now.person.user.is_some(), count: now.person.history.len(), items }))
