@@ -17,7 +17,8 @@
 //! - Score (eq. 17): `(Z_u + MLP_u(Z_u)) · (Z_i + MLP_i(Z_i))`, `MLP(z) = leaky(z W + b) V` with `V` started at zero, or
 //!   `Z_u · Z_i`.
 //! - Loss (eqs. 18, 19): mean BPR over the batch's pairs with `negatives` negatives each + `l2` times the mean over these of
-//!   the squared norms of their rows of the user tables and of `item`.
+//!   the squared norms of their rows of the user tables and of `item`. NSMAR+c: + `contrast` times InfoNCE of users against the
+//!   items that they took, `-1/b Σ log(exp(cos(Z_u, Z_i)/τ) / Σ_j exp(cos(Z_u, Z_j)/τ))` over the items `j` of the batch.
 //!
 //! Departures from the paper; `docs/nsmar.md` has what each is worth:
 //!
@@ -34,7 +35,8 @@
 mod fold_in;
 
 use alike_ops::{
-    ConstSparse, Csr, add, bpr_dot, leaky, matmul, neighbor_similarity, scale_rows, spmm_const, unit_rows,
+    ConstSparse, Csr, Triples, add, bpr_dot, info_nce, leaky, matmul, neighbor_similarity, scale_rows,
+    spmm_const, unit_rows,
 };
 
 use super::prelude::*;
@@ -47,7 +49,7 @@ pub(super) const PLUS: ModelInfo = ModelInfo::trained::<Nsmar>(
     "Zhang et al., Neighbor Similarity and Multimodal Alignment based Product Recommendation Study",
 );
 /// The same model under other names.
-pub(super) const VARIANTS: [ModelInfo; 6] = [
+pub(super) const VARIANTS: [ModelInfo; 7] = [
     PLUS.variant(
         "nsmar",
         "NSMAR+ with an explicit alignment matrix per modality in place of the MLPs.",
@@ -55,6 +57,9 @@ pub(super) const VARIANTS: [ModelInfo; 6] = [
             toml::toml! { alignment = "matrix" }
         },
     ),
+    PLUS.variant("nsmar+c", "NSMAR+ with a contrast of users and the items they took, in the batch.", || {
+        toml::toml! { contrast = 0.001 }
+    }),
     PLUS.variant("nsmar+/nc", "Ablation: plain convolution in place of neighbour similarity.", || {
         toml::toml! { aggregation = "plain" }
     }),
@@ -137,6 +142,10 @@ crate::settings! {
         negatives: usize = 8, 1..=1_000;
         /// Weight of the squared norms of the batch's rows of the user and item tables.
         l2: f64 = 3e-2, 0.0..=10.0;
+        /// Weight of the contrast of users and the items they took; 0: none.
+        contrast: f64 = 0.0, 0.0..=10.0;
+        /// Temperature of the contrast.
+        temperature: f64 = 0.2, 0.01..=10.0;
         /// Modalities left out.
         exclude: Names = Names::default(), ();
     }
@@ -203,6 +212,9 @@ fn used<'a>(data: &'a Dataset, config: &Config) -> Result<Vec<&'a str>> {
     }
     Ok(names)
 }
+
+/// Pairs of a batch that the contrast sets against each other, at most: its cost grows with their square.
+const CONTRASTED: usize = 2048;
 
 /// Learning rate of maps that move all vectors at once, as a share of the others'.
 const SLOW: f64 = 0.001;
@@ -339,6 +351,16 @@ impl Nsmar {
         }
         sum
     }
+
+    /// InfoNCE of the users of the first pairs against the items that they took; `triples` are positions in `z`.
+    fn contrast(&self, z: &Tensor<2>, triples: &Triples) -> Tensor<1> {
+        let rows = |list: &[u32]| {
+            let each: Vec<u32> =
+                list.iter().copied().step_by(self.config.negatives).take(CONTRASTED).collect();
+            unit_rows(gather(z.clone(), &each))
+        };
+        info_nce(rows(&triples.users), rows(&triples.positives), self.config.temperature as f32)
+    }
 }
 
 impl Side {
@@ -412,6 +434,11 @@ impl Model for Nsmar {
         })
     }
 
+    /// The contrast sets the rows of a batch against each other.
+    fn separable(&self) -> bool {
+        self.config.contrast == 0.0
+    }
+
     fn sampling(&self) -> Sampling {
         Sampling::per_pair(self.config.negatives)
     }
@@ -426,7 +453,11 @@ impl Model for Nsmar {
 
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
         let local = step.local();
-        let loss = bpr_dot(self.forward(w, &self.sampled, Some(&local.rows)), &local.triples);
+        let z = self.forward(w, &self.sampled, Some(&local.rows));
+        let mut loss = bpr_dot(z.clone(), &local.triples);
+        if self.config.contrast > 0.0 {
+            loss = loss + self.contrast(&z, &local.triples) * self.config.contrast as f32;
+        }
         let l2 = self.config.l2;
         if l2 == 0.0 {
             return loss;

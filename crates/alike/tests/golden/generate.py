@@ -33,6 +33,7 @@ CASES = {
     "nsmar_plus_deep": ("nsmar+", PLUS | {"layers": 3, "user_weight": "jaccard"}),
     "nsmar_plus_dot": ("nsmar+", SMALL | {"scorer": "dot", "user_weight": "cosine"}),
     "nsmar": ("nsmar", SMALL | {"alignment": "matrix"}),
+    "nsmar_plus_c": ("nsmar+c", SMALL | {"contrast": 0.2, "temperature": 0.3}),
     "nsmar_plus_nc": ("nsmar+/nc", SMALL | {"aggregation": "plain"}),
     "nsmar_plus_ma": ("nsmar+/ma", SMALL | {"alignment": "none"}),
     "nsmar_plus_gui": ("nsmar+/gui", SMALL | {"user_graph": False, "item_graph": False}),

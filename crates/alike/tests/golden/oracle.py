@@ -234,7 +234,11 @@ class Nsmar:
         yn = (z[users] * z[offset + neg]).sum(dim=1)
         norms = sum(p[f"user.{m}"][users].pow(2).sum() for m in self.names)
         norms = norms + p["item"][pos].pow(2).sum() + p["item"][neg].pow(2).sum()
-        return F.softplus(yn - yp).mean() + self.s["l2"] / len(triples) * norms
+        loss = F.softplus(yn - yp).mean() + self.s["l2"] / len(triples) * norms
+        if weight := self.s.get("contrast"):  # the user of a pair finds its item among all items of the batch
+            cosines = F.normalize(z[users]) @ F.normalize(z[offset + pos]).T
+            loss = loss + weight * F.cross_entropy(cosines / self.s["temperature"], torch.arange(len(triples)))
+        return loss
 
 
 class Factors:
