@@ -25,7 +25,7 @@ mod recommendations;
 mod report;
 mod results_file;
 mod serve;
-#[cfg(test)]
+#[cfg(all(test, feature = "postgres"))]
 #[path = "../../skipped.rs"]
 mod skipped;
 mod stop;
