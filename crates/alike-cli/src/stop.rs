@@ -39,23 +39,23 @@ pub(crate) fn on_signal() -> Outcome {
 }
 
 /// The flag that a stop sets, for a command that looks at it and ends by itself within `patience`, then with the words
-/// `continue_note`. A command that does not ask for it is ended at once.
-pub(crate) fn flag(continue_note: impl Into<String>, patience: Duration) -> &'static AtomicBool {
-    *asked() = Some((continue_note.into(), patience));
+/// `note`. A command that does not ask for it is ended at once.
+pub(crate) fn flag(note: impl Into<String>, patience: Duration) -> &'static AtomicBool {
+    *asked() = Some((note.into(), patience));
     &STOP
 }
 
-/// From now on other words than those of [`flag`] are true.
-pub(crate) fn continue_note(words: &str) {
+/// From now on another note than that of [`flag`] is true.
+pub(crate) fn continue_note(note: &str) {
     if let Some(asked) = asked().as_mut() {
-        asked.0 = words.into();
+        asked.0 = note.into();
     }
 }
 
 /// Why a command that was stopped did not finish.
 pub(crate) fn interrupted() -> Failure {
     Failure::Interrupted(match &*asked() {
-        Some((goes_on, _)) => format!("interrupted; {goes_on}"),
+        Some((note, _)) => format!("interrupted; {note}"),
         None => "interrupted".into(),
     })
 }

@@ -113,7 +113,7 @@ fn steps(model: &str, data: &Dataset, settings: &toml::Table, what: &str, count:
     };
     let started = Instant::now();
     learner.start_epoch(1).unwrap();
-    let sampler = Sampler::new(data.train.clone(), 1, learner.sampling()).unwrap();
+    let sampler = Sampler::new(data.train.clone(), None, 1, learner.sampling()).unwrap();
     let list: Vec<_> = sampler.epoch(1, 2048).take(count + WARM_UP).collect();
     report(&format!("{model} start of an epoch"), started.elapsed().as_secs_f64());
     let (mut forward, mut backward, mut optimiser, mut total) = (vec![], vec![], vec![], vec![]);
@@ -147,7 +147,7 @@ fn epochs(model: &str, data: &Dataset, count: usize) {
     else {
         panic!("{model} has no epochs")
     };
-    let sampler = Sampler::new(data.train.clone(), 1, learner.sampling()).unwrap();
+    let sampler = Sampler::new(data.train.clone(), None, 1, learner.sampling()).unwrap();
     let mut times = Vec::new();
     for epoch in 1..=count as u64 {
         let started = Instant::now();

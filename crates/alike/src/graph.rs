@@ -215,9 +215,7 @@ impl<'a> CoCounts<'a> {
     ) {
         let Self { train, users_of_item, count, touched } = self;
         for &i in items {
-            for &o in &users_of_item.rows
-                [users_of_item.ptr[i as usize] as usize..users_of_item.ptr[i as usize + 1] as usize]
-            {
+            for &o in users_of_item.rows_of(i as usize) {
                 if Some(o) != exclude {
                     if count[o as usize] == 0 {
                         touched.push(o);

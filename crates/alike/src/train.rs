@@ -139,14 +139,9 @@ pub fn fit(
         on(TrainEvent::Finished(&summary));
         return Ok(summary);
     }
+    let weights = data.train_weights.as_deref();
     let sampler = trained
-        .then(|| {
-            let sampler = Sampler::new(data.train.clone(), request.seed, plan.sampling)?;
-            Ok::<_, Error>(match &data.train_weights {
-                Some(weights) => sampler.weighted(weights),
-                None => sampler,
-            })
-        })
+        .then(|| Sampler::new(data.train.clone(), weights, request.seed, plan.sampling))
         .transpose()?;
     on(TrainEvent::Planned {
         parameters: plan.parameters,

@@ -170,7 +170,7 @@ fn events_have_weights() {
     assert_says(&report.notes.join("\n"), &["events are weighed (buy 1, view 0.1)", "as its heaviest event"]);
     // The pair (a, x) was viewed and bought.
     assert_eq!(items_of(&data, &data.train, "a"), ["x", "y"]);
-    assert_eq!(data.train_weights.as_deref(), Some(&vec![1.0, 0.1, 1.0]));
+    assert_eq!(data.train_weights.as_deref(), Some(&[1.0, 0.1, 1.0][..]));
     // Damage is noticed, and a weight beyond its range.
     let path = files.out().join("train.weights");
     let bytes = std::fs::read(&path).unwrap();

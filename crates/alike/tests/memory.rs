@@ -82,7 +82,7 @@ fn plans_announce_what_training_takes() {
             Learner::Direct(solver) => drop(solver(&data, Stop(None)).unwrap()),
             Learner::Gradient(mut model) => {
                 model.start_epoch(1).unwrap();
-                let sampler = Sampler::new(data.train.clone(), 1, model.sampling()).unwrap();
+                let sampler = Sampler::new(data.train.clone(), None, 1, model.sampling()).unwrap();
                 for (at, batch) in sampler.epoch(1, plan.train.batch).take(3).enumerate() {
                     let weights = model.params().with_grad();
                     let loss = model.loss(&weights, &model.step(batch, 1, at));

@@ -29,6 +29,13 @@ pub struct Transposed {
     pub edges: Vec<u32>,
 }
 
+impl Transposed {
+    /// Rows with an entry in `column`, ascending.
+    pub fn rows_of(&self, column: usize) -> &[u32] {
+        &self.rows[self.ptr[column] as usize..self.ptr[column + 1] as usize]
+    }
+}
+
 impl Csr {
     /// A pattern from row pointers (`rows + 1` values) and column indices.
     pub fn new(rows: usize, cols: usize, ptr: Vec<u32>, idx: Vec<u32>) -> Result<Self, OpsError> {

@@ -115,8 +115,10 @@ impl Batch {
 pub struct Sampler {
     train: Arc<Csr>,
     pairs: Vec<(u32, u32)>,
-    /// Weight of each pair; empty where all are 1.
-    weights: Vec<f32>,
+    /// Weight of each pair, where they differ.
+    weights: Option<Vec<f32>>,
+    /// Pairs per epoch.
+    len: usize,
     candidates: Arc<Candidates>,
     sampling: Sampling,
     seed: u64,
@@ -141,19 +143,22 @@ impl Candidates {
 
 impl Sampler {
     /// A sampler over the train interactions. With negatives per pair, users who took every item that occurs in train have no
-    /// negative and are left out.
+    /// negative and are left out. Where interactions have `weights`, in the order of the matrix, one of weight `w` takes part in an
+    /// epoch with probability `w`.
     ///
     /// # Errors
     /// There is nothing to train on.
-    pub fn new(train: Arc<Csr>, seed: u64, sampling: Sampling) -> Result<Self> {
+    pub fn new(train: Arc<Csr>, weights: Option<&[f32]>, seed: u64, sampling: Sampling) -> Result<Self> {
         let mut count = vec![0u32; train.cols()];
         train.idx().iter().for_each(|&i| count[i as usize] += 1);
         let items: Vec<u32> = (0..train.cols() as u32).filter(|&i| count[i as usize] > 0).collect();
         let complete = matches!(sampling.negatives, Negatives::PerPair(_)).then_some(items.len());
-        let pairs: Vec<(u32, u32)> = (0..train.rows() as u32)
-            .filter(|&u| complete != Some(train.degree(u as usize)))
-            .flat_map(|u| train.row(u as usize).iter().map(move |&i| (u, i)))
-            .collect();
+        let users = || (0..train.rows() as u32).filter(|&u| complete != Some(train.degree(u as usize)));
+        let pairs: Vec<(u32, u32)> =
+            users().flat_map(|u| train.row(u as usize).iter().map(move |&i| (u, i))).collect();
+        let of_user = |u: u32| train.ptr()[u as usize] as usize..train.ptr()[u as usize + 1] as usize;
+        let weights: Option<Vec<f32>> =
+            weights.map(|all| users().flat_map(|u| &all[of_user(u)]).copied().collect());
         if pairs.is_empty() {
             return Err(Error::Data("nothing to train on: no user has both taken and untaken items".into()));
         }
@@ -164,32 +169,16 @@ impl Sampler {
                 Error::Data(format!("items cannot be drawn by popularity^{}: {e}", sampling.popularity))
             })?),
         };
+        let expected =
+            |weights: &Vec<f32>| weights.iter().map(|w| f64::from(*w)).sum::<f64>().round() as usize;
+        let len = weights.as_ref().map_or(pairs.len(), |weights| expected(weights).max(1));
         let candidates = Arc::new(Candidates { items, weighted });
-        Ok(Self { train, pairs, weights: Vec::new(), candidates, sampling, seed })
-    }
-
-    /// The same over interactions with these weights, in the order of the train matrix: one of weight `w` takes part in an epoch
-    /// with probability `w`.
-    ///
-    /// Panics when there is not one per interaction.
-    #[must_use]
-    pub fn weighted(mut self, weights: &[f32]) -> Self {
-        assert_eq!(weights.len(), self.train.nnz(), "a weight per interaction");
-        let mut pairs = self.pairs.iter().peekable();
-        let all = (0..self.train.rows() as u32)
-            .flat_map(|u| self.train.row(u as usize).iter().map(move |&i| (u, i)))
-            .zip(weights);
-        let kept = all.filter(|(pair, _)| pairs.next_if(|next| *next == pair).is_some());
-        self.weights = kept.map(|(_, weight)| *weight).collect();
-        self
+        Ok(Self { train, pairs, weights, len, candidates, sampling, seed })
     }
 
     /// Number of positive pairs per epoch, expected where interactions have weights.
     pub fn len(&self) -> usize {
-        match self.weights.is_empty() {
-            true => self.pairs.len(),
-            false => (self.weights.iter().map(|w| f64::from(*w)).sum::<f64>().round() as usize).max(1),
-        }
+        self.len
     }
 
     /// Whether there is nothing to train on.
@@ -200,15 +189,10 @@ impl Sampler {
     /// The batches of `epoch` (from 1), of `batch` pairs each. They are drawn some at a time when they are asked for: a graphics
     /// processor works on those before meanwhile.
     pub fn epoch(&self, epoch: u64, batch: usize) -> Batches {
-        let mut pairs = self.pairs.clone();
-        if !self.weights.is_empty() {
-            let mut rng = Stream::Weights.rng(self.seed, epoch);
-            let drawn = pairs.iter().zip(&self.weights).filter(|(_, weight)| rng.random::<f32>() < **weight);
-            pairs = drawn.map(|(pair, _)| *pair).collect();
-            if pairs.is_empty() {
-                pairs.push(self.pairs[0]);
-            }
-        }
+        let mut pairs = match &self.weights {
+            None => self.pairs.clone(),
+            Some(weights) => self.drawn(weights, epoch),
+        };
         pairs.shuffle(&mut Stream::Order.rng(self.seed, epoch));
         Batches {
             train: self.train.clone(),
@@ -220,6 +204,14 @@ impl Sampler {
             at: 0,
             drawn: VecDeque::new(),
         }
+    }
+
+    /// The pairs that take part in `epoch`, at least one.
+    fn drawn(&self, weights: &[f32], epoch: u64) -> Vec<(u32, u32)> {
+        let mut rng = Stream::Weights.rng(self.seed, epoch);
+        let drawn = self.pairs.iter().zip(weights).filter(|(_, weight)| rng.random::<f32>() < **weight);
+        let pairs: Vec<(u32, u32)> = drawn.map(|(pair, _)| *pair).collect();
+        if pairs.is_empty() { vec![self.pairs[0]] } else { pairs }
     }
 }
 
@@ -306,7 +298,7 @@ mod tests {
     #[test]
     fn negatives_are_never_train_items_and_epochs_are_seeded() {
         let train = train();
-        let sampler = Sampler::new(train.clone(), 3, Sampling::per_pair(1)).unwrap();
+        let sampler = Sampler::new(train.clone(), None, 3, Sampling::per_pair(1)).unwrap();
         // The first user took every item that occurs in train.
         assert_eq!(sampler.len(), 3);
         let collect = |epoch| -> Vec<(UserId, ItemId, ItemId)> {
@@ -333,7 +325,7 @@ mod tests {
     #[test]
     fn an_interaction_takes_part_as_often_as_its_weight_says() {
         let weights = [1.0, 0.5, 0.25, 1.0, 0.1, 1.0, 0.75];
-        let sampler = Sampler::new(train(), 3, Sampling::POSITIVES).unwrap().weighted(&weights);
+        let sampler = Sampler::new(train(), Some(&weights), 3, Sampling::POSITIVES).unwrap();
         assert_eq!(sampler.len(), 5);
         let mut seen = std::collections::BTreeMap::new();
         for epoch in 1..=2000 {
@@ -349,17 +341,17 @@ mod tests {
             assert!((share - f64::from(weight)).abs() < 0.04, "{pair:?}: {share} of {weight}");
         }
         // Users who took everything are left out with their weights.
-        let fewer = Sampler::new(train(), 3, Sampling::per_pair(1)).unwrap().weighted(&weights);
-        assert_eq!(fewer.weights, [0.1, 1.0, 0.75]);
+        let fewer = Sampler::new(train(), Some(&weights), 3, Sampling::per_pair(1)).unwrap();
+        assert_eq!(fewer.weights.unwrap(), [0.1, 1.0, 0.75]);
     }
 
     #[test]
     fn a_model_may_want_no_negatives_or_some_for_the_whole_batch() {
-        let plain = Sampler::new(train(), 3, Sampling::POSITIVES).unwrap();
+        let plain = Sampler::new(train(), None, 3, Sampling::POSITIVES).unwrap();
         // Nobody needs a negative: everybody takes part.
         assert_eq!(plain.len(), 7);
         assert!(plain.epoch(1, 4).all(|batch| batch.negatives.is_empty() && !batch.is_empty()));
-        let shared = Sampler::new(train(), 3, Sampling::shared(5)).unwrap();
+        let shared = Sampler::new(train(), None, 3, Sampling::shared(5)).unwrap();
         let batches: Vec<Batch> = shared.epoch(1, 4).collect();
         assert_eq!(
             batches.iter().map(|b| (b.len(), b.negatives.len())).collect::<Vec<_>>(),
@@ -376,7 +368,7 @@ mod tests {
         let train = Arc::new(Csr::from_rows(2, &rows[1..]).unwrap());
         let share = |power: f64| {
             let sampling = Sampling::shared(20_000).by_popularity(power);
-            let batch = Sampler::new(train.clone(), 1, sampling).unwrap().epoch(1, 100).next().unwrap();
+            let batch = Sampler::new(train.clone(), None, 1, sampling).unwrap().epoch(1, 100).next().unwrap();
             batch.negatives.iter().filter(|n| n.0 == 0).count() as f64 / 20_000.0
         };
         for (power, expected) in [(0.0, 0.5), (1.0, 0.75), (0.5, 3.0 / (3.0 + 3f64.sqrt()))] {

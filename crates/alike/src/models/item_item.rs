@@ -37,7 +37,7 @@ impl Gram {
             .into_par_iter()
             .map_init(scratch, |(count, touched), i| {
                 stop.check()?;
-                for &u in &t.rows[t.ptr[i] as usize..t.ptr[i + 1] as usize] {
+                for &u in t.rows_of(i) {
                     for &j in train.row(u as usize) {
                         if count[j as usize] == 0.0 {
                             touched.push(j);

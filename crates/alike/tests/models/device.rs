@@ -47,7 +47,7 @@ fn ten_steps_of_every_model_are_the_same_on_a_graphics_processor() {
             let before = model.params().save();
             model.start_epoch(1).unwrap();
             let mut losses = Vec::new();
-            let sampler = Sampler::new(data.train.clone(), 7, model.sampling()).unwrap();
+            let sampler = Sampler::new(data.train.clone(), None, 7, model.sampling()).unwrap();
             for (at, batch) in sampler.epoch(1, 64).take(10).enumerate() {
                 let tracked = model.params().with_grad();
                 let loss = model.loss(&tracked, &model.step(batch, 1, at));

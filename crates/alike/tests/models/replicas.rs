@@ -18,7 +18,7 @@ fn trained(model: &'static str, data: &Dataset, devices: &[Device]) -> Option<Ve
     };
     replicas.each(|model| model.start_epoch(1)).unwrap();
     // Batches of 63: shares differ in size; the last one has fewer triples than there are copies.
-    let sampler = Sampler::new(data.train.clone(), 7, replicas.first().sampling()).unwrap();
+    let sampler = Sampler::new(data.train.clone(), None, 7, replicas.first().sampling()).unwrap();
     let mut batches: Vec<_> = sampler.epoch(1, 63).take(5).collect();
     batches.extend(sampler.epoch(2, 1).take(1));
     for (at, batch) in batches.into_iter().enumerate() {

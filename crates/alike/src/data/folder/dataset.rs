@@ -30,7 +30,7 @@ pub struct Dataset {
     /// Training interactions; rows ascend without repeats.
     pub train: Arc<Csr>,
     /// Weight of each of them, above 0 and at most 1, in the order of the matrix; `None` where all are 1.
-    pub train_weights: Option<Arc<Vec<f32>>>,
+    pub train_weights: Option<Vec<f32>>,
     /// Validation interactions.
     pub valid: Arc<Csr>,
     /// Test interactions.
@@ -133,7 +133,7 @@ impl Dataset {
                 if !weights.iter().all(|weight| *weight > 0.0 && *weight <= 1.0) {
                     return Err(in_file(TRAIN_WEIGHTS)(Error::Data("has a weight beyond 0 to 1".into())));
                 }
-                Some(Arc::new(weights))
+                Some(weights)
             }
             false => None,
         };

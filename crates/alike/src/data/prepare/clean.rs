@@ -197,9 +197,7 @@ fn matrices(
         ptr.push(0);
         for &u in user_origin {
             let start = idx.len();
-            let (from, to) = (kept.ptr[u as usize] as usize, kept.ptr[u as usize + 1] as usize);
-            let rows = (from..to).filter(|&at| labels[at] == label);
-            idx.extend(rows.map(|at| items.0[log.item[kept.rows[at] as usize] as usize]));
+            idx.extend(labelled(kept, labels, u, label).map(|r| items.0[log.item[r as usize] as usize]));
             idx[start..].sort_unstable();
             ptr.push(idx.len() as u32);
         }
@@ -208,15 +206,26 @@ fn matrices(
     Ok([one(split::TRAIN)?, one(split::VALID)?, one(split::TEST)?])
 }
 
+/// Rows of the log of a user that have this label.
+fn labelled<'a>(
+    kept: &'a KeptRows,
+    labels: &'a [u8],
+    user: u32,
+    label: u8,
+) -> impl Iterator<Item = u32> + 'a {
+    let rows = kept.of(user as usize);
+    let own = &labels[kept.ptr[user as usize] as usize..][..rows.len()];
+    rows.iter().zip(own).filter(move |(_, own)| **own == label).map(|(row, _)| *row)
+}
+
 /// Weights of the train interactions, in the order of their matrix.
 fn weights(log: &Log, kept: &KeptRows, labels: &[u8], user_origin: &[u32], item_number: &[u32]) -> Vec<f32> {
     let mut all = Vec::new();
     let mut own: Vec<(u32, f32)> = Vec::new();
     for &u in user_origin {
         own.clear();
-        let range = kept.ptr[u as usize] as usize..kept.ptr[u as usize + 1] as usize;
-        let rows = range.filter(|&at| labels[at] == split::TRAIN).map(|at| kept.rows[at]);
-        own.extend(rows.map(|r| (item_number[log.item[r as usize] as usize], log.weight_of(r))));
+        let rows = labelled(kept, labels, u, split::TRAIN);
+        own.extend(rows.map(|r| (item_number[log.item[r as usize] as usize], log.weight[r as usize])));
         own.sort_unstable_by_key(|(item, _)| *item);
         all.extend(own.iter().map(|(_, weight)| *weight));
     }

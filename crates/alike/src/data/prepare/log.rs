@@ -41,11 +41,6 @@ impl Log {
         self.time.as_ref().map_or(0.0, |t| t[row as usize])
     }
 
-    /// Weight of a row.
-    pub(crate) fn weight_of(&self, row: u32) -> f32 {
-        self.weight.get(row as usize).copied().unwrap_or(1.0)
-    }
-
     /// Whether the rating of a row is too low.
     pub(crate) fn is_low(&self, row: u32) -> bool {
         self.low.get(row as usize).copied().unwrap_or(false)
