@@ -1,7 +1,7 @@
 //! For tests that need what a machine may lack; included where they are.
 
-/// Says that a test was skipped because `what` (as `.ci/extras` calls it) is not here, also in the file named by `ALIKE_SKIPPED`,
-/// from which `.ci/run` counts.
+/// Says that a test was skipped because `what` (as `.ci/extras` calls it) is not here, also in the file named
+/// by `ALIKE_SKIPPED`, from which `.ci/run` counts.
 pub(crate) fn skipped(what: &str, why: &str) {
     use std::io::Write as _;
 

@@ -106,7 +106,8 @@ pub(crate) struct Embed {
     /// Items with their texts or the paths of their pictures: .jsonl, .csv, .tsv, .xlsx or .parquet
     #[arg(long, value_name = "FILE")]
     pub(crate) items: Option<PathBuf>,
-    /// Column of texts; repeat to join more [default: title, category, author and description, those that are there]
+    /// Column of texts; repeat to join more [default: title, category, author and description, those that are
+    /// there]
     #[arg(long = "text", value_name = "COLUMN", requires = "items", conflicts_with_all = ["images", "image_folder"])]
     pub(crate) texts: Vec<String>,
     /// Column of pictures' paths, which start at --image-folder or at the items file's folder; alone: guessed
@@ -126,10 +127,11 @@ pub(crate) struct Embed {
     /// Tokenizer of an ONNX text model
     #[arg(long, value_name = "tokenizer.json", conflicts_with_all = ["images", "image_folder"])]
     pub(crate) tokenizer: Option<PathBuf>,
-    /// What an ONNX model expects: a TOML file, or for pictures clip, resnet, siglip or squeezenet, for texts clip or siglip
+    /// What an ONNX model expects: a TOML file, or for pictures clip, resnet, siglip or squeezenet, for texts
+    /// clip or siglip
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) preprocess: Option<PathBuf>,
-    /// Most values of a vector of the built-in text encoder [default: 128]
+    /// Maximum of values of a vector of the built-in text encoder [default: 128]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) dim: Option<u16>,
     /// Items between two savings; after a stop the same command goes on from there
@@ -157,7 +159,8 @@ pub(crate) struct Train {
     /// Settings from a TOML file
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) config: Option<PathBuf>,
-    /// Where to train: cpu, wgpu, vulkan, metal or cuda, with :N for the N-th of several, from 0; repeat to share batches
+    /// Where to train: cpu, wgpu, vulkan, metal or cuda, with :N for the N-th of several, from 0; repeat to
+    /// share batches
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
     pub(crate) device: Vec<DeviceName>,
     /// One setting, stronger than the file; repeat for more; `alike models MODEL` lists them
@@ -169,7 +172,8 @@ pub(crate) struct Train {
     /// Continue the run in RUN where it stopped, bit for bit; `epochs` may be more than before
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Start from the best parameters of another run of the model: rows of users and items by id, new ones fresh
+    /// Start from the best parameters of another run of the model: rows of users and items by id, new ones
+    /// fresh
     #[arg(long, value_name = "RUN")]
     pub(crate) warm_start: Option<PathBuf>,
     /// Do not score the test split: for searches, which choose on validation
@@ -188,6 +192,9 @@ pub(crate) struct Train {
 pub(crate) struct Evaluate {
     /// Run folder
     pub(crate) run: PathBuf,
+    /// Prepared data, where they are no longer where the run says, nor beside it as they were
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
     /// Which held-out interactions
     #[arg(long, default_value = "test", value_parser = words::<alike::eval::Split>(&["valid", "test"]))]
     pub(crate) split: alike::eval::Split,
@@ -205,7 +212,8 @@ pub(crate) struct Experiment {
     /// What to compare; see `docs/formats.md`, and `configs/` for examples
     #[arg(value_name = "FILE.toml")]
     pub(crate) file: PathBuf,
-    /// Folder of runs and results; what is finished there is not done again [default: runs/ and the file's name]
+    /// Folder of runs and results; what is finished there is not done again [default: runs/ and the file's
+    /// name]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Folder where the file's paths of data start [default: the file's own]
@@ -231,6 +239,9 @@ pub(crate) struct Experiment {
 pub(crate) struct Recommend {
     /// Run folder
     pub(crate) run: PathBuf,
+    /// Prepared data, where they are no longer where the run says, nor beside it as they were
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
     /// A user's id, as in the interactions
     #[arg(long, value_name = "ID")]
     pub(crate) user: Option<String>,
@@ -253,6 +264,9 @@ pub(crate) struct Recommend {
 pub(crate) struct Similar {
     /// Run folder
     pub(crate) run: PathBuf,
+    /// Prepared data, where they are no longer where the run says, nor beside it as they were
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
     /// An item's id, as in the interactions
     #[arg(long, value_name = "ID")]
     pub(crate) item: String,
@@ -269,48 +283,54 @@ pub(crate) struct Similar {
 pub(crate) struct Serve {
     /// Run folder
     pub(crate) run: PathBuf,
+    /// Prepared data, where they are no longer where the run says, nor beside it as they were
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
     /// Address to listen on; port 0 takes any that is free. What was taken is printed on stdout
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) address: SocketAddr,
-    /// Where events are kept: sqlite:PATH or postgres://… (or the variable ALIKE_STORE) [default: events.sqlite in
-    /// RUN.serve, beside the run folder]
+    /// Where events are kept: sqlite:PATH or postgres://… (or the variable ALIKE_STORE) [default:
+    /// events.sqlite in RUN.serve, beside the run folder]
     #[arg(long, value_name = "STORE")]
     pub(crate) store: Option<String>,
     /// Remove events that are older than so many days; otherwise they are kept for good
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub(crate) keep_events: Option<u32>,
-    /// Most events that are kept of one user: beyond them the oldest go
+    /// Maximum of events that are kept per user: beyond it the oldest go
     #[arg(long, value_name = "N", default_value_t = crate::serve::KEPT_OF_USER,
           value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub(crate) keep_events_per_user: u32,
-    /// Where the items nearest to somebody are looked up: exact (every item is scored), hnsw (a graph in memory, for models
-    /// that rank by inner product), or postgres://… (a table with pgvector that replicas share; or the variable
-    /// ALIKE_INDEX). What they find is scored exactly. The run of --compare is always exact [default: exact]
+    /// Where the items nearest to somebody are looked up: exact (every item is scored), hnsw (a graph in
+    /// memory, for models that rank by inner product), or postgres://… (a table with pgvector that replicas
+    /// share; or the variable ALIKE_INDEX). What they find is scored exactly. The run of --compare is always
+    /// exact [default: exact]
     #[arg(long, value_name = "INDEX")]
     pub(crate) index: Option<String>,
-    /// File with the API key that clients must send, 16 visible ASCII characters or more (or the variable ALIKE_API_KEY holds
-    /// it). It is good for everything
+    /// File with the API key that clients must send, 16 visible ASCII characters or more (or the variable
+    /// ALIKE_API_KEY holds it). It is good for everything
     #[arg(long, value_name = "FILE")]
     pub(crate) api_key_file: Option<PathBuf>,
-    /// File with keys that are each good for some things: lines NAME SCOPES KEY, where scopes are read, write, admin, joined by
-    /// commas, and a key may be given as blake3: and its hash
+    /// File with keys that are each good for some things: lines NAME SCOPES KEY, where scopes are read,
+    /// write, admin, joined by commas, and a key may be given as blake3: and its hash
     #[arg(long, value_name = "FILE")]
     pub(crate) api_keys: Option<PathBuf>,
-    /// Most requests per second of each key, or of each address where there is none; twice as many may come at once. More are
-    /// refused by 429, which says when to come again [default: any]
+    /// Maximum of requests per second of each key, or of each address where there is none; twice as many may
+    /// come at once. More are refused by 429, which says when to come again [default: any]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) rate: Option<u32>,
-    /// A site whose pages may ask from browsers, such as https://shop.example; repeat for more [default: none]
+    /// A site whose pages may ask from browsers, such as https://shop.example; repeat for more [default:
+    /// none]
     #[arg(long, value_name = "ORIGIN", value_parser = crate::serve::parse_site)]
     pub(crate) cors: Vec<String>,
-    /// A name by which clients may call a server that listens on this machine only and has no key; repeat for more. Without it:
-    /// localhost and IP addresses
+    /// A name by which clients may call a server that listens on this machine only and has no key; repeat for
+    /// more. Without it: localhost and IP addresses
     #[arg(long, value_name = "NAME")]
     pub(crate) allow_host: Vec<String>,
     /// Listen without an API key on an address that others can reach
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Encrypt connections: the certificate, and those that signed it, as PEM; a hang-up signal reads it again
+    /// Encrypt connections: the certificate, and those that signed it, as PEM; a hang-up signal reads it
+    /// again
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// The certificate's private key, as PEM
@@ -322,22 +342,22 @@ pub(crate) struct Serve {
     /// Largest body of a request, such as 64KiB or 8MiB
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = parse_size)]
     pub(crate) max_body: usize,
-    /// Most connections at a time; fewer where the system allows fewer open files
+    /// Maximum of connections at a time; fewer where the system allows fewer open files
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u16).range(8..))]
     pub(crate) connections: u16,
-    /// Most connections of one client address; raise it where all requests come through one proxy [default: half of
-    /// --connections]
+    /// Maximum of connections of one client address; raise it where all requests come through one proxy
+    /// [default: half of --connections]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) connections_per_address: Option<u16>,
-    /// How long to go on answering after a termination signal: /health/ready says 503 and connections end with their next
-    /// answer, so that load balancers and clients go elsewhere first. Ctrl-C does not wait
+    /// How long to go on answering after a termination signal: /health/ready says 503 and connections end
+    /// with their next answer, so that load balancers and clients go elsewhere first. Ctrl-C does not wait
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(0..=600))]
     pub(crate) drain: u64,
     /// A second run, to compare with
     #[arg(long, value_name = "RUN")]
     pub(crate) compare: Option<PathBuf>,
-    /// Search by what people bring: an encoder that `alike embed` saved, given by its feature file, and the name that the
-    /// features have in the data; repeat for more
+    /// Search by what people bring: an encoder that `alike embed` saved, given by its feature file, and the
+    /// name that the features have in the data; repeat for more
     #[arg(long = "encoder", value_name = "NAME=FILE", value_parser = parse_named)]
     pub(crate) encoders: Vec<(String, PathBuf)>,
     /// Look for a newer checkpoint of the run so often; a hang-up signal looks at once
@@ -348,7 +368,7 @@ pub(crate) struct Serve {
 /// Forms of the server's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogForm {
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
     /// Lines for people
     Text,

@@ -20,7 +20,8 @@ pub(crate) struct OutputKind {
 }
 
 impl OutputKind {
-    /// The place of a file to write at `path`: where links lead. An empty file may stand there, or one of this kind.
+    /// The place of a file to write at `path`: where links lead. An empty file may stand there, or one of
+    /// this kind.
     ///
     /// # Errors
     /// Another ending is wrong usage; the folder is missing; something else stands there.
@@ -52,25 +53,54 @@ pub(crate) fn ending(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
+/// The file that says that a folder is an experiment's.
+const EXPERIMENT: &str = "alike-experiment.txt";
+
 /// The place of an experiment's folder at `path`: where links lead.
 ///
 /// # Errors
 /// A file stands there, or in the way; or files that an experiment would write, of no experiment.
 pub(crate) fn experiment(path: &Path) -> Outcome<PathBuf> {
     let place = folder(path)?;
-    if place.join("runs").is_dir() {
+    if place.join(EXPERIMENT).is_file() || has_a_run(&place.join("runs")) {
         return Ok(place);
     }
-    match ["results.csv", "report.html"].into_iter().find(|name| place.join(name).exists()) {
-        Some(theirs) => Err(Failure::Failed(format!(
-            "{}: is of no experiment, and is left alone; choose another --out",
-            place.join(theirs).display()
-        ))),
-        None => Ok(place),
+    let names =
+        ["runs", "results.csv", "results.parquet", "tables.tex", "report.html", "run.json", "manifest.json"];
+    for entry in fs::read_dir(&place).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if names.contains(&&*name) || name.ends_with(".svg") {
+            return Err(Failure::Failed(format!(
+                "{}: is of no experiment, and is left alone; choose another --out",
+                place.join(&*name).display()
+            )));
+        }
     }
+    Ok(place)
 }
 
-/// The place of a folder to write at `path`: where links lead. What may stand there is for the command to say.
+/// Whether there is a run at `runs/DATA/RUN`: experiments of earlier versions left no mark.
+fn has_a_run(runs: &Path) -> bool {
+    let folders = |at: &Path| fs::read_dir(at).into_iter().flatten().flatten().map(|entry| entry.path());
+    folders(runs)
+        .flat_map(|data| folders(&data).collect::<Vec<_>>())
+        .any(|run| run.join("run.json").is_file())
+}
+
+/// Marks the folder `place` as an experiment's.
+pub(crate) fn mark_experiment(place: &Path) -> Outcome {
+    let mark = place.join(EXPERIMENT);
+    if mark.is_file() {
+        return Ok(());
+    }
+    fs::create_dir_all(place).map_err(|e| Failure::io(place, &e))?;
+    let text = "Made by `alike experiment`, which writes its runs and results into this folder.\n";
+    fs::write(&mark, text).map_err(|e| Failure::io(&mark, &e))
+}
+
+/// The place of a folder to write at `path`: where links lead. What may stand there is for the command to
+/// say.
 ///
 /// # Errors
 /// A file stands there, or in the way.
@@ -155,6 +185,29 @@ mod tests {
         assert!(folder(&at("novel.md")).unwrap_err().line().unwrap().contains("is a file"));
         assert!(folder(&at("novel.md/under")).unwrap_err().line().unwrap().contains("a file in its way"));
         assert_eq!(folder(&at("a/b")).unwrap(), at("a/b"));
+    }
+
+    #[test]
+    fn only_a_folder_of_an_experiment_takes_its_results() {
+        let base = tempfile::tempdir().unwrap();
+        let made = |name: &str, files: &[&str]| {
+            let folder = base.path().join(name);
+            for file in files.iter().map(|file| folder.join(file)) {
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(file, "{}").unwrap();
+            }
+            experiment(&folder)
+        };
+        assert!(made("new", &[]).is_ok() && made("notes", &["notes.md", "data/x.csv"]).is_ok());
+        for file in ["tables.tex", "results.parquet", "a.svg", "run.json", "manifest.json", "runs/mine.txt"] {
+            let name = format!("theirs-{}", file.replace('/', "-"));
+            let said = made(&name, &[file]).unwrap_err().line().unwrap();
+            assert!(said.contains("is of no experiment, and is left alone"), "{file}: {said}");
+        }
+        assert!(made("older", &["runs/toy/bpr-s1/run.json", "results.csv"]).is_ok());
+        let marked = base.path().join("marked");
+        mark_experiment(&marked).unwrap();
+        assert!(made("marked", &["runs/mine.txt", "report.html"]).is_ok());
     }
 
     #[test]

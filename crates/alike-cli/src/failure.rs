@@ -16,7 +16,7 @@ pub(crate) enum Failure {
     Failed(String),
     /// Ctrl-C; what was finished is saved: exit code 130.
     Interrupted(String),
-    /// Whoever read our output has gone; there is nobody to tell: exit code 0.
+    /// Anyone who read our output has gone; there is nobody to tell: exit code 0.
     ReaderGone,
 }
 

@@ -43,8 +43,8 @@ use failure::{Failure, Outcome};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Runs the program on the arguments of this process; the exit code says how it ended (0 done, 1 failed, 2 wrong usage, 130
-/// stopped).
+/// Runs the program on the arguments of this process; the exit code says how it ended (0 done, 1 failed, 2
+/// wrong usage, 130 stopped).
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -63,7 +63,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A panic of a reader over a damaged file becomes an error with one line; nothing else is to be said about it.
+/// A panic of a reader over a damaged file becomes an error with one line; nothing else is to be said about
+/// it.
 fn keep_quiet_about_files() {
     let say = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -45,7 +45,8 @@ impl Table {
         Self { rows: vec![head.iter().map(|h| (*h).to_string()).collect()] }
     }
 
-    /// Adds a row. Names and titles come from files of others: what would move the cursor or talk to the terminal is blank.
+    /// Adds a row. Names and titles come from files of others: what would move the cursor or talk to the
+    /// terminal is blank.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells.into_iter().map(|c| printable(&c)).collect());
     }

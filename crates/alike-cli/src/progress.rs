@@ -1,5 +1,5 @@
-//! Progress bars: of encoding one over all items, of a training one over all epochs and one over the batches of the epoch at hand, of an experiment one
-//! over all runs and one for each at work.
+//! Progress bars: of encoding one over all items, of a training one over all epochs and one over the batches
+//! of the epoch at hand, of an experiment one over all runs and one for each at work.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -25,7 +25,7 @@ use crate::failure::Outcome;
 const BLOCK: u32 = 8192;
 /// First line of a CSV file.
 const HEAD: &str = "user,rank,item,score";
-/// Most bytes of a line that is looked at to know a file of ours.
+/// Maximum of bytes of a line that is looked at to know a file of ours.
 const LINE: u64 = 1 << 26;
 
 /// The files that are written here, known by their head.
@@ -57,8 +57,8 @@ pub(crate) struct ListsWritten {
     pub(crate) without: usize,
 }
 
-/// Writes the `top` items of every user to `place`, users in order, ranks from 1. The file appears when it is complete;
-/// errors name it as `shown`.
+/// Writes the `top` items of every user to `place`, users in order, ranks from 1. The file appears when it is
+/// complete; errors name it as `shown`.
 pub(crate) fn write(place: &Path, shown: &Path, run: &Run, top: usize) -> Outcome<ListsWritten> {
     let written = disk::write_atomic_with(place, |file| fill(place, file, run, top));
     Ok(written.map_err(|e| e.at_path(shown))?)
@@ -219,14 +219,21 @@ fn is_ours(path: &Path) -> bool {
             columns(found.schema()) == columns(&schema())
         }),
         kind => {
-            let mut line = Vec::new();
-            let read = BufReader::new(file.take(LINE)).read_until(b'\n', &mut line);
-            let line = line.trim_ascii_end();
-            read.is_ok()
-                && match kind {
-                    "csv" => line == HEAD.as_bytes(),
-                    _ => serde_json::from_slice::<Line>(line).is_ok(),
+            let mut lines = BufReader::new(file.take(LINE)).split(b'\n').map(|line| line.unwrap_or_default());
+            let first = lines.next().unwrap_or_default();
+            match kind {
+                "csv" => {
+                    first.trim_ascii_end() == HEAD.as_bytes() && lines.next().is_none_or(|l| is_best(&l))
                 }
+                _ => serde_json::from_slice::<Line>(first.trim_ascii_end()).is_ok(),
+            }
         }
     }
+}
+
+/// Whether a line of CSV is the first place of a list: anything, rank 1, an item, a score.
+fn is_best(line: &[u8]) -> bool {
+    let line = String::from_utf8_lossy(line);
+    let score = line.trim_end().rsplit(',').next().and_then(|score| score.parse::<f32>().ok());
+    score.is_some() && line.contains(",1,")
 }

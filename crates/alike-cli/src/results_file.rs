@@ -1,4 +1,5 @@
-//! Every run of an experiment as one row, for pandas, Polars, R or a spreadsheet: CSV and Parquet with the same columns.
+//! Every run of an experiment as one row, for pandas, Polars, R or a spreadsheet: CSV and Parquet with the
+//! same columns.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,7 +1,8 @@
-//! Ctrl-C and the termination signal: every command ends within two seconds, with exit code 130 and nothing half-written.
+//! Ctrl-C and the termination signal: every command ends within two seconds, with exit code 130 and nothing
+//! half-written.
 //!
-//! Work that keeps what it has done looks at a [`flag`], saves and returns. Everything else is ended where it stands: outputs
-//! are written under temporary names, which are removed first.
+//! Work that keeps what it has done looks at a [`flag`], saves and returns. Everything else is ended where it
+//! stands: outputs are written under temporary names, which are removed first.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,10 +39,10 @@ pub(crate) fn on_signal() -> Outcome {
     ctrlc::set_handler(on).map_err(|e| Failure::Failed(format!("cannot listen to Ctrl-C: {e}")))
 }
 
-/// The flag that a stop sets, for a command that looks at it and ends by itself within `patience`, then with the words
-/// `note`. A command that does not ask for it is ended at once.
-pub(crate) fn flag(note: impl Into<String>, patience: Duration) -> &'static AtomicBool {
-    *asked() = Some((note.into(), patience));
+/// The flag that a stop sets, for a command that looks at it and ends by itself within `grace`, then with the
+/// words `note`. A command that does not ask for it is ended at once.
+pub(crate) fn flag(note: impl Into<String>, grace: Duration) -> &'static AtomicBool {
+    *asked() = Some((note.into(), grace));
     &STOP
 }
 
@@ -60,8 +61,8 @@ pub(crate) fn interrupted() -> Failure {
     })
 }
 
-/// From now on the end of standard input stops the command too: who started this program holds the other end, and it ends
-/// with them, however they end. On Linux the system says so as well.
+/// From now on the end of standard input stops the command too: who started this program holds the other end,
+/// and it ends with them, however they end. On Linux the system says so as well.
 pub(crate) fn when_parent_ends() {
     // The signal comes when the thread ends that started this program, which is the other's main thread.
     #[cfg(target_os = "linux")]
@@ -80,10 +81,10 @@ pub(crate) fn when_parent_ends() {
 
 /// Ends the program unless it ends by itself before.
 fn end_in_time() {
-    let patience = asked().as_ref().map_or(Duration::ZERO, |(_, patience)| *patience);
+    let grace = asked().as_ref().map_or(Duration::ZERO, |(_, grace)| *grace);
     // Not in the thread of signals: a second one must be heard.
     std::thread::spawn(move || {
-        std::thread::sleep(patience);
+        std::thread::sleep(grace);
         end();
     });
 }

@@ -1,5 +1,5 @@
-//! `docs/results.md` is rendered from the records in `docs/results/`: every number has its command, commit and machine.
-//! `ALIKE_WRITE=1 cargo test --test results` writes the page.
+//! `docs/results.md` is rendered from the records in `docs/results/`: every number has its command, commit
+//! and machine. `ALIKE_WRITE=1 cargo test --test results` writes the page.
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Write;
@@ -46,7 +46,7 @@ fn page(folder: &Path) -> String {
     for (name, what) in MACHINES {
         writeln!(page, "- `{name}`: {what}").unwrap();
     }
-    page += "\nThe story of the numbers, and what was tried besides: [notes/lab.md](notes/lab.md), [nsmar.md](nsmar.md).\n";
+    page += "\nThe story of the numbers, and what was tried as well: [notes/lab.md](notes/lab.md), [nsmar.md](nsmar.md).\n";
     for file in ["quality.toml", "speed.toml"] {
         let text = std::fs::read_to_string(folder.join(file)).unwrap();
         let chapter: Chapter = toml::from_str(&text).unwrap();

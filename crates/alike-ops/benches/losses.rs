@@ -1,5 +1,5 @@
-//! Fused losses, forward and backward, and the Adam step, at the sizes of the Amazon data sets with a batch of 2048;
-//! each against the same thing out of Burn's own operators.
+//! Fused losses, forward and backward, and the Adam step, at the sizes of the Amazon data sets with a batch
+//! of 2048; each against the same thing out of Burn's own operators.
 //!
 //! `cargo bench -p alike-ops --bench losses`
 

@@ -1,10 +1,12 @@
-//! Training operators at the sizes of Baby, Sports and Clothing, each against a naive version, next to what the
-//! machine can do: `machine::copy` is the memory's bandwidth, `machine::multiply_add` the peak of all cores.
+//! Training operators at the sizes of Baby, Sports and Clothing, each against a naive version, next to what
+//! the machine can do: `machine::copy` is the memory's bandwidth, `machine::multiply_add` the peak of all
+//! cores.
 //!
-//! Floors. A sparse product reads `x`, indices and values once and writes the result once: `(2·N·d + 2·nnz)·4`
-//! bytes over the bandwidth. Neighbour similarity's forward pass needs `Σ n²·d` floating-point operations (half the
-//! pairs, two operations each) over the peak plus `2·N·d·4` bytes over the bandwidth (`x` in, `y` out), its backward
-//! pass `2·Σ n²·d` operations plus `3·N·d·4` bytes (`x`, `∂y`, `∂x`). The counts are printed before the table.
+//! Floors. A sparse product reads `x`, indices and values once and writes the result once: `(2·N·d +
+//! 2·nnz)·4` bytes over the bandwidth. Neighbour similarity's forward pass needs `Σ n²·d` floating-point
+//! operations (half the pairs, two operations each) over the peak plus `2·N·d·4` bytes over the bandwidth
+//! (`x` in, `y` out), its backward pass `2·Σ n²·d` operations plus `3·N·d·4` bytes (`x`, `∂y`, `∂x`). The
+//! counts are printed before the table.
 
 mod support;
 
@@ -69,7 +71,8 @@ mod machine {
         });
     }
 
-    /// Floating-point operations of dependent chains of fused multiply-adds on all cores (items = operations).
+    /// Floating-point operations of dependent chains of fused multiply-adds on all cores (items =
+    /// operations).
     #[divan::bench(sample_count = 20)]
     fn multiply_add(bencher: Bencher) {
         const ROUNDS: usize = 1 << 16;

@@ -1,5 +1,6 @@
-//! Full ranking and nearest neighbours at the sizes of the Amazon data sets. `items` a second are users ranked, or
-//! rows whose neighbours were found; the naive versions score everything and sort, on a sample of the rows.
+//! Full ranking and nearest neighbours at the sizes of the Amazon data sets. `items` a second are users
+//! ranked, or rows whose neighbours were found; the naive versions score everything and sort, on a sample of
+//! the rows.
 //!
 //! `cargo bench -p alike-ops --bench ranking`
 

@@ -1,4 +1,5 @@
-//! How an operator becomes differentiable in Burn: one trait to implement, one backend extension that runs it.
+//! How an operator becomes differentiable in Burn: one trait to implement, one backend extension that runs
+//! it.
 //!
 //! The extension has one method per number of inputs, since Burn's macro takes methods of fixed arity only.
 
@@ -17,15 +18,15 @@ use burn::tensor::Tensor;
 use crate::gpu::{Cube, Gpu};
 use crate::tensor::dense::Dense;
 
-/// An operator of `N` tensors with a hand-written backward pass, on values `T` of the processor or of a graphics
-/// processor.
+/// An operator of `N` tensors with a hand-written backward pass, on values `T` of the processor or of a
+/// graphics processor.
 pub trait Operator<const N: usize, T = Dense>: Debug + Send + Sync + 'static {
-    /// What the forward pass keeps for the backward pass (inputs too, where the gradient needs them: cloning values
-    /// shares their storage).
+    /// What the forward pass keeps for the backward pass (inputs too, where the gradient needs them: cloning
+    /// values shares their storage).
     type Saved: Debug + Clone + Send + 'static;
 
-    /// The result, and what the backward pass needs. Without `track` no backward pass follows and the saved part is
-    /// dropped at once: it may be incomplete.
+    /// The result, and what the backward pass needs. Without `track` no backward pass follows and the saved
+    /// part is dropped at once: it may be incomplete.
     fn forward(&self, inputs: [T; N], track: bool) -> (T, Self::Saved);
 
     /// Gradient of the loss to each input for which `needs` is set, given the gradient to the result.

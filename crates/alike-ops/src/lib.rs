@@ -1,5 +1,5 @@
-//! Sparse graph operators for [Burn](https://burn.dev): a backend extension with kernels for processors and, behind features, for
-//! graphics processors, and hand-written backward passes.
+//! Sparse graph operators for [Burn](https://burn.dev): a backend extension with kernels for processors and,
+//! behind features, for graphics processors, and hand-written backward passes.
 //!
 //! The modules are rooms, each of which imports only some others: the order is in ARCHITECTURE.md.
 

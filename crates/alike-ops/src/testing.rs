@@ -23,7 +23,8 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec::<f32>().unwrap()
 }
 
-/// A rectangular pattern with an empty row, a repeated index, a row of one, a row of 70 entries and rows in between.
+/// A rectangular pattern with an empty row, a repeated index, a row of one, a row of 70 entries and rows in
+/// between.
 pub(crate) fn irregular(cols: usize) -> Csr {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let mut rows: Vec<Vec<u32>> = vec![vec![], vec![0, 2, 2, 1], vec![cols as u32 - 1]];
@@ -33,8 +34,8 @@ pub(crate) fn irregular(cols: usize) -> Csr {
     Csr::from_rows(cols, &rows).unwrap()
 }
 
-/// Compares the gradient of `Σ w ⊙ f(inputs)` (fixed random `w`) to `inputs[which]` with central differences of
-/// `reference` (the same function in double precision, on all inputs, returning the result's values).
+/// Compares the gradient of `Σ w ⊙ f(inputs)` (fixed random `w`) to `inputs[which]` with central differences
+/// of `reference` (the same function in double precision, on all inputs, returning the result's values).
 pub(crate) fn gradient(
     inputs: &[Vec<f32>],
     which: usize,

@@ -1,4 +1,5 @@
-//! Every operator on a graphics processor against the same on the processor: values, gradients, and the same bits twice.
+//! Every operator on a graphics processor against the same on the processor: values, gradients, and the same
+//! bits twice.
 #![cfg(feature = "gpu")]
 #![allow(clippy::unwrap_used)]
 
@@ -57,7 +58,8 @@ fn run(device: &Device, shapes: &[[usize; 2]], f: &dyn Fn(&[Tensor<2>]) -> Tenso
     all
 }
 
-/// Asserts that values and gradients agree within `tolerance · (1 + |x|)`, and that a second run gives the same bits.
+/// Asserts that values and gradients agree within `tolerance · (1 + |x|)`, and that a second run gives the
+/// same bits.
 fn same(name: &str, tolerance: f32, shapes: &[[usize; 2]], f: impl Fn(&[Tensor<2>]) -> Tensor<2>) {
     let Some(device) = device() else { return };
     let wanted = run(&Device::flex(), shapes, &f);
@@ -273,8 +275,8 @@ fn rankings() {
         Tensor::<2>::from_data(TensorData::new(values, [n, d]), device)
     };
     let rows: Vec<u32> = (0..users as u32).rev().chain([4, 4]).collect();
-    for masks in [[None, None], [mask(1, 300), None], [mask(1, 300), mask(2, 100)]] {
-        let wanted = TopKRequest { rows: rows.clone(), masks, k: 20 };
+    for excluded in [[None, None], [mask(1, 300), None], [mask(1, 300), mask(2, 100)]] {
+        let wanted = TopKRequest { rows: rows.clone(), excluded, k: 20 };
         let run = |device: &Device| {
             let (u, i, out) = (tensor(users, 1, device), tensor(items, 2, device), tensor(1, 3, device));
             let dot = top_k_dot_device(u.clone(), i.clone(), &wanted).unwrap();

@@ -196,7 +196,8 @@ fn a_mask_need_not_be_sorted_and_may_hide_everything() {
     assert_eq!(top.rows(), 2);
 }
 
-/// Enough users and items for many blocks, cuts of the kept list, and more than one depth block for neighbours.
+/// Enough users and items for many blocks, cuts of the kept list, and more than one depth block for
+/// neighbours.
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let (users, items, dim) = (900, 1000, 17);

@@ -1,7 +1,9 @@
-//! What the PyTorch peers of `benches/peers` do, done by this library: one JSON line each, medians in seconds.
+//! What the PyTorch peers of `benches/peers` do, done by this library: one JSON line each, medians in
+//! seconds.
 //!
-//! `cargo bench -p alike --bench steps -- FILE.inter [--only nsmar|lightgcn|slim|pair|dot]`. Features are random, 4096 and
-//! 384 wide; widths, batch, layers and neighbours are those of the peers. Without a file the bundled data are used.
+//! `cargo bench -p alike --bench steps -- FILE.inter [--only nsmar|lightgcn|slim|pair|dot]`. Features are
+//! random, 4096 and 384 wide; widths, batch, layers and neighbours are those of the peers. Without a file the
+//! bundled data are used.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};

@@ -1,10 +1,11 @@
-//! How well people and items are served that the model was not trained on. Holds out a tenth of the users, and of the
-//! items, of a prepared folder, trains without them, and compares with a training that has them:
+//! How well people and items are served that the model was not trained on. Holds out a tenth of the users,
+//! and of the items, of a prepared folder, trains without them, and compares with a training that has them:
 //! `cargo run --release --example cold_start -- DATA WORK MODEL SHARE SEED [KEY=VALUE]...`
 //!
-//! Users: their train items are their history, Recall@20 of their test items in a full ranking without that history.
-//! Items: Recall@20 of the users' test items among the held-out ones, ranked among the held-out ones only, for users
-//! that stay. Features come from DATA; given neighbour graphs are left out, so that both trainings find their own.
+//! Users: their train items are their history, Recall@20 of their test items in a full ranking without that
+//! history. Items: Recall@20 of the users' test items among the held-out ones, ranked among the held-out ones
+//! only, for users that stay. Features come from DATA; given neighbour graphs are left out, so that both
+//! trainings find their own.
 
 #![allow(clippy::print_stdout)]
 
@@ -125,13 +126,14 @@ impl Study {
             let of = |serving: &Serving, user: Option<u32>| -> Outcome<f64> {
                 let person = UserHistory { user, history: to(serving, history) };
                 let list =
-                    serving.rank(&serving.tastes(std::slice::from_ref(&person))?, &[&person.history], 20);
+                    serving.rank(&serving.vectors(std::slice::from_ref(&person))?, &[&person.history], 20);
                 Ok(recall(serving, &list[0]))
             };
             count += 1;
             sums[0] += of(&less, None)?;
             sums[1] += of(whole, whole.run().data.users.get(full.users.name(u)))?;
-            // The row of training thrown away: what of the difference is fold-in, what is items trained with them.
+            // The row of training thrown away: what of the difference is fold-in, what is items trained with
+            // them.
             sums[2] += of(whole, None)?;
             let seen = to(&less, history);
             let rest = popular.iter().filter(|i| seen.binary_search(i).is_err());
@@ -191,8 +193,8 @@ impl Study {
                 (hit as f64 / wanted.len() as f64, 20.0 / list.len() as f64)
             };
             let person = UserHistory { user: Some(known), history: data.train.row(known as usize).to_vec() };
-            let taste = less.tastes(&[person])?.remove(0);
-            sums[0] += recall(&|c| placed[c].as_ref().map_or(-1e9, |p| less.score_placed(&taste, p))).0;
+            let vector = less.vectors(&[person])?.remove(0);
+            sums[0] += recall(&|c| placed[c].as_ref().map_or(-1e9, |p| less.score_placed(&vector, p))).0;
             let (items, users) = (&whole.run().data.items, &whole.run().data.users);
             let there = users.get(full.users.name(u)).expect("nobody is missing there");
             sums[1] += recall(&|c| {

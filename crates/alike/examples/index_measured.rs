@@ -1,7 +1,9 @@
-//! Measures the approximate index of `alike serve --index hnsw` on a run: `cargo run --release --example index_measured -- RUN [people]`
+//! Measures the approximate index of `alike serve --index hnsw` on a run: `cargo run --release --example
+//! index_measured -- RUN [people]`
 //!
-//! Prints how long it takes to build and how much memory it holds, and for people drawn evenly from those of training how
-//! many of the 20 best items are among the candidates, with the time that a search and a scan take on one thread.
+//! Prints how long it takes to build and how much memory it holds, and for people drawn evenly from those of
+//! training how many of the 20 best items are among the candidates, with the time that a search and a scan
+//! take on one thread.
 
 #![allow(clippy::print_stdout)]
 
@@ -25,15 +27,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} items: built in {seconds:.1} s, {held:.0} MiB", scorer.items());
 
     let users = scorer.users();
-    let persons: Vec<_> = (0..people).map(|n| serving.person((n * users / people) as u32)).collect();
-    let tastes = serving.tastes(&persons)?;
+    let persons: Vec<_> = (0..people).map(|n| serving.history_of((n * users / people) as u32)).collect();
+    let vectors = serving.vectors(&persons)?;
     let since = Instant::now();
     let exact: Vec<_> =
-        pool.install(|| tastes.iter().map(|t| serving.rank(std::slice::from_ref(t), &[&[]], 20)).collect());
+        pool.install(|| vectors.iter().map(|t| serving.rank(std::slice::from_ref(t), &[&[]], 20)).collect());
     let scan = since.elapsed().as_secs_f64() / people as f64;
     for count in [20, 40, 100, 400, 1000] {
         let since = Instant::now();
-        let near: Vec<Vec<u32>> = tastes.iter().map(|t| index.near(t.row(), count)).collect();
+        let near: Vec<Vec<u32>> = vectors.iter().map(|t| index.near(t.row(), count)).collect();
         let search = since.elapsed().as_secs_f64() / people as f64;
         let found: usize = near
             .iter()

@@ -1,11 +1,11 @@
-//! Writes run folders over a prepared folder with random vectors instead of trained ones, to measure `alike serve` at scale:
-//! `cargo run --release --example synthetic_run -- DATA OUT [width]`
+//! Writes run folders over a prepared folder with random vectors instead of trained ones, to measure `alike
+//! serve` at scale: `cargo run --release --example synthetic_run -- DATA OUT [width]`
 //!
-//! `OUT/dot` ranks by inner product, `OUT/pair-mlp` by a pair MLP with as many hidden units as the vectors are wide. `OUT/groups`
-//! ranks by inner product too, with vectors that look more like trained ones, for an index, whose cost and quality depend on
-//! the values: items in a thousand groups, of lengths that vary, people between three of the groups. All say that their
-//! model is `bpr`, since that has no fold-in of its own which would need parameters. What they recommend means nothing; what
-//! it costs does.
+//! `OUT/dot` ranks by inner product, `OUT/pair-mlp` by a pair MLP with as many hidden units as the vectors
+//! are wide. `OUT/groups` ranks by inner product too, with vectors that look more like trained ones, for an
+//! index, whose cost and quality depend on the values: items in a thousand groups, of lengths that vary,
+//! people between three of the groups. All say that their model is `bpr`, since that has no fold-in of its
+//! own which would need parameters. What they recommend means nothing; what it costs does.
 
 use std::path::Path;
 
@@ -44,6 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             settings: toml::Table::new(),
             seed: 1,
             data: std::path::absolute(&data)?,
+            data_from_run: None,
             data_hash: dataset.hash.clone(),
             warm_start: None,
             devices: Vec::new(),

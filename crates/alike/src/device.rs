@@ -164,7 +164,8 @@ pub fn open_all(names: &[DeviceName]) -> Result<Vec<Device>> {
     names.iter().map(|name| name.open()).collect()
 }
 
-/// Names of the devices beside the processor, as they were asked for and as their drivers call them: `cuda:1 NVIDIA H100`.
+/// Names of the devices beside the processor, as they were asked for and as their drivers call them: `cuda:1
+/// NVIDIA H100`.
 pub fn describe(names: &[DeviceName], devices: &[Device]) -> Vec<String> {
     let of = |(name, device)| Some(format!("{name} {}", device_limits(device)?.name));
     names.iter().zip(devices).filter_map(of).collect()

@@ -99,7 +99,8 @@ impl Error {
         Self::Io { path: path.as_ref().to_path_buf(), source: without_path(source) }
     }
 
-    /// An error of the disk, said of `path`: the name of a temporary file, or of what a link leads to, tells nobody anything.
+    /// An error of the disk, said of `path`: the name of a temporary file, or of what a link leads to, tells
+    /// nobody anything.
     pub fn at_path(self, path: &Path) -> Self {
         match self {
             Self::Io { source, .. } => Self::io(path, source),
@@ -127,7 +128,8 @@ impl Error {
     }
 }
 
-/// `tempfile` adds the temporary name to what the system said, which tells nothing to whoever asked for another file.
+/// `tempfile` adds the temporary name to what the system said, which tells nothing to anyone who asked for
+/// another file.
 fn without_path(error: std::io::Error) -> std::io::Error {
     let ours = error.raw_os_error().is_some();
     match error.to_string().rsplit_once(" at path \"") {

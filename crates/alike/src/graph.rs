@@ -120,8 +120,8 @@ fn cached(data: &Dataset, key: &str, build: impl Fn() -> Result<Neighbors>) -> R
     }
 }
 
-/// The bipartite pattern of all `N = U + I` nodes: a user's row holds their items at `U + i`, an item's row its
-/// users.
+/// The bipartite pattern of all `N = U + I` nodes: a user's row holds their items at `U + i`, an item's row
+/// its users.
 pub fn bipartite_pattern(train: &Csr) -> Result<Csr> {
     let (users, items) = (train.rows(), train.cols());
     let t = train.transposed();
@@ -203,8 +203,8 @@ impl<'a> CoCounts<'a> {
         Self { train, users_of_item, count: vec![0; train.rows()], touched: Vec::new() }
     }
 
-    /// The `k` users who share most with somebody who took `items`, by falling weight, ties by the smaller user; `exclude`
-    /// is left out. They go into `best`, which is empty.
+    /// The `k` users who share most with somebody who took `items`, by falling weight, ties by the smaller
+    /// user; `exclude` is left out. They go into `best`, which is empty.
     pub(crate) fn nearest(
         &mut self,
         items: &[u32],
@@ -309,7 +309,8 @@ pub fn item_graph(
     mixed(data, names, weights, |name| Ok(item_neighbors(data, name, k)?.softmax()))
 }
 
-/// As [`item_neighbors`], the item itself among its `k`, first and with cosine 1. An item without features has none.
+/// As [`item_neighbors`], the item itself among its `k`, first and with cosine 1. An item without features
+/// has none.
 pub fn item_neighbors_and_self(data: &Dataset, name: &str, k: usize) -> Result<Neighbors> {
     let others = item_neighbors(data, name, k)?;
     let rows = others.rows();
@@ -322,8 +323,8 @@ pub fn item_neighbors_and_self(data: &Dataset, name: &str, k: usize) -> Result<N
     Ok(out)
 }
 
-/// The item graph of DRAGON and FREEDOM as rows of `(item, weight)`: the mean of each modality's `k` nearest, the
-/// item itself among them, mixed with `weights`.
+/// The item graph of DRAGON and FREEDOM as rows of `(item, weight)`: the mean of each modality's `k` nearest,
+/// the item itself among them, mixed with `weights`.
 pub fn item_mean_graph(
     data: &Dataset,
     names: &[&str],
@@ -340,8 +341,8 @@ pub fn item_mean_graph(
     })
 }
 
-/// The item graph of LATTICE and MGCN for one modality: cosines of the `k` nearest (the item itself among them;
-/// below 0: 0), `D^-1/2 W D^-1/2` with the row sums in `D`, `[I, I]`.
+/// The item graph of LATTICE and MGCN for one modality: cosines of the `k` nearest (the item itself among
+/// them; below 0: 0), `D^-1/2 W D^-1/2` with the row sums in `D`, `[I, I]`.
 pub fn item_cosine_graph(data: &Dataset, name: &str, k: usize) -> Result<ConstSparse> {
     let graph = item_neighbors_and_self(data, name, k)?;
     let rows: Vec<Vec<(u32, f32)>> = (0..graph.rows())

@@ -1,4 +1,5 @@
-//! Dense linear algebra of small or square matrices, by faer, on one thread: the same bits whatever runs beside it.
+//! Dense linear algebra of small or square matrices, by faer, on one thread: the same bits whatever runs
+//! beside it.
 
 use faer::linalg::solvers::{DenseSolveCore, Solve};
 use faer::{Mat, MatRef, Side};

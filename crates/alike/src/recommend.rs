@@ -48,20 +48,31 @@ pub struct Run {
 
 impl Run {
     /// Opens a run folder and the prepared data it names.
+    ///
+    /// # Errors
+    /// One of them is damaged or gone, or the data are not those that the run was trained on.
     pub fn open(dir: &Path) -> Result<Self> {
-        Self::with(dir, Dataset::open)
+        Self::open_with(dir, None)
+    }
+
+    /// The same with the prepared data at `data`, where that is given.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(dir: &Path, data: Option<&Path>) -> Result<Self> {
+        Self::with(dir, data, Dataset::open)
     }
 
     /// The same with features that are the run's own; see [`Dataset::open_owned`].
-    pub(crate) fn open_owned(dir: &Path, in_memory: usize) -> Result<Self> {
-        Self::with(dir, |data| Dataset::open_owned(data, in_memory))
+    pub(crate) fn open_owned(dir: &Path, data: Option<&Path>, in_memory: usize) -> Result<Self> {
+        Self::with(dir, data, |data| Dataset::open_owned(data, in_memory))
     }
 
-    fn with(dir: &Path, open: impl FnOnce(&Path) -> Result<Dataset>) -> Result<Self> {
+    fn with(dir: &Path, data: Option<&Path>, open: impl FnOnce(&Path) -> Result<Dataset>) -> Result<Self> {
         let (run, info) = RunDir::open(dir)?;
         let best = run.best()?;
         let scorer = run.read_scorer(&best)?;
-        let data = run.data(&info, open)?;
+        let data = run.data(&info, data, open)?;
         if (scorer.users(), scorer.items()) != (data.users.len(), data.items.len()) {
             return Err(Error::checkpoint(dir, "its scorer does not fit the data"));
         }

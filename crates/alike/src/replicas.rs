@@ -1,10 +1,11 @@
-//! Copies of a model on several devices that train as one: each takes its share of a batch, gradients are summed over the
-//! devices, and every copy takes the same step.
+//! Copies of a model on several devices that train as one: each takes its share of a batch, gradients are
+//! summed over the devices, and every copy takes the same step.
 //!
-//! A batch of `b` triples is cut into shares of `b_r`; with `L_r` the mean loss of a share the gradient is that of
-//! `Σ_r b_r/b L_r`, which is the loss of the whole batch wherever that is a mean over its triples. A model whose loss sets the triples
-//! of a batch against each other says so ([`crate::models::Plan::separable`]) and trains on one device. What is drawn by epoch and
-//! step is drawn alike on every copy.
+//! A batch of `b` triples is cut into shares of `b_r`; with `L_r` the mean loss of a share the gradient is
+//! that of `Σ_r b_r/b L_r`, which is the loss of the whole batch wherever that is a mean over its triples. A
+//! model whose loss sets the triples of a batch against each other says so
+//! ([`crate::models::Plan::separable`]) and trains on one device. What is drawn by epoch and step is drawn
+//! alike on every copy.
 
 use alike_ops::{Adam, sum_over_devices};
 use burn::tensor::{Device, Tensor};
@@ -21,7 +22,7 @@ pub struct Replicas {
 
 /// A model built on devices.
 pub enum Built {
-    /// Solved at once, on the first device.
+    /// Solved at once, by the processor.
     Direct(Solver),
     /// To be trained.
     Gradient(Replicas),
@@ -33,7 +34,8 @@ impl Replicas {
     /// # Errors
     /// Data or settings do not fit the model, or it cannot share a batch and there are several devices.
     ///
-    /// Panics without a device.
+    /// # Panics
+    /// There is no device.
     pub fn build(
         name: &str,
         data: &Dataset,
@@ -42,7 +44,7 @@ impl Replicas {
         devices: &[Device],
     ) -> Result<Built> {
         let info = find(name)?;
-        if devices.len() > 1 && !info.plan(data, settings)?.separable {
+        if devices.len() > 1 && info.plan(data, settings)?.training.is_some_and(|t| !t.separable) {
             return Err(Error::Data(format!(
                 "`{name}` sets the rows of a batch against each other, so devices cannot share one: train it on one device"
             )));
@@ -71,7 +73,8 @@ impl Replicas {
         self.models.iter_mut().try_for_each(f)
     }
 
-    /// Begins step `at` (from 0) of epoch `epoch`: the loss of each share, `[1]` on its device, with the number of its triples.
+    /// Begins step `at` (from 0) of epoch `epoch`: the loss of each share, `[1]` on its device, with the
+    /// number of its triples.
     pub fn begin(&self, batch: Batch, epoch: u64, at: usize) -> Begun {
         let whole = batch.len() as f32;
         let shares = batch.split(self.models.len(), self.first().sampling());

@@ -98,7 +98,7 @@ pub enum Scorer {
 
 impl Scorer {
     /// The same on a device; `None` where it scores by something else than rows of users and items.
-    pub fn on(&self, device: &Device) -> Option<DeviceScorer> {
+    pub fn to_device(&self, device: &Device) -> Option<DeviceScorer> {
         let tensor =
             |m: &Matrix| Tensor::from_data(TensorData::new(m.data.clone(), [m.rows, m.cols]), device);
         let (users, items, hidden) = match self {
@@ -123,20 +123,20 @@ pub trait Ranks {
     ///
     /// # Errors
     /// The device failed.
-    fn best(&self, rows: &[u32], seen: Option<&Arc<Csr>>, extra: Option<&Arc<Csr>>, k: usize)
+    fn rank(&self, rows: &[u32], seen: Option<&Arc<Csr>>, extra: Option<&Arc<Csr>>, k: usize)
     -> Result<TopK>;
 }
 
 impl Ranks for Scorer {
     fn users(&self) -> usize {
-        self.users()
+        Scorer::users(self)
     }
 
     fn items(&self) -> usize {
-        self.items()
+        Scorer::items(self)
     }
 
-    fn best(
+    fn rank(
         &self,
         rows: &[u32],
         seen: Option<&Arc<Csr>>,
@@ -179,7 +179,7 @@ impl DeviceScorer {
     }
 
     /// A copy that needs no device.
-    pub fn read(&self) -> Scorer {
+    pub fn to_host(&self) -> Scorer {
         let [users, items] = [&self.users, &self.items].map(|t| matrix(t.clone()));
         match &self.hidden {
             None => Scorer::Dot { users, items },
@@ -200,14 +200,14 @@ impl Ranks for DeviceScorer {
         self.items.dims()[0]
     }
 
-    fn best(
+    fn rank(
         &self,
         rows: &[u32],
         seen: Option<&Arc<Csr>>,
         extra: Option<&Arc<Csr>>,
         k: usize,
     ) -> Result<TopK> {
-        let wanted = TopKRequest { rows: rows.to_vec(), masks: [seen.cloned(), extra.cloned()], k };
+        let wanted = TopKRequest { rows: rows.to_vec(), excluded: [seen.cloned(), extra.cloned()], k };
         let (users, items) = (self.users.clone(), self.items.clone());
         Ok(match &self.hidden {
             None => top_k_dot_device(users, items, &wanted)?,
@@ -242,8 +242,8 @@ impl Scorer {
         }
     }
 
-    /// What is wrong with the shapes or values, if anything: what was read from a file has yet to show that its parts go
-    /// together. Kernels take that for granted.
+    /// What is wrong with the shapes or values, if anything: what was read from a file has yet to show that
+    /// its parts go together. Kernels take that for granted.
     pub fn flaw(&self) -> Option<String> {
         let finite = |values: &[f32]| values.iter().all(|v| v.is_finite());
         let (sound, values): (_, Vec<&[f32]>) = match self {
@@ -305,7 +305,8 @@ impl Scorer {
         }
     }
 
-    /// Score of somebody with the row `user` for one item; weights between items need a history instead, and give 0.
+    /// Score of somebody with the row `user` for one item; weights between items need a history instead, and
+    /// give 0.
     pub fn score_of(&self, user: &[f32], item: u32) -> f32 {
         match self {
             Self::Dot { items, .. } | Self::PairMlp { items, .. } => {
@@ -316,7 +317,8 @@ impl Scorer {
         }
     }
 
-    /// Score of somebody with the row `user` for an item with the row `item`; 0 where scores do not come from rows.
+    /// Score of somebody with the row `user` for an item with the row `item`; 0 where scores do not come from
+    /// rows.
     pub fn score_rows(&self, user: &[f32], item: &[f32]) -> f32 {
         match self {
             Self::Dot { .. } => dot(user, item),
@@ -328,8 +330,8 @@ impl Scorer {
         }
     }
 
-    /// The `k` items most like `item`, best first, the item itself left out: by cosine of the item vectors, or by
-    /// their weights where the model has those.
+    /// The `k` items most like `item`, best first, the item itself left out: by cosine of the item vectors,
+    /// or by their weights where the model has those.
     pub fn similar(&self, item: u32, k: usize) -> Result<Vec<(u32, f32)>> {
         let vectors = match self {
             Self::Dot { items, .. } => items,

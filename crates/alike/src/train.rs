@@ -6,16 +6,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use alike_ops::{Adam, ranking_bytes};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{FORMAT, RunDir, RunInfo, State};
+use crate::checkpoint::{FORMAT, RunDir, RunInfo, State, data_from_run};
 use crate::data::Dataset;
 use crate::device::{DeviceKind, DeviceName, Need, check_memory, describe, open_all};
 use crate::error::{Error, Result};
 use crate::eval::{Metrics, Protocol, Split, evaluate};
 use crate::layers::Sampler;
-use crate::models::{GradientModel, Learner, Plan, Stop, build, find};
+use crate::models::{GradientModel, Plan, Stop, TrainConfig, TrainingPlan, find, most_popular};
 use crate::replicas::{Built, Replicas};
 use crate::scorer::{Ranks, Scorer};
 
@@ -41,7 +41,8 @@ pub struct TrainRequest<'a> {
     pub run: Option<&'a Path>,
     /// Whether to go on from the run folder's newest state; `epochs` may have grown since.
     pub resume: bool,
-    /// A run of the same model whose best parameters training starts from: rows by id, on the same or other data.
+    /// A run of the same model whose best parameters training starts from: rows by id, on the same or other
+    /// data.
     pub warm_start: Option<&'a Path>,
     /// Whether to score the test split at the end. Searches do not: they choose on validation.
     pub test: bool,
@@ -109,8 +110,8 @@ pub struct EpochRecord {
 /// Trains as asked, keeps the parameters with the best validation Recall@20 and scores test once at the end.
 ///
 /// # Errors
-/// Settings, data or the run folder do not fit; the loss is not finite; [`Error::Interrupted`] after a stop, with
-/// the newest evaluated state kept in the run folder.
+/// Settings, data or the run folder do not fit; the loss is not finite; [`Error::Interrupted`] after a stop,
+/// with the newest evaluated state kept in the run folder.
 pub fn fit(
     data: &Dataset,
     request: &TrainRequest<'_>,
@@ -118,9 +119,8 @@ pub fn fit(
 ) -> Result<Summary> {
     let info = find(request.model)?;
     let plan = info.plan(data, &request.settings)?;
-    let trained = info.trained;
     // What is solved at once is solved by the processor.
-    let wanted = if trained { &request.devices[..] } else { &[DeviceName::default()] };
+    let wanted = if info.trained { &request.devices[..] } else { &[DeviceName::default()] };
     let devices = open_all(wanted)?;
     let names = describe(wanted, &devices);
     let total = plan.memory_bytes + ranking_bytes(data.users.len(), data.items.len());
@@ -130,7 +130,7 @@ pub fn fit(
     let warm = request.warm_start.map(|dir| Warm::open(dir, request.model)).transpose()?;
     let run = match request.run {
         Some(dir) => {
-            let info = run_info(data, request, &plan, warm.as_ref(), &names)?;
+            let info = run_info(data, dir, request, &plan, warm.as_ref(), &names)?;
             Some(if request.resume { reopen(dir, &info)? } else { RunDir::create(dir, &info)? })
         }
         None => None,
@@ -140,38 +140,34 @@ pub fn fit(
         return Ok(summary);
     }
     let weights = data.train_weights.as_deref();
-    let sampler = trained
-        .then(|| Sampler::new(data.train.clone(), weights, request.seed, plan.sampling))
-        .transpose()?;
+    let sampler = plan.training.as_ref();
+    let sampler =
+        sampler.map(|t| Sampler::new(data.train.clone(), weights, request.seed, t.sampling)).transpose()?;
+    let batches = |t: &TrainingPlan| sampler.as_ref().map_or(0, |s| s.len().div_ceil(t.config.batch));
     on(TrainEvent::Planned {
         parameters: plan.parameters,
         memory_bytes: plan.memory_bytes,
-        epochs: if trained { plan.train.epochs } else { 0 },
-        batches: sampler.as_ref().map_or(0, |s| s.len().div_ceil(plan.train.batch)),
+        epochs: plan.training.as_ref().map_or(0, |t| t.config.epochs),
+        batches: plan.training.as_ref().map_or(0, batches),
         devices: &names,
     });
     let started = Instant::now();
     let built = Replicas::build(request.model, data, &request.settings, request.seed, &devices)?;
-    let summary = match built {
-        Built::Direct(solver) => {
-            solve(data, request, &solver(data, Stop(request.stop))?, run.as_ref(), started)?
-        }
-        Built::Gradient(mut replicas) => {
+    let summary = match (built, plan.training, sampler) {
+        (Built::Gradient(mut replicas), Some(TrainingPlan { config, .. }), Some(sampler)) => {
             if let Some(warm) = &warm {
                 replicas.each(|model| {
                     model.params_mut().load_matching(&warm.params, &warm.data, data).map(|_| ())
                 })?;
             }
-            let mut training = Training {
-                data,
-                request,
-                plan: &plan,
-                run: run.as_ref(),
-                state: State::default(),
-                best: None,
-            };
-            training.run_epochs(&mut replicas, &sampler.expect("a trained model has batches"), on)?
+            let run = run.as_ref();
+            let mut training = Training { data, request, config, run, state: State::default(), best: None };
+            training.run_epochs(&mut replicas, &sampler, on)?
         }
+        (Built::Direct(solver), ..) => {
+            solve(data, request, &solver(data, Stop(request.stop))?, run.as_ref(), started)?
+        }
+        (Built::Gradient(_), ..) => unreachable!("a model with a loss has a plan of its training"),
     };
     if let Some(run) = &run {
         run.write_json("metrics.json", &summary)?;
@@ -182,18 +178,22 @@ pub fn fit(
 
 fn run_info(
     data: &Dataset,
+    run: &Path,
     request: &TrainRequest<'_>,
     plan: &Plan,
     warm: Option<&Warm>,
     devices: &[String],
 ) -> Result<RunInfo> {
+    let absolute = |path: &Path| std::path::absolute(path).map_err(|e| Error::io(path, e));
+    let from = absolute(&data.dir)?;
     Ok(RunInfo {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").into(),
         model: request.model.into(),
         settings: plan.settings.clone(),
         seed: request.seed,
-        data: std::path::absolute(&data.dir).map_err(|e| Error::io(&data.dir, e))?,
+        data_from_run: data_from_run(&absolute(run)?, &from),
+        data: from,
         data_hash: data.hash.clone(),
         warm_start: warm.map(|w| w.hash.clone()),
         devices: devices.to_vec(),
@@ -209,9 +209,11 @@ fn finished(
 ) -> Result<Option<Summary>> {
     let Some(mut summary) = run.read_json::<Summary>("metrics.json")? else { return Ok(None) };
     let state = run.read_json::<State>("state.json")?.unwrap_or_default();
-    // A run that went on after its end and was killed before its new end still has the summary of the old one.
+    // A run that went on after its end and was killed before its new end still has the summary of the old
+    // one.
     let of_older = summary.epochs != state.epoch;
-    if plan.parameters > 0 && summary.epochs > 0 && (of_older || state.should_continue(&plan.train)) {
+    let unfinished = |t: &TrainingPlan| summary.epochs > 0 && (of_older || state.should_continue(&t.config));
+    if plan.training.as_ref().is_some_and(unfinished) {
         return Ok(None);
     }
     if let Some(best) = state.best_file.as_ref().filter(|_| request.test && summary.test_public.is_empty()) {
@@ -243,7 +245,7 @@ fn solve(
 fn summarize(
     data: &Dataset,
     request: &TrainRequest<'_>,
-    scorer: &impl Ranks,
+    scorer: &dyn Ranks,
     state: &State,
     parameters: usize,
 ) -> Result<Summary> {
@@ -267,10 +269,7 @@ fn summarize(
 
 /// Recall@20 of the most popular items.
 fn popularity(data: &Dataset, test: bool) -> Result<Popularity> {
-    let Learner::Direct(solver) = build("popularity", data, &toml::Table::new(), 0, &Device::flex())? else {
-        unreachable!("popularity has nothing to train");
-    };
-    let scorer = solver(data, Stop(None))?;
+    let scorer = most_popular(data);
     let recall =
         |split| -> Result<f64> { Ok(evaluate(&scorer, data, split, Protocol::Public)?.get(CRITERION)) };
     Ok(Popularity { valid: recall(Split::Valid)?, test: test.then(|| recall(Split::Test)).transpose()? })
@@ -316,7 +315,7 @@ impl Losses {
 struct Training<'a> {
     data: &'a Dataset,
     request: &'a TrainRequest<'a>,
-    plan: &'a Plan,
+    config: TrainConfig,
     run: Option<&'a RunDir>,
     state: State,
     /// The best scorer, where no run folder keeps it.
@@ -330,12 +329,12 @@ impl Training<'_> {
         sampler: &Sampler,
         on: &mut dyn FnMut(TrainEvent<'_>),
     ) -> Result<Summary> {
-        let config = &self.plan.train;
+        let config = self.config.clone();
         let parameters = replicas.first().params().count();
         self.resume(replicas)?;
-        while self.state.should_continue(config) {
+        while self.state.should_continue(&config) {
             let record = self.epoch(replicas, sampler, on)?;
-            let expected_end = self.state.expected_end(config, sampler.len().div_ceil(config.batch));
+            let expected_end = self.state.expected_end(&config, sampler.len().div_ceil(config.batch));
             on(TrainEvent::Epoch { record: &record, expected_end });
         }
         let best = match (self.run, self.best.take()) {
@@ -346,12 +345,10 @@ impl Training<'_> {
         };
         let placed = match self.on_processor() {
             true => None,
-            false => best.on(replicas.first().params().device()),
+            false => best.to_device(replicas.first().params().device()),
         };
-        let summary = match placed {
-            Some(best) => summarize(self.data, self.request, &best, &self.state, parameters)?,
-            None => summarize(self.data, self.request, &best, &self.state, parameters)?,
-        };
+        let ranks: &dyn Ranks = placed.as_ref().map_or(&best, |placed| placed);
+        let summary = summarize(self.data, self.request, ranks, &self.state, parameters)?;
         let cut_short = self.state.patient(config.patience, config.patience_steps);
         Ok(Summary { cut_short, ..summary })
     }
@@ -370,7 +367,7 @@ impl Training<'_> {
             replicas.each(|model| model.params_mut().load(&saved, state.steps))?;
             self.state = state;
         } else {
-            start::check_not_begun(run, self.plan.train.eval_every)?;
+            start::check_not_begun(run, self.config.eval_every)?;
         }
         run.cut_log(self.state.log_lines)
     }
@@ -381,7 +378,7 @@ impl Training<'_> {
         sampler: &Sampler,
         on: &mut dyn FnMut(TrainEvent<'_>),
     ) -> Result<EpochRecord> {
-        let config = &self.plan.train;
+        let config = self.config.clone();
         let adam = Adam { lr: config.lr as f32, ..Adam::default() };
         let epoch = self.state.epoch + 1;
         let started = Instant::now();
@@ -419,7 +416,7 @@ impl Training<'_> {
 
     fn evaluate(&mut self, model: &GradientModel, record: &mut EpochRecord) -> Result<()> {
         let started = Instant::now();
-        let trained = model.trained()?;
+        let trained = model.device_scorer()?;
         let metrics = evaluate(&trained, self.data, Split::Valid, Protocol::Public)?;
         record.eval_seconds = started.elapsed().as_secs_f64();
         self.state.seconds += record.eval_seconds;
@@ -436,14 +433,14 @@ impl Training<'_> {
         self.log(record)?;
         let Some(run) = self.run else {
             if record.best {
-                self.best = Some(trained.read());
+                self.best = Some(trained.to_host());
             }
             return Ok(());
         };
         let saved = model.params().save();
         self.state.state_file = Some(run.write_state(record.epoch, &saved)?);
         if record.best {
-            self.state.best_file = Some(run.write_best(record.epoch, &saved, &trained.read())?);
+            self.state.best_file = Some(run.write_best(record.epoch, &saved, &trained.to_host())?);
         }
         run.commit(&self.state)
     }

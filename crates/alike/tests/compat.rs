@@ -1,5 +1,5 @@
-//! Folders that earlier formats left are read: `compat/` has a prepared folder and a run of each, named by their format versions, as the
-//! program of the time wrote them (but for the path of the data).
+//! Folders that earlier formats left are read: `compat/` has a prepared folder and a run of each, named by
+//! their format versions, as the program of the time wrote them (but for the path of the data).
 #![allow(clippy::unwrap_used)]
 
 use std::fs;

@@ -1,4 +1,5 @@
-//! Catalogues as shops have them: items that nobody took yet, columns by name, markup, nested values, repeated rows.
+//! Catalogues as shops have them: items that nobody took yet, columns by name, markup, nested values,
+//! repeated rows.
 #![allow(clippy::unwrap_used)]
 
 mod data_files;
@@ -35,6 +36,34 @@ fn items_that_nobody_took_are_kept_where_they_have_features() {
     assert_eq!(files.open(&known).0.items, 3);
     let core = PrepareOptions { k_core: 2, ..options(&files) };
     assert_eq!(files.open(&core).0.items, 3, "a core leaves out what has fewer interactions");
+}
+
+#[test]
+fn an_item_stays_whatever_became_of_its_interactions() {
+    let files = Files::new();
+    // `new` was viewed and rated low, no more.
+    let log = "user,item,event,rating,x_label\na,x,buy,5,0\na,y,buy,5,1\na,z,buy,5,2\na,new,view,1,0\n";
+    let bought = |files: &Files| PrepareOptions {
+        interactions: files.write("events.csv", log),
+        events: vec![("buy".into(), 1.0)],
+        ..options(files)
+    };
+    let rated = |files: &Files| PrepareOptions {
+        interactions: files.write("events.csv", log),
+        min_rating: Some(2.0),
+        ..options(files)
+    };
+    for options in [bought(&files), rated(&files)] {
+        let (report, data) = files.open(&options);
+        let new = data.items.get("new").unwrap();
+        assert_eq!((report.items, report.cold_items, data.title(new)), (4, 3, Some("New & fine")));
+        assert!(
+            report.notes.iter().any(|n| n.starts_with("1 item has features and no interaction")),
+            "{report}"
+        );
+        let known = PrepareOptions { cold_items: false, ..options };
+        assert_eq!(files.open(&known).0.items, 3);
+    }
 }
 
 #[test]

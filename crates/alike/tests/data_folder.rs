@@ -59,7 +59,7 @@ fn nothing_foreign_goes_with_the_folder_that_is_replaced() {
     fs::create_dir_all(options.out.join("cache")).unwrap();
     fs::write(options.out.join("cache/items-1.bin"), "x").unwrap();
     prepare(&options).unwrap();
-    for name in ["notes.txt", "text.safetensors", "cache/mine", "run"] {
+    for name in ["notes.txt", "text.safetensors", "cache/mine", "cache/my.writing-notes", "run"] {
         let path = options.out.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "mine").unwrap();
@@ -112,6 +112,14 @@ fn what_is_not_ours_is_not_replaced() {
     assert!(files.error(&options).contains("is a file"));
     options.out = options.interactions.join("below");
     files.error(&options);
+    // Extensions of browsers and builds of web pages have a manifest, too.
+    options.out = files.base.path().join("extension");
+    fs::create_dir(&options.out).unwrap();
+    for content in ["{\"manifest_version\":3}", "{\"format\":\"alike-data\"}", "[]", "not JSON", ""] {
+        fs::write(options.out.join("manifest.json"), content).unwrap();
+        assert!(files.error(&options).contains("`alike prepare` did not write"), "{content}");
+        assert_eq!(fs::read(options.out.join("manifest.json")).unwrap(), content.as_bytes());
+    }
     options.out = files.out();
     fs::create_dir(&options.out).unwrap();
     prepare(&options).unwrap();

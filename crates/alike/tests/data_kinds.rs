@@ -175,12 +175,32 @@ fn a_first_row_of_data_is_not_lost() {
     numbered.columns.item = "2".into();
     numbered.columns.label = "5".into();
     assert_eq!(files.open(&numbered).0.rows, 9);
-    // Words only: the names that were given come again as ids.
-    let path = files.write("words.csv", "ann,tea\nann,milk\nann,salt\nbob,tea\n");
-    let mut words = PrepareOptions::new(path, files.out());
+    // Words only: one of them comes again right below, or later.
+    let mut words =
+        PrepareOptions::new(files.write("words.csv", "ann,tea\nann,milk\nbob,tea\n"), files.out());
     words.columns.user = "ann".into();
     words.columns.item = "tea".into();
+    assert_says(&files.error(&words), &["words.csv:1", "`ann` comes again below it", "--no-header"]);
+    let late: String = (0..200).map(|n| format!("u{n},i{n}\n")).collect();
+    words.interactions = files.write("words.csv", format!("ann,tea\n{late}ann,milk\n"));
     assert_says(&files.error(&words), &["column `ann` holds `ann` too", "--no-header"]);
+    for row in
+        ["zoe,harp,06.05.2014", "zoe,harp,5/6/14 6:28 PM", "zoe,harp,\"4,5\"", "zoe,harp,Movie,2014-01-01"]
+    {
+        words.interactions = files.write("dated.csv", format!("{row}\n{}\n", row.replace("zoe,harp", "u,i")));
+        assert_says(&files.error(&words), &["dated.csv:1", "looks like data"]);
+    }
+    // A catalogue, too, has a first row.
+    let items = files.write("movies.dat", "x::Red::Drama\ny::Blue::Drama\nz::White::Drama\n");
+    let catalogue = PrepareOptions { items: Some(items), ..files.options(LOG) };
+    assert_says(
+        &files.error(&catalogue),
+        &["movies.dat:1", "`Drama` comes again", "first line with the names"],
+    );
+    // A comment above rows of words that names users or items is their header.
+    let words = "#user_id,item_id,split\na,x,train\na,y,valid\na,z,test\n";
+    let path = files.write("named.csv", words);
+    assert_eq!(files.open(&options(&files, &path)).0.rows, 3);
     let json = objects().join("\n");
     let text = TextOptions { no_header: true, ..plain() };
     assert_says(&refused("log.jsonl", json.as_bytes(), text), &["has names for its columns", "--no-header"]);
@@ -208,6 +228,81 @@ fn lines_of_lists_are_told_from_tables() {
     assert_says(&numbered(bare), &["train.txt:2: 2 columns, the first row has 3", says[0], says[1]]);
     // Three columns everywhere are a table.
     assert_says(&refused("log.txt", b"0 11 12\n1 14 15\n", plain()), &["--columns user,item,rating,time"]);
+}
+
+#[test]
+fn quotes_around_a_field_go_whatever_the_delimiter() {
+    let quoted = |sign: &str| {
+        let row =
+            |line: &str| line.split(',').map(|f| format!("\"{f}\"")).collect::<Vec<_>>().join(sign) + "\n";
+        TABLE.lines().map(row).collect::<String>()
+    };
+    for sign in [",", ";", "\t", "::", " ", ", "] {
+        assert_reads("log.txt", quoted(sign).as_bytes(), plain());
+    }
+    // The delimiter, and an end of line, in a name and in a text.
+    for (sign, between) in [(",", ", "), (";", ",,,,,, "), ("\t", "\t"), (",", "\n"), ("::", "::")] {
+        let text = TABLE.replace(',', sign).replace("rating", &format!("\"rating{between}1 to 5\""));
+        let text =
+            text.replace(&format!("a{sign}x{sign}5"), &format!("a{sign}x{sign}\"5{between}\"\"good\"\"\""));
+        assert_reads("log.txt", text.as_bytes(), plain());
+    }
+    // The text at the end of a row goes on over lines, and a lone quote does not.
+    let long =
+        TABLE.replace(',', "\t").replace("label\n", "label\ttext\n").replace("\t0\n", "\t0\t5\" long\n");
+    let long = long.replace("\t1\n", "\t1\t\"a\n b\n\"\n").replace("\t2\n", "\t2\t\"x\n");
+    assert_reads("log.tsv", long.as_bytes(), plain());
+    let bare = TextOptions {
+        no_header: true,
+        names: ["user", "item", "x_label", "_"].map(String::from).into(),
+        ..plain()
+    };
+    let files = Files::new();
+    let path = files.write("log.csv", "\"Doe, a\",x,0,n\n\"Doe, a\",y,1,n\n\"Doe, a\",z,2,n\n");
+    let (_, data) = files.open(&PrepareOptions { text: bare, ..options(&files, &path) });
+    assert_eq!(data.users.names().collect::<Vec<_>>(), ["Doe, a"]);
+}
+
+#[test]
+fn what_programs_write_around_the_rows_is_none_of_them() {
+    for first in ["\"sep=;\"", "SEP=;", "sep=;;;;;"] {
+        assert_reads("log.csv", format!("{first}\n{}", TABLE.replace(',', ";")).as_bytes(), plain());
+    }
+    assert_reads("log.csv", format!("{TABLE}   \n\n").as_bytes(), plain());
+    assert_reads("log.tsv", format!("{}   \n", TABLE.replace(',', "::")).as_bytes(), plain());
+}
+
+#[test]
+fn text_of_any_encoding_is_looked_at_once_it_is_decoded() {
+    let wide =
+        |text: &str| format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    assert_reads("log.jsonl", &wide(&objects().join("\n")), plain());
+    assert_reads("log.json", &wide(&format!("[{}]", objects().join(","))), plain());
+    assert_reads("log.txt", &wide(&TABLE.replace('\n', "\r")), plain());
+    // UTF-8 that leaves ASCII late is no other encoding.
+    let many: String = (0..9000).map(|n| format!("user{},item{n},{}\n", n / 3, n % 3)).collect();
+    let text = TextOptions { encoding: Some("windows-1252".into()), ..plain() };
+    let files = Files::new();
+    let log = format!("user,item,x_label\n{many}Müller,x,0\nMüller,y,1\nMüller,z,2\n");
+    let data = files.open(&PrepareOptions { text, ..options(&files, &files.write("log.csv", log)) }).1;
+    assert!(data.users.get("Müller").is_some());
+}
+
+#[test]
+fn a_row_without_an_end_is_refused() {
+    let endless = "x".repeat(20 << 20);
+    let longest = "is longer than 16 MiB";
+    let said = refused("log.csv", format!("{TABLE}a,{endless}").as_bytes(), plain());
+    assert_says(&said, &["log.csv:11", longest]);
+    let tabs = TABLE.replace(',', "\t");
+    assert_says(
+        &refused("log.tsv", format!("{tabs}a\t{endless}").as_bytes(), plain()),
+        &["log.tsv:11", longest],
+    );
+    let object = format!("{}\n{{\"user_id\": \"{endless}\"}}", objects()[0]);
+    assert_says(&refused("log.jsonl", object.as_bytes(), plain()), &["log.jsonl:2", longest]);
+    let array = format!("[{},{{\"user_id\": \"{endless}\"}}]", objects()[0]);
+    assert_says(&refused("log.json", array.as_bytes(), plain()), &["log.json:2", longest]);
 }
 
 #[test]
@@ -287,6 +382,8 @@ fn json_logs_are_read() {
             "{\"user\": 7, \"item\": [1, 2], \"x_label\": 0}\n".into(),
             vec!["column `item` holds a list", "jq -c '.item = .item[]' FILE"],
         ),
+        (objects.concat(), vec!["log.json:1", "several objects stand in one line", "jq -c . FILE"]),
+        (objects.join(",\n"), vec!["log.json:1", "a comma stands between", "sed "]),
         ("user,item\n1,2\n".into(), vec!["log.json:1", "JSON object"]),
     ];
     for (content, says) in cases {
@@ -351,10 +448,30 @@ fn folders_of_part_files_are_one_table() {
     assert_eq!((report.rows, report.interactions), (9, [3, 3, 3]));
     assert_eq!(items_of(&data, &data.test, "c"), ["y"]);
 
+    // Columns in another order are the same columns.
+    let turned = |line: &str| line.trim_end().split(',').rev().collect::<Vec<_>>().join(",") + "\n";
+    write(
+        "part-00001.csv.gz",
+        &gzip(part(4..7).split_inclusive('\n').map(turned).collect::<String>().as_bytes()),
+    );
+    assert_eq!(files.open(&options(&files, &folder)).0.hash, report.hash);
+
     write("part-00001.csv", part(4..7).replace("item_id", "product").as_bytes());
-    assert_says(&files.error(&options(&files, &folder)), &["part-00001.csv", "other columns"]);
+    assert_says(&files.error(&options(&files, &folder)), &["part-00001.csv", "other columns", "`item_id`"]);
     write("part-00001.csv", part(4..7).replace("b,z,4", "b,z").as_bytes());
     assert_says(&files.error(&options(&files, &folder)), &["part-00001.csv:3", "4 columns"]);
+    // Programs leave out keys that are null, in a whole part, too.
+    let objects_in = files.base.path().join("objects");
+    std::fs::create_dir(&objects_in).unwrap();
+    let lines = objects();
+    let without = |line: &String| line.replace("\"rating\": 5, ", "").replace("\"rating\": 4, ", "");
+    let first = lines[..2].iter().map(without).collect::<Vec<_>>().join("\n");
+    std::fs::write(objects_in.join("part-0.json"), first).unwrap();
+    std::fs::write(objects_in.join("part-1.json"), lines[2..].join("\n")).unwrap();
+    let (left_out, _) = files.open(&options(&files, &objects_in));
+    assert_eq!((left_out.rows, left_out.interactions), (9, [3, 3, 3]));
+    let rated = PrepareOptions { min_rating: Some(1.0), ..options(&files, &objects_in) };
+    assert_says(&files.error(&rated), &["part-0.json:1", "column `rating`"]);
     let empty = files.base.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     assert_says(&files.error(&options(&files, &empty)), &["a folder without files"]);

@@ -98,6 +98,9 @@ fn a_time_format_that_fits_nothing_is_named() {
         &files.error(&with("2024-02-29")),
         &["`--time-format` says `%d.%m.%Y`; this one is read without it"],
     );
+    let without_half =
+        PrepareOptions { time_format: Some("%d/%m/%Y %I:%M".into()), ..with("29/02/2024 06:28") };
+    assert_says(&files.error(&without_half), &["`time-format`", "`%p`"]);
     assert_says(
         &files.error(&with("29/02/2024")),
         &["says `%d.%m.%Y`; give the signs", "--column time=none"],
@@ -158,7 +161,6 @@ fn features_that_do_not_fit_the_items() {
     assert_says(&refused(LOG, "m.npy", three(), Some("x\ny")), &["3 rows", "ids.txt has 2 ids"]);
     let text = refused(LOG, "m.npy", three(), Some("x\ny\nx"));
     assert_says(&text, &["ids.txt", "item id `x`", "row 1", "row 3"]);
-    assert_says(&refused(LOG, "m.npy", three(), Some("x\n\nz")), &["ids.txt:2", "is empty"]);
     assert_says(&refused(LOG, "m.npy", three(), Some("p\nq\nr")), &["none of its item ids"]);
     let archive = npz(&[("ids", npy("<i8", false, &[1], &[0; 8])), ("v", three())]);
     assert_says(&refused(NUMBERED, "m.npz", archive, None), &["3 rows", "`ids` has 1 ids"]);
@@ -232,6 +234,8 @@ fn items_files_that_are_broken() {
     assert_says(&refused(b"{\"id\": \"x\"}\nnot json\n"), &["items.jsonl:2", "JSON"]);
     assert_says(&refused(b"{\"title\": \"x\"}\n"), &["items.jsonl:1", "no item id", "itemID"]);
     assert_says(&refused(b"[1]\n"), &["items.jsonl:1", "JSON object"]);
+    let wrapped = refused(b"{\"products\": [{\"id\": \"x\", \"title\": \"X\"}]}");
+    assert_says(&wrapped, &["no item id", "`products` holds the rows", "jq -c '.products[]' FILE"]);
     assert_says(&refused(b"{\"id\": \"\xff\"}\n"), &["items.jsonl:1", "UTF-8"]);
 }
 

@@ -1,5 +1,5 @@
-//! Which rows of a log count: ids that are missing, times of all kinds, ratings, kinds of events; and that the report
-//! accounts for every row.
+//! Which rows of a log count: ids that are missing, times of all kinds, ratings, kinds of events; and that
+//! the report accounts for every row.
 #![allow(clippy::unwrap_used)]
 
 mod data_files;
@@ -72,6 +72,40 @@ fn files_that_match_nothing_are_errors_and_those_that_match_little_are_told() {
     options.features = vec![("m".into(), files.write("m.npy", npy_f32(1, 1, &[1.0])))];
     let notes = files.open(&options).0.notes.join("\n");
     assert_says(&notes, &["catalogue knows only 1 of 33 items", "features m: only 1 of 33 items have a row"]);
+}
+
+#[test]
+fn neighbours_that_match_nothing_are_an_error_and_those_that_match_little_are_told() {
+    let files = Files::new();
+    let many: String = (0..33).map(|i| format!("a,i{i},{}\n", i % 3)).collect();
+    let mut options = of(&files, &format!("user,item,x_label\n{many}"));
+    let mut graph = |ids: &[u8; 4]| {
+        let idx: Vec<u8> = [1i32, 0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let arrays = [
+            ("idx", npy("<i4", false, &[2, 1], &idx)),
+            ("cos", npy_f32(2, 1, &[0.5; 2])),
+            ("ids", npy("|S2", false, &[2], ids)),
+        ];
+        options.knn = vec![("g".into(), files.write("g.npz", npz(&arrays)))];
+        options.clone()
+    };
+    assert_says(&files.error(&graph(b"x1x2")), &["g.npz", "none of its item ids is an item"]);
+    let notes = files.open(&graph(b"i1x2")).0.notes.join("\n");
+    assert_says(&notes, &["neighbours g: only 1 of 33 items have a row"]);
+}
+
+#[test]
+fn what_belongs_to_the_items_has_no_row_for_words_that_mean_nothing() {
+    let files = Files::new();
+    let mut options = files.options(LOG);
+    options.items = Some(files.write("items.csv", "id,title\nx,X\nnan,N\nNULL,U\n,E\n"));
+    options.feature_ids = vec![("m".into(), files.write("ids.txt", "x\nnan\n\nNULL\nNULL\n"))];
+    options.features = vec![("m".into(), files.write("m.npy", npy_f32(5, 1, &[1.0; 5])))];
+    let (report, data) = files.open(&options);
+    assert_eq!((data.items.len(), report.features[0].unused_rows, report.titles), (3, 0, Some(1)));
+    let notes = report.notes.join("\n");
+    assert_says(&notes, &["items.csv: 3 rows have no item id (1 empty, 1 `NULL`, 1 `nan`): left out"]);
+    assert_says(&notes, &["features m: 4 rows have no item id (1 empty, 2 `NULL`, 1 `nan`): left out"]);
 }
 
 #[test]
@@ -185,6 +219,12 @@ fn events_have_weights() {
         assert_says(&files.error(&with(&[("view", wrong)])), &["weight of event `view`", "above 0"]);
     }
     assert_says(&files.error(&with(&[("view", 1.0), ("view", 2.0)])), &["event `view` is given twice"]);
+    // So far apart that the lighter one would count for nothing.
+    for (view, buy) in [(1e-45, 1e30), (1.0, 1e7), (1.0, f32::MAX)] {
+        let text = files.error(&with(&[("view", view), ("buy", buy)]));
+        assert_says(&text, &["weight of event `view`", "a millionth of the heaviest"]);
+    }
+    files.open(&with(&[("view", 1e-5), ("buy", 1.0)]));
 }
 
 #[test]

@@ -99,7 +99,11 @@ fn hidden_rows_are_passed_over() {
         .replace("<row r=\"12\"", "<row r=\"12\" hidden=\"true\"");
     // Another sheet hides other rows.
     let none = xlsx::rows("a,b\n1,2\n", &mut texts).replace("<row ", "<row hidden=\"1\" ");
-    assert_reads(&xlsx::workbook(&[("Log", "", rows), ("Notes", "", none)], &texts));
+    let book = xlsx::workbook(&[("Log", "", rows), ("Notes", "", none)], &texts);
+    assert_reads(&book);
+    let files = Files::new();
+    let report = files.open(&options(&files, &book)).0;
+    assert!(report.notes.iter().any(|n| n.starts_with("2 hidden rows of the sheet `Log`")), "{report}");
 }
 
 #[test]

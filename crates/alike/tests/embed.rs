@@ -199,6 +199,90 @@ fn stopped_work_is_taken_up_to_the_same_bytes() {
 }
 
 #[test]
+fn a_damaged_file_is_noticed_and_made_again() {
+    let files = Files::new();
+    let items = files.write("items.jsonl", ITEMS);
+    let out = files.base.path().join("text.safetensors");
+    run(&request(texts(&items), &out)).unwrap();
+    let good = fs::read(&out).unwrap();
+    let features = SafeTensors::deserialize(&good).unwrap().tensor("features").unwrap().data().as_ptr();
+    let value = features as usize - good.as_ptr() as usize;
+    let ids = good.windows(9).position(|w| w == b"\\\"x\\\",\\\"y").unwrap() + 2;
+    let options = || PrepareOptions { features: vec![("text".into(), out.clone())], ..files.options(LOG) };
+    for (at, bit) in [(value + 3, 0x40), (value + 17, 1), (ids, 2), (good.len() - 1, 1)] {
+        let mut bad = good.clone();
+        bad[at] ^= bit;
+        fs::write(&out, &bad).unwrap();
+        let text = files.error(&options());
+        assert!(text.contains("text.safetensors: is damaged") && text.contains("`alike embed`"), "{text}");
+        let report = run(&request(texts(&items), &out)).unwrap();
+        assert_eq!((report.reused, report.encoded), (0, 3));
+        assert!(report.notes[0].contains("text.safetensors was damaged"), "{:?}", report.notes);
+        assert_eq!(fs::read(&out).unwrap(), good);
+    }
+    files.open(&options());
+    // Files without a hash, of others and of earlier versions, are read as they are.
+    let read = SafeTensors::deserialize(&good).unwrap();
+    let views = ["features", "contents", "encoder"].map(|name| (name, read.tensor(name).unwrap()));
+    let ids = "[\"x\", \"y\", \"w\", \"v\"]".to_string();
+    let older = safetensors::serialize(views, Some([("ids".to_string(), ids)].into())).unwrap();
+    fs::write(&out, older).unwrap();
+    files.open(&options());
+    let report = run(&request(texts(&items), &out)).unwrap();
+    assert_eq!((report.reused, report.encoded, report.notes.len()), (3, 0, 0));
+    assert_eq!(fs::read(&out).unwrap(), good);
+}
+
+#[test]
+fn items_without_an_id_and_files_of_other_kinds_are_counted() {
+    let files = Files::new();
+    let out = files.base.path().join("out.safetensors");
+    let items =
+        files.write("items.csv", "id,title\nx,Red shirt\ny,Blue shirt\nw,Bread knife\nnan,Red\n,Knife\n");
+    let report = run(&request(texts(&items), &out)).unwrap();
+    assert_eq!((report.items, report.rows), (3, 3));
+    assert_eq!(report.notes, ["2 rows have no item id (1 empty, 1 `nan`): left out"]);
+    let folder = files.base.path().join("pictures");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("x.jfif"), picture(ImageFormat::Jpeg, 1)).unwrap();
+    fs::write(folder.join("y.tga"), "tga").unwrap();
+    let source = |items| EmbedSource::PictureFolder { folder: folder.clone(), items };
+    let report = run(&request(source(None), &out)).unwrap();
+    assert_eq!((report.items, report.rows), (1, 1));
+    assert_eq!(report.notes, ["1 file of a kind that is not read: .tga"]);
+    let items = files.write("two.csv", "id,title\nx,X\ny,Y\n");
+    let report = run(&request(source(Some(items)), &out)).unwrap();
+    assert!(
+        report.left_out[0].reason.contains("y.tga is of a kind that is not read"),
+        "{:?}",
+        report.left_out
+    );
+}
+
+#[test]
+fn of_several_pictures_in_a_cell_the_first_is_encoded() {
+    let files = Files::new();
+    files.write("a.png", picture(ImageFormat::Png, 1));
+    let items = files.write("items.csv", "id,image\nx,a.png|b.png\ny,\"a.png, b.png\"\n");
+    let source = EmbedSource::PictureColumn { items, column: None, folder: None };
+    let report = run(&request(source, &files.base.path().join("out.safetensors"))).unwrap();
+    assert_eq!((report.rows, report.left_out.len()), (2, 0));
+}
+
+#[test]
+fn a_work_file_of_somebody_else_is_left_alone() {
+    let files = Files::new();
+    let items = files.write("items.jsonl", ITEMS);
+    let out = files.base.path().join("out.safetensors");
+    for mine in ["mine", "a longer text of mine"] {
+        let part = files.write("out.safetensors.part", mine);
+        let text = run(&request(texts(&items), &out)).unwrap_err().to_string();
+        assert!(text.contains("is no work file of `alike embed`"), "{text}");
+        assert_eq!(fs::read(&part).unwrap(), mine.as_bytes());
+    }
+}
+
+#[test]
 fn what_cannot_be_done_is_said() {
     let files = Files::new();
     let out = files.base.path().join("out.safetensors");

@@ -1,5 +1,5 @@
-//! ONNX encoders against ONNX Runtime and Pillow in Python, see `golden/embed.py`. Without ONNX Runtime on the machine
-//! these tests say so and check nothing.
+//! ONNX encoders against ONNX Runtime and Pillow in Python, see `golden/embed.py`. Without ONNX Runtime on
+//! the machine these tests say so and check nothing.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -91,7 +91,8 @@ fn pictures_are_encoded_as_in_python() {
         for ((found, expected), name) in
             encoder.pictures(&files).into_iter().zip(&case.expected).zip(&all.pictures)
         {
-            // Decoders of JPEG round a pixel differently by a level or two of 255; everything else is the same.
+            // Decoders of JPEG round a pixel differently by a level or two of 255; everything else is the
+            // same.
             let tolerance = if name.ends_with("jpg") { 0.02 } else { 1e-5 };
             near(&found.unwrap(), expected, tolerance, &format!("{}: {name}", case.name));
         }

@@ -18,7 +18,8 @@ fn zeros(count: usize) -> Vec<u8> {
             (held, bits) = (held >> 8, bits - 8);
         }
     };
-    // The last block, of the fixed code. Codes are written from their first bit on, so here they stand mirrored.
+    // The last block, of the fixed code. Codes are written from their first bit on, so here they stand
+    // mirrored.
     put(0b011, 3);
     let literal = |put: &mut dyn FnMut(u32, u32)| put(0b0000_1100, 8);
     literal(&mut put);

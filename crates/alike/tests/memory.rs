@@ -42,7 +42,8 @@ static ALLOCATOR: Counting = Counting;
 const USERS: usize = 6000;
 const ITEMS: usize = 3000;
 
-/// A shop large enough that fixed costs vanish: 6,000 people, 3,000 items, 10 or more interactions each, features of 96 and 64 columns.
+/// A shop large enough that fixed costs vanish: 6,000 people, 3,000 items, 10 or more interactions each,
+/// features of 96 and 64 columns.
 fn shop(dir: &Path) -> Dataset {
     let mut log = String::from("user,item,time\n");
     for u in 0..USERS {
@@ -83,7 +84,9 @@ fn plans_announce_what_training_takes() {
             Learner::Gradient(mut model) => {
                 model.start_epoch(1).unwrap();
                 let sampler = Sampler::new(data.train.clone(), None, 1, model.sampling()).unwrap();
-                for (at, batch) in sampler.epoch(1, plan.train.batch).take(3).enumerate() {
+                for (at, batch) in
+                    sampler.epoch(1, plan.training.as_ref().unwrap().config.batch).take(3).enumerate()
+                {
                     let weights = model.params().with_grad();
                     let loss = model.loss(&weights, &model.step(batch, 1, at));
                     let gradients = loss.backward();

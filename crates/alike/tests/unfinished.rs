@@ -1,4 +1,5 @@
-//! What a program leaves behind that is told to end at once. In a process of its own, since it ends all that is at work.
+//! What a program leaves behind that is told to end at once. In a process of its own, since it ends all that
+//! is at work.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;

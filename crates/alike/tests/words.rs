@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A refused word, and what to write.
-const REFUSED: [(&str, &str); 10] = [
+const REFUSED: [(&str, &str); 14] = [
     ("he", "they"),
     ("his", "their"),
     ("him", "them"),
@@ -16,6 +16,10 @@ const REFUSED: [(&str, &str); 10] = [
     ("speaks for", "adds to the score of"),
     ("a modality each", "per modality"),
     ("a unit a", "one per"),
+    ("whoever", "anybody who, or say who"),
+    ("besides", "also, beside, or leave it out"),
+    ("most bytes of", "maximum of bytes of"),
+    ("most events", "maximum of events"),
 ];
 
 /// Authors whose name is such a word.

@@ -1,5 +1,5 @@
-//! A program with every command of `alike` and a model of its own, `popular-bpr`: matrix factorisation whose negatives are drawn by
-//! popularity, with dropout on the rows of a batch.
+//! A program with every command of `alike` and a model of its own, `popular-bpr`: matrix factorisation whose
+//! negatives are drawn by popularity, with dropout on the rows of a batch.
 //!
 //!     cargo run --release -p custom-model -- train popular-bpr --data DIR --out RUN
 //!     cargo run --release -p custom-model -- serve RUN

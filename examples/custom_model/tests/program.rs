@@ -36,14 +36,28 @@ fn a_model_from_outside_is_trained_resumed_evaluated_and_served() {
     let [log_file, data, run] = [&log_file, &data, &run].map(|path| path.to_str().expect("text"));
     output(&["prepare", "--interactions", log_file, "--k-core", "0", "--out", data]);
     assert!(output(&["models", "popular-bpr"]).contains("popularity"));
-    let train = |epochs: &str| {
+    let train = |out: &str, epochs: &str, more: &[&str]| {
         let epochs = format!("epochs={epochs}");
         let fixed = ["--set", "dim=16", "--set", "lr=0.01", "--set", "batch=64", "--set", &epochs];
-        output(
-            &[&["train", "popular-bpr", "--data", data, "--out", run, "--seed", "3"], &fixed[..]].concat(),
-        );
+        let first = ["train", "popular-bpr", "--data", data, "--out", out, "--seed", "3"];
+        output(&[&first[..], &fixed[..], more].concat());
     };
-    train("30");
+    train(run, "10", &[]);
+    train(run, "30", &["--resume"]);
+    let straight = folder.path().join("straight");
+    train(straight.to_str().expect("text"), "30", &[]);
+    let tensors = |folder: &Path| -> Vec<(String, Vec<u8>)> {
+        let files = std::fs::read_dir(folder).expect("a run").map(|entry| entry.expect("a file").path());
+        let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
+        let mut found: Vec<_> = files
+            .filter(|path| path.extension().is_some_and(|ending| ending == "safetensors"))
+            .map(|path| (name(&path), std::fs::read(&path).expect("a file")))
+            .collect();
+        found.sort();
+        found
+    };
+    let (resumed, straight) = (tensors(Path::new(run)), tensors(&straight));
+    assert!(resumed.len() == 2 && resumed == straight, "a resumed run ends with the same bits");
     let found: serde_json::Value =
         serde_json::from_str(&output(&["evaluate", run, "--json"])).expect("metrics as JSON");
     let recall = found["metrics"]["recall@20"].as_f64().or_else(|| found["recall@20"].as_f64());

@@ -9,10 +9,12 @@ use crate::args::{Text, parse_named, split_pair};
 /// `alike prepare`.
 #[derive(Debug, Args)]
 pub(crate) struct Prepare {
-    /// Who took what: delimited text, JSON lines, Parquet or .xlsx, plain, .gz or .zst; a folder of part files; - for standard input
+    /// Who took what: delimited text, JSON lines, Parquet or .xlsx, plain, .gz or .zst; a folder of part
+    /// files; - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) interactions: PathBuf,
-    /// Name of a column of the interactions; ROLE is user, item, rating, time, label or event; none leaves one out [default: guessed]
+    /// Name of a column of the interactions; ROLE is user, item, rating, time, label or event; none leaves
+    /// one out [default: guessed]
     #[arg(long = "column", value_name = "ROLE=NAME", value_parser = parse_column)]
     pub(crate) roles: Vec<(Role, String)>,
     /// The first line of the interactions is data, not a header
@@ -24,7 +26,8 @@ pub(crate) struct Prepare {
     /// Lines of the interactions before the table
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) skip_lines: usize,
-    /// What separates the columns of the interactions: one or more characters, `tab` or `blanks` [default: guessed]
+    /// What separates the columns of the interactions: one or more characters, `tab` or `blanks` [default:
+    /// guessed]
     #[arg(long, value_name = "X")]
     pub(crate) delimiter: Option<String>,
     #[command(flatten)]
@@ -35,14 +38,15 @@ pub(crate) struct Prepare {
     /// How times are written, in strftime's signs, such as "%d.%m.%Y %H:%M" [default: a number or ISO 8601]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) time_format: Option<String>,
-    /// Kind of events to keep, where a column tells the kind, and perhaps its weight (view=0.1): how often it takes part in training;
-    /// repeat for more [default: all, alike]
+    /// Kind of events to keep, where a column tells the kind, and perhaps its weight (view=0.1): how often it
+    /// takes part in training; repeat for more [default: all, alike]
     #[arg(long = "event", value_name = "KIND[=WEIGHT]", value_parser = parse_event)]
     pub(crate) events: Vec<(String, f32)>,
     /// Leave out rows whose user or item (or needed rating or time) is empty, nan, NULL or None
     #[arg(long)]
     pub(crate) drop_missing: bool,
-    /// Keep only interactions with at least this rating; of several ratings of an item by a user the last decides
+    /// Keep only interactions with at least this rating; of several ratings of an item by a user the last
+    /// decides
     #[arg(long, value_name = "X")]
     pub(crate) min_rating: Option<f32>,
     /// Item features of a modality: .npy, .npz, .safetensors or .parquet; repeat for more
@@ -69,7 +73,8 @@ pub(crate) struct Prepare {
     /// Its column of categories [default: guessed]
     #[arg(long, value_name = "COLUMN", requires = "items")]
     pub(crate) category: Option<String>,
-    /// Leave out items of the catalogue that have features and that nobody took yet; kept, they can be recommended
+    /// Leave out items of the catalogue that have features and that nobody took yet; kept, they can be
+    /// recommended
     #[arg(long, requires = "items")]
     pub(crate) no_cold_items: bool,
     /// How to hold out interactions [default: label where there is a column x_label, else random]

@@ -24,13 +24,14 @@ use crate::stop;
 /// A model of the demo: its name and its run's folder. Each trains by its defaults.
 type Shown = (&'static str, &'static str);
 
-/// The models in the order in which they are shown. The recommendations of the one that is best on validation are shown.
+/// The models in the order in which they are shown. The recommendations of the one that is best on validation
+/// are shown.
 const MODELS: [Shown; 3] = [("popularity", "popularity"), ("lightgcn", "lightgcn"), ("nsmar+", "nsmar-plus")];
 
 /// A file that says that a folder is a demo, so that it may be replaced.
 const MARK: &str = "alike-demo.txt";
 /// What a demo folder holds.
-const PARTS: [&str; 5] = ["source", "data", "runs", "unseen", "report.html"];
+const PARTS: [&str; 4] = ["source", "data", "unseen", "report.html"];
 /// Users of the report.
 const PEOPLE: usize = 10;
 /// Items of a history that are shown.
@@ -82,8 +83,8 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
     let folder = out.join("unseen");
     let less = unseen::split(&data, &options, &folder)?;
     let mut runs = Vec::new();
-    // What is not trained knows nothing of these films: its order is that of the file. The others learn for a quarter of the time that
-    // was best above, so that the demo stays short.
+    // What is not trained knows nothing of these films: its order is that of the file. The others learn for a
+    // quarter of the time that was best above, so that the demo stays short.
     for ((model, name), summary) in MODELS.into_iter().zip(&summaries).filter(|(_, s)| s.best_epoch > 0) {
         let run = folder.join(name);
         let most = u32::try_from(summary.best_epoch.div_ceil(4)).unwrap_or(u32::MAX);
@@ -124,7 +125,9 @@ fn clear(out: &Path) -> Outcome {
         return Err(Failure::Failed(text));
     }
     fs::write(&mark, "Made by `alike demo`, which replaces it on its next run.\n").map_err(problem)?;
-    for part in PARTS.map(|p| out.join(p)) {
+    // Beside its own runs may be others', and the events of a server.
+    let runs = MODELS.map(|(_, folder)| out.join("runs").join(folder));
+    for part in PARTS.map(|p| out.join(p)).into_iter().chain(runs) {
         let gone = match fs::symlink_metadata(&part) {
             Ok(meta) if meta.is_dir() => fs::remove_dir_all(&part),
             Ok(_) => fs::remove_file(&part),

@@ -10,7 +10,7 @@ use crate::output::{self, Table, grouped};
 
 /// The metrics of a run on one split under one protocol.
 pub(crate) fn run(args: &Evaluate) -> Outcome {
-    let run = Run::open(&args.run)?;
+    let run = Run::open_with(&args.run, args.data.as_deref())?;
     let (metrics, groups) = run.evaluate(args.split, args.protocol)?;
     if args.json {
         let mut all = Map::new();

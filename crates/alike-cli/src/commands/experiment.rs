@@ -1,4 +1,5 @@
-//! `alike experiment`: each run is a process of its own, so that its memory is its own and a crash is not ours.
+//! `alike experiment`: each run is a process of its own, so that its memory is its own and a crash is not
+//! ours.
 
 use std::collections::HashMap;
 use std::env;
@@ -25,7 +26,8 @@ use crate::{report, results_file, stop};
 
 /// How often the runs' logs are looked at, and whether to stop.
 const LOOK: Duration = Duration::from_millis(200);
-/// How long a run waits for one in the same folder that is still ending: that of an experiment that was killed.
+/// How long a run waits for one in the same folder that is still ending: that of an experiment that was
+/// killed.
 const ENDING: Duration = Duration::from_secs(10);
 
 /// Runs what is missing, then writes results and report.
@@ -55,6 +57,7 @@ pub(crate) fn run(args: &Experiment, threads: Option<u16>, quiet: bool) -> Outco
     if args.dry_run {
         return plan(&mut scheduler, jobs);
     }
+    destination::mark_experiment(&out)?;
     let mut interrupted = false;
     if !args.report {
         let pool = Pool { threads: (threads / jobs).max(1), jobs, devices: args.device.clone() };

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &Recommend, quiet: bool) -> Outcome {
             Err(Failure::Usage(text))
         }
         (Some(user), None) => {
-            let run = Run::open(&args.run)?;
+            let run = Run::open_with(&args.run, args.data.as_deref())?;
             let items = run.recommend(user, top)?;
             if args.json {
                 return output::json(&json!({ "user": user, "model": run.model, "items": items }));
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Recommend, quiet: bool) -> Outcome {
         }
         (None, Some(out)) => {
             let place = recommendations::FILE.place(out)?;
-            all(&Run::open(&args.run)?, &place, out, top, args.json, quiet)
+            all(&Run::open_with(&args.run, args.data.as_deref())?, &place, out, top, args.json, quiet)
         }
         (None, None) => Err(Failure::Usage("either --user ID, or --all --out FILE".into())),
     }

@@ -10,7 +10,7 @@ use crate::output;
 
 /// The items most like a given one.
 pub(crate) fn run(args: &Similar) -> Outcome {
-    let run = Run::open(&args.run)?;
+    let run = Run::open_with(&args.run, args.data.as_deref())?;
     let items = run.similar(&args.item, args.top as usize)?;
     if args.json {
         return output::json(&json!({ "item": args.item, "model": run.model, "items": items }));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use alike::Error;
 use alike::data::Dataset;
-use alike::train::{Summary, TrainRequest, fit};
+use alike::train::{Summary, TrainEvent, TrainRequest, fit};
 
 use crate::args::Train;
 use crate::destination;
@@ -16,13 +16,7 @@ use crate::stop;
 /// Trains, with progress on standard error and the result on standard output.
 pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
     alike::models::find(&args.model)?;
-    let stop = stop::flag(
-        format!(
-            "what was evaluated is saved in {}: the same command with --resume goes on from there",
-            args.out.display()
-        ),
-        stop::SHORT,
-    );
+    let stop = stop::flag("nothing was begun yet, so nothing is saved", stop::SHORT);
     if args.stop_with_input {
         stop::when_parent_ends();
     }
@@ -42,7 +36,20 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
     };
     let mut progress = TrainingProgress::new(&args.model, quiet);
     alike_ops::keep_freed_memory();
-    let summary = fit(&data, &request, &mut |event| progress.on(&event));
+    let saved = format!(
+        "what was evaluated is saved in {}: the same command with --resume goes on from there",
+        args.out.display()
+    );
+    if args.resume {
+        stop::continue_note(&saved);
+    }
+    let summary = fit(&data, &request, &mut |event| {
+        // The run folder is there from the first event on.
+        if matches!(event, TrainEvent::Planned { .. }) {
+            stop::continue_note(&saved);
+        }
+        progress.on(&event);
+    });
     drop(progress);
     let summary = summary.map_err(|e| match e {
         Error::Interrupted => stop::interrupted(),

@@ -1,5 +1,6 @@
-//! The demo's second question: which of the items that nobody took in training would people take? Every tenth item is
-//! taken out of training, models learn from the rest, and rank those items for everybody who took one.
+//! The demo's second question: which of the items that nobody took in training would people take? Every tenth
+//! item is taken out of training, models learn from the rest, and rank those items for everybody who took
+//! one.
 
 use std::fmt::Write;
 use std::fs;
@@ -28,8 +29,8 @@ pub(crate) struct Unseen {
     pub(crate) chance: f64,
 }
 
-/// Prepares `data` without any of the items left out in training or validation; what people took of these is the test.
-/// `like` says where the features of the items are.
+/// Prepares `data` without any of the items left out in training or validation; what people took of these is
+/// the test. `like` says where the features of the items are.
 pub(crate) fn split(data: &Dataset, like: &PrepareOptions, folder: &Path) -> Outcome<Dataset> {
     let mut log = String::from("userID\titemID\tx_label\n");
     for (label, split) in [&data.train, &data.valid, &data.test].into_iter().enumerate() {

@@ -19,7 +19,8 @@ pub(crate) struct Chart {
 }
 
 impl Chart {
-    /// The chart as a file: the same drawing in the light colours, without variables, which few programs but browsers know.
+    /// The chart as a file: the same drawing in the light colours, without variables, which few programs but
+    /// browsers know.
     pub(crate) fn standalone(&self) -> String {
         file(self.svg.standalone(&plain(include_str!("chart.css"))))
     }

@@ -71,7 +71,7 @@ pub(crate) struct ModelSummary {
     pub(crate) clean: RecallAndNdcg,
     /// All settings.
     pub(crate) settings: Vec<(String, String)>,
-    /// What should be said of its training besides.
+    /// What should be said of its training as well.
     pub(crate) remarks: Vec<String>,
 }
 

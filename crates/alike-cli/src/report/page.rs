@@ -24,8 +24,8 @@ pub(super) fn document(title: &str, header: &Markup, main: &Markup, footer: &Mar
     file(page)
 }
 
-/// Markup as the text of a file that ends with a line feed. Control characters of texts become blanks here, in one place for
-/// all: SVG must not have them, and browsers do not show them.
+/// Markup as the text of a file that ends with a line feed. Control characters of texts become blanks here,
+/// in one place for all: SVG must not have them, and browsers do not show them.
 pub(super) fn file(markup: Markup) -> String {
     let hidden =
         |c: char| c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{fffe}' | '\u{ffff}');

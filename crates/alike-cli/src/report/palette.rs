@@ -16,9 +16,9 @@ pub(crate) struct Style {
 
 /// The styles of a page's models.
 ///
-/// A model's place in the registry decides, not its place on the page: the same model looks the same in another report, and
-/// where models are left out the others keep theirs. Where two would share a colour, the one that comes later in the registry
-/// takes the next that is free; when all are taken, lines are dashed.
+/// A model's place in the registry decides, not its place on the page: the same model looks the same in
+/// another report, and where models are left out the others keep theirs. Where two would share a colour, the
+/// one that comes later in the registry takes the next that is free; when all are taken, lines are dashed.
 #[derive(Debug)]
 pub(crate) struct Palette {
     styles: Vec<(String, Style)>,

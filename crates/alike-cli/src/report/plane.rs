@@ -66,7 +66,8 @@ pub(super) fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
     (first..=last.max(first + 1)).map(|n| n as f64 * step).collect()
 }
 
-/// The name of a vertical axis; one that does not start at 0 says so, since it makes differences look larger than they are.
+/// The name of a vertical axis; one that does not start at 0 says so, since it makes differences look larger
+/// than they are.
 fn axis(name: &str, ticks: &[f64]) -> String {
     match ticks[0] {
         0.0 => name.to_string(),

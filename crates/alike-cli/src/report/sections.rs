@@ -1,4 +1,5 @@
-//! The parts of the page beside learning, metrics and people: headline, unseen items, data, settings, what to do next.
+//! The parts of the page beside learning, metrics and people: headline, unseen items, data, settings, what to
+//! do next.
 
 use maud::{Markup, html};
 
@@ -6,7 +7,7 @@ use super::{DemoReport, page};
 use crate::commands::Unseen;
 use crate::output::{duration, grouped};
 
-/// Headline, sentence, and one bar a model.
+/// Headline, sentence, and one bar per model.
 pub(super) fn header(report: &DemoReport) -> Markup {
     let links = [("learning", "Learning"), ("metrics", "Metrics"), ("people", "People"), ("data", "Data")];
     let content = html! {

@@ -138,7 +138,7 @@ impl From<alike::Error> for ApiError {
     }
 }
 
-/// What any route under `/v1` may answer besides what it says itself.
+/// What any route under `/v1` may answer beside what it says itself.
 pub(crate) struct ErrorResponses;
 
 impl IntoResponses for ErrorResponses {

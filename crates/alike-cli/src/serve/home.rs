@@ -1,5 +1,5 @@
-//! Where a run's events are kept unless the command says it: beside the run folder, whose name and not whose content they
-//! belong to. A newer run can then be moved or linked into its place, and the events stay.
+//! Where a run's events are kept unless the command says it: beside the run folder, whose name and not whose
+//! content they belong to. A newer run can then be moved or linked into its place, and the events stay.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use crate::failure::{Failure, Outcome};
 /// The file, in either place.
 const FILE: &str = "events.sqlite";
 
-/// The file with the events of `run`. Where earlier versions kept one inside the run folder, it moves out, if nobody else
-/// has it open, and is used where it is otherwise.
+/// The file with the events of `run`. Where earlier versions kept one inside the run folder, it moves out, if
+/// nobody else has it open, and is used where it is otherwise.
 pub(super) fn events(run: &Path) -> Outcome<PathBuf> {
     let (beside, inside) = (beside(run)?, run.join("serve").join(FILE));
     if !inside.exists() {
@@ -59,7 +59,8 @@ fn move_out(from: &Path, to: &Path) -> Result<(), String> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(from, flags).map_err(said)?;
     connection.busy_timeout(std::time::Duration::ZERO).map_err(said)?;
-    // Everything goes from the log into the file, and the log away; whoever else has them open prevents it.
+    // Everything goes from the log into the file, and the log away; anyone who else has them open prevents
+    // it.
     let mode: String =
         connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0)).map_err(said)?;
     if mode != "delete" {

@@ -67,8 +67,9 @@ impl Keys {
         Ok(keys)
     }
 
-    /// Adds the keys of a file: a line each, `NAME SCOPES KEY`. Scopes are joined by commas; instead of the key there may be
-    /// `blake3:` and its hash, so that whoever reads the file cannot use it. Empty lines and those that start with # say nothing.
+    /// Adds the keys of a file: a line each, `NAME SCOPES KEY`. Scopes are joined by commas; instead of the
+    /// key there may be `blake3:` and its hash, so that anyone who reads the file cannot use it. Empty lines
+    /// and those that start with # say nothing.
     ///
     /// # Errors
     /// A line is none of these, or a name or key comes twice.
@@ -98,8 +99,8 @@ impl Keys {
         self.0.is_empty()
     }
 
-    /// The key that a request brings, and its number, if it is one of these. Each is compared, and each comparison takes the same
-    /// time wherever the hashes differ.
+    /// The key that a request brings, and its number, if it is one of these. Each is compared, and each
+    /// comparison takes the same time wherever the hashes differ.
     pub(crate) fn of(&self, headers: &HeaderMap) -> Option<(usize, &Key)> {
         let given = blake3::hash(given(headers)?);
         self.0

@@ -9,8 +9,8 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// Of these, those of one address.
     pub(crate) connections_of_one: usize,
-    /// Connections beyond these that may ask for health and counts only: so many from this machine, and as many from others. Each
-    /// lasts until so many more have come, and no longer than `probe`.
+    /// Connections beyond these that may ask for health and counts only: so many from this machine, and as
+    /// many from others. Each lasts until so many more have come, and no longer than `probe`.
     pub(crate) probes: usize,
     /// Requests that are answered at a time.
     pub(crate) requests: usize,
@@ -39,7 +39,7 @@ pub(crate) struct Limits {
     /// How long nothing of a body may come, and nothing of an answer be taken.
     pub(crate) stall: Duration,
     /// How long a request may take, its body included.
-    pub(crate) patience: Duration,
+    pub(crate) request_timeout: Duration,
     /// How long what a client still sends is read, after a refusal, so that it gets to read the refusal.
     pub(crate) linger: Duration,
     /// How long requests may go on after the server has stopped listening.
@@ -65,7 +65,7 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             probe: Duration::from_secs(1),
             stall: Duration::from_secs(10),
-            patience: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(1),
             grace: Duration::from_secs(15),
         }
@@ -98,7 +98,7 @@ mod tests {
             ("time for the head of a request, and between requests", seconds(l.head)),
             ("time in which something of a body must come", seconds(l.stall)),
             ("time in which something of an answer must be taken", seconds(l.stall)),
-            ("time for a request, its body included", seconds(l.patience)),
+            ("time for a request, its body included", seconds(l.request_timeout)),
         ] {
             let row = format!("| {what} | {value} |");
             assert!(page.contains(&row), "{row}");

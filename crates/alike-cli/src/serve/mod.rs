@@ -1,25 +1,25 @@
 //! `alike serve`: a trained run that answers over HTTP.
 //!
-//! `listen` takes connections, within `limits`. A request passes `guard`, which knows `keys`, `origin` and `rate`, is read by
-//! `answer`, looks up its user in `store`, is ranked with others by `ranking`, and is shown by one of `routes`. [`router::router`] puts
-//! them together and needs no socket.
+//! `listen` takes connections, within `limits`. A request passes `middleware`, which knows `keys`, `origin`
+//! and `rate`, is read by `extract`, looks up its user in `store`, is ranked with others by `ranking`, and is
+//! shown by one of `routes`. [`router::router`] puts them together and needs no socket.
 
+mod api_markdown;
 mod arriving;
 mod encoder;
 mod error;
 mod extract;
 mod filter;
-mod guard;
 mod home;
 mod index;
 mod keys;
 mod limits;
 mod listen;
 mod metrics;
+mod middleware;
 mod model;
 mod origin;
 mod pace;
-mod page_of_api;
 mod people;
 mod places;
 mod pool;
@@ -38,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::args::Serve;
 use crate::failure::{Failure, Outcome};
@@ -51,8 +52,8 @@ use rate::Rate;
 use state::App;
 use store::{Options, Store, StoreAddress};
 
+pub(crate) use api_markdown::page as documentation;
 pub(crate) use origin::parse_site;
-pub(crate) use page_of_api::page as documentation;
 pub(crate) use store::KEPT as KEPT_OF_USER;
 
 /// Variable of the environment with the API key.
@@ -82,7 +83,7 @@ pub(crate) fn run(args: &Serve) -> Outcome {
         .build()
         .map_err(|e| Failure::Failed(format!("cannot start the server: {e}")))?;
     let inside = runtime.enter();
-    let main = ReloadableModel::open(&args.run, index)?;
+    let main = ReloadableModel::open_with(&args.run, args.data.as_deref(), index)?;
     let compare =
         args.compare.as_deref().map(|run| ReloadableModel::open(run, IndexChoice::Exact)).transpose()?;
     drop(inside);
@@ -129,7 +130,7 @@ fn limits(args: &Serve) -> Limits {
 async fn answer(app: Arc<App>, listener: TcpListener, args: &Serve) -> Outcome {
     let failed = |e: std::io::Error| Failure::Failed(format!("{}: {e}", args.address));
     let bound = listener.local_addr().map_err(failed)?;
-    // Before the address is out, so that whoever reads it may send signals.
+    // Before the address is out, so that anyone who reads it may send signals.
     let stop = signals(app.clone(), Duration::from_secs(args.drain)).map_err(failed)?;
     let scheme = if app.tls.is_some() { "https" } else { "http" };
     output::line(format!("listening on {scheme}://{bound}"))?;
@@ -137,13 +138,31 @@ async fn answer(app: Arc<App>, listener: TcpListener, args: &Serve) -> Outcome {
     if let Some(seconds) = args.watch {
         tokio::spawn(watch_run(app.clone(), Duration::from_secs(seconds)));
     }
+    let (told, heard) = oneshot::channel();
+    let stop = async {
+        // Nobody waits for it where the server failed before.
+        let _ = told.send(stop.await);
+    };
     listen::serve(listener, app, stop).await;
     tracing::info!("stopped");
-    Ok(())
+    match heard.await {
+        Ok(StopSignal::Interrupt) => {
+            Err(Failure::Interrupted("interrupted; every request was answered".into()))
+        }
+        _ => Ok(()),
+    }
 }
 
-/// Looks for newer checkpoints. One that cannot be loaded, perhaps since a training has replaced it meanwhile, is tried
-/// again the next time.
+/// What told the server to stop.
+enum StopSignal {
+    /// Ctrl-C: the exit code is that of every command.
+    Interrupt,
+    /// A termination signal, by which service managers stop a server as it should stop.
+    Terminate,
+}
+
+/// Looks for newer checkpoints. One that cannot be loaded, perhaps since a training has replaced it
+/// meanwhile, is tried again the next time.
 async fn watch_run(app: Arc<App>, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
@@ -153,15 +172,15 @@ async fn watch_run(app: Arc<App>, every: Duration) {
 
 async fn refresh(app: &Arc<App>) {
     if let Err(error) = app.refresh().await {
-        tracing::warn!(%error, "the newer checkpoint was not loaded; the old one goes on");
+        tracing::warn!(%error, "the newer checkpoint was not loaded; answers come from the old one as before");
     }
 }
 
-/// Ends at Ctrl-C at once, and some time after a termination signal: load balancers need it to see that the server is not
-/// ready any more, and clients to be told to close their connections. A hang-up looks for a
+/// Ends at Ctrl-C at once, and some time after a termination signal: load balancers need it to see that the
+/// server is not ready any more, and clients to be told to close their connections. A hang-up looks for a
 /// newer checkpoint and a renewed certificate.
 #[cfg(unix)]
-fn signals(app: Arc<App>, drain: Duration) -> std::io::Result<impl Future<Output = ()>> {
+fn signals(app: Arc<App>, drain: Duration) -> std::io::Result<impl Future<Output = StopSignal>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -174,7 +193,7 @@ fn signals(app: Arc<App>, drain: Duration) -> std::io::Result<impl Future<Output
                     let app = app.clone();
                     tokio::spawn(async move {
                         if let Some(Err(error)) = app.tls.as_ref().map(listen::Tls::refresh) {
-                            tracing::warn!(%error, "the certificate was not loaded; the old one goes on");
+                            tracing::warn!(%error, "the certificate was not loaded; the old one stays in use");
                         }
                         refresh(&app).await;
                     });
@@ -182,8 +201,11 @@ fn signals(app: Arc<App>, drain: Duration) -> std::io::Result<impl Future<Output
             }
         };
         app.stopping();
-        if at_once || drain.is_zero() {
-            return;
+        if at_once {
+            return StopSignal::Interrupt;
+        }
+        if drain.is_zero() {
+            return StopSignal::Terminate;
         }
         tracing::info!(
             seconds = drain.as_secs(),
@@ -194,15 +216,17 @@ fn signals(app: Arc<App>, drain: Duration) -> std::io::Result<impl Future<Output
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        StopSignal::Terminate
     })
 }
 
 /// Ends at Ctrl-C.
 #[cfg(not(unix))]
-fn signals(app: Arc<App>, _: Duration) -> std::io::Result<impl Future<Output = ()>> {
+fn signals(app: Arc<App>, _: Duration) -> std::io::Result<impl Future<Output = StopSignal>> {
     Ok(async move {
         let _ = tokio::signal::ctrl_c().await;
         app.stopping();
+        StopSignal::Interrupt
     })
 }
 

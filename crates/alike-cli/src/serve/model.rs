@@ -24,10 +24,10 @@ pub(crate) struct ModelSnapshot {
 }
 
 impl ModelSnapshot {
-    /// Opens a checkpoint and lets it answer once. Whatever is wrong with it is an error here, not in the answers that
-    /// would follow.
-    fn open(dir: &Path, index: &IndexChoice, version: u64) -> alike::Result<Self> {
-        let work = || Self::load(dir, index, version);
+    /// Opens a checkpoint and lets it answer once. Whatever is wrong with it is an error here, not in the
+    /// answers that would follow.
+    fn open(dir: &Path, data: Option<&Path>, index: &IndexChoice, version: u64) -> alike::Result<Self> {
+        let work = || Self::load(dir, data, index, version);
         let loaded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
         loaded.unwrap_or_else(|_| {
             let text = "cannot answer: its parts do not go together (the log has more); train the run again";
@@ -35,8 +35,8 @@ impl ModelSnapshot {
         })
     }
 
-    fn load(dir: &Path, index: &IndexChoice, version: u64) -> alike::Result<Self> {
-        let serving = Serving::open(dir)?;
+    fn load(dir: &Path, data: Option<&Path>, index: &IndexChoice, version: u64) -> alike::Result<Self> {
+        let serving = Serving::open_with(dir, data)?;
         serving.probe()?;
         let index = Index::new(index, &serving)?;
         let data = &serving.run().data;
@@ -63,7 +63,8 @@ impl ModelSnapshot {
         self.categories.keys().map(String::as_str)
     }
 
-    /// The file of an item's picture, if it lies in the folder of pictures: neither `..` nor a link leads out of it.
+    /// The file of an item's picture, if it lies in the folder of pictures: neither `..` nor a link leads out
+    /// of it.
     pub(crate) fn picture(&self, item: u32) -> Option<PathBuf> {
         let root = self.pictures.as_ref()?;
         let named = self.serving.run().data.catalogue.image(item)?;
@@ -85,6 +86,8 @@ fn names(text: &str) -> impl Iterator<Item = String> {
 /// A run folder and the checkpoint of it that answers now. Requests keep the one they began with.
 pub(crate) struct ReloadableModel {
     dir: PathBuf,
+    /// The prepared data, where they are not where the run says.
+    data: Option<PathBuf>,
     index: IndexChoice,
     now: RwLock<Arc<ModelSnapshot>>,
     /// Held while a checkpoint is loaded: one at a time.
@@ -94,8 +97,14 @@ pub(crate) struct ReloadableModel {
 impl ReloadableModel {
     /// Opens the newest checkpoint and makes its index.
     pub(crate) fn open(dir: &Path, index: IndexChoice) -> alike::Result<Self> {
-        let now = RwLock::new(Arc::new(ModelSnapshot::open(dir, &index, 1)?));
-        Ok(Self { dir: dir.to_path_buf(), index, now, loading: std::sync::Mutex::default() })
+        Self::open_with(dir, None, index)
+    }
+
+    /// The same with the prepared data at `data`, where that is given.
+    pub(crate) fn open_with(dir: &Path, data: Option<&Path>, index: IndexChoice) -> alike::Result<Self> {
+        let now = RwLock::new(Arc::new(ModelSnapshot::open(dir, data, &index, 1)?));
+        let (dir, data) = (dir.to_path_buf(), data.map(Path::to_path_buf));
+        Ok(Self { dir, data, index, now, loading: std::sync::Mutex::default() })
     }
 
     /// What answers now.
@@ -103,8 +112,8 @@ impl ReloadableModel {
         self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Loads the run's best checkpoint if it is another than the one that answers, and puts it in its place; whether it
-    /// did. Takes as long as loading takes; requests go on meanwhile.
+    /// Loads the run's best checkpoint if it is another than the one that answers, and puts it in its place;
+    /// whether it did. Takes as long as loading takes; requests go on meanwhile.
     pub(crate) fn refresh(&self) -> alike::Result<bool> {
         let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.current();
@@ -113,7 +122,8 @@ impl ReloadableModel {
         if newest.is_none_or(|hash| hash == current.checkpoint()) {
             return Ok(false);
         }
-        let next = Arc::new(ModelSnapshot::open(&self.dir, &self.index, current.version + 1)?);
+        let next =
+            Arc::new(ModelSnapshot::open(&self.dir, self.data.as_deref(), &self.index, current.version + 1)?);
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(true)
     }

@@ -1,7 +1,8 @@
 //! Which sites' pages may have a browser ask this server.
 //!
-//! A server without a key trusts whoever reaches it. Browsers reach what their user reaches, on behalf of any page: so a page of
-//! another site must be told apart, by what browsers say of it and by the name under which it found the server.
+//! A server without a key trusts anyone who reaches it. Browsers reach what their user reaches, on behalf of
+//! any page: so a page of another site must be told apart, by what browsers say of it and by the name under
+//! which it found the server.
 
 use std::net::IpAddr;
 
@@ -21,7 +22,8 @@ pub(crate) struct Origins {
 }
 
 impl Origins {
-    /// Whether a request without a key comes from where one may. What is `open` to everybody pages may lead to.
+    /// Whether a request without a key comes from where one may. What is `open` to everybody pages may lead
+    /// to.
     ///
     /// # Errors
     /// It was sent to another name, or by a page of another site.

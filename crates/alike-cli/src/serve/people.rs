@@ -13,15 +13,15 @@ pub(crate) struct UserState {
     pub(crate) disliked: Vec<u32>,
 }
 
-/// The user as training and their `events` (newest first) have them; `None` when neither knows them. Of several events about
-/// one item the newest counts.
+/// The user as training and their `events` (newest first) have them; `None` when neither knows them. Of
+/// several events about one item the newest counts.
 pub(crate) fn now(serving: &Serving, user: &str, events: &[Stored]) -> Option<UserState> {
     let data = &serving.run().data;
     let known = data.users.get(user);
     if known.is_none() && events.is_empty() {
         return None;
     }
-    let person = known.map_or_else(UserHistory::default, |u| serving.person(u));
+    let person = known.map_or_else(UserHistory::default, |u| serving.history_of(u));
     // Items whose newest event was seen; those that this model does not know say nothing.
     let (mut taken, mut others, mut disliked) = (Vec::new(), Vec::new(), Vec::new());
     let mut seen = std::collections::BTreeSet::new();

@@ -55,7 +55,7 @@ impl Drop for Place {
     }
 }
 
-/// What counts as one address: of IPv6 the network, since whoever has one address there has 2⁶⁴.
+/// What counts as one address: of IPv6 the network, since anyone who has one address there has 2⁶⁴.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),

@@ -1,4 +1,5 @@
-//! Work that takes a processor for long, on threads of its own: so many at a time, and so many that wait for it.
+//! Work that takes a processor for long, on threads of its own: so many at a time, and so many that wait for
+//! it.
 
 use std::sync::Arc;
 
@@ -7,8 +8,8 @@ use tokio::sync::Semaphore;
 
 use super::error::{ApiError, ApiResult};
 
-/// Places for one kind of work. Kinds that differ in how long they take have pools of their own, so that the long ones do not
-/// hold up the short ones.
+/// Places for one kind of work. Kinds that differ in how long they take have pools of their own, so that the
+/// long ones do not hold up the short ones.
 pub(crate) struct Pool {
     places: Arc<Semaphore>,
     /// Places and those who wait for one.
@@ -31,8 +32,9 @@ impl Pool {
         self.line.available_permits() == 0
     }
 
-    /// Does `work`. Whoever gives up while they wait (the future is dropped) leaves the line, and the work is never begun. Work
-    /// that has begun goes on when nobody waits for it any more, and keeps its place until it ends.
+    /// Does `work`. Anyone who gives up while they wait (the future is dropped) leaves the line, and the work
+    /// is never begun. Work that has begun goes on when nobody waits for it any more, and keeps its place
+    /// until it ends.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,

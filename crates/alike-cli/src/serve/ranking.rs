@@ -1,5 +1,5 @@
-//! One thread that ranks. Requests that wait are ranked together: a sweep over the items serves several people at little
-//! more than the price of one.
+//! One thread that ranks. Requests that wait are ranked together: a sweep over the items serves several
+//! people at little more than the price of one.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -58,7 +58,8 @@ impl Ranking {
                 // Nobody waits for the answer any more when the client has gone.
                 batch.retain(|job| !job.reply.is_closed());
                 counts.rank_batch.observe(batch.len() as f64);
-                // A bug in one answer must not end all later ones; those who wait are told by the closed channel.
+                // A bug in one answer must not end all later ones; those who wait are told by the closed
+                // channel.
                 let work = std::panic::AssertUnwindSafe(|| rank(batch, &counts));
                 if std::panic::catch_unwind(work).is_err() {
                     counts.panics.inc();
@@ -103,8 +104,8 @@ fn rank(mut batch: Vec<Job>, counts: &Metrics) {
 
 fn rank_by(model: &ModelSnapshot, mut jobs: Vec<Job>, counts: &Metrics) {
     let people: Vec<UserHistory> = jobs.iter().map(|job| job.order.person.clone()).collect();
-    let tastes = match model.serving.tastes(&people) {
-        Ok(tastes) => tastes,
+    let vectors = match model.serving.vectors(&people) {
+        Ok(vectors) => vectors,
         Err(error) => {
             // What is wrong with one of them is not the others' fault.
             match jobs.len() {
@@ -118,28 +119,28 @@ fn rank_by(model: &ModelSnapshot, mut jobs: Vec<Job>, counts: &Metrics) {
         }
     };
     let items = model.serving.run().data.items.len();
-    jobs.par_iter_mut().zip(&tastes).for_each(|(job, taste)| {
+    jobs.par_iter_mut().zip(&vectors).for_each(|(job, vector)| {
         let filter = &mut job.order.filter;
-        filter.narrow(model.index.candidates(filter, items, taste));
+        filter.narrow(model.index.candidates(filter, items, vector));
     });
     let mut whole: Vec<(Job, UserVector)> = Vec::new();
-    for (job, taste) in jobs.into_iter().zip(tastes) {
+    for (job, vector) in jobs.into_iter().zip(vectors) {
         let Filter { among, hidden, top, narrowed } = &job.order.filter;
         counts.ranked(*narrowed);
         match among {
             Some(items) => {
                 let items: Vec<u32> =
                     items.iter().copied().filter(|i| hidden.binary_search(i).is_err()).collect();
-                let ranked = model.serving.rank_among(&taste, &items, *top);
+                let ranked = model.serving.rank_among(&vector, &items, *top);
                 drop(job.reply.send(Ok(ranked)));
             }
-            None => whole.push((job, taste)),
+            None => whole.push((job, vector)),
         }
     }
     let Some(most) = whole.iter().map(|(job, _)| job.order.filter.top).max() else { return };
-    let (jobs, tastes): (Vec<Job>, Vec<UserVector>) = whole.into_iter().unzip();
+    let (jobs, vectors): (Vec<Job>, Vec<UserVector>) = whole.into_iter().unzip();
     let hidden: Vec<&[u32]> = jobs.iter().map(|job| &job.order.filter.hidden[..]).collect();
-    let lists = model.serving.rank(&tastes, &hidden, most);
+    let lists = model.serving.rank(&vectors, &hidden, most);
     for (job, mut list) in jobs.into_iter().zip(lists) {
         list.truncate(job.order.filter.top);
         list.retain(|(_, score)| !score.is_nan());

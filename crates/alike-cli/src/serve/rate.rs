@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::places::network;
 
-/// Most clients that are told apart; further ones share a bucket.
+/// Maximum of clients that are told apart; further ones share a bucket.
 const CLIENTS: usize = 10_000;
 /// How many seconds' worth of requests may come at once.
 const BURST: f64 = 2.0;

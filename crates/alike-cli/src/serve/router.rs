@@ -19,8 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::{ApiError, ErrorBody};
-use super::guard::{self, Guard, REQUEST_ID};
 use super::keys::API_KEY;
+use super::middleware::{self, Guard, REQUEST_ID};
 use super::routes::{events, items, model, page, recommend, search, status, users};
 use super::state::App;
 
@@ -122,8 +122,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         })
         .layer(CatchPanicLayer::custom(on_panic))
         .layer(DefaultBodyLimit::max(app.limits.max_body))
-        .layer(from_fn_with_state(guard, guard::pass));
-    // Outside the guard: browsers ask what they may ask before they send a key, and read why they were refused.
+        .layer(from_fn_with_state(guard, middleware::handle));
+    // Outside the guard: browsers ask what they may ask before they send a key, and read why they were
+    // refused.
     let router = if app.origins.sites.is_empty() { router } else { router.layer(cors(&app.origins.sites)) };
-    router.layer(from_fn_with_state(app.clone(), guard::last_request)).with_state(app)
+    router.layer(from_fn_with_state(app.clone(), middleware::last_request)).with_state(app)
 }

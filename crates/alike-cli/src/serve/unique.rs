@@ -1,5 +1,5 @@
-//! JSON whose objects name each member once. Of members with the same name readers choose differently, so that one who checks and
-//! one who acts may see different things.
+//! JSON whose objects name each member once. Of members with the same name readers choose differently, so
+//! that one who checks and one who acts may see different things.
 
 use std::fmt;
 

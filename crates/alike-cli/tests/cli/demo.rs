@@ -1,4 +1,5 @@
-//! The demo, shortened: it works in an empty folder, again over itself, and what it recommends to do next works.
+//! The demo, shortened: it works in an empty folder, again over itself, and what it recommends to do next
+//! works.
 
 use std::fs;
 

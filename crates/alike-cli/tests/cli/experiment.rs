@@ -42,8 +42,8 @@ setting = "dim"
 values = [8, 64]
 "#;
 
-/// Runs of [`FILE`]: popularity; two trials of MF, one of which is the final run of seed 1; seed 2; two of LightGCN; two of
-/// another width.
+/// Runs of [`FILE`]: popularity; two trials of MF, one of which is the final run of seed 1; seed 2; two of
+/// LightGCN; two of another width.
 const RUNS: usize = 1 + 2 + 1 + 2 + 2;
 
 fn world(text: &str) -> World {

@@ -1,4 +1,5 @@
-//! The program as people and scripts meet it: output, exit codes, damaged input, stopped and resumed training.
+//! The program as people and scripts meet it: output, exit codes, damaged input, stopped and resumed
+//! training.
 
 #![allow(clippy::unwrap_used)]
 

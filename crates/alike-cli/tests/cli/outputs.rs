@@ -139,7 +139,8 @@ fn links_are_followed() {
     embed("ours.parquet").assert().code(2).stdout("").stderr(one_line("the output is a .safetensors file"));
 }
 
-/// Every command with an output, with a limit of 1 KiB a file: one line that names the output, and nothing left over.
+/// Every command with an output, with a limit of 1 KiB a file: one line that names the output, and nothing
+/// left over.
 #[test]
 #[cfg(unix)]
 fn a_full_disk_is_one_line_that_names_the_output() {

@@ -66,6 +66,26 @@ fn a_run_is_evaluated_and_recommends() {
 }
 
 #[test]
+fn a_run_opens_where_it_was_moved_or_copied() {
+    let world = World::new().prepared();
+    world.train("bpr", "runs/one", &SMALL).assert().success();
+    let asked = |run: &str, more: &[&str]| {
+        alike().args(["recommend", &world.at(run), "--user", "4", "--json"]).args(more).assert()
+    };
+    let output = |assert: assert_cmd::assert::Assert| assert.success().get_output().stdout.clone();
+    let before = output(asked("runs/one", &[]));
+    fs::create_dir(world.path("elsewhere")).unwrap();
+    for part in ["data", "runs"] {
+        fs::rename(world.path(part), world.path("elsewhere").join(part)).unwrap();
+    }
+    assert_eq!(output(asked("elsewhere/runs/one", &[])), before);
+    // Without its data, and with them named.
+    fs::rename(world.path("elsewhere/data"), world.path("prepared")).unwrap();
+    asked("elsewhere/runs/one", &[]).failure().stderr(one_line("say where they are with --data"));
+    assert_eq!(output(asked("elsewhere/runs/one", &["--data", &world.at("prepared")])), before);
+}
+
+#[test]
 fn all_recommendations_are_in_the_parquet_file_and_nothing_taken_is() {
     let world = World::new().prepared();
     world.train("bpr", "run", &SMALL).assert().success();

@@ -129,7 +129,8 @@ pub(crate) fn run_files(run: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// JSON text with every member whose name ends in `seconds` removed, and the hash of the line, which covers those.
+/// JSON text with every member whose name ends in `seconds` removed, and the hash of the line, which covers
+/// those.
 fn without_seconds(text: &str) -> String {
     let strip = |value: &mut serde_json::Value| {
         if let Some(members) = value.as_object_mut() {

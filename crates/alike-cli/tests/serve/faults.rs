@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::client::{Server, answer, ask, trained};
 
-/// Kills the server while four clients write events, and looks for every event that was acknowledged. `ALIKE_KILLS` says how
-/// often; three times by default.
+/// Kills the server while four clients write events, and looks for every event that was acknowledged.
+/// `ALIKE_KILLS` says how often; three times by default.
 #[test]
 fn no_acknowledged_event_is_lost_when_the_server_is_killed() {
     let rounds = std::env::var("ALIKE_KILLS").map_or(3, |n| n.parse::<u64>().unwrap());

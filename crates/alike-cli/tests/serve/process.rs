@@ -79,6 +79,15 @@ fn a_termination_signal_ends_it_with_what_was_begun_done() {
 }
 
 #[test]
+fn ctrl_c_has_the_exit_code_that_it_has_everywhere() {
+    let mut server = Server::start(&trained(), &["--drain", "5"]);
+    let begun = Instant::now();
+    server.signal("INT");
+    assert_eq!(server.child.wait().unwrap().code(), Some(130));
+    assert!(begun.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
 fn after_a_termination_signal_it_is_there_until_others_know() {
     let world = trained();
     let mut server = Server::start(&world, &["--drain", "1"]);

@@ -37,7 +37,8 @@ pub struct AdamState {
 }
 
 impl AdamState {
-    /// The state with first moments `m` and second moments `v`, one value each per parameter value; no state where both are empty.
+    /// The state with first moments `m` and second moments `v`, one value each per parameter value; no state
+    /// where both are empty.
     ///
     /// # Panics
     /// When the two differ in length.
@@ -57,8 +58,8 @@ impl AdamState {
     }
 }
 
-/// Steps `param` by its gradient; `step` counts from 1. Parameter and moments are changed in place unless they
-/// share their storage. Neither tensor may be tracked.
+/// Steps `param` by its gradient; `step` counts from 1. Parameter and moments are changed in place unless
+/// they share their storage. Neither tensor may be tracked.
 ///
 /// # Panics
 /// When the gradient or moments from earlier steps have another number of values than the parameter.

@@ -22,7 +22,8 @@ pub(crate) fn product(
     unsafe { product_to(m, n, k, c, add, a, b) }
 }
 
-/// [`product`] to memory that need not be initialised unless `add` is set; afterwards the first `m · n` values are.
+/// [`product`] to memory that need not be initialised unless `add` is set; afterwards the first `m · n`
+/// values are.
 ///
 /// # Safety
 /// With `add` the memory must be initialised.
@@ -39,8 +40,8 @@ pub(crate) unsafe fn product_to(
     if m * n == 0 {
         return;
     }
-    // SAFETY: the operands are dense matrices of these sizes (asserted above) and `c` is not aliased; without `add` it is
-    // written and not read.
+    // SAFETY: the operands are dense matrices of these sizes (asserted above) and `c` is not aliased; without
+    // `add` it is written and not read.
     unsafe {
         gemm::gemm(
             m,

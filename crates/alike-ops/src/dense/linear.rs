@@ -1,10 +1,11 @@
 //! Affine map, activation and row scale in one pass: `y = s ⊙ φ(x W + b)`.
 //!
 //! `x [n, p]`, `W [p, q]`, `b [q]`, `y [n, q]`; `φ` the identity or a leaky rectifier with a positive slope;
-//! `s_t = 1/√deg_t` of a pattern's row, 0 for an empty row, or 1. Backward, with `h = s ⊙ φ'(y) ⊙ g`:
-//! `∂x = h Wᵀ`, `∂W = xᵀ h`, `∂b = Σ_t h_t`. The sign of `y` is that of the argument of `φ`, so only `y` is saved.
+//! `s_t = 1/√deg_t` of a pattern's row, 0 for an empty row, or 1. Backward, with `h = s ⊙ φ'(y) ⊙ g`: `∂x = h
+//! Wᵀ`, `∂W = xᵀ h`, `∂b = Σ_t h_t`. The sign of `y` is that of the argument of `φ`, so only `y` is saved.
 //!
-//! `x` may come in parts, `[x₁ x₂]`: `x W = x₁ W₁ + x₂ W₂` with the rows of `W` cut likewise; the parts are never joined.
+//! `x` may come in parts, `[x₁ x₂]`: `x W = x₁ W₁ + x₂ W₂` with the rows of `W` cut likewise; the parts are
+//! never joined.
 
 use std::array::from_fn;
 use std::borrow::Cow;
@@ -30,7 +31,8 @@ pub enum Activation {
     Leaky(f32),
 }
 
-/// `s ⊙ φ(x W + b)`: `x [n, p]`, `W [p, q]`, `b [q]`, result `[n, q]`; with `row_scale`, `s_t = 1/√deg_t` of its row `t`.
+/// `s ⊙ φ(x W + b)`: `x [n, p]`, `W [p, q]`, `b [q]`, result `[n, q]`; with `row_scale`, `s_t = 1/√deg_t` of
+/// its row `t`.
 ///
 /// # Panics
 /// When the shapes do not fit.

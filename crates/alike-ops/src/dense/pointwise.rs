@@ -1,7 +1,7 @@
 //! Row-wise and element-wise maps in one parallel pass each way: unit rows, activations, products.
 //!
-//! Exponentials are computed sixteen at a time by a polynomial (two units in the last place); block boundaries are fixed,
-//! so that the bits do not depend on the number of threads.
+//! Exponentials are computed sixteen at a time by a polynomial (two units in the last place); block
+//! boundaries are fixed, so that the bits do not depend on the number of threads.
 
 use std::mem::MaybeUninit;
 
@@ -83,8 +83,8 @@ pub fn sum_squares(x: Tensor<2>) -> Tensor<1> {
     apply1(SumSquares, x)
 }
 
-/// `eˣ`, 0 below -87 and at most e⁸⁸: `2ᵏ p(r)` with `x = k ln 2 + r`, `|r| ≤ ln 2 / 2`, and `p` the polynomial of degree
-/// 6 of the Cephes library.
+/// `eˣ`, 0 below -87 and at most e⁸⁸: `2ᵏ p(r)` with `x = k ln 2 + r`, `|r| ≤ ln 2 / 2`, and `p` the
+/// polynomial of degree 6 of the Cephes library.
 #[inline(always)]
 pub(crate) fn exp<V: F32x16>(x: f32) -> f32 {
     /// Adding it leaves the nearest whole number in the low bits.
@@ -180,7 +180,8 @@ kernel! {
     fn slope_of = slope_body(curve: Curve, y: &[f32], g: &[f32], out: &mut Uninit)
 }
 
-/// New values of the shape of `like`, a block of rows at a time: `f(output of the block, offset of its first value)`.
+/// New values of the shape of `like`, a block of rows at a time: `f(output of the block, offset of its first
+/// value)`.
 ///
 /// # Safety
 /// `f` must write every value of its output.

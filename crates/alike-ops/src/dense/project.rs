@@ -1,7 +1,7 @@
 //! Projection of frozen dense features: `Y = X W` with `X [n, f]` constant and `W [f, d]` trained.
 //!
-//! Backward: `∂W = Xᵀ ∂Y`, read from a transposed copy of `X` that is made once, so that both products read their large
-//! operand along its rows.
+//! Backward: `∂W = Xᵀ ∂Y`, read from a transposed copy of `X` that is made once, so that both products read
+//! their large operand along its rows.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;

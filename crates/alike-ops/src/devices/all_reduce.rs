@@ -8,8 +8,8 @@ use crate::dense::pointwise::add;
 
 /// The sum of `parts`, tensors of one shape on different devices; one copy of it on each of these.
 ///
-/// Devices with a transport between them (CUDA with NCCL) use Burn's all-reduce. Others send their parts to the first, which
-/// adds them in order and sends the sum back.
+/// Devices with a transport between them (CUDA with NCCL) use Burn's all-reduce. Others send their parts to
+/// the first, which adds them in order and sends the sum back.
 ///
 /// # Panics
 /// When the shapes differ.

@@ -2,8 +2,8 @@
 
 use burn::tensor::Device;
 
-/// The graphics processors that `wgpu` reaches, those with memory of their own first: through the system's interface (Vulkan,
-/// Metal, Direct3D 12), and if that finds none through any other.
+/// The graphics processors that `wgpu` reaches, those with memory of their own first: through the system's
+/// interface (Vulkan, Metal, Direct3D 12), and if that finds none through any other.
 pub fn wgpu_devices() -> Vec<Device> {
     #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal"))]
     {
@@ -13,7 +13,8 @@ pub fn wgpu_devices() -> Vec<Device> {
 
         use crate::gpu::CubeDevice;
 
-        // Asking for all interfaces at once starts OpenGL, which writes to standard error where there is no screen.
+        // Asking for all interfaces at once starts OpenGL, which writes to standard error where there is no
+        // screen.
         let own: &[WgpuBackend] = if cfg!(target_vendor = "apple") {
             &[WgpuBackend::Metal]
         } else if cfg!(windows) {

@@ -1,8 +1,8 @@
 //! Memory between training steps.
 //!
-//! A step allocates and frees the same large tensors as the step before. mimalloc by default hands freed pages back to
-//! the system after 10 ms, and the system clears every page when it is touched again: in a training step of NSMAR+
-//! that took a fifth of the time.
+//! A step allocates and frees the same large tensors as the step before. mimalloc by default hands freed
+//! pages back to the system after 10 ms, and the system clears every page when it is touched again: in a
+//! training step of NSMAR+ that took a fifth of the time.
 
 use std::ffi::{c_int, c_long};
 
@@ -16,8 +16,8 @@ unsafe extern "C" {
 /// `mi_option_purge_delay`, the same number in versions 2 and 3.
 const PURGE_DELAY: c_int = 15;
 
-/// Lets mimalloc keep freed memory for the next step instead of handing it back to the system. The peak does not
-/// change. To be called once, at the start of `main`, in programs whose global allocator is mimalloc.
+/// Lets mimalloc keep freed memory for the next step instead of handing it back to the system. The peak does
+/// not change. To be called once, at the start of `main`, in programs whose global allocator is mimalloc.
 pub fn keep_freed_memory() {
     // SAFETY: the option takes any value, -1 for never; it only changes when pages are given back.
     unsafe { mi_option_set(PURGE_DELAY, -1) }

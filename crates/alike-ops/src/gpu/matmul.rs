@@ -1,7 +1,7 @@
 //! Dense products, and sums over rows.
 //!
-//! `A B` and `A Bᵀ` are the backend's products. `Aᵀ B` sums over many rows and has few values: it is cut into parts of rows,
-//! whose results are added in order.
+//! `A B` and `A Bᵀ` are the backend's products. `Aᵀ B` sums over many rows and has few values: it is cut into
+//! parts of rows, whose results are added in order.
 
 use burn::backend::ops::FloatTensorOps;
 use burn::tensor::DType;
@@ -278,8 +278,8 @@ fn finish_kernel(
     }
 }
 
-/// `s ⊙ φ(x + more + bias)`: what follows the products of an affine map. A slope makes `φ` a leaky rectifier; row pointers
-/// make `s_r = 1/√deg_r`, 0 for an empty row.
+/// `s ⊙ φ(x + more + bias)`: what follows the products of an affine map. A slope makes `φ` a leaky rectifier;
+/// row pointers make `s_r = 1/√deg_r`, 0 for an empty row.
 pub(crate) fn add_bias(
     x: &Gpu,
     more: Option<&Gpu>,
@@ -302,8 +302,8 @@ pub(crate) fn add_bias(
             &none
         }
     };
-    // SAFETY: all have a value for each of `x`, the bias one per column, the pointers one more than rows; what a variant does
-    // not read may be any buffer.
+    // SAFETY: all have a value for each of `x`, the bias one per column, the pointers one more than rows;
+    // what a variant does not read may be any buffer.
     unsafe {
         finish_kernel::launch_unchecked(
             &own,

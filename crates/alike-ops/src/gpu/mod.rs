@@ -2,8 +2,8 @@
 //!
 //! Rules of every kernel:
 //!
-//! - Sums have one order: a value is summed by one unit from first to last, or by the units of a workgroup in a tree whose
-//!   shape is fixed. No atomics; the same seed gives the same bits on the same device.
+//! - Sums have one order: a value is summed by one unit from first to last, or by the units of a workgroup in
+//!   a tree whose shape is fixed. No atomics; the same seed gives the same bits on the same device.
 //! - Graphs and features are copied to a device once and cached with the structure that they belong to.
 //! - A training step sends the row numbers of its batch and nothing else.
 //!

@@ -5,8 +5,8 @@ use cubecl::prelude::*;
 use super::launch::{UNITS, grid};
 use super::tensor::Gpu;
 
-/// The sum of `value` over the units of a workgroup, or over the units of one row of it where `across` is its width. Every
-/// unit of the workgroup must call it; `shared` holds one value per unit.
+/// The sum of `value` over the units of a workgroup, or over the units of one row of it where `across` is its
+/// width. Every unit of the workgroup must call it; `shared` holds one value per unit.
 #[cube]
 pub(crate) fn cube_sum(value: f32, shared: &mut Shared<[f32]>, #[comptime] across: u32) -> f32 {
     let lane = UNIT_POS % across;

@@ -1,6 +1,7 @@
 //! Sparse products: each row of the result is summed by one group of units, in the order of its entries.
 //!
-//! Rows of more than [`PIECE`] entries are cut into pieces; the pieces' sums are added in order by a second kernel.
+//! Rows of more than [`PIECE`] entries are cut into pieces; the pieces' sums are added in order by a second
+//! kernel.
 
 use cubecl::client::Client;
 use cubecl::prelude::*;
@@ -105,8 +106,8 @@ impl DeviceMatrix {
     }
 }
 
-/// A sparse matrix on a device: a pattern, a value per entry (1 where there are none), and the position of each entry's
-/// value if the values are in another order.
+/// A sparse matrix on a device: a pattern, a value per entry (1 where there are none), and the position of
+/// each entry's value if the values are in another order.
 #[derive(Clone, Copy)]
 pub(crate) struct DeviceSparse<'a> {
     pub(crate) graph: &'a DeviceCsr,
@@ -206,8 +207,8 @@ impl DeviceSparse<'_> {
         let out = Gpu::empty(x, [graph.rows, d]);
         let partial = Gpu::empty(x, [graph.slots, d]);
         let (cubes, dim) = launch_per_row(graph.count, d);
-        // SAFETY: indices are columns, which `Csr` checks, and `x` has a row for each; rows, positions and slots are those of
-        // the pattern; arguments that a variant does not read may be any buffer.
+        // SAFETY: indices are columns, which `Csr` checks, and `x` has a row for each; rows, positions and
+        // slots are those of the pattern; arguments that a variant does not read may be any buffer.
         unsafe {
             pieces_kernel::launch_unchecked(
                 x.client(),
@@ -311,8 +312,8 @@ fn rows_kernel(
     }
 }
 
-/// The backward pass of [`DeviceSparse::some_rows`]: `Aᵀ G`, or `G + Aᵀ G`, with the rows of `g` at the rows `groups` of `G [n, d]`;
-/// `self` is `Aᵀ`.
+/// The backward pass of [`DeviceSparse::some_rows`]: `Aᵀ G`, or `G + Aᵀ G`, with the rows of `g` at the rows
+/// `groups` of `G [n, d]`; `self` is `Aᵀ`.
 pub(crate) fn spread(
     transposed: DeviceSparse<'_>,
     g: &Gpu,

@@ -1,9 +1,11 @@
-//! Bayesian personalised ranking, fused: rows of a batch gathered, its loss, and the gradients scattered back.
+//! Bayesian personalised ranking, fused: rows of a batch gathered, its loss, and the gradients scattered
+//! back.
 //!
 //! For triples `(u, p, n)` of rows of a table `Z [N, D]` and a batch of `b`: `loss = 1/b Σ softplus(x)` with
-//! `x = y_un - y_up` and `y_ui = z_u · z_i`. With `c = σ(x)/b · ∂loss`: `∂z_u += c (z_n - z_p)`, `∂z_p -= c z_u`,
-//! `∂z_n += c z_u`. Squared norms: `∂e += 2 s e` for every use of a row. The gradient of a table is dense; each
-//! row of the batch is summed in the order of the batch, and losses are summed in double precision over fixed blocks.
+//! `x = y_un - y_up` and `y_ui = z_u · z_i`. With `c = σ(x)/b · ∂loss`: `∂z_u += c (z_n - z_p)`, `∂z_p -= c
+//! z_u`, `∂z_n += c z_u`. Squared norms: `∂e += 2 s e` for every use of a row. The gradient of a table is
+//! dense; each row of the batch is summed in the order of the batch, and losses are summed in double
+//! precision over fixed blocks.
 
 use std::sync::Arc;
 
@@ -36,7 +38,8 @@ pub fn bpr_dot_own_l2(table: Tensor<2>, t: &Arc<Triples>, l2: f32) -> Tensor<1> 
     apply1(Bpr { t: t.clone(), l2 }, table)
 }
 
-/// [`bpr_dot`] of `table` + `l2/b · Σ (‖e_u‖² + ‖e_p‖² + ‖e_n‖²)` over the batch's rows of another table `ego [N, d]`.
+/// [`bpr_dot`] of `table` + `l2/b · Σ (‖e_u‖² + ‖e_p‖² + ‖e_n‖²)` over the batch's rows of another table `ego
+/// [N, d]`.
 ///
 /// # Panics
 /// As [`bpr_dot`] does.

@@ -1,9 +1,9 @@
 //! Contrastive loss of two views, fused: similarities, exponentials and sums in blocks.
 //!
-//! For rows `a_r`, `c_r [b, d]`, two views of the same nodes, and temperature `τ`: `loss = 1/b Σ_r (log Σ_s e^{a_r · c_s /
-//! τ} - a_r · c_r / τ)` (InfoNCE, van den Oord et al. 2018). With `P_rs` the softmax of row `r`: `∂a_r = (Σ_s P_rs c_s -
-//! c_r) / (bτ)` and `∂c_s = (Σ_r P_rs a_r - a_s) / (bτ)`. Rows of length at most 1 are assumed, so that `e^{(x - 1)/τ}` does not
-//! overflow.
+//! For rows `a_r`, `c_r [b, d]`, two views of the same nodes, and temperature `τ`: `loss = 1/b Σ_r (log Σ_s
+//! e^{a_r · c_s / τ} - a_r · c_r / τ)` (InfoNCE, van den Oord et al. 2018). With `P_rs` the softmax of row
+//! `r`: `∂a_r = (Σ_s P_rs c_s - c_r) / (bτ)` and `∂c_s = (Σ_r P_rs a_r - a_s) / (bτ)`. Rows of length at most
+//! 1 are assumed, so that `e^{(x - 1)/τ}` does not overflow.
 
 use burn::tensor::Tensor;
 use rayon::prelude::*;

@@ -1,10 +1,11 @@
 //! Bayesian personalised ranking by a hidden layer over both sides.
 //!
 //! `y_ui = out · ReLU(a_u + b_i)` with `a_u = z_u W_user + bias` and `b_i = z_i W_item`, and the loss of
-//! [`bpr`](crate::bpr_dot) over it. The hidden values are computed once per distinct row of the batch. Backward, with
-//! `c = σ(x)/b · ∂loss` and `H(v) = 1[v > 0]`, all of width `h`:
-//! `∂b_n += c out ⊙ H(a_u + b_n)`, `∂b_p -= c out ⊙ H(a_u + b_p)`, `∂a_u` = the sum of both, `∂out += c (ReLU(a_u + b_n) -
-//! ReLU(a_u + b_p))`; then, per distinct row, `∂z += ∂a W_userᵀ` (items: `∂b W_itemᵀ`), `∂W_user = Σ z ∂aᵀ`, `∂bias = Σ ∂a`.
+//! [`bpr`](crate::bpr_dot) over it. The hidden values are computed once per distinct row of the batch.
+//! Backward, with `c = σ(x)/b · ∂loss` and `H(v) = 1[v > 0]`, all of width `h`: `∂b_n += c out ⊙ H(a_u +
+//! b_n)`, `∂b_p -= c out ⊙ H(a_u + b_p)`, `∂a_u` = the sum of both, `∂out += c (ReLU(a_u + b_n) - ReLU(a_u +
+//! b_p))`; then, per distinct row, `∂z += ∂a W_userᵀ` (items: `∂b W_itemᵀ`), `∂W_user = Σ z ∂aᵀ`, `∂bias = Σ
+//! ∂a`.
 
 use std::sync::Arc;
 
@@ -22,8 +23,8 @@ use crate::simd::slices::sum16;
 use crate::tensor::dense::Dense;
 use crate::tensor::row_groups::{BLOCK, RowGroups, TablePart};
 
-/// As [`bpr_dot`](crate::bpr_dot) with a hidden layer: mean of `softplus(y_un - y_up)`, `[1]`, with
-/// `y_ui = out · ReLU(z_u W_user + bias + z_i W_item)`; `table [N, D]`, `w_user [D, h]`, `w_item [D, h]`, `bias [h]`,
+/// As [`bpr_dot`](crate::bpr_dot) with a hidden layer: mean of `softplus(y_un - y_up)`, `[1]`, with `y_ui =
+/// out · ReLU(z_u W_user + bias + z_i W_item)`; `table [N, D]`, `w_user [D, h]`, `w_item [D, h]`, `bias [h]`,
 /// `out [h]`. Gradients to all five.
 ///
 /// # Panics
@@ -227,8 +228,9 @@ fn sum(parts: Vec<Vec<f32>>) -> Vec<f32> {
     sum
 }
 
-/// The backward pass of one side: `∂W [d, h]` and the sum of the hidden slopes `[h]`; adds the gradients of the rows to
-/// `table` if there is one. `slopes(first, out)` computes the hidden slopes of the distinct rows from `first` on.
+/// The backward pass of one side: `∂W [d, h]` and the sum of the hidden slopes `[h]`; adds the gradients of
+/// the rows to `table` if there is one. `slopes(first, out)` computes the hidden slopes of the distinct rows
+/// from `first` on.
 fn backward_side(
     side: &Side,
     v: &Values<'_>,

@@ -1,6 +1,7 @@
 //! The batch of a ranking loss.
 
-/// A batch: rows of the table that hold users, positives and negatives, all of one length.
+/// A batch: rows of the table that hold users, positives and negatives. Losses over triples need lists of one
+/// length; a loss of another kind may have no negatives, or some that all pairs share.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Triples {
     /// Rows of users.

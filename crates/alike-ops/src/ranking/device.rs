@@ -19,21 +19,21 @@ pub struct TopKRequest {
     /// Rows of the users' table.
     pub rows: Vec<u32>,
     /// Items to leave out, `U × I` each; see [`Exclusions`].
-    pub masks: [Option<Arc<Csr>>; 2],
+    pub excluded: [Option<Arc<Csr>>; 2],
     /// Length of the lists.
     pub k: usize,
 }
 
 impl TopKRequest {
     fn exclusions(&self) -> Exclusions<'_> {
-        let [seen, also] = self.masks.each_ref().map(Option::as_deref);
-        Exclusions { seen, extra: also }
+        let [seen, extra] = self.excluded.each_ref().map(Option::as_deref);
+        Exclusions { seen, extra }
     }
 
     fn check(&self, [users, items]: [usize; 2]) {
         assert!(self.rows.iter().all(|&r| (r as usize) < users), "rows are rows of the users' table");
         let fits = |m: &Arc<Csr>| m.rows() == users && m.cols() == items;
-        assert!(self.masks.iter().flatten().all(fits), "masks are users × items");
+        assert!(self.excluded.iter().flatten().all(fits), "exclusions are users × items");
     }
 }
 

@@ -1,7 +1,7 @@
 //! The best items of one user while items are offered: a bounded list of sortable keys.
 //!
-//! Keys come in any order. The list grows to some more than `k` before it is cut back by selection, which costs a few
-//! comparisons per kept item; scores below the worst of `k` never get here.
+//! Keys come in any order. The list grows to some more than `k` before it is cut back by selection, which
+//! costs a few comparisons per kept item; scores below the worst of `k` never get here.
 
 /// The best items of one user so far, of those that are not excluded.
 pub(super) struct TopKHeap {
@@ -18,8 +18,8 @@ impl TopKHeap {
         Self { kept: Candidates::new(k), excluded, worst: 0 }
     }
 
-    /// The candidates. Items of score -∞ or NaN are never offered: if fewer than `k` were kept, `scores` gives the scores of all
-    /// items, and the candidates are taken from these.
+    /// The candidates. Items of score -∞ or NaN are never offered: if fewer than `k` were kept, `scores`
+    /// gives the scores of all items, and the candidates are taken from these.
     pub(super) fn with_fallback(mut self, k: usize, scores: impl FnOnce() -> Vec<f32>) -> Candidates {
         if self.kept.len() < k {
             self.kept.keys.clear();
@@ -42,8 +42,8 @@ impl TopKHeap {
         Self { kept: Candidates::new(self.kept.k), excluded: self.excluded.clone(), worst: self.worst }
     }
 
-    /// What a score must be above: one step below the worst of `k`, since an item of the same score and a lower number ranks
-    /// higher.
+    /// What a score must be above: one step below the worst of `k`, since an item of the same score and a
+    /// lower number ranks higher.
     pub(super) fn limit(&self) -> f32 {
         if self.worst == 0 { f32::NEG_INFINITY } else { score_of(self.worst).next_down() }
     }
@@ -85,7 +85,8 @@ impl Candidates {
         self.keys.len()
     }
 
-    /// Adds a key. Once there are many more than `k`, drops all but the best `k` and returns the worst of these.
+    /// Adds a key. Once there are many more than `k`, drops all but the best `k` and returns the worst of
+    /// these.
     #[inline]
     pub(super) fn push(&mut self, key: u64) -> Option<u64> {
         self.keys.push(key);

@@ -76,8 +76,8 @@ impl Panel {
     }
 }
 
-/// The `k` nearest of each row. A pair is scored once and offered to both: each task takes a few panels of rows and
-/// compares them with the rows that follow. The result does not depend on the order of the offers.
+/// The `k` nearest of each row. A pair is scored once and offered to both: each task takes a few panels of
+/// rows and compares them with the rows that follow. The result does not depend on the order of the offers.
 fn nearest(what: &Search<'_>, rows: usize, k: usize, include_self: bool) -> TopK {
     let mut top = TopK::empty(rows, k);
     if k == 0 || rows == 0 {

@@ -1,5 +1,5 @@
-//! The best items of users, exactly, without a users × items matrix: on the processor, for a service, on a device; nearest
-//! neighbours.
+//! The best items of users, exactly, without a users × items matrix: on the processor, for a service, on a
+//! device; nearest neighbours.
 //!
 //! Imports: `autodiff`, `error`, `gpu`, `simd`, `sparse`.
 

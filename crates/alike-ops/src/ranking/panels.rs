@@ -1,8 +1,9 @@
 //! Items packed for ranking, and which of them can be skipped.
 //!
-//! For dot products the items are sorted by descending length: `a · b ≤ ‖a‖ ‖b‖`, so once a user has `k` items, panels whose
-//! longest item cannot reach the worst of them are skipped (the length-based pruning of Teflioudi et al., "LEMP", SIGMOD
-//! 2015). The result is exact: bounds are rounded up, and the order of items is total.
+//! For dot products the items are sorted by descending length: `a · b ≤ ‖a‖ ‖b‖`, so once a user has `k`
+//! items, panels whose longest item cannot reach the worst of them are skipped (the length-based pruning of
+//! Teflioudi et al., "LEMP", SIGMOD 2015). The result is exact: bounds are rounded up, and the order of items
+//! is total.
 
 use std::ops::Range;
 
@@ -28,8 +29,8 @@ pub(super) struct UserBlock {
     count: usize,
 }
 
-/// An upper bound of the length of a row times `scale`, such that the product of two of them is above their dot product
-/// even as it is rounded when summed.
+/// An upper bound of the length of a row times `scale`, such that the product of two of them is above their
+/// dot product even as it is rounded when summed.
 fn length(row: &[f32], scale: f32) -> f32 {
     let square = row.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>();
     let slack = 1.0 + (row.len() + 8) as f64 * f64::from(f32::EPSILON);
@@ -76,7 +77,8 @@ impl ItemPanels {
         scores
     }
 
-    /// Offers every user the items of the panels `among` that may be among their best. `best` has one entry per user.
+    /// Offers every user the items of the panels `among` that may be among their best. `best` has one entry
+    /// per user.
     pub(super) fn offer(
         &self,
         scan: &TileScan<'_>,
@@ -109,7 +111,8 @@ impl ItemPanels {
 }
 
 impl UserBlock {
-    /// The rows `row(0), row(1), …` of `users [_, dim]`, `count` of them, each multiplied by its `scale` where given.
+    /// The rows `row(0), row(1), …` of `users [_, dim]`, `count` of them, each multiplied by its `scale`
+    /// where given.
     pub(super) fn new(
         users: &[f32],
         dim: usize,
@@ -150,7 +153,8 @@ mod tests {
 
     #[test]
     fn panels_that_cannot_reach_the_best_are_skipped() {
-        // Panel 0 has the longest item and the one in the user's direction; the other panels are out of reach.
+        // Panel 0 has the longest item and the one in the user's direction; the other panels are out of
+        // reach.
         let count = 5 * COLS;
         let items: Vec<f32> =
             (0..count).flat_map(|i| if i < COLS { [10.0, i as f32] } else { [0.1, 0.2] }).collect();

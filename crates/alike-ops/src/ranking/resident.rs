@@ -1,8 +1,9 @@
 //! Items packed once and kept: for a service, which ranks few users per call but calls all the time.
 //!
-//! [`crate::top_k_dot`] packs the items in each call and gives each thread users of its own. Here the items stay packed, and
-//! threads share one user's items: panels are split into chunks, and the best of the chunks are merged. The order of items is
-//! total, so the result is the same for any number of threads, and the same as that of the other functions.
+//! [`crate::top_k_dot`] packs the items in each call and gives each thread users of its own. Here the items
+//! stay packed, and threads share one user's items: panels are split into chunks, and the best of the chunks
+//! are merged. The order of items is total, so the result is the same for any number of threads, and the same
+//! as that of the other functions.
 
 use rayon::prelude::*;
 
@@ -63,7 +64,8 @@ impl Ranker {
         TileScan::new(self.out.as_deref().map_or(Formula::Dot, Formula::PairMlp), self.dim)
     }
 
-    /// The `k` best items of each of `users [B, d]`, without those that `excluded` lists for the row, ascending.
+    /// The `k` best items of each of `users [B, d]`, without those that `excluded` lists for the row,
+    /// ascending.
     ///
     /// # Panics
     /// When there is not one list per row.

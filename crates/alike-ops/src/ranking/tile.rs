@@ -1,8 +1,8 @@
 //! Scores of many users for many items, 8 × 48 at a time in registers.
 //!
 //! Both sides are packed first, so that a tile reads two contiguous streams: users in groups of [`ROWS`] as
-//! `[depth, 8]`, items in panels of [`COLS`] as `[depth, 48]`. A score is summed over the depth in order, whatever the
-//! block it falls in: it has the same bits for one user as for all of them.
+//! `[depth, 8]`, items in panels of [`COLS`] as `[depth, 48]`. A score is summed over the depth in order,
+//! whatever the block it falls in: it has the same bits for one user as for all of them.
 
 use std::ops::Range;
 
@@ -78,7 +78,8 @@ impl Packed {
     }
 }
 
-/// A scan of users over panels of items: how much of the depth is done in one go, and how many panels share it.
+/// A scan of users over panels of items: how much of the depth is done in one go, and how many panels share
+/// it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TileScan<'a> {
     formula: Formula<'a>,
@@ -96,10 +97,10 @@ impl<'a> TileScan<'a> {
         Self { formula, dim, depth, panels, isa: Isa::best() }
     }
 
-    /// Scores every packed user for every item of the panels `among`. `visit(group, panel, tile, hits, limits)` gets each tile
-    /// `[8, 48]` once, panels in ascending order within a group; bit `c` of `hits[r]` says that score `(r, c)` is above
-    /// `limits[group][r]`, which `visit` may raise. Tiles for which `prune(group, panel, limits)` holds are skipped; it must
-    /// still hold when limits rise.
+    /// Scores every packed user for every item of the panels `among`. `visit(group, panel, tile, hits,
+    /// limits)` gets each tile `[8, 48]` once, panels in ascending order within a group; bit `c` of `hits[r]`
+    /// says that score `(r, c)` is above `limits[group][r]`, which `visit` may raise. Tiles for which
+    /// `prune(group, panel, limits)` holds are skipped; it must still hold when limits rise.
     pub(super) fn run(
         &self,
         users: &Packed,
@@ -160,8 +161,8 @@ pub(super) fn no_pruning(_: usize, _: usize, _: &[f32; ROWS]) -> bool {
     false
 }
 
-/// A tile, `R` users × `G` vectors of items at a time: `a [depth, 8]`, `b [depth, 48]`, `w [depth]` for the pair MLP,
-/// `out [8, 48]`, added to when `add` is set. Gives one bit per score above its user's limit.
+/// A tile, `R` users × `G` vectors of items at a time: `a [depth, 8]`, `b [depth, 48]`, `w [depth]` for the
+/// pair MLP, `out [8, 48]`, added to when `add` is set. Gives one bit per score above its user's limit.
 ///
 /// # Safety
 /// The processor has the instruction set of `V`.
@@ -180,7 +181,8 @@ unsafe fn tile<V: F32x16, const R: usize, const G: usize, const MLP: bool>(
     assert!(a.len() == depth * ROWS && b.len() == depth * COLS && out.len() == ROWS * COLS);
     assert!(!MLP || w.len() == depth);
     let mut hits = [0u64; ROWS];
-    // SAFETY: all offsets stay inside the lengths asserted above; the instruction set is the caller's to promise.
+    // SAFETY: all offsets stay inside the lengths asserted above; the instruction set is the caller's to
+    // promise.
     unsafe {
         for column in (0..COLS).step_by(G * LANES) {
             for row in (0..ROWS).step_by(R) {
@@ -211,8 +213,9 @@ unsafe fn tile<V: F32x16, const R: usize, const G: usize, const MLP: bool>(
                             };
                         }
                     }
-                    ap = ap.add(ROWS);
-                    bp = bp.add(COLS);
+                    // Past the end after the last step: never read there.
+                    ap = ap.wrapping_add(ROWS);
+                    bp = bp.wrapping_add(COLS);
                 }
                 for r in 0..R {
                     let limit = V::splat(limits[row + r]);

@@ -1,6 +1,7 @@
 //! The best items of many users, without a users × items matrix.
 //!
-//! Users go in blocks, items in panels. Only scores above the worst of a user's `k` best so far are looked at one by one.
+//! Users go in blocks, items in panels. Only scores above the worst of a user's `k` best so far are looked at
+//! one by one.
 
 use rayon::prelude::*;
 
@@ -61,7 +62,8 @@ pub fn top_k_dot(
     })
 }
 
-/// Score `w · ReLU(a[u] + b[i])` and top `k`: `a [U, h]` with the bias, `b [I, h]`, `w [h]`, for the users `rows`.
+/// Score `w · ReLU(a[u] + b[i])` and top `k`: `a [U, h]` with the bias, `b [I, h]`, `w [h]`, for the users
+/// `rows`.
 ///
 /// # Panics
 /// When a length is not a multiple of `h` or a row is not below `U`.
@@ -97,8 +99,8 @@ pub fn top_k_static(scores: &[f32], rows: &[u32], exclude: &Exclusions<'_>, k: u
     top
 }
 
-/// Score `Σ_{j ∈ history(u)} w_ji` and top `k`, for the users `rows`: `history [U, I]`, `weights [I, I]` with one of
-/// `values` per entry; row `j` holds what item `j` contributes to others.
+/// Score `Σ_{j ∈ history(u)} w_ji` and top `k`, for the users `rows`: `history [U, I]`, `weights [I, I]` with
+/// one of `values` per entry; row `j` holds what item `j` contributes to others.
 ///
 /// # Panics
 /// When the shapes do not fit or a row is not below `U`.
@@ -139,14 +141,15 @@ pub fn top_k_item_item(
     top
 }
 
-/// The scores `user · items[i]` of one user: `user [dim]`, `items [I, dim]`. The same bits as [`top_k_dot`] ranks by.
+/// The scores `user · items[i]` of one user: `user [dim]`, `items [I, dim]`. The same bits as [`top_k_dot`]
+/// ranks by.
 pub fn scores_dot(user: &[f32], items: &[f32], dim: usize) -> Vec<f32> {
     assert_eq!(user.len(), dim, "the user's vector has dim values");
     all_scores(user, items, dim, Formula::Dot)
 }
 
-/// The scores `w · ReLU(a + b[i])` of one user: `a [h]`, `b [I, h]`, `w [h]`. The same bits as [`top_k_pair_mlp`]
-/// ranks by.
+/// The scores `w · ReLU(a + b[i])` of one user: `a [h]`, `b [I, h]`, `w [h]`. The same bits as
+/// [`top_k_pair_mlp`] ranks by.
 pub fn scores_pair_mlp(a: &[f32], b: &[f32], w: &[f32]) -> Vec<f32> {
     assert_eq!(a.len(), w.len(), "the user's vector has h values");
     all_scores(a, b, w.len(), Formula::PairMlp(w))
@@ -179,7 +182,8 @@ fn heap_of(user: u32, k: usize, excluded: &impl Fn(u32, &mut Vec<u32>)) -> TopKH
     TopKHeap::new(list, k)
 }
 
-/// The `k` best items of each of the users `rows`, without those that `excluded` writes, ascending, into the list.
+/// The `k` best items of each of the users `rows`, without those that `excluded` writes, ascending, into the
+/// list.
 pub(super) fn search(
     search: &Search<'_>,
     rows: &[u32],

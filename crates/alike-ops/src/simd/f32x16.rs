@@ -1,9 +1,10 @@
-//! Sixteen floats at a time, for kernels that keep tiles in registers: AVX-512, AVX2 with FMA, or plain arrays.
+//! Sixteen floats at a time, for kernels that keep tiles in registers: AVX-512, AVX2 with FMA, or plain
+//! arrays.
 //!
 //! A kernel is a generic function over [`F32x16`], marked `#[inline(always)]` and made callable by
-//! [`kernel!`](super::kernel::kernel). Parallelism stays outside: a closure given to rayon is compiled on its own and would
-//! lose the instruction set, so each block of rows calls the kernel again. For the same reason no closure inside a kernel may
-//! handle an [`F32x16`] value.
+//! [`kernel!`](super::kernel::kernel). Parallelism stays outside: a closure given to rayon is compiled on its
+//! own and would lose the instruction set, so each block of rows calls the kernel again. For the same reason
+//! no closure inside a kernel may handle an [`F32x16`] value.
 
 /// Number of floats in an [`F32x16`] value.
 pub(crate) const LANES: usize = 16;
@@ -11,8 +12,8 @@ pub(crate) const LANES: usize = 16;
 /// Sixteen floats.
 ///
 /// # Safety
-/// Every method may only run where the processor has the type's instruction set; pointers must be valid for the
-/// floats read or written, without any alignment.
+/// Every method may only run where the processor has the type's instruction set; pointers must be valid for
+/// the floats read or written, without any alignment.
 pub(crate) trait F32x16: Copy {
     /// Values that the register file holds.
     const REGISTERS: usize;

@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-/// An instruction set for which kernels are compiled. A value other than `Portable` is proof that the processor has it: only
-/// [`Isa::supported`] makes them.
+/// An instruction set for which kernels are compiled. A value other than `Portable` is proof that the
+/// processor has it: only [`Isa::supported`] makes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Isa {
     /// What every processor of the target has.

@@ -1,12 +1,14 @@
 //! How a kernel is compiled once per instruction set.
 
-/// Makes `fn name(isa, args…)` of a generic function `body<V: F32x16>(args…)`, compiled for each [`Isa`](super::isa::Isa).
+/// Makes `fn name(isa, args…)` of a generic function `body<V: F32x16>(args…)`, compiled for each
+/// [`Isa`](super::isa::Isa).
 ///
 /// The body must be `#[inline(always)]`, and sound for all arguments once the instruction set is there.
 macro_rules! kernel {
     ($(#[$meta:meta])* $vis:vis fn $name:ident = $body:ident ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?) => {
         $(#[$meta])*
-        // Flat arguments: a closure over them would lose the instruction set. Bodies without pointers are safe functions.
+        // Flat arguments: a closure over them would lose the instruction set. Bodies without pointers are
+        // safe functions.
         #[allow(clippy::too_many_arguments, unused_unsafe)]
         $vis fn $name(isa: $crate::simd::isa::Isa, $($arg: $ty),*) $(-> $ret)? {
             // `Isa::supported` asks the processor for the same features.

@@ -1,5 +1,5 @@
-//! One binary, fast everywhere: kernels are written once over sixteen floats, compiled for each instruction set, and chosen
-//! at run time.
+//! One binary, fast everywhere: kernels are written once over sixteen floats, compiled for each instruction
+//! set, and chosen at run time.
 //!
 //! Imports: nothing.
 

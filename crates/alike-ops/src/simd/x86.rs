@@ -1,7 +1,7 @@
 //! Sixteen lanes in x86 registers.
 //!
-//! No closures here: a closure is compiled for the portable instruction set, and an intrinsic inside would become a
-//! call.
+//! No closures here: a closure is compiled for the portable instruction set, and an intrinsic inside would
+//! become a call.
 
 #![allow(clippy::needless_range_loop)]
 
@@ -318,7 +318,8 @@ unsafe fn fold_halves(a: [__m256; 4]) -> __m128 {
 #[inline(always)]
 unsafe fn halves(v: __m256) -> [f32; 4] {
     let mut out = [0.0; 4];
-    // SAFETY: only called from the implementations above, whose sets include AVX; the array holds four floats.
+    // SAFETY: only called from the implementations above, whose sets include AVX; the array holds four
+    // floats.
     unsafe {
         let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
         _mm_storeu_ps(out.as_mut_ptr(), v);

@@ -9,10 +9,10 @@
 //!
 //! Backward: the weights are constants, `∂x_j += w_j ∂y_t`, a product with the transposed pattern.
 //!
-//! Computation: every row is normalised once. A target's similarities come in tiles of 4 × 4 on and above
-//! the diagonal; nothing is padded beyond the next multiple of 4 neighbours. The forward pass keeps the weights only. Since
-//! `x_j = ‖x_j - mean‖ x̂_j + mean(x_j)`, only `x̂` is gathered. Every target is summed by one thread in the order of its
-//! neighbours: the number of threads does not change a bit.
+//! Computation: every row is normalised once. A target's similarities come in tiles of 4 × 4 on and above the
+//! diagonal; nothing is padded beyond the next multiple of 4 neighbours. The forward pass keeps the weights
+//! only. Since `x_j = ‖x_j - mean‖ x̂_j + mean(x_j)`, only `x̂` is gathered. Every target is summed by one
+//! thread in the order of its neighbours: the number of threads does not change a bit.
 
 use std::sync::Arc;
 

@@ -122,8 +122,8 @@ pub fn spmm_const(a: &Arc<ConstSparse>, x: Tensor<2>) -> Tensor<2> {
     apply1(Propagation { a: a.clone(), layers: 1, add: false, scale: 1.0 }, x)
 }
 
-/// `(1/(L+1)) Σ_{l=0..L} Aˡ x`: LightGCN's mean over layers. `A [N, N]`, `x [N, d]`, result `[N, d]`; gradient to
-/// `x`: the same with `Aᵀ`.
+/// `(1/(L+1)) Σ_{l=0..L} Aˡ x`: LightGCN's mean over layers. `A [N, N]`, `x [N, d]`, result `[N, d]`;
+/// gradient to `x`: the same with `Aᵀ`.
 ///
 /// Computed as `x + A(x + A(… x))`, so that each layer is one pass and no layer is kept.
 ///
@@ -152,7 +152,8 @@ pub fn add_propagated(a: &Arc<ConstSparse>, x: Tensor<2>) -> Tensor<2> {
     propagate_sum(a, x, 1)
 }
 
-/// `z₀ = x`, `z_l = A z_{l-1} (+ x when add)`; result `scale · z_L`. Linear in `x`, so backward is the same with `Aᵀ`.
+/// `z₀ = x`, `z_l = A z_{l-1} (+ x when add)`; result `scale · z_L`. Linear in `x`, so backward is the same
+/// with `Aᵀ`.
 #[derive(Debug)]
 pub(crate) struct Propagation {
     pub(crate) a: Arc<ConstSparse>,

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-/// One value per type, made when it is first needed. The owner does not know the types: each belongs to the operator that
-/// derives it.
+/// One value per type, made when it is first needed. The owner does not know the types: each belongs to the
+/// operator that derives it.
 #[derive(Default)]
 pub(crate) struct Derived(Mutex<Vec<Arc<dyn Any + Send + Sync>>>);
 

@@ -1,5 +1,5 @@
-//! Some rows of a table, or of a sparse product: after the last propagation of a model, only the rows of the batch are
-//! needed.
+//! Some rows of a table, or of a sparse product: after the last propagation of a model, only the rows of the
+//! batch are needed.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,8 +11,8 @@ use crate::sparse::const_sparse::Propagation;
 use crate::sparse::csr::Csr;
 use crate::tensor::dense::Dense;
 
-/// The rows `rows` of `x [N, d]`, in that order: `[rows, d]`. Gradient to `x`: each row's own, repeated ones summed in
-/// order.
+/// The rows `rows` of `x [N, d]`, in that order: `[rows, d]`. Gradient to `x`: each row's own, repeated ones
+/// summed in order.
 ///
 /// # Panics
 /// When a row is not below `N`.
@@ -47,8 +47,8 @@ impl RowSubset {
     }
 }
 
-/// Some rows of `A x` or `x + A x`: `A [R, C]`, `x [C, d]`, result `[rows, d]`. Gradient to `x`: `Aᵀ G` (`+ G`), `G` the
-/// gradient at those rows and 0 elsewhere.
+/// Some rows of `A x` or `x + A x`: `A [R, C]`, `x [C, d]`, result `[rows, d]`. Gradient to `x`: `Aᵀ G` (`+
+/// G`), `G` the gradient at those rows and 0 elsewhere.
 ///
 /// # Panics
 /// When `x` does not have `C` rows.

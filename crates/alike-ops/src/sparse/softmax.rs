@@ -12,8 +12,8 @@ use crate::sparse::csr::Csr;
 use crate::tensor::dense::Dense;
 use crate::tensor::partition::{balanced, cut_at};
 
-/// `s_e = exp(l_e - max) / Σ exp(l - max)` over the entries of the row of `e`: `logits [nnz]`, result `[nnz]`. A row
-/// without entries has none; repeated indices are entries of their own.
+/// `s_e = exp(l_e - max) / Σ exp(l - max)` over the entries of the row of `e`: `logits [nnz]`, result
+/// `[nnz]`. A row without entries has none; repeated indices are entries of their own.
 ///
 /// Gradient: `∂l_e = s_e (g_e - Σ s g)`, the sum over the row.
 ///

@@ -17,10 +17,11 @@ use crate::sparse::product::{Sparse, product};
 use crate::tensor::dense::Dense;
 use crate::tensor::partition::{balanced, cut_at};
 
-/// `y_r = Σ_e v_e x_{idx(e)}` over the entries `e` of row `r`: pattern `[R, C]`, `values [nnz]`, `x [C, d]`, result
-/// `[R, d]`.
+/// `y_r = Σ_e v_e x_{idx(e)}` over the entries `e` of row `r`: pattern `[R, C]`, `values [nnz]`, `x [C, d]`,
+/// result `[R, d]`.
 ///
-/// Gradients, each computed only when asked for: `∂x = Aᵀ g` over the transposed pattern, `∂v_e = g_row(e) · x_{idx(e)}`.
+/// Gradients, each computed only when asked for: `∂x = Aᵀ g` over the transposed pattern, `∂v_e = g_row(e) ·
+/// x_{idx(e)}`.
 ///
 /// # Panics
 /// When there is not one value per entry or `x` does not have `C` rows.

@@ -1,12 +1,13 @@
-//! How work over rows is cut into blocks: by size alone, never by the number of threads, so that sums keep their bits.
+//! How work over rows is cut into blocks: by size alone, never by the number of threads, so that sums keep
+//! their bits.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-/// Boundaries that cut `0..n` into blocks of about equal weight, where `before(i)` is the weight of `0..i`: first 0,
-/// last `n`. The number of blocks depends on the weight only, never on the threads.
+/// Boundaries that cut `0..n` into blocks of about equal weight, where `before(i)` is the weight of `0..i`:
+/// first 0, last `n`. The number of blocks depends on the weight only, never on the threads.
 pub(crate) fn balanced(n: usize, per_block: usize, before: impl Fn(usize) -> usize) -> Vec<usize> {
     let total = before(n);
     let blocks = (total / per_block.max(1)).clamp(1, 256).min(n.max(1));

@@ -1,4 +1,5 @@
-//! The rows of a table that a batch uses, grouped: gradients are summed row by row, in the order of the batch.
+//! The rows of a table that a batch uses, grouped: gradients are summed row by row, in the order of the
+//! batch.
 
 use std::ops::Range;
 
@@ -83,7 +84,8 @@ impl RowGroups {
         slots
     }
 
-    /// Cuts a table of `width` so that each task writes [`BLOCK`] distinct rows and no other task writes them.
+    /// Cuts a table of `width` so that each task writes [`BLOCK`] distinct rows and no other task writes
+    /// them.
     pub(crate) fn parts<'a>(&self, table: &'a mut [f32], width: usize) -> Vec<TablePart<'a>> {
         let (mut rest, mut done) = (table, 0);
         let mut parts = Vec::with_capacity(self.rows.len().div_ceil(BLOCK));

@@ -52,8 +52,8 @@ impl RunDir {
         Ok(run)
     }
 
-    /// Makes this process the one that may write to the folder; the system takes the lock back when the process
-    /// ends, however it ends.
+    /// Makes this process the one that may write to the folder; the system takes the lock back when the
+    /// process ends, however it ends.
     ///
     /// # Errors
     /// Another process has it.
@@ -114,7 +114,8 @@ impl RunDir {
     /// Reads `name`; `None` when it is not there.
     ///
     /// # Errors
-    /// It is damaged: it does not match the hash in it, has none where the run's format has it, or is not such an object.
+    /// It is damaged: it does not match the hash in it, has none where the run's format has it, or is not
+    /// such an object.
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let path = self.path.join(name);
         let Some(content) = disk::bytes_if_there(&path)? else { return Ok(None) };
@@ -168,18 +169,38 @@ impl RunDir {
         best.ok_or_else(|| Error::checkpoint(&self.path, "nothing evaluated yet: train it first"))
     }
 
-    /// The data that the run was trained on, opened by `open`.
+    /// The data that the run was trained on, opened by `open`: from `elsewhere` where that is given, from
+    /// where they were at the time, or else from where they lie as seen from the run's folder, which may have
+    /// been moved together with them.
     ///
     /// # Errors
     /// They are gone or have changed.
     pub(crate) fn data(
         &self,
         info: &RunInfo,
+        elsewhere: Option<&Path>,
         open: impl FnOnce(&Path) -> Result<Dataset>,
     ) -> Result<Dataset> {
-        let data = open(&info.data)?;
+        let beside =
+            info.data_from_run.as_ref().map(|path| self.path.join(path)).filter(|path| path.is_dir());
+        let place = match (elsewhere, beside) {
+            (Some(place), _) => place.to_path_buf(),
+            (None, Some(beside)) if !info.data.is_dir() => beside,
+            _ => info.data.clone(),
+        };
+        if !place.is_dir() {
+            let text = format!(
+                "the data it was trained on are not at {}; say where they are with --data",
+                place.display()
+            );
+            return Err(Error::checkpoint(&self.path, text));
+        }
+        let data = open(&place)?;
         if data.hash != info.data_hash {
-            let text = format!("was trained on other data than {} holds now", info.data.display());
+            let text = format!(
+                "was trained on other data than {} holds now; say with --data where those are",
+                place.display()
+            );
             return Err(Error::checkpoint(&self.path, text));
         }
         Ok(data)
@@ -198,8 +219,8 @@ impl RunDir {
         self.parse(line).map_err(|e| Error::format_at(log, n as u64 + 1, format!("damaged: {e}")))
     }
 
-    /// Makes `state` the newest one and removes the tensor files of older ones, and what a kill left of any file of a run.
-    /// Files that a run does not write stay.
+    /// Makes `state` the newest one and removes the tensor files of older ones, and what a kill left of any
+    /// file of a run. Files that a run does not write stay.
     pub fn commit(&self, state: &State) -> Result<()> {
         self.write_json("state.json", state)?;
         let kept: Vec<&str> =
@@ -217,8 +238,8 @@ impl RunDir {
     }
 }
 
-/// Waits until no process writes to the run folder `dir`, for at most `patience`: one that was told to end, or whose parent
-/// was killed, needs a moment.
+/// Waits until no process writes to the run folder `dir`, for at most `patience`: one that was told to end,
+/// or whose parent was killed, needs a moment.
 ///
 /// # Errors
 /// A process still writes to it, or the folder cannot be locked.

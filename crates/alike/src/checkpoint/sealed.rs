@@ -10,8 +10,8 @@ pub(super) fn seal(text: &str) -> String {
     format!("{body},{before}{MEMBER}{space}\"{}\"{after}", blake3::hash(body.as_bytes()).to_hex())
 }
 
-/// The object without the hash, and whether it had one, or why it is not what was written. An object without a hash, as
-/// earlier versions wrote them, is as good as it is: whether there may be such, the caller knows.
+/// The object without the hash, and whether it had one, or why it is not what was written. An object without
+/// a hash, as earlier versions wrote them, is as good as it is: whether there may be such, the caller knows.
 pub(super) fn unseal(text: &str) -> Result<(String, bool), String> {
     let Some((before, hash)) = text.rsplit_once(MEMBER) else { return Ok((text.to_string(), false)) };
     let wrong = || "its content does not match the hash in it".to_string();

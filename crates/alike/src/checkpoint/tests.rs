@@ -18,6 +18,7 @@ fn info() -> RunInfo {
         settings: toml::from_str("dim = 8\nlr = 0.001").unwrap(),
         seed: 1,
         data: "data".into(),
+        data_from_run: None,
         data_hash: "00".into(),
         warm_start: None,
         devices: Vec::new(),

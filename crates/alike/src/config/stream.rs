@@ -3,8 +3,8 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// What randomness is drawn for. The same seed, stream and index give the same numbers, whatever else is drawn,
-/// so that a resumed run needs no saved generator.
+/// What randomness is drawn for. The same seed, stream and index give the same numbers, whatever else is
+/// drawn, so that a resumed run needs no saved generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// Initial parameters.

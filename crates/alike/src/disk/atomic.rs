@@ -9,8 +9,9 @@ use super::File;
 use super::unfinished::Unfinished;
 use crate::error::{Error, Result};
 
-/// Writes a file so that it is there whole or not at all, also after a crash. Its folder is made if it is missing; what a
-/// killed process left of the same file is removed.
+/// Writes a file so that it is there whole or not at all, also after a crash. Its folder is made if it is
+/// missing; what a killed process left of the same file is removed. A file that is replaced keeps its
+/// permissions.
 ///
 /// # Errors
 /// Those of the disk, with the path of the file. What was there before is still there then.
@@ -32,6 +33,8 @@ pub fn write_atomic_with<T>(
     let named = |e: Error| e.at_path(path);
     let (temporary, mut file) = temporary(path).map_err(named)?;
     let unfinished = Unfinished::new(&temporary);
+    // Before anything is in it: what others may not read is never theirs to read.
+    file.take_permissions_of(path);
     let write = || {
         let filled = fill(&mut file).map_err(|e| Error::io(path, e))?;
         file.sync()?;
@@ -75,12 +78,29 @@ fn prefix(path: &Path) -> String {
     format!(".{short}.writing-")
 }
 
-/// Removes what dead processes left half-written for `path`: whatever of theirs is not locked. What cannot be removed is
-/// left to the next.
+/// Whether `text` is what [`temporary_name`] puts behind `.writing-`: two numbers, written as this program
+/// writes them.
+fn is_writers_mark(text: &str) -> bool {
+    let is_number = |text: &str| text.parse::<u64>().is_ok_and(|number| number.to_string() == text);
+    text.split_once('-').is_some_and(|(process, count)| is_number(process) && is_number(count))
+}
+
+/// Whether a file or folder of this name is a half-written one of [`temporary_name`].
+pub(crate) fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.rsplit_once(".writing-").is_some_and(|(_, mark)| is_writers_mark(mark))
+}
+
+/// Removes what dead processes left half-written for `path`: whatever of theirs is not locked. What cannot be
+/// removed is left to the next; names that only look alike are somebody's own.
 pub(crate) fn remove_leftovers(path: &Path) {
     let prefix = prefix(path);
     for entry in fs::read_dir(super::parent(path)).into_iter().flatten().flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(&prefix) {
+        if !entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.strip_prefix(&*prefix))
+            .is_some_and(is_writers_mark)
+        {
             continue;
         }
         let left = entry.path();
@@ -115,6 +135,38 @@ mod tests {
         write_atomic(&path, b"again").unwrap();
         assert!(!alive.exists());
         assert_eq!(fs::read_dir(base.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn names_that_only_look_like_leftovers_stay() {
+        let base = tempfile::tempdir().unwrap();
+        let mine =
+            ["backup", "notes", "1", "1-", "-1", "1-0-copy", "1-0.txt", "2024-05-01", "2024-05", "+1-0"];
+        let mine = mine.map(|end| base.path().join(format!(".out.writing-{end}")));
+        fs::create_dir(&mine[0]).unwrap();
+        mine[1..].iter().for_each(|path| fs::write(path, "mine").unwrap());
+        write_atomic(&base.path().join("out"), b"new").unwrap();
+        for path in &mine {
+            assert!(path.exists(), "{}", path.display());
+            assert!(!is_temporary(&path.file_name().unwrap().to_string_lossy()), "{}", path.display());
+        }
+        assert!(is_temporary(".out.writing-12-0") && !is_temporary("out.writing-12-0"));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_that_is_replaced_keeps_its_permissions() {
+        use std::os::unix::fs::PermissionsExt;
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("keys.json");
+        for mode in [0o600, 0o640, 0o400] {
+            fs::write(&path, "old").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            write_atomic(&path, b"new").unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"new");
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+            fs::remove_file(&path).unwrap();
+        }
     }
 
     #[test]

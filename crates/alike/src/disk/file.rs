@@ -60,6 +60,14 @@ impl File {
         Ok(())
     }
 
+    /// Gives it the permissions of the file at `path`, if one is there. Where the file system keeps none,
+    /// nothing happens.
+    pub(super) fn take_permissions_of(&self, path: &Path) {
+        if let Some(old) = fs::metadata(path).ok().filter(fs::Metadata::is_file).filter(|_| cfg!(unix)) {
+            let _ = self.file.set_permissions(old.permissions());
+        }
+    }
+
     /// Brings its content to the disk.
     pub(crate) fn sync(&self) -> Result<()> {
         let sync = tell(&Op::Sync(&self.path)).and_then(|()| self.file.sync_all());

@@ -1,8 +1,9 @@
 //! The one way to the disk: everything that the library reads, writes, renames or removes goes through here.
 //!
-//! What is written appears whole or not at all: [`write_atomic`] for a file, `Staged` for a folder. What a process that
-//! was killed left half-written is removed by the next one that writes to the same place. Every call that changes the
-//! disk can be watched, and made to fail, by [`watch`]: tests use it to try each of them.
+//! What is written appears whole or not at all: [`write_atomic`] for a file, `Staged` for a folder. What a
+//! process that was killed left half-written is removed by the next one that writes to the same place. Every
+//! call that changes the disk can be watched, and made to fail, by [`watch`]: tests use it to try each of
+//! them.
 
 mod atomic;
 mod file;
@@ -21,7 +22,7 @@ use memmap2::Mmap;
 
 use crate::error::{Error, Result};
 
-pub(crate) use atomic::remove_leftovers;
+pub(crate) use atomic::{is_temporary, remove_leftovers};
 pub use atomic::{write_atomic, write_atomic_with};
 pub(crate) use file::File;
 pub(crate) use staged::{FileEntry, Staged, check_replaceable};
@@ -41,8 +42,8 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>> {
     File::open(path)?.content()
 }
 
-/// The whole content of a plain file of at most `most` bytes, or `None` where it has more. Pipes and devices, which may never
-/// end, are errors, before they are opened.
+/// The whole content of a plain file of at most `most` bytes, or `None` where it has more. Pipes and devices,
+/// which may never end, are errors, before they are opened.
 pub(crate) fn bytes_within(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
     let kind = fs::metadata(path).map_err(|e| Error::io(path, e))?;
     if !kind.is_file() && !kind.is_dir() {
@@ -76,14 +77,14 @@ pub(crate) fn map(path: &Path) -> Result<Mmap> {
 pub(crate) fn map_file(path: &Path, file: &fs::File) -> Result<Mmap> {
     // SAFETY: the mapping is read-only. Prepared folders are never changed in place (they are built elsewhere
     // and renamed), and an input file is only read during `prepare`; a file that another program truncates
-    // meanwhile ends the process, it cannot hand out memory of others. What lives longer than a command maps copies
-    // without a name, which nobody else can open.
+    // meanwhile ends the process, it cannot hand out memory of others. What lives longer than a command maps
+    // copies without a name, which nobody else can open.
     #[allow(unsafe_code)]
     unsafe { Mmap::map(file) }.map_err(|e| Error::io(path, e))
 }
 
-/// The first `bytes` bytes of a file, copied to one without a name in the system's folder for temporary files, and mapped
-/// there; each block is shown to `see` on its way.
+/// The first `bytes` bytes of a file, copied to one without a name in the system's folder for temporary
+/// files, and mapped there; each block is shown to `see` on its way.
 pub(crate) fn map_copy(path: &Path, bytes: usize, mut see: impl FnMut(&[u8])) -> Result<Mmap> {
     let folder = std::env::temp_dir();
     let failed = |e| Error::io(&folder, e);

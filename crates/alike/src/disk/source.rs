@@ -72,9 +72,9 @@ pub(crate) fn is_folder(path: &Path) -> bool {
     path.is_dir()
 }
 
-/// The part files of a folder as Spark, Athena and others write them, by name: those called `part-…` where there are
-/// such, otherwise all; names that start with `_` or `.` (`_SUCCESS`, checksums) are none. A folder with the file `ours` is
-/// refused.
+/// The part files of a folder as Spark, Athena and others write them, by name: those called `part-…` where
+/// there are such, otherwise all; names that start with `_` or `.` (`_SUCCESS`, checksums) are none. A folder
+/// with the file `ours` is refused.
 pub(crate) fn parts(folder: &Path, ours: &str) -> Result<Vec<PathBuf>> {
     if folder.join(ours).is_file() {
         return Err(Error::format(folder, "is a prepared folder already; give the files it was made of"));

@@ -27,7 +27,8 @@ pub(crate) struct Staged {
     out: PathBuf,
     /// Until it is in place.
     unfinished: Option<Unfinished>,
-    /// Locked, so that others do not take the folder for a leftover; where the system has no such locks, nothing.
+    /// Locked, so that others do not take the folder for a leftover; where the system has no such locks,
+    /// nothing.
     _lock: Option<fs::File>,
 }
 
@@ -69,6 +70,7 @@ impl Staged {
             }
         };
         let unfinished = Some(Unfinished::new(&temporary));
+        take_permissions(&temporary, out);
         Ok(Self { temporary, out: out.to_path_buf(), unfinished, _lock: lock })
     }
 
@@ -96,8 +98,9 @@ impl Staged {
         self.write(name, |w| w.write_all(content).map_err(|e| Error::io(self.out.join(name), e)))
     }
 
-    /// Puts the finished folder in place. One that stood there changes places with it at once and is removed last; where
-    /// the file system cannot do that, it is moved aside first, and back if the new one cannot take its place.
+    /// Puts the finished folder in place. One that stood there changes places with it at once and is removed
+    /// last; where the file system cannot do that, it is moved aside first, and back if the new one cannot
+    /// take its place.
     pub(crate) fn commit(mut self, marker: &str) -> Result<()> {
         check_replaceable(&self.out, marker)?;
         sync_folder(&self.temporary).map_err(|e| e.at_path(&self.out))?;
@@ -110,13 +113,28 @@ impl Staged {
         .inspect_err(|_| self.unfinished = Some(Unfinished::new(&self.temporary)))?;
         sync_folder(parent(&self.out))?;
         if exists(&self.temporary) {
-            // The old folder, which changed places with the new one. What cannot be removed now goes with the next.
+            // The old folder, which changed places with the new one. What cannot be removed now goes with the
+            // next.
             let _going = Unfinished::new(&self.temporary);
             let _ = remove_folder(&self.temporary);
         }
         Ok(())
     }
 }
+
+/// Gives the folder `to` the permissions of the one that it will replace, if there is one.
+#[cfg(unix)]
+fn take_permissions(to: &Path, replaced: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    if let Some(old) = fs::metadata(replaced).ok().filter(fs::Metadata::is_dir) {
+        // It must be written to, whatever the old one was. Some file systems keep no permissions.
+        let mode = old.permissions().mode() | 0o700;
+        let _ = fs::set_permissions(to, fs::Permissions::from_mode(mode));
+    }
+}
+
+#[cfg(not(unix))]
+fn take_permissions(_: &Path, _: &Path) {}
 
 /// Has the finished folder at `from` stand at `out`.
 fn put(from: &Path, out: &Path) -> Result<()> {
@@ -201,6 +219,20 @@ mod tests {
             assert_eq!(fs::read(out.join("mark")).unwrap(), content);
             assert_eq!(fs::read_dir(out.parent().unwrap()).unwrap().count(), 1);
         }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_folder_that_is_replaced_keeps_its_permissions() {
+        use std::os::unix::fs::PermissionsExt;
+        let base = tempfile::tempdir().unwrap();
+        let out = base.path().join("out");
+        fs::create_dir(&out).unwrap();
+        fs::set_permissions(&out, fs::Permissions::from_mode(0o750)).unwrap();
+        let staged = Staged::new(&out, "mark").unwrap();
+        staged.write_bytes("mark", b"1").unwrap();
+        staged.commit("mark").unwrap();
+        assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o750);
     }
 
     #[test]

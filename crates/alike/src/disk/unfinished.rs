@@ -1,7 +1,7 @@
 //! What is being written, and must not stay when the program is told to end at once.
 //!
-//! Files and folders are written under a temporary name and renamed when they are complete. Whoever does so holds an
-//! [`Unfinished`] meanwhile; a program that ends at a signal calls [`remove_all`] first.
+//! Files and folders are written under a temporary name and renamed when they are complete. The writer holds
+//! an [`Unfinished`] meanwhile; a program that ends at a signal calls [`remove_all`] first.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 static PATHS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 fn paths() -> MutexGuard<'static, Vec<PathBuf>> {
-    // The list is whole after every change, whoever panicked.
+    // The list is whole after every change, even of a thread that panicked.
     PATHS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A file or folder that is being written. Dropped, it is nobody's business any more: remove it first, or put it in place.
+/// A file or folder that is being written. Dropped, it is nobody's business any more: remove it first, or put
+/// it in place.
 #[derive(Debug)]
 pub struct Unfinished {
     path: PathBuf,
@@ -49,8 +50,8 @@ impl Drop for Unfinished {
     }
 }
 
-/// Removes everything that is unfinished, for a program that ends now. As long as the returned guard lives nothing more
-/// is put in place.
+/// Removes everything that is unfinished, for a program that ends now. As long as the returned guard lives
+/// nothing more is put in place.
 pub fn remove_all() -> impl Sized {
     let paths = paths();
     for path in paths.iter() {

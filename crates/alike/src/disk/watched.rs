@@ -34,7 +34,8 @@ pub type Watcher = Arc<dyn Fn(&Op<'_>) -> io::Result<()> + Send + Sync>;
 static WATCHED: AtomicBool = AtomicBool::new(false);
 static WATCHER: RwLock<Option<Watcher>> = RwLock::new(None);
 
-/// Has `watcher` see every call of this process that changes the disk, until another is given or none. For tests.
+/// Has `watcher` see every call of this process that changes the disk, until another is given or none. For
+/// tests.
 pub fn watch(watcher: Option<Watcher>) {
     let mut place = WATCHER.write().unwrap_or_else(PoisonError::into_inner);
     WATCHED.store(watcher.is_some(), Ordering::Release);

@@ -1,7 +1,7 @@
 //! How much memory models may take in ONNX Runtime, which itself gives them whatever they ask for.
 //!
-//! The runtime has one allocator for the processor, shared by all models, and can bound it. What a model asks for beyond that is
-//! an error of the model, where it would otherwise end the process or the machine.
+//! The runtime has one allocator for the processor, shared by all models, and can bound it. What a model asks
+//! for beyond that is an error of the model, where it would otherwise end the process or the machine.
 
 use ort::AsPointer;
 use ort::environment::Environment;
@@ -48,9 +48,10 @@ pub(super) fn bound(environment: &Environment, bytes: u64) -> ort::Result<()> {
     let values = [usize::try_from(bytes).unwrap_or(usize::MAX), AS_REQUESTED];
     let mut settings = std::ptr::null_mut();
     let api = ort::api();
-    // SAFETY: the functions are those of the runtime that is loaded, and `ort` has no safe form of them. All pointers outlive the
-    // calls: names and values are arrays of the length that is given, the settings are made by the first call, of which an error
-    // ends this, and freed once; the environment changes what it keeps of allocators under its own lock.
+    // SAFETY: the functions are those of the runtime that is loaded, and `ort` has no safe form of them. All
+    // pointers outlive the calls: names and values are arrays of the length that is given, the settings are
+    // made by the first call, of which an error ends this, and freed once; the environment changes what it
+    // keeps of allocators under its own lock.
     unsafe {
         let made = (api.CreateArenaCfgV2)(names.as_ptr(), values.as_ptr(), names.len(), &raw mut settings);
         ort::Error::result_from_status(made)?;

@@ -1,5 +1,5 @@
-//! The built-in picture encoder: histograms of edge directions on a grid (Dalal and Triggs, CVPR 2005, without their
-//! blocks) beside histograms of colour.
+//! The built-in picture encoder: histograms of edge directions on a grid (Dalal and Triggs, CVPR 2005,
+//! without their blocks) beside histograms of colour.
 //!
 //! A modest default: it sees shapes and colours, not what is shown.
 

@@ -1,4 +1,5 @@
-//! Encoders: made or loaded, saved beside the features they made, opened again to encode one more text or picture.
+//! Encoders: made or loaded, saved beside the features they made, opened again to encode one more text or
+//! picture.
 
 use std::path::{Path, PathBuf};
 
@@ -97,8 +98,8 @@ impl Encoder {
         Self::load(Kind::OnnxImage { model: reference(model)?, settings }, Path::new(""))
     }
 
-    /// Opens the encoder that was saved beside features: `text.encoder.json`, or `text.safetensors` itself. Files
-    /// that it needs must be where they were, or beside it, with the content they had.
+    /// Opens the encoder that was saved beside features: `text.encoder.json`, or `text.safetensors` itself.
+    /// Files that it needs must be where they were, or beside it, with the content they had.
     pub fn open(path: &Path) -> Result<Self> {
         let path = match path.extension() {
             Some(e) if e.eq_ignore_ascii_case("json") => path.to_path_buf(),
@@ -184,7 +185,7 @@ impl Encoder {
         }
     }
 
-    /// A line for people.
+    /// Its name, for people.
     pub fn name(&self) -> String {
         let file =
             |model: &FileRef| model.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -212,8 +213,8 @@ impl Encoder {
         }
     }
 
-    /// The vector of a picture that somebody brings, `[dim]`, from the bytes of its file: JPEG, PNG or WebP of at most 24 million
-    /// pixels. It is seen as the camera was held.
+    /// The vector of a picture that somebody brings, `[dim]`, from the bytes of its file: JPEG, PNG or WebP
+    /// of at most 24 million pixels. It is seen as the camera was held.
     pub fn picture(&self, bytes: &[u8]) -> Result<Vec<f32>> {
         self.picture_of(bytes, picture::BROUGHT)
     }

@@ -12,7 +12,7 @@ use crate::disk;
 use crate::embed::{EmbedSource, Modality};
 use crate::{Error, Result};
 
-/// Most bytes of a picture's file.
+/// Maximum of bytes of a picture's file.
 const FILE_BYTES: u64 = 256 << 20;
 
 /// What an item offers.
@@ -97,7 +97,7 @@ pub(crate) fn gather(source: &EmbedSource, text: &TextOptions, id: Option<&str>)
         EmbedSource::PictureFolder { folder, items } => {
             let all = Folder::read(folder)?;
             let mut notes = all.notes();
-            let Folder { pictures: found, unread, .. } = all;
+            let Folder { pictures: found, unread, others, .. } = all;
             let of_kind =
                 |path: &Path| Content::Nothing(format!("{} is of a kind that is not read", path.display()));
             let at = |list: &Pictures, id: &String| {
@@ -117,7 +117,7 @@ pub(crate) fn gather(source: &EmbedSource, text: &TextOptions, id: Option<&str>)
                     let read = read_item_texts(items, text, id, ItemContent::Ids)?;
                     notes.extend(read.notes);
                     let ids = read.ids;
-                    let content = |id: &String| match (at(&found, id), at(&unread, id)) {
+                    let content = |id: &String| match (at(&found, id), at(&unread, id).or(at(&others, id))) {
                         (Some(path), _) => Content::Picture(path),
                         (None, Some(path)) => of_kind(&path),
                         (None, None) => {
@@ -130,7 +130,7 @@ pub(crate) fn gather(source: &EmbedSource, text: &TextOptions, id: Option<&str>)
             };
             if ids.is_empty() {
                 let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
-                let message = format!("has no pictures (.jpg, .jpeg, .png, .webp){notes}");
+                let message = format!("has no pictures (.jpg, .jpeg, .jpe, .jfif, .png, .webp){notes}");
                 return Err(Error::format(folder, message));
             }
             Ok(Inputs { modality: Modality::Image, ids, contents, columns: Vec::new(), notes })

@@ -1,8 +1,8 @@
 //! From texts and pictures to feature files: encoders, and the work of running one over a catalogue.
 //!
-//! [`embed()`] encodes what differs once, keeps what is finished through a stop or a kill, and writes a file that
-//! `alike prepare` joins by item id. The encoder is saved beside it; [`Encoder::open`] gives it back to encode one
-//! text or one picture more.
+//! [`embed()`] encodes what differs once, keeps what is finished through a stop or a kill, and writes a file
+//! that `alike prepare` joins by item id. The encoder is saved beside it; [`Encoder::open`] gives it back to
+//! encode one text or one picture more.
 
 #[cfg(feature = "onnx")]
 mod arena;
@@ -24,7 +24,7 @@ mod svd;
 mod upright;
 mod words;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::data::TextOptions;
-use crate::data::folder::feature_file;
+use crate::data::folder::feature_file::{self, Earlier};
 use crate::data::folder::journal::{ContentKey, Journal};
 use crate::data::formats::open::has_extension;
 use crate::{Error, Result};
@@ -46,7 +46,8 @@ use words::Words;
 /// Where texts or pictures come from.
 #[derive(Debug, Clone)]
 pub enum EmbedSource {
-    /// Columns of an items file, joined; none given: title, category, author and description, those that are there.
+    /// Columns of an items file, joined; none given: title, category, author and description, those that are
+    /// there.
     Texts {
         /// JSON objects, delimited text, a workbook or Parquet.
         items: PathBuf,
@@ -105,7 +106,7 @@ pub struct EmbedRequest<'a> {
     pub batch: usize,
     /// The file to write, `.safetensors`.
     pub out: PathBuf,
-    /// Set by whoever wants to stop; looked at before every item. What is encoded by then is kept.
+    /// Set in order to stop; looked at before every item. What is encoded by then is kept.
     pub stop: Option<&'a AtomicBool>,
 }
 
@@ -188,105 +189,161 @@ impl Vectors {
     }
 }
 
-/// Encodes and writes. What an interrupted run finished is taken over, and so is every row of an earlier file that the
-/// same encoder made of the same content.
+/// Vectors that earlier runs made, and the work file of this one.
+struct Kept {
+    vectors: Vectors,
+    journal: Journal,
+}
+
+impl Kept {
+    /// Takes over what the same encoder made: rows of the file at `out` and of its work file. A damaged file
+    /// gives nothing, which `notes` say.
+    fn open(out: &Path, encoder: &Encoder, notes: &mut Vec<String>) -> Result<Self> {
+        let (key, dim) = (encoder.key(), encoder.dim());
+        let mut vectors = Vectors { dim, place: HashMap::new(), values: Vec::new() };
+        let earlier = feature_file::visit_rows(out, key, dim, &mut |key, row| vectors.add(key, row))?;
+        if earlier == Earlier::Damaged {
+            let file = out.display();
+            notes.push(format!("{file} was damaged (its hash differed): nothing was taken over from it"));
+        }
+        let journal = Journal::open(&part_of(out), key, dim, &mut |key, row| vectors.add(key, row))?;
+        Ok(Self { vectors, journal })
+    }
+}
+
+/// What encoding came to.
+#[derive(Default)]
+struct Encoded {
+    count: usize,
+    /// Contents that cannot be encoded, and why.
+    failed: HashMap<ContentKey, String>,
+}
+
+/// Encodes and writes. What an interrupted run finished is taken over, and so is every row of an earlier file
+/// that the same encoder made of the same content, unless the file is damaged.
 pub fn embed(request: &EmbedRequest<'_>, watch: &mut dyn FnMut(EmbedEvent<'_>)) -> Result<EmbedReport> {
     let since = Instant::now();
     let out = &request.out;
     if !has_extension(out, &["safetensors"]) {
         return Err(Error::format(out, "the output is a .safetensors file"));
     }
-    let inputs = inputs::gather(&request.source, &request.text, request.id.as_deref())?;
+    let mut inputs = inputs::gather(&request.source, &request.text, request.id.as_deref())?;
     let keys = inputs.keys();
-    let mut first: HashMap<ContentKey, usize> = HashMap::new();
-    let mut different = Vec::new();
-    for (item, key) in keys.iter().enumerate() {
-        if let Ok(key) = key {
-            first.entry(*key).or_insert_with(|| {
-                different.push((*key, item));
-                item
-            });
-        }
-    }
+    let different = different(&keys);
     let encoder = encoder(request, &inputs, &different)?;
-    let mut vectors = Vectors { dim: encoder.dim(), place: HashMap::new(), values: Vec::new() };
-    feature_file::visit_rows(out, encoder.key(), encoder.dim(), &mut |key, row| vectors.add(key, row))?;
-    let mut journal = Journal::open(&part_of(out), encoder.key(), encoder.dim(), &mut |key, row| {
-        vectors.add(key, row);
-    })?;
+    let mut kept = Kept::open(out, &encoder, &mut inputs.notes)?;
     let (known, todo): (Vec<_>, Vec<_>) =
-        different.into_iter().partition(|(key, _)| vectors.get(key).is_some());
+        different.into_iter().partition(|(key, _)| kept.vectors.get(key).is_some());
     let name = encoder.name();
     watch(EmbedEvent::Planned { encoder: &name, total: known.len() + todo.len(), known: known.len() });
-    let mut failed: HashMap<ContentKey, String> = HashMap::new();
-    let mut encoded = 0;
-    for (at, batch) in todo.chunks(request.batch.max(1)).enumerate() {
-        let stopped = || request.stop.is_some_and(|s| s.load(Ordering::Relaxed));
-        let one = |(key, item): &(ContentKey, usize)| {
-            (!stopped()).then(|| encode(&encoder, &inputs.contents[*item], key))
-        };
-        // What a stop kept from being encoded is `None`; the rest of the batch is kept.
-        let made: Vec<Option<Result<Vec<f32>, String>>> = batch.par_iter().map(one).collect();
-        let pairs = || batch.iter().zip(&made).filter_map(|((key, _), made)| Some((key, made.as_ref()?)));
-        journal.append(pairs().filter_map(|(key, v)| Some((key, v.as_deref().ok()?))))?;
-        for (key, vector) in pairs() {
-            match vector {
-                Ok(vector) => {
-                    vectors.add(*key, vector);
-                    encoded += 1;
-                }
-                Err(why) => drop(failed.insert(*key, why.clone())),
-            }
-        }
-        if made.iter().any(Option::is_none) {
-            return Err(Error::Interrupted);
-        }
-        watch(EmbedEvent::Batch { done: known.len() + (at * request.batch.max(1)) + batch.len() });
+    let mut batches = |done: usize| watch(EmbedEvent::Batch { done: known.len() + done });
+    let encoded = encode_all(request, &encoder, &inputs, &todo, &mut kept, &mut batches)?;
+    let Kept { vectors, journal } = kept;
+    let rows = Rows::of(&inputs.ids, keys, &vectors, &encoded.failed);
+    if rows.ids.is_empty() {
+        // Nothing is worth keeping of such a run.
+        journal.remove()?;
+        let why = rows.left_out.first().map_or("", |l| &l.reason);
+        let count = rows.left_out.len();
+        return Err(Error::Data(format!("none of {count} items can be encoded; the first: {why}")));
     }
-    let mut report = EmbedReport {
+    encoder.save(out)?;
+    feature_file::write(out, &rows.ids, &rows.contents, encoder.key(), &rows.features)?;
+    journal.remove()?;
+    Ok(EmbedReport {
         out: out.clone(),
         modality: inputs.modality,
         encoder: name,
         columns: inputs.columns,
         items: inputs.ids.len(),
-        rows: 0,
+        rows: rows.ids.len(),
         dim: encoder.dim(),
-        encoded,
+        encoded: encoded.count,
         reused: known.len(),
-        repeated: 0,
-        left_out: Vec::new(),
+        repeated: rows.ids.len() - encoded.count - known.len(),
+        left_out: rows.left_out,
         notes: inputs.notes,
-        seconds: 0.0,
-    };
-    let (mut ids, mut contents, mut features) = (Vec::new(), Vec::new(), Vec::new());
-    for (id, key) in inputs.ids.iter().zip(keys) {
-        let row = key.and_then(|key| {
-            let row = vectors.get(&key);
-            row.map(|row| (key, row)).ok_or_else(|| failed.get(&key).cloned().unwrap_or_default())
-        });
-        match row {
-            Ok((key, row)) => {
-                ids.push(id.as_str());
-                contents.push(key);
-                features.extend_from_slice(row);
+        seconds: since.elapsed().as_secs_f64(),
+    })
+}
+
+/// The different contents, each with the first item that has it.
+fn different(keys: &[Result<ContentKey, String>]) -> Vec<(ContentKey, usize)> {
+    let mut seen = HashSet::new();
+    let with_key = keys.iter().enumerate().filter_map(|(item, key)| Some((*key.as_ref().ok()?, item)));
+    with_key.filter(|(key, _)| seen.insert(*key)).collect()
+}
+
+/// Encodes `todo` batch by batch and keeps what is finished. After each batch `done` is told how many are.
+fn encode_all(
+    request: &EmbedRequest<'_>,
+    encoder: &Encoder,
+    inputs: &Inputs,
+    todo: &[(ContentKey, usize)],
+    kept: &mut Kept,
+    done: &mut dyn FnMut(usize),
+) -> Result<Encoded> {
+    let mut encoded = Encoded::default();
+    let size = request.batch.max(1);
+    for (at, batch) in todo.chunks(size).enumerate() {
+        let stopped = || request.stop.is_some_and(|s| s.load(Ordering::Relaxed));
+        let one = |(key, item): &(ContentKey, usize)| {
+            (!stopped()).then(|| encode(encoder, &inputs.contents[*item], key))
+        };
+        // What a stop kept from being encoded is `None`; the rest of the batch is kept.
+        let made: Vec<Option<Result<Vec<f32>, String>>> = batch.par_iter().map(one).collect();
+        let pairs = || batch.iter().zip(&made).filter_map(|((key, _), made)| Some((key, made.as_ref()?)));
+        kept.journal.append(pairs().filter_map(|(key, v)| Some((key, v.as_deref().ok()?))))?;
+        for (key, vector) in pairs() {
+            match vector {
+                Ok(vector) => {
+                    kept.vectors.add(*key, vector);
+                    encoded.count += 1;
+                }
+                Err(why) => drop(encoded.failed.insert(*key, why.clone())),
             }
-            Err(reason) => report.left_out.push(LeftOut { item: id.clone(), reason }),
         }
+        if made.iter().any(Option::is_none) {
+            return Err(Error::Interrupted);
+        }
+        done(at * size + batch.len());
     }
-    if ids.is_empty() {
-        // Nothing is worth keeping of such a run.
-        journal.remove()?;
-        let why = report.left_out.first().map_or("", |l| &l.reason);
-        let count = report.left_out.len();
-        return Err(Error::Data(format!("none of {count} items can be encoded; the first: {why}")));
+    Ok(encoded)
+}
+
+/// The rows of the file, in the order of the items, and the items without one.
+#[derive(Default)]
+struct Rows<'a> {
+    ids: Vec<&'a str>,
+    contents: Vec<ContentKey>,
+    features: Vec<f32>,
+    left_out: Vec<LeftOut>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(
+        ids: &'a [String],
+        keys: Vec<Result<ContentKey, String>>,
+        vectors: &Vectors,
+        failed: &HashMap<ContentKey, String>,
+    ) -> Self {
+        let mut rows = Self::default();
+        for (id, key) in ids.iter().zip(keys) {
+            let row = key.and_then(|key| {
+                let row = vectors.get(&key);
+                row.map(|row| (key, row)).ok_or_else(|| failed.get(&key).cloned().unwrap_or_default())
+            });
+            match row {
+                Ok((key, row)) => {
+                    rows.ids.push(id);
+                    rows.contents.push(key);
+                    rows.features.extend_from_slice(row);
+                }
+                Err(reason) => rows.left_out.push(LeftOut { item: id.clone(), reason }),
+            }
+        }
+        rows
     }
-    report.rows = ids.len();
-    report.repeated = ids.len() - encoded - known.len();
-    encoder.save(out)?;
-    feature_file::write(out, &ids, &contents, encoder.key(), &features)?;
-    journal.remove()?;
-    report.seconds = since.elapsed().as_secs_f64();
-    Ok(report)
 }
 
 /// The work file of `out`.

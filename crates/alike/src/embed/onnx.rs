@@ -17,7 +17,7 @@ const TEXT_OUTPUTS: &[&str] =
 const IMAGE_OUTPUTS: &[&str] = &["image_embeds", "features", "pooler_output", "last_hidden_state"];
 /// Inputs that a text model may have.
 const TEXT_INPUTS: [&str; 4] = ["input_ids", "attention_mask", "token_type_ids", "position_ids"];
-/// Most tokens of a text when neither tokenizer nor settings say it.
+/// Maximum of tokens of a text when neither tokenizer nor settings say it.
 const MAX_LENGTH: usize = 256;
 
 /// A text model with its tokenizer.

@@ -16,14 +16,16 @@ use crate::{Error, Result};
 
 /// Longest side of a picture that is decoded, in pixels.
 const SIDE: u32 = 16_384;
-/// Most memory that decoding one picture may take, in bytes.
+/// Maximum of memory that decoding one picture may take, in bytes.
 const MEMORY: u64 = 512 << 20;
-/// Most pixels of a picture that somebody brings: more than most cameras make, and decoded in about a second.
+/// Maximum of pixels of a picture that somebody brings: more than most cameras make, and decoded in about a
+/// second.
 pub(crate) const BROUGHT: u64 = 24_000_000;
-/// Most pixels of a picture of a catalogue.
+/// Maximum of pixels of a picture of a catalogue.
 pub(crate) const CATALOGUE: u64 = 64_000_000;
 
-/// Held by whoever has decoded a picture larger than most: several at a time, one per thread, would take the machine's memory.
+/// Held by a thread that has decoded a picture larger than most: several at a time, one per thread, would
+/// take the machine's memory.
 static LARGE: Mutex<()> = Mutex::new(());
 
 /// How a picture is brought to the size that an encoder expects.
@@ -47,7 +49,8 @@ pub(crate) enum Middle {
     First,
 }
 
-/// Decodes a picture of at most `most` pixels, which is then seen as RGB and upright; an alpha channel is dropped.
+/// Decodes a picture of at most `most` pixels, which is then seen as RGB and upright; an alpha channel is
+/// dropped.
 pub(crate) fn decode(bytes: &[u8], most: u64) -> Result<Upright> {
     let bad = |why: &str| Error::Data(why.to_string());
     if bytes.is_empty() {
@@ -95,7 +98,8 @@ pub(crate) fn decode(bytes: &[u8], most: u64) -> Result<Upright> {
 /// Bytes a pixel that the decoder of a format holds beside its result.
 fn beside(format: ImageFormat, bytes: &[u8]) -> u64 {
     match format {
-        // A progressive one, which this mark tells, keeps two bytes of each of up to four channels until its last scan.
+        // A progressive one, which this mark tells, keeps two bytes of each of up to four channels until its
+        // last scan.
         ImageFormat::Jpeg if bytes.windows(2).any(|two| two == [0xff, 0xc2]) => 8,
         // Canvas and frame, where it moves.
         ImageFormat::WebP => 8,
@@ -196,7 +200,7 @@ pub(crate) mod tests {
 
     #[test]
     fn what_a_header_announces_is_bounded_before_it_is_decoded() {
-        // One row is there of what is announced: whoever begins to decode it says that it is damaged.
+        // One row is there of what is announced: a decoder that begins with it says that it is damaged.
         let png = |width: u32, height: u32, bits: u8, colour: u8| {
             let (w, h) = (width.to_be_bytes(), height.to_be_bytes());
             let head = [&w[..], &h, &[bits, colour, 0, 0, 0]].concat();

@@ -1,12 +1,13 @@
-//! What a PNG file needs to be decoded. The rest of it (colour profiles, texts, further frames) may be compressed by the thousand,
-//! and decoders unpack it without being asked.
+//! What a PNG file needs to be decoded. The rest of it (colour profiles, texts, further frames) may be
+//! compressed by the thousand, and decoders unpack it without being asked.
 
 use std::borrow::Cow;
 
 /// What every PNG file begins with.
 const SIGNATURE: [u8; 8] = [137, 80, 78, 71, 13, 10, 26, 10];
 
-/// The file without what decoding to RGB does not need; itself where it has no such thing. Of one that is cut off, what there is.
+/// The file without what decoding to RGB does not need; itself where it has no such thing. Of one that is cut
+/// off, what there is.
 pub(crate) fn essential(bytes: &[u8]) -> Cow<'_, [u8]> {
     let Some(mut rest) = bytes.strip_prefix(&SIGNATURE) else { return Cow::Borrowed(bytes) };
     let mut kept = vec![&SIGNATURE[..]];
@@ -29,8 +30,8 @@ pub(crate) fn essential(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Critical chunks have a capital first letter; of the others, transparency says how pixels are stored, and Exif how the camera was
-/// held.
+/// Critical chunks have a capital first letter; of the others, transparency says how pixels are stored, and
+/// Exif how the camera was held.
 fn is_needed(kind: &[u8]) -> bool {
     kind[0].is_ascii_uppercase() || matches!(kind, b"tRNS" | b"eXIf")
 }

@@ -1,8 +1,9 @@
-//! Pictures in another size, pixel for pixel as Pillow before version 13 makes them: encoders were trained on its results.
-//! (Version 13 does the columns first in some shapes.)
+//! Pictures in another size, pixel for pixel as Pillow before version 13 makes them: encoders were trained on
+//! its results. (Version 13 does the columns first in some shapes.)
 //!
-//! A pixel of the result is a weighted mean of those that it covers; where the picture grows, of its neighbours. Rows are
-//! done first, then columns, with weights of 22 bits after the point, and the values between are rounded to 8 bits.
+//! A pixel of the result is a weighted mean of those that it covers; where the picture grows, of its
+//! neighbours. Rows are done first, then columns, with weights of 22 bits after the point, and the values
+//! between are rounded to 8 bits.
 
 use image::{GenericImageView, Rgb, RgbImage};
 
@@ -40,13 +41,14 @@ impl Filter {
     }
 }
 
-/// What a place of the result is made of: the first place of the source, and the weights of it and those after it.
+/// What a place of the result is made of: the first place of the source, and the weights of it and those
+/// after it.
 struct Mean {
     first: usize,
     weights: Vec<i32>,
 }
 
-/// The means that bring a line of `from` pixels to `to`.
+/// The means that bring a row of `from` pixels to `to`.
 fn means(from: usize, to: usize, filter: Filter) -> Vec<Mean> {
     let scale = from as f64 / to as f64;
     let wide = scale.max(1.0);
@@ -125,7 +127,8 @@ mod tests {
             let other = resample(&flat, 3, 11, filter);
             assert!(other.dimensions() == (3, 11) && other.pixels().all(|p| p.0 == [9, 200, 255]));
         }
-        // Pillow 13: `Image.resize((3, 1), BILINEAR)`, `(4, 1), BICUBIC` and `(9, 1), BICUBIC` of these lines.
+        // Pillow 13: `Image.resize((3, 1), BILINEAR)`, `(4, 1), BICUBIC` and `(9, 1), BICUBIC` of these
+        // lines.
         assert_eq!(reds(&resample(&steps, 3, 1, Filter::Bilinear)), [29, 100, 171]);
         assert_eq!(reds(&resample(&steps, 4, 1, Filter::Bicubic)), [12, 68, 132, 188]);
         assert_eq!(

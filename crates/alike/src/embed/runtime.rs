@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 /// Variable that names the library.
 const VARIABLE: &str = "ORT_DYLIB_PATH";
-/// Most copies of a model that run at once.
+/// Maximum of copies of a model that run at once.
 const COPIES: usize = 8;
 
 /// The library, loaded once; an error says how to get it.
@@ -72,8 +72,8 @@ pub(crate) enum Input {
     Floats([usize; 3], Vec<f32>),
 }
 
-/// A loaded model. Every item runs alone on one copy of it, so that its vector does not depend on what else is
-/// encoded; copies are made when they are needed.
+/// A loaded model. Every item runs alone on one copy of it, so that its vector does not depend on what else
+/// is encoded; copies are made when they are needed.
 pub(crate) struct OnnxModel {
     path: PathBuf,
     /// Name of the output that is read.
@@ -108,7 +108,8 @@ impl OnnxModel {
         })
     }
 
-    /// Chooses the output: the one that `given` names; otherwise the first of `usual` that is there, or the only one.
+    /// Chooses the output: the one that `given` names; otherwise the first of `usual` that is there, or the
+    /// only one.
     pub(crate) fn with_output(mut self, given: Option<&str>, usual: &[&str]) -> Result<Self> {
         let has = |name: &&str| self.outputs.iter().any(|o| o == name);
         let found = match given {

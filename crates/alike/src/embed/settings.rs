@@ -31,7 +31,7 @@ pub(crate) struct TextSettings {
     pub(crate) pooling: Option<Pooling>,
     /// Whether vectors are brought to length one.
     pub(crate) normalize: bool,
-    /// Most tokens of a text; default: what the tokenizer says, otherwise 256.
+    /// Maximum of tokens of a text; default: what the tokenizer says, otherwise 256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_length: Option<usize>,
     /// Texts are filled up to so many tokens, for models that were trained so; 0: not at all.

@@ -1,5 +1,5 @@
-//! Truncated singular value decomposition of a large sparse matrix: a randomised range finder with power iterations
-//! (Halko, Martinsson, Tropp, SIAM Review 53, 2011, algorithms 4.4 and 5.1).
+//! Truncated singular value decomposition of a large sparse matrix: a randomised range finder with power
+//! iterations (Halko, Martinsson, Tropp, SIAM Review 53, 2011, algorithms 4.4 and 5.1).
 //!
 //! Every sum is taken in a fixed order, so that the thread count changes no bit.
 
@@ -75,8 +75,8 @@ impl Compressed {
     }
 }
 
-/// The first right singular vectors of `X`, `[m, k]` with `k ≤ dim` as the rank allows; column signs are fixed by
-/// their largest entry. `stop` ends the work with [`Error::Interrupted`].
+/// The first right singular vectors of `X`, `[m, k]` with `k ≤ dim` as the rank allows; column signs are
+/// fixed by their largest entry. `stop` ends the work with [`Error::Interrupted`].
 pub(crate) fn right_vectors(x: &SparseRows, dim: usize, stop: Option<&AtomicBool>) -> Result<Vec<f32>> {
     let (n, m) = (x.by_row.ptr.len() - 1, x.by_column.ptr.len() - 1);
     let l = (dim + SPARE).min(n).min(m);
@@ -106,8 +106,8 @@ pub(crate) fn right_vectors(x: &SparseRows, dim: usize, stop: Option<&AtomicBool
     Ok(out)
 }
 
-/// An orthonormal basis of the columns of `a [r, l]`, and its width, less than `l` where columns depend on each
-/// other. The second round removes what rounding left in the first.
+/// An orthonormal basis of the columns of `a [r, l]`, and its width, less than `l` where columns depend on
+/// each other. The second round removes what rounding left in the first.
 fn orthonormal(a: &[f32], l: usize) -> Result<(Vec<f32>, usize)> {
     let round = |a: &[f32], l: usize| {
         let (values, vectors) = eigen(&gram(a, l), l)?;

@@ -1,4 +1,5 @@
-//! A decoded picture as encoders look at it: RGB of 8 bits and upright, whatever its file has, without a second copy of it.
+//! A decoded picture as encoders look at it: RGB of 8 bits and upright, whatever its file has, without a
+//! second copy of it.
 
 use std::sync::MutexGuard;
 

@@ -1,8 +1,8 @@
-//! The built-in text encoder: TF-IDF of words and of pieces of words, hashed into buckets, then a truncated singular
-//! value decomposition (latent semantic analysis: Deerwester et al., JASIS 41, 1990).
+//! The built-in text encoder: TF-IDF of words and of pieces of words, hashed into buckets, then a truncated
+//! singular value decomposition (latent semantic analysis: Deerwester et al., JASIS 41, 1990).
 //!
-//! A modest default: it sees which words texts share and which words occur together in these texts, nothing of what
-//! they mean elsewhere.
+//! A modest default: it sees which words texts share and which words occur together in these texts, nothing
+//! of what they mean elsewhere.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::{Error, Result};
 const BUCKETS: u64 = 1 << 18;
 /// Buckets that are kept: those that occur in the most texts.
 const TERMS: usize = 1 << 16;
-/// Most texts that the decomposition looks at; of more, as many at even distances.
+/// Maximum of texts that the decomposition looks at; of more, as many at even distances.
 const FIT_TEXTS: usize = 200_000;
 /// Lengths of pieces of words, in characters; a blank stands before and after each word.
 const PIECES: std::ops::RangeInclusive<usize> = 3..=5;

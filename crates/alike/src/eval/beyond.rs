@@ -1,17 +1,18 @@
 //! What lists are like beyond finding held-out items, and for whom they are good.
 //!
-//! With `L_u` the first `k` items of user `u`, `n(i)` the train interactions of item `i`, `c(i)` how many lists hold
-//! `i`:
+//! With `L_u` the first `k` items of user `u`, `n(i)` the train interactions of item `i`, `c(i)` how many
+//! lists hold `i`:
 //!
 //! - `coverage` = share of the catalogue that occurs in at least one list.
-//! - `gini` = Gini index of `c` over all items: 0 when all are recommended equally often, towards 1 when few are.
-//!   Both as RecBole has them.
-//! - `novelty` = mean over list entries of `-log2(max(n(i), 1) / U)`: self-information, in bits (Zhou et al., PNAS
-//!   107(10), 2010).
-//! - `tail` = mean over users of the share of `L_u` that is not in the short head, the most popular items that together
-//!   hold 80 % of the train interactions (average percentage of long-tail items; Abdollahpouri et al., FLAIRS 2019).
-//! - `diversity` = mean over users of `1 - cos` over all pairs of `L_u`, for each modality, then the mean over
-//!   modalities; items without features are left out (intra-list diversity; Ziegler et al., WWW 2005).
+//! - `gini` = Gini index of `c` over all items: 0 when all are recommended equally often, towards 1 when few
+//!   are. Both as RecBole has them.
+//! - `novelty` = mean over list entries of `-log2(max(n(i), 1) / U)`: self-information, in bits (Zhou et al.,
+//!   PNAS 107(10), 2010).
+//! - `tail` = mean over users of the share of `L_u` that is not in the short head, the most popular items
+//!   that together hold 80 % of the train interactions (average percentage of long-tail items; Abdollahpouri
+//!   et al., FLAIRS 2019).
+//! - `diversity` = mean over users of `1 - cos` over all pairs of `L_u`, for each modality, then the mean
+//!   over modalities; items without features are left out (intra-list diversity; Ziegler et al., WWW 2005).
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,8 @@ const BLOCK: usize = 256;
 /// Share of the train interactions that the short head holds.
 const HEAD: f64 = 0.8;
 
-/// Coverage, Gini index, novelty, tail share and, where items have features, diversity of the lists, at each cut-off.
+/// Coverage, Gini index, novelty, tail share and, where items have features, diversity of the lists, at each
+/// cut-off.
 pub fn beyond_accuracy(ranked: &Ranked<'_>) -> Metrics {
     let counts = degrees_of_items(ranked);
     let tail = tail(&counts);
@@ -78,7 +80,8 @@ fn degrees_of_items(ranked: &Ranked<'_>) -> Vec<u32> {
     counts
 }
 
-/// Which items are outside the short head. Of equally popular items at its edge those with smaller numbers are in it.
+/// Which items are outside the short head. Of equally popular items at its edge those with smaller numbers
+/// are in it.
 fn tail(counts: &[u32]) -> Vec<bool> {
     let mut order: Vec<usize> = (0..counts.len()).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(counts[i]), i));
@@ -101,8 +104,8 @@ fn gini(counts: &mut [u64]) -> f64 {
     if total > 0.0 { weighted / (n * total) } else { 0.0 }
 }
 
-/// Mean over users of the mean of `1 - cos` over the pairs of a list, at each cut-off. With unit rows `v` the sum of
-/// cosines over pairs is `(|Σ v|² - n) / 2`, so that a list costs one pass.
+/// Mean over users of the mean of `1 - cos` over the pairs of a list, at each cut-off. With unit rows `v` the
+/// sum of cosines over pairs is `(|Σ v|² - n) / 2`, so that a list costs one pass.
 fn diversity(ranked: &Ranked<'_>, features: &Features) -> [f64; CUTS.len()] {
     let (values, dim) = (features.values(), features.dim);
     let row = |i: u32| &values[i as usize * dim..(i as usize + 1) * dim];
@@ -162,9 +165,9 @@ pub struct Group {
     pub metrics: Metrics,
 }
 
-/// Accuracy for cold and for warm users, and on cold and on warm held-out items; for the latter a user's other held-out
-/// items do not count, and users without any are left out. Groups without users are left out. `all` is the accuracy of
-/// every user.
+/// Accuracy for cold and for warm users, and on cold and on warm held-out items; for the latter a user's
+/// other held-out items do not count, and users without any are left out. Groups without users are left out.
+/// `all` is the accuracy of every user.
 pub fn groups(ranked: &Ranked<'_>, all: &PerUser) -> Vec<Group> {
     let (train, items) = (&ranked.data.train, degrees_of_items(ranked));
     let degree = |u: u32| train.degree(u as usize) as u32;

@@ -1,5 +1,5 @@
-//! Full-ranking metrics under the two protocols of `docs/results.md`: how many of the held-out items are found, and
-//! in [`beyond_accuracy`] what else the lists are like.
+//! Full-ranking metrics under the two protocols of `docs/results.md`: how many of the held-out items are
+//! found, and in [`beyond_accuracy`] what else the lists are like.
 
 mod beyond;
 
@@ -82,9 +82,9 @@ impl Metrics {
 /// Metrics of one ranked list at cut-off `k`: recall, NDCG, precision, MAP, hit rate, MRR.
 ///
 /// `hits[p]` says whether the item at rank `p + 1` is held out; `held_out` is the number of held-out items.
-/// NDCG is binary with the ideal cut at `min(k, held_out)`; MAP divides by `min(k, held_out)`. A list shorter than `k`
-/// has no hits beyond its end; precision divides by `k` all the same.
-pub fn at(hits: &[bool], held_out: usize, k: usize) -> [f64; 6] {
+/// NDCG is binary with the ideal cut at `min(k, held_out)`; MAP divides by `min(k, held_out)`. A list shorter
+/// than `k` has no hits beyond its end; precision divides by `k` all the same.
+pub fn metrics_at(hits: &[bool], held_out: usize, k: usize) -> [f64; 6] {
     let (mut found, mut dcg, mut ap, mut rr) = (0usize, 0.0, 0.0, 0.0);
     for (rank, _) in hits.iter().take(k).enumerate().filter(|(_, hit)| **hit) {
         found += 1;
@@ -157,7 +157,7 @@ pub struct Ranked<'a> {
 
 /// Ranks all items for every user with a held-out item.
 pub fn rank<'a>(
-    scorer: &impl Ranks,
+    scorer: &dyn Ranks,
     data: &'a Dataset,
     split: Split,
     protocol: Protocol,
@@ -179,8 +179,8 @@ pub fn rank<'a>(
             held.cols()
         )));
     }
-    let also = (split == Split::Test && protocol == Protocol::Clean).then_some(&data.valid);
-    let top = scorer.best(&users, Some(&data.train), also, CUTS[CUTS.len() - 1])?;
+    let extra = (split == Split::Test && protocol == Protocol::Clean).then_some(&data.valid);
+    let top = scorer.rank(&users, Some(&data.train), extra, CUTS[CUTS.len() - 1])?;
     Ok(Ranked { data, held, users, top })
 }
 
@@ -201,7 +201,7 @@ impl Ranked<'_> {
             hits.extend(self.top.row(row).0.iter().map(|item| wanted.binary_search(item).is_ok()));
             users.push(u);
             for k in CUTS {
-                values.extend(at(&hits, wanted.len(), k));
+                values.extend(metrics_at(&hits, wanted.len(), k));
             }
         }
         let names = CUTS.iter().flat_map(|k| NAMES.iter().map(move |n| format!("{n}@{k}"))).collect();
@@ -214,7 +214,8 @@ impl Ranked<'_> {
     }
 }
 
-/// Everything that is measured of the lists: accuracy, of which `each` has every user's, and what they are like beyond it.
+/// Everything that is measured of the lists: accuracy, of which `each` has every user's, and what they are
+/// like beyond it.
 pub fn all_metrics(ranked: &Ranked<'_>, each: &PerUser) -> Metrics {
     let mut metrics = each.mean();
     metrics.0.extend(beyond_accuracy(ranked).0);
@@ -222,7 +223,7 @@ pub fn all_metrics(ranked: &Ranked<'_>, each: &PerUser) -> Metrics {
 }
 
 /// Mean metrics of `scorer` on one split under one protocol.
-pub fn evaluate(scorer: &impl Ranks, data: &Dataset, split: Split, protocol: Protocol) -> Result<Metrics> {
+pub fn evaluate(scorer: &dyn Ranks, data: &Dataset, split: Split, protocol: Protocol) -> Result<Metrics> {
     Ok(rank(scorer, data, split, protocol)?.per_user().mean())
 }
 
@@ -233,14 +234,14 @@ mod tests {
     #[test]
     fn metrics_of_a_known_list() {
         // Hits at ranks 1 and 3 of 4, three held out.
-        let [recall, ndcg, precision, map, hit, mrr] = at(&[true, false, true, false], 3, 4);
+        let [recall, ndcg, precision, map, hit, mrr] = metrics_at(&[true, false, true, false], 3, 4);
         assert!((recall - 2.0 / 3.0).abs() < 1e-12);
         let dcg = 1.0 + 0.5;
         let ideal = 1.0 + 1.0 / 3f64.log2() + 0.5;
         assert!((ndcg - dcg / ideal).abs() < 1e-12);
         assert_eq!((precision, hit, mrr), (0.5, 1.0, 1.0));
         assert!((map - (1.0 + 2.0 / 3.0) / 3.0).abs() < 1e-12);
-        assert_eq!(at(&[false, false], 1, 2), [0.0; 6]);
+        assert_eq!(metrics_at(&[false, false], 1, 2), [0.0; 6]);
     }
 
     #[test]

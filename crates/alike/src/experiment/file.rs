@@ -27,7 +27,8 @@ pub struct Experiment {
     /// Metrics of the tables.
     #[serde(default = "default_metrics")]
     pub metrics: Vec<String>,
-    /// Name of the entry that the others are compared with, user by user; the best on validation when not given.
+    /// Name of the entry that the others are compared with, user by user; the best on validation when not
+    /// given.
     pub compare: Option<String>,
     /// How settings are searched.
     #[serde(default)]
@@ -220,7 +221,8 @@ impl Experiment {
         Ok(table)
     }
 
-    /// What is tried for `entry`: its own lists, and the common ones of settings that it has and does not fix.
+    /// What is tried for `entry`: its own lists, and the common ones of settings that it has and does not
+    /// fix.
     pub(super) fn tried(&self, entry: &Entry) -> Result<toml::Table> {
         if entry.base.is_some() {
             return Ok(toml::Table::new());

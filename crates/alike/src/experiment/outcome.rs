@@ -198,8 +198,8 @@ impl Scheduler {
         if searched.trials.len() > 1 {
             for (settings, wanted) in &searched.trials {
                 // Any number of epochs counts: what was left behind stopped early.
-                let standing = self.standing(&PlannedRun { epochs: 0, ..wanted.clone() })?;
-                let found = if let RunStatus::Done(f) = standing { Some(f.summary) } else { None };
+                let status = self.status(&PlannedRun { epochs: 0, ..wanted.clone() })?;
+                let found = if let RunStatus::Done(f) = status { Some(f.summary) } else { None };
                 out.trials.push(Trial {
                     settings: settings.clone(),
                     valid: found.as_ref().map(|s| s.valid.get(CRITERION)),
@@ -243,7 +243,7 @@ impl Scheduler {
     fn runs(&mut self, d: usize, wanted: &[PlannedRun]) -> Result<(Vec<RunOutcome>, Option<String>)> {
         let (mut runs, mut problem) = (Vec::new(), None);
         for w in wanted {
-            match self.standing(w)? {
+            match self.status(w)? {
                 RunStatus::Done(f) => {
                     let log: Vec<EpochRecord> = RunDir::open(&w.run)?.0.read_log()?;
                     let evaluated = log.iter().filter(|r| r.valid.is_some()).count();

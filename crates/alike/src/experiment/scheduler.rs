@@ -123,8 +123,8 @@ pub(super) struct SearchState {
 }
 
 impl Scheduler {
-    /// Reads the experiment in `file`, prepares its data under `out` (paths of data start at `root`) and checks every
-    /// setting that will be tried.
+    /// Reads the experiment in `file`, prepares its data under `out` (paths of data start at `root`) and
+    /// checks every setting that will be tried.
     pub fn open(file: &Path, root: &Path, out: &Path, on_data: &mut dyn FnMut(&Dataset)) -> Result<Self> {
         let experiment = Experiment::read(file)?;
         let mut sets = Vec::new();
@@ -205,7 +205,7 @@ impl Scheduler {
             }
             progress.total += planned;
             for w in wanted {
-                match self.standing(&w)? {
+                match self.status(&w)? {
                     RunStatus::Done(_) => progress.done += 1,
                     RunStatus::Failed(_) => progress.failed += 1,
                     RunStatus::Open => {
@@ -269,12 +269,16 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn standing(&mut self, wanted: &PlannedRun) -> Result<RunStatus> {
+    pub(super) fn status(&mut self, wanted: &PlannedRun) -> Result<RunStatus> {
         if let Some(why) = self.failed.get(&wanted.run) {
             return Ok(RunStatus::Failed(why.clone()));
         }
         if !self.known.contains_key(&wanted.run) {
-            let found = finished(&wanted.run)?;
+            let found = finished(&wanted.run).map_err(|e| {
+                Error::Data(format!(
+                    "{e}; remove the folder of that run, and the same command trains it again"
+                ))
+            })?;
             self.known.insert(wanted.run.clone(), found);
         }
         Ok(match &self.known[&wanted.run] {
@@ -323,7 +327,7 @@ impl Scheduler {
             let (mut results, mut open, mut why) = (Vec::new(), false, String::new());
             for &at in &left {
                 let run = PlannedRun { epochs: epochs.min(trials[at].1.epochs), ..trials[at].1.clone() };
-                match self.standing(&run)? {
+                match self.status(&run)? {
                     RunStatus::Done(f) => results.push((f.summary.valid.get(CRITERION), at)),
                     RunStatus::Failed(text) => why = text,
                     RunStatus::Open => open = true,
@@ -367,10 +371,9 @@ impl Scheduler {
         let data = &self.sets[d];
         let at = |e: Error| Error::Data(format!("{} on {}: {e}", entry.name, data.name));
         let plan = entry.info()?.plan(data, &settings).map_err(at)?;
-        let direct = plan.parameters == 0;
-        let epochs = if direct { 0 } else { plan.train.epochs };
+        let epochs = plan.training.as_ref().map_or(0, |t| t.config.epochs);
         let mut all = plan.settings;
-        if direct {
+        if plan.training.is_none() {
             // What is solved at once knows no epochs.
             all.retain(|name, _| settings.contains_key(name));
         }
@@ -426,10 +429,10 @@ impl Scheduler {
 
 /// Whether and how a run ended.
 fn finished(run: &Path) -> Result<Option<Finished>> {
-    if !run.is_dir() {
+    if !disk::exists(&run.join("run.json")) {
         return Ok(None);
     }
-    let Ok((dir, info)) = RunDir::open(run) else { return Ok(None) };
+    let (dir, info) = RunDir::open(run)?;
     let Some(summary) = dir.read_json::<Summary>("metrics.json")? else { return Ok(None) };
     let state = dir.read_json::<State>("state.json")?.unwrap_or_default();
     let setting = |name| info.settings.get(name).and_then(Value::as_integer).unwrap_or(0) as usize;
@@ -438,7 +441,8 @@ fn finished(run: &Path) -> Result<Option<Finished>> {
     Ok(Some(Finished { summary, stopped }))
 }
 
-/// Opens a data set; one given by files is prepared under a name that its content decides, unless it is there already.
+/// Opens a data set; one given by files is prepared under a name that its content decides, unless it is there
+/// already.
 fn open_source(source: &DataSource, root: &Path, out: &Path) -> Result<Dataset> {
     if let Some(dir) = &source.dir {
         return Dataset::open(&root.join(dir));

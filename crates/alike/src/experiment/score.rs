@@ -24,7 +24,8 @@ pub struct Scores {
     pub clean: Metrics,
     /// Public protocol for groups of users and items.
     pub groups: Vec<Group>,
-    /// Public protocol, Recall@20 and NDCG@20 of each user with a held-out item, in the order of their numbers.
+    /// Public protocol, Recall@20 and NDCG@20 of each user with a held-out item, in the order of their
+    /// numbers.
     pub users: BTreeMap<String, Vec<f64>>,
 }
 

@@ -148,7 +148,8 @@ fn product(tried: &toml::Table) -> Vec<toml::Table> {
     all
 }
 
-/// The rounds of a search over `n` combinations with at most `epochs` each: how many take part, and until which epoch.
+/// The rounds of a search over `n` combinations with at most `epochs` each: how many take part, and until
+/// which epoch.
 pub(super) fn rounds(search: &Search, n: usize, epochs: usize) -> Vec<(usize, usize)> {
     if search.kind != SearchKind::Halving || n < 2 {
         return vec![(n, epochs)];

@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use crate::config::{Draw, Stream};
 use crate::error::Result;
 
-/// Cuts every row of `pattern` to at most `k` entries, drawn uniformly without replacement; rows that fit stay
-/// as they are.
+/// Cuts every row of `pattern` to at most `k` entries, drawn uniformly without replacement; rows that fit
+/// stay as they are.
 pub fn sample_neighbors(pattern: &Csr, k: usize, draw: Draw) -> Result<Csr> {
     let rows: Vec<(usize, Vec<u32>)> = (0..pattern.rows())
         .into_par_iter()

@@ -38,14 +38,20 @@ impl Sampling {
     /// Positive pairs only.
     pub const POSITIVES: Self = Self { negatives: Negatives::None, popularity: 0.0 };
 
-    /// `count` uniform negatives per positive pair.
+    /// `count` uniform negatives per positive pair; 0: [`Self::POSITIVES`].
     pub const fn per_pair(count: usize) -> Self {
-        Self { negatives: Negatives::PerPair(count), popularity: 0.0 }
+        match count {
+            0 => Self::POSITIVES,
+            _ => Self { negatives: Negatives::PerPair(count), popularity: 0.0 },
+        }
     }
 
-    /// `count` uniform negatives per batch.
+    /// `count` uniform negatives per batch; 0: [`Self::POSITIVES`].
     pub const fn shared(count: usize) -> Self {
-        Self { negatives: Negatives::Shared(count), popularity: 0.0 }
+        match count {
+            0 => Self::POSITIVES,
+            _ => Self { negatives: Negatives::Shared(count), popularity: 0.0 },
+        }
     }
 
     /// The same, negatives weighted by popularity.
@@ -64,8 +70,8 @@ impl Sampling {
 
 /// The pairs of one batch and their negatives.
 ///
-/// With negatives per pair all three lists have one length, and the triples of one pair are side by side. Shared negatives have a
-/// length of their own.
+/// With negatives per pair all three lists have one length, and the triples of one pair are side by side.
+/// Shared negatives have a length of their own.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
     /// Users.
@@ -87,8 +93,8 @@ impl Batch {
         self.users.is_empty()
     }
 
-    /// At most `count` batches of one size, the last maybe smaller, none empty, that are this one together. Shared negatives
-    /// go to each.
+    /// At most `count` batches of one size, the last maybe smaller, none empty, that are this one together.
+    /// Shared negatives go to each.
     pub fn split(self, count: usize, sampling: Sampling) -> Vec<Self> {
         if count == 1 {
             return vec![self];
@@ -142,9 +148,9 @@ impl Candidates {
 }
 
 impl Sampler {
-    /// A sampler over the train interactions. With negatives per pair, users who took every item that occurs in train have no
-    /// negative and are left out. Where interactions have `weights`, in the order of the matrix, one of weight `w` takes part in an
-    /// epoch with probability `w`.
+    /// A sampler over the train interactions. With negatives per pair, users who took every item that occurs
+    /// in train have no negative and are left out. Where interactions have `weights`, in the order of the
+    /// matrix, one of weight `w` takes part in an epoch with probability `w`.
     ///
     /// # Errors
     /// There is nothing to train on.
@@ -186,8 +192,8 @@ impl Sampler {
         self.pairs.is_empty()
     }
 
-    /// The batches of `epoch` (from 1), of `batch` pairs each. They are drawn some at a time when they are asked for: a graphics
-    /// processor works on those before meanwhile.
+    /// The batches of `epoch` (from 1), of `batch` pairs each. They are drawn some at a time when they are
+    /// asked for: a graphics processor works on those before meanwhile.
     pub fn epoch(&self, epoch: u64, batch: usize) -> Batches {
         let mut pairs = match &self.weights {
             None => self.pairs.clone(),
@@ -229,8 +235,8 @@ pub struct Batches {
     drawn: VecDeque<Batch>,
 }
 
-/// Triples that are drawn one after the other: the interactions stay in the processor's caches meanwhile, which a training
-/// step empties.
+/// Triples that are drawn one after the other: the interactions stay in the processor's caches meanwhile,
+/// which a training step empties.
 const TOGETHER: usize = 1 << 18;
 
 impl Batches {
@@ -268,7 +274,7 @@ impl Iterator for Batches {
 
     fn next(&mut self) -> Option<Batch> {
         if self.drawn.is_empty() {
-            for _ in 0..(TOGETHER / (self.batch * self.sampling.repeats())).max(1) {
+            for _ in 0..(TOGETHER / (self.batch * self.sampling.repeats()).max(1)).max(1) {
                 let Some(batch) = self.draw() else { break };
                 self.drawn.push_back(batch);
             }

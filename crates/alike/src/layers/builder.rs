@@ -13,13 +13,14 @@ use crate::graph::{self, Normalization};
 
 /// Declares what a model is made of.
 ///
-/// A model is built twice: once for shapes only, to state its size before any memory is taken, and once in earnest. In the first
-/// pass graphs and constants are empty and parameters have no values; what is declared counts.
+/// A model is built twice: once for shapes only, to state its size before any memory is taken, and once in
+/// earnest. In the first pass graphs and constants are empty and parameters have no values; what is declared
+/// counts.
 pub struct Builder<'a> {
     data: &'a Dataset,
     params: Params,
     seed: u64,
-    /// Numbers that are held besides parameters.
+    /// Numbers that are held beside parameters.
     values: usize,
 }
 
@@ -34,7 +35,7 @@ impl<'a> Builder<'a> {
         Self { data, params: Params::new(seed, device), seed, values: 0 }
     }
 
-    /// The parameters declared, and how many numbers are held besides.
+    /// The parameters declared, and how many numbers are held as well.
     pub fn finish(self) -> (Params, usize) {
         (self.params, self.values)
     }
@@ -98,8 +99,8 @@ impl<'a> Builder<'a> {
         Linear::with(&mut self.params, name, input, output, init)
     }
 
-    /// A trained affine map `input.<modality>` of a feature matrix to `width` columns; an item without features has a learned
-    /// row there.
+    /// A trained affine map `input.<modality>` of a feature matrix to `width` columns; an item without
+    /// features has a learned row there.
     ///
     /// # Errors
     /// The features are not a matrix of the items.
@@ -171,8 +172,8 @@ impl<'a> Builder<'a> {
         Tensor::from_data(TensorData::new(values, [rows, 1]), self.params.device())
     }
 
-    /// Declares that a training step holds so many numbers more than parameters, their moments and gradients, features and
-    /// graphs: activations and their gradients, at the peak.
+    /// Declares that a training step holds so many numbers more than parameters, their moments and gradients,
+    /// features and graphs: activations and their gradients, at the peak.
     pub fn holds(&mut self, values: usize) {
         self.values += values;
     }

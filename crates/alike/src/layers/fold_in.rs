@@ -21,7 +21,7 @@ pub enum FoldIn {
     },
     /// The model's forward pass over people: rows `[B, w]`.
     Forward(Forward),
-    /// Both rows added: what the model's equations give, and what training gave its users besides.
+    /// Both rows added: what the model's equations give, and what training gave its users as well.
     Both(Box<FoldIn>, Box<FoldIn>),
 }
 
@@ -29,8 +29,9 @@ pub enum FoldIn {
 pub type Forward = Box<dyn Fn(&[UserHistory]) -> Result<Matrix> + Send + Sync>;
 
 impl FoldIn {
-    /// A row of the mean of `layers` propagations of `start [N, d]`, the first `users` rows those of users, over the symmetric
-    /// bipartite `graph`, without a start of its own: `1/√n_u Σ_j m_j`, `m_j = 1/√n_j · 1/(L+1) Σ_{l<L} e_j^(l)`.
+    /// A row of the mean of `layers` propagations of `start [N, d]`, the first `users` rows those of users,
+    /// over the symmetric bipartite `graph`, without a start of its own: `1/√n_u Σ_j m_j`, `m_j = 1/√n_j ·
+    /// 1/(L+1) Σ_{l<L} e_j^(l)`.
     pub fn propagated(graph: &Arc<ConstSparse>, start: Tensor<2>, users: usize, layers: usize) -> Self {
         let [nodes, dim] = start.dims();
         let mut layer = start;

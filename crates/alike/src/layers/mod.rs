@@ -110,9 +110,14 @@ pub fn cosine(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
     multiply(unit_rows(a), unit_rows(b)).sum_dim(1)
 }
 
+/// The mean over pairs of `1 - cos`: rows `rows` of `a` with rows `others` of `b` in the same order.
+pub fn cosine_gap(a: &Tensor<2>, rows: &[u32], b: &Tensor<2>, others: &[u32]) -> Tensor<1> {
+    cosine(gather(a.clone(), rows), gather(b.clone(), others)).mean().neg() + 1.0
+}
+
 /// The matrix that picks the rows `rows` of `of`, for selections that are made more than once.
 pub fn selection(rows: &[u32], of: usize) -> Arc<ConstSparse> {
     let pattern = Csr::new(rows.len(), of, (0..=rows.len() as u32).collect(), rows.to_vec());
     let pattern = Arc::new(pattern.expect("rows of a batch are rows of the table"));
-    Arc::new(ConstSparse::new(pattern, vec![1.0; rows.len()]).expect("one value an entry"))
+    Arc::new(ConstSparse::new(pattern, vec![1.0; rows.len()]).expect("one value per entry"))
 }

@@ -243,7 +243,8 @@ impl Params {
         Weights((0..self.list.len()).map(|i| self.value(i)).collect())
     }
 
-    /// One Adam step from the gradients of `weights`; parameters that the loss did not touch stay as they are.
+    /// One Adam step from the gradients of `weights`; parameters that the loss did not touch stay as they
+    /// are.
     pub fn step(&mut self, weights: Weights, grads: Gradients, adam: &Adam) {
         self.apply(weights.gradients(grads), adam);
     }
@@ -294,8 +295,9 @@ impl Params {
         Ok(())
     }
 
-    /// Starts from what a run on other data ended with: rows of tables go to the users and items of the same id, other
-    /// parameters to those of the same name. What is new keeps its start. Returns how many values were taken over.
+    /// Starts from what a run on other data ended with: rows of tables go to the users and items of the same
+    /// id, other parameters to those of the same name. What is new keeps its start. Returns how many values
+    /// were taken over.
     ///
     /// # Errors
     /// A parameter has another width or shape there.

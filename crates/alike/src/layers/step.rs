@@ -14,7 +14,7 @@ use super::{Batch, Row, Table, Weights};
 use crate::config::{Draw, Stream};
 use crate::ids::{ItemId, UserId, numbers};
 
-/// A batch with what a loss draws besides.
+/// A batch with what a loss draws as well.
 pub struct Step {
     batch: Batch,
     users: usize,
@@ -38,7 +38,8 @@ impl Step {
         Self { batch, users, items, start, rng, calls, masks: RefCell::default(), nodes: OnceCell::new() }
     }
 
-    /// The same step with these dropout masks in place of the first that it would draw; each holds a factor per value, row by row.
+    /// The same step with these dropout masks in place of the first that it would draw; each holds a factor
+    /// per value, row by row.
     #[must_use]
     pub fn with_masks(self, masks: Vec<Vec<f32>>) -> Self {
         Self { masks: RefCell::new(masks.into()), ..self }
@@ -74,7 +75,8 @@ impl Step {
         [self.positives(), self.negatives()].concat()
     }
 
-    /// The batch as rows of a table of all nodes.
+    /// The batch as rows of a table of all nodes. Losses over triples take one negative per pair: no other
+    /// sampling.
     pub fn nodes(&self) -> &Arc<Triples> {
         self.nodes.get_or_init(|| {
             let items = |list: &[ItemId]| list.iter().map(|i| i.0 + self.users as u32).collect();
@@ -106,8 +108,9 @@ impl Step {
         weight as f32 / self.len() as f32
     }
 
-    /// `x` with a share `rate` of its values set to zero and the others divided by `1 - rate`; `rows` numbers its rows. What is
-    /// dropped of a row depends on its number and on how many calls came before in this step, not on the other rows.
+    /// `x` with a share `rate` of its values set to zero and the others divided by `1 - rate`; `rows` numbers
+    /// its rows. What is dropped of a row depends on its number and on how many calls came before in this
+    /// step, not on the other rows.
     pub fn dropout(&self, x: Tensor<2>, rows: &[u32], rate: f64) -> Tensor<2> {
         if rate == 0.0 {
             return x;
@@ -143,8 +146,8 @@ pub fn rows_of(batch: &Triples) -> Arc<Vec<u32>> {
     Arc::new([&batch.users[..], &batch.positives, &batch.negatives].concat())
 }
 
-/// The rows that a batch needs, and the batch in their numbers: what follows the last propagation of a model is worked out
-/// for these rows only.
+/// The rows that a batch needs, and the batch in their numbers: what follows the last propagation of a model
+/// is worked out for these rows only.
 #[derive(Debug, Clone)]
 pub struct BatchRows {
     /// Rows of all nodes, each once, in growing order: users first.
@@ -178,6 +181,11 @@ impl BatchRows {
     /// The items among the rows.
     pub fn items(&self) -> Vec<ItemId> {
         self.rows[self.count..].iter().map(|r| ItemId(r - self.users as u32)).collect()
+    }
+
+    /// [`Self::items`], and where in them the item of each pair is.
+    pub fn positive_items(&self) -> (Vec<ItemId>, Vec<u32>) {
+        (self.items(), self.triples.positives.iter().map(|p| p - self.count as u32).collect())
     }
 }
 
@@ -233,6 +241,8 @@ mod tests {
         assert_eq!(local.triples.positives, [3, 4]);
         assert_eq!(local.triples.negatives, [4, 2]);
         assert_eq!(local.users(), [UserId(0), UserId(2)]);
-        assert_eq!(local.items(), [ItemId(0), ItemId(1), ItemId(4)]);
+        let (items, positives) = local.positive_items();
+        assert_eq!(items, [ItemId(0), ItemId(1), ItemId(4)]);
+        assert_eq!(positives, [1, 2]);
     }
 }

@@ -42,8 +42,8 @@ impl Tower {
     }
 }
 
-/// One tower per modality, and the weight that each user gives to each modality, `[U, M]`, started at equal shares and
-/// free after that.
+/// One tower per modality, and the weight that each user gives to each modality, `[U, M]`, started at equal
+/// shares and free after that.
 #[derive(Debug)]
 pub struct Towers {
     towers: Vec<Tower>,
@@ -74,8 +74,8 @@ impl Towers {
         self.towers.iter().enumerate().map(rows).collect()
     }
 
-    /// Mean BPR in bits over the rows `z` of a batch, and `l2/b` times the squared norms of the batch users' preferences
-    /// and weights.
+    /// Mean BPR in bits over the rows `z` of a batch, and `l2/b` times the squared norms of the batch users'
+    /// preferences and weights.
     pub fn loss(&self, w: &Weights, step: &Step, z: Tensor<2>, local: &BatchRows, l2: f64) -> Tensor<1> {
         let tables = self.towers.iter().map(|t| t.preference).chain([self.mix]);
         let norms = tables.map(|table| step.l2(w, table, step.users(), l2));

@@ -1,13 +1,11 @@
 //! BM3: Zhou et al., "Bootstrap Latent Representations for Multi-modal Recommendation", WWW 2023.
-//!
 //! - `z = 1/(L+1) Σ_l Â^l E`, items `+ E_i`; `f_m = X_m W_m + b_m`; online views `p(z)`, `p(f_m)` with `p(x) = x W + b`; targets `z̃`, `f̃_m` are the
 //!   same rows before `p`, detached, with dropout (eqs. 3 to 8). Score: `p(z_u) · p(z_i)`.
 //! - Loss, means over pairs, `C = 1 - cos`: `C(p(z_u), z̃_i) + C(p(z_i), z̃_u) + contrast · Σ_m [C(p(f_m), z̃_i) + C(p(f_m), f̃_m)]` (eqs. 9 to 11)
 //!   `+ l2 · (‖z_u‖² + ‖z_i‖²)` (eq. 12). No negatives.
-//!
-//! Departures: features stay frozen; `l2` weighs squared norms of the batch (the authors' code: norms of all rows over the number of items).
+//! - Departures: features stay frozen; `l2` weighs squared norms of the batch (the authors' code: norms of all rows over the number of items).
 
-use alike_ops::{ConstSparse, l2_rows, propagate_mean};
+use alike_ops::{ConstSparse, add, l2_rows, propagate_mean};
 
 use super::prelude::*;
 use crate::graph::Normalization;
@@ -48,13 +46,8 @@ impl Bm3 {
     fn rows(&self, w: &Weights) -> Tensor<2> {
         let (users, items) = (w.table(self.user), w.table(self.item));
         let own = Tensor::cat(vec![users.zeros_like(), items.clone()], 0);
-        propagate_mean(&self.graph, Tensor::cat(vec![users, items], 0), self.config.layers) + own
+        add(propagate_mean(&self.graph, Tensor::cat(vec![users, items], 0), self.config.layers), own)
     }
-}
-
-/// The mean over pairs of `1 - cos`.
-fn apart(online: &Tensor<2>, rows: &[u32], target: &Tensor<2>, others: &[u32]) -> Tensor<1> {
-    cosine(gather(online.clone(), rows), gather(target.clone(), others)).mean().neg() + 1.0
 }
 
 impl Model for Bm3 {
@@ -75,19 +68,17 @@ impl Model for Bm3 {
     }
 
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
-        let Config { dropout, contrast, l2, .. } = self.config;
-        let local = step.local();
-        let items = local.items();
+        let (&Config { dropout, contrast, l2, .. }, local) = (&self.config, step.local());
+        let (items, seen) = local.positive_items();
         let target = |x: &Tensor<2>, rows: &[u32]| step.dropout(x.clone().detach(), rows, dropout);
         let (users, taken) = (&local.triples.users, &local.triples.positives);
         let z = gather(self.rows(w), &local.rows);
         let (online, goal) = (self.predictor.forward(w, z.clone()), target(&z, &local.rows));
-        let seen: Vec<u32> = taken.iter().map(|p| p - local.users().len() as u32).collect();
-        let mut loss = apart(&online, users, &goal, taken) + apart(&online, taken, &goal, users);
+        let mut loss = cosine_gap(&online, users, &goal, taken) + cosine_gap(&online, taken, &goal, users);
         for input in &self.inputs {
             let f = input.forward_rows(w, &items);
             let (online, own) = (self.predictor.forward(w, f.clone()), target(&f, numbers(&items)));
-            let both = apart(&online, &seen, &goal, taken) + apart(&online, &seen, &own, &seen);
+            let both = cosine_gap(&online, &seen, &goal, taken) + cosine_gap(&online, &seen, &own, &seen);
             loss = loss + both * contrast as f32;
         }
         loss + l2_rows(z, &rows_of(&local.triples), step.share(l2))

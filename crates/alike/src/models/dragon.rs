@@ -1,14 +1,17 @@
-//! DRAGON: Zhou et al., "Enhancing Dyadic Relations with Homogeneous Graphs for Multimodal Recommendation", ECAI 2023.
+//! DRAGON: Zhou et al., "Enhancing Dyadic Relations with Homogeneous Graphs for Multimodal Recommendation",
+//! ECAI 2023.
 //!
-//! - A modality as in DualGNN: `H_m = Σ_{l=0..L} Â^l x`, `x` unit rows of preferences and mapped features, `[N, d]`.
+//! - A modality as in DualGNN: `H_m = Σ_{l=0..L} Â^l x`, `x` unit rows of preferences and mapped features,
+//!   `[N, d]`.
 //! - Fusion: `h_u = concat_m w_um H_m[u]`, `h_i = concat_m H_m[i]`, `d · M` wide.
-//! - `Z_u = h_u + Σ_o softmax(e_uo) h_o` over the co-interaction graph; `Z_i = h_i + (S^n h)_i`, `S` the mean of each
-//!   modality's `item_neighbors` nearest items (the item itself among them), mixed by `item_weights`, `n` = `item_layers`.
+//! - `Z_u = h_u + Σ_o softmax(e_uo) h_o` over the co-interaction graph; `Z_i = h_i + (S^n h)_i`, `S` the mean
+//!   of each modality's `item_neighbors` nearest items (the item itself among them), mixed by `item_weights`,
+//!   `n` = `item_layers`.
 //! - Loss: mean BPR in bits + `l2/b` times the squared norms of the batch users' rows of `P_m` and `w`.
 //!
-//! Departures: `l2` weighs sums of squares over the batch size; the authors' code takes means over the entries (divide
-//! its weight by `d`). Ties in the user graph go to the smaller user; short lists are not padded. Evaluation uses the
-//! parameters after the last step, not vectors of the last training batch.
+//! Departures: `l2` weighs sums of squares over the batch size; the authors' code takes means over the
+//! entries (divide its weight by `d`). Ties in the user graph go to the smaller user; short lists are not
+//! padded. Evaluation uses the parameters after the last step, not vectors of the last training batch.
 
 use alike_ops::{ConstSparse, RowSubset, add, spmm_const, spmm_rows};
 
@@ -50,21 +53,23 @@ struct Dragon {
     config: Config,
     towers: Towers,
     bipartite: Arc<ConstSparse>,
-    /// User graph and item graph as two blocks: the last hop.
-    near: Arc<ConstSparse>,
+    /// User graph and item graph as two blocks: the last step.
+    neighbors: Arc<ConstSparse>,
     /// The item graph of the hops before, which leave users as they are.
-    hop: Option<Arc<ConstSparse>>,
+    item_step: Option<Arc<ConstSparse>>,
 }
 
 impl Dragon {
     /// The rows `rows` of `Z`, all of them when there are none.
     fn forward(&self, w: &Weights, rows: Option<&[u32]>) -> Tensor<2> {
         let h = Tensor::cat(self.towers.forward(w, &self.bipartite, self.config.layers), 1);
-        let Some(hop) = &self.hop else { return propagated(&self.near, h, rows) };
-        let moved = (1..self.config.item_layers).fold(h.clone(), |h, _| spmm_const(hop, h));
+        let Some(item_step) = &self.item_step else { return propagated(&self.neighbors, h, rows) };
+        let moved = (1..self.config.item_layers).fold(h.clone(), |h, _| spmm_const(item_step, h));
         match rows {
-            Some(rows) => add(gather(h, rows), spmm_rows(&RowSubset::new(&self.near, rows, false), moved)),
-            None => add(h, spmm_const(&self.near, moved)),
+            Some(rows) => {
+                add(gather(h, rows), spmm_rows(&RowSubset::new(&self.neighbors, rows, false), moved))
+            }
+            None => add(h, spmm_const(&self.neighbors, moved)),
         }
     }
 }
@@ -78,17 +83,17 @@ impl Model for Dragon {
         let (data, names) = (b.data(), b.modalities());
         let items = || graph::item_mean_graph(data, &names, config.item_neighbors, &config.item_weights);
         let per_item = b.items() * config.item_neighbors * names.len();
-        let near = b.sparse(b.users() * config.user_neighbors + per_item, || {
-            let near = graph::user_graph(data, config.user_neighbors, config.user_weight)?.softmax();
-            graph::block_diagonal(&near, &items()?)
+        let neighbors = b.sparse(b.users() * config.user_neighbors + per_item, || {
+            let neighbors = graph::user_graph(data, config.user_neighbors, config.user_weight)?.softmax();
+            graph::block_diagonal(&neighbors, &items()?)
         })?;
-        let hop = (config.item_layers > 1).then(|| {
+        let item_step = (config.item_layers > 1).then(|| {
             b.sparse(b.users() + per_item, || {
                 graph::block_diagonal(&graph::Neighbors::own(data.users.len()), &items()?)
             })
         });
         b.holds(2 * b.nodes() * config.dim * names.len());
-        Ok(Self { config, towers, bipartite, near, hop: hop.transpose()? })
+        Ok(Self { config, towers, bipartite, neighbors, item_step: item_step.transpose()? })
     }
 
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {

@@ -1,15 +1,17 @@
 //! DualGNN: Wang et al., "DualGNN: Dual Graph Neural Network for Multimedia Recommendation", IEEE TMM 2021.
 //!
-//! - A modality `m`: `x = unit rows of [P_m ; f_2(leaky(f_1(X_m)))]`, `H_m = Σ_{l=0..L} Â^l x`, `Â` symmetric without
-//!   self loops, `[N, d]` (single-modal representation learning).
-//! - Fusion: `h_u = Σ_m w_um H_m[u]`, `h_i = Σ_m H_m[i]`; `w [U, M]` starts at equal shares and is free after that.
-//! - Users take in their neighbours: `Z_u = h_u + Σ_o softmax(e_uo) h_o` over the `user_neighbors` users who share most
-//!   items, `e_uo` of them; `Z_i = h_i`.
-//! - Loss: mean BPR in bits (`log2`, as the authors' code has it) + `l2/b` times the squared norms of the batch users'
-//!   rows of `P_m` and `w`.
+//! - A modality `m`: `x = unit rows of [P_m ; f_2(leaky(f_1(X_m)))]`, `H_m = Σ_{l=0..L} Â^l x`, `Â` symmetric
+//!   without self loops, `[N, d]` (single-modal representation learning).
+//! - Fusion: `h_u = Σ_m w_um H_m[u]`, `h_i = Σ_m H_m[i]`; `w [U, M]` starts at equal shares and is free after
+//!   that.
+//! - Users take in their neighbours: `Z_u = h_u + Σ_o softmax(e_uo) h_o` over the `user_neighbors` users who
+//!   share most items, `e_uo` of them; `Z_i = h_i`.
+//! - Loss: mean BPR in bits (`log2`, as the authors' code has it) + `l2/b` times the squared norms of the
+//!   batch users' rows of `P_m` and `w`.
 //!
-//! Departures: `l2` weighs sums of squares over the batch size, as everywhere here; the authors' code takes means over
-//! the entries (divide its weight by `d`). Ties in the user graph go to the smaller user; short lists are not padded.
+//! Departures: `l2` weighs sums of squares over the batch size, as everywhere here; the authors' code takes
+//! means over the entries (divide its weight by `d`). Ties in the user graph go to the smaller user; short
+//! lists are not padded.
 
 use alike_ops::{ConstSparse, add};
 
@@ -64,8 +66,8 @@ impl Model for DualGnn {
         let bipartite = b.bipartite(Normalization::Symmetric, false)?;
         let (data, k) = (b.data(), config.user_neighbors);
         let neighbors = b.sparse(b.users() * k, || {
-            let near = graph::user_graph(data, k, config.user_weight)?.softmax();
-            graph::block_diagonal(&near, &vec![Vec::new(); data.items.len()])
+            let neighbors = graph::user_graph(data, k, config.user_weight)?.softmax();
+            graph::block_diagonal(&neighbors, &vec![Vec::new(); data.items.len()])
         })?;
         Ok(Self { config, towers, bipartite, neighbors })
     }

@@ -1,13 +1,16 @@
-//! FISM: Kabbur, Ning and Karypis, "FISM: Factored Item Similarity Models for Top-N Recommender Systems", KDD 2013.
+//! FISM: Kabbur, Ning and Karypis, "FISM: Factored Item Similarity Models for Top-N Recommender Systems",
+//! KDD 2013.
 //!
-//! - `y_ui = b_i + |R_u∖{i}|^-α Σ_{j∈R_u∖{i}} p_j · q_i` (eq. 3 without the user's bias, which orders nothing): an item
-//!   never adds to its own score. `P, Q [I, d]`.
-//! - `loss = "auc"` (FISMauc): `½ Σ (1 - (y_ui - y_uj))²`, `j` a negative scored with the same history `R_u∖{i}`.
-//! - `loss = "rmse"` (FISMrmse): `½ Σ ((1 - y_ui)² + rho · y_uj²)`, the negative scored with all of `R_u`, and user
-//!   biases `b_u` trained with it.
+//! - `y_ui = b_i + |R_u∖{i}|^-α Σ_{j∈R_u∖{i}} p_j · q_i` (eq. 3 without the user's bias, which orders
+//!   nothing): an item never adds to its own score. `P, Q [I, d]`.
+//! - `loss = "auc"` (FISMauc): `½ Σ (1 - (y_ui - y_uj))²`, `j` a negative scored with the same history
+//!   `R_u∖{i}`.
+//! - `loss = "rmse"` (FISMrmse): `½ Σ ((1 - y_ui)² + rho · y_uj²)`, the negative scored with all of `R_u`,
+//!   and user biases `b_u` trained with it.
 //! - `+ l2 Σ (‖p‖² + ‖q‖² + b²)` over the batch's two items; all means over the batch.
 //!
-//! Departures: one uniform negative for each positive, an epoch, weighed by `rho` in place of `rho` sampled zeros; Adam.
+//! Departures: one uniform negative for each positive, an epoch, weighed by `rho` in place of `rho` sampled
+//! zeros; Adam.
 
 use alike_ops::{ConstSparse, spmm_const, sum_squares};
 

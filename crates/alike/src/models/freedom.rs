@@ -1,14 +1,15 @@
 //! FREEDOM: Zhou and Shen, "A Tale of Two Graphs: Freezing and Denoising Graph Structures for Multimodal
 //! Recommendation", ACM MM 2023.
 //!
-//! - Denoised interactions: every epoch keeps `1 - dropout` of the edges, drawn without replacement with weight
-//!   `1/√(d_u d_i)`, normalised again (eqs. 7, 8); evaluation uses all edges.
-//! - `Z = 1/(L+1) Σ_{l=0..L} Â^l E`, `E [N, d]`, and for items `+ (S^n E)_i`, `S` the frozen item graph: the mean of
-//!   each modality's `item_neighbors` nearest items (the item itself among them), mixed by `item_weights`; `n` =
-//!   `item_layers`.
+//! - Denoised interactions: every epoch keeps `1 - dropout` of the edges, drawn without replacement with
+//!   weight `1/√(d_u d_i)`, normalised again (eqs. 7, 8); evaluation uses all edges.
+//! - `Z = 1/(L+1) Σ_{l=0..L} Â^l E`, `E [N, d]`, and for items `+ (S^n E)_i`, `S` the frozen item graph: the
+//!   mean of each modality's `item_neighbors` nearest items (the item itself among them), mixed by
+//!   `item_weights`; `n` = `item_layers`.
 //! - Loss: mean BPR on `Z` + `auxiliary · Σ_m` mean BPR of `z_u · (X_m W_m + b_m)` (eqs. 13, 14).
 //!
-//! Departure: raw features stay frozen (the authors' code trains them, though they reach the auxiliary loss only).
+//! Departure: raw features stay frozen (the authors' code trains them, though they reach the auxiliary loss
+//! only).
 
 use alike_ops::{ConstSparse, Csr, RowSubset, add, bpr_dot, propagate_mean, spmm_const, spmm_rows};
 

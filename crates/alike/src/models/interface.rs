@@ -28,9 +28,10 @@ crate::settings! {
     }
 }
 
-/// A model that is trained by gradient steps. It knows neither how parameters are kept nor the seed nor the device.
+/// A model that is trained by gradient steps. It knows neither how parameters are kept nor the seed nor the
+/// device.
 pub trait Model: Sized + 'static {
-    /// Settings besides those of training.
+    /// Settings beside those of training.
     type Config: Settings + Default;
 
     /// Whether [`Self::fold_in`] says how people are placed whom the model was not trained on.
@@ -52,8 +53,8 @@ pub trait Model: Sized + 'static {
         Sampling::per_pair(1)
     }
 
-    /// Whether the loss of a batch is the mean of the losses of its parts, so that several devices may share a batch. Not so where
-    /// rows of a batch are set against each other.
+    /// Whether the loss of a batch is the mean of the losses of its parts, so that several devices may share
+    /// a batch. Not so where rows of a batch are set against each other.
     fn separable(&self) -> bool {
         true
     }
@@ -69,13 +70,15 @@ pub trait Model: Sized + 'static {
     /// The loss of one batch, `[1]`.
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1>;
 
-    /// Final vectors of all nodes, users first, `[N, D]`: the inner product of a user's and an item's is the score.
+    /// Final vectors of all nodes, users first, `[N, D]`: the inner product of a user's and an item's is the
+    /// score.
     ///
     /// # Errors
     /// A graph cannot be built.
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>>;
 
-    /// How the model itself places people whom it was not trained on; `None` where its equations say nothing of them.
+    /// How the model itself places people whom it was not trained on; `None` where its equations say nothing
+    /// of them.
     ///
     /// # Errors
     /// A graph cannot be built.
@@ -83,7 +86,8 @@ pub trait Model: Sized + 'static {
         Ok(None)
     }
 
-    /// Names and widths of the parts that make up the final vectors, one per modality; empty where there are none.
+    /// Names and widths of the parts that make up the final vectors, one per modality; empty where there are
+    /// none.
     fn parts(&self) -> Vec<(String, usize)> {
         Vec::new()
     }
@@ -232,18 +236,25 @@ impl ModelInfo {
 pub struct Plan {
     /// Every setting with its value.
     pub settings: toml::Table,
-    /// Settings of the training loop.
-    pub train: TrainConfig,
-    /// How batches are drawn.
-    pub sampling: Sampling,
-    /// Whether several devices may share a batch.
-    pub separable: bool,
+    /// How it is trained; `None` where it is solved at once.
+    pub training: Option<TrainingPlan>,
     /// Trained values.
     pub parameters: usize,
     /// Peak memory expected, bytes.
     pub memory_bytes: u64,
     /// Bytes of the largest parameter or feature matrix.
     pub largest_bytes: u64,
+}
+
+/// How a model is trained.
+#[derive(Debug, Clone)]
+pub struct TrainingPlan {
+    /// Settings of the training loop.
+    pub config: TrainConfig,
+    /// How batches are drawn.
+    pub sampling: Sampling,
+    /// Whether several devices may share a batch.
+    pub separable: bool,
 }
 
 /// Solves a model at once.
@@ -322,11 +333,11 @@ impl GradientModel {
         self.model.parts()
     }
 
-    /// One forward pass, kept for ranking.
+    /// What ranks after one forward pass, on the device of the model.
     ///
     /// # Errors
     /// A graph cannot be built.
-    pub fn trained(&self) -> Result<DeviceScorer> {
+    pub fn device_scorer(&self) -> Result<DeviceScorer> {
         Ok(DeviceScorer::dot(self.vectors()?, self.users))
     }
 
@@ -335,7 +346,7 @@ impl GradientModel {
     /// # Errors
     /// A graph cannot be built.
     pub fn scorer(&self) -> Result<Scorer> {
-        Ok(self.trained()?.read())
+        Ok(self.device_scorer()?.to_host())
     }
 }
 
@@ -392,9 +403,11 @@ fn plan<M: Model>(data: &Dataset, settings: &toml::Table) -> Result<Plan> {
     let features = data.features.iter().map(|f| f.dim * data.items.len()).max().unwrap_or(0);
     Ok(Plan {
         settings: all,
-        train,
-        sampling: model.sampling(),
-        separable: model.separable(),
+        training: Some(TrainingPlan {
+            config: train,
+            sampling: model.sampling(),
+            separable: model.separable(),
+        }),
         parameters: params.count(),
         // Value, two moments, gradient.
         memory_bytes: 4 * (4 * params.count() + values) as u64,
@@ -421,9 +434,7 @@ fn plan_solved<S: Solved>(data: &Dataset, settings: &toml::Table) -> Result<Plan
     let config = resolve_solved::<S>(settings)?;
     Ok(Plan {
         settings: config.to_table(),
-        train: TrainConfig::default(),
-        sampling: Sampling::POSITIVES,
-        separable: true,
+        training: None,
         parameters: 0,
         memory_bytes: S::memory(data, &config),
         largest_bytes: 0,

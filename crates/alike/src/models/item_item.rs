@@ -20,8 +20,8 @@ pub(super) struct Gram {
 }
 
 impl Gram {
-    /// Peak memory of building it and of weights of its pattern, bytes: at most an entry for each two items of a user, and at most
-    /// all pairs.
+    /// Peak memory of building it and of weights of its pattern, bytes: at most an entry for each two items
+    /// of a user, and at most all pairs.
     pub(super) fn memory(data: &Dataset) -> u64 {
         let pairs: u64 = (0..data.users.len()).map(|u| (data.train.degree(u) as u64).pow(2)).sum();
         let gram = pairs.min((data.items.len() as u64).pow(2));
@@ -61,14 +61,16 @@ impl Gram {
         Ok(Self { ptr, idx, count, diagonal })
     }
 
-    /// The items that somebody took together with `i`, itself among them, each with the number of people, by item.
+    /// The items that somebody took together with `i`, itself among them, each with the number of people, by
+    /// item.
     pub(super) fn row(&self, i: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
         let at = self.ptr[i]..self.ptr[i + 1];
         self.idx[at.clone()].iter().map(|&j| j as usize).zip(self.count[at].iter().copied())
     }
 }
 
-/// The scorer of weights given by column: for each item `i` the items `j` whose weight `w_ji` is not zero, by item.
+/// The scorer of weights given by column: for each item `i` the items `j` whose weight `w_ji` is not zero, by
+/// item.
 pub(super) fn from_columns(history: Arc<Csr>, columns: &[Vec<(u32, f32)>]) -> Result<ItemItem> {
     let mut ptr = vec![0u32; columns.len() + 1];
     columns.iter().flatten().for_each(|&(j, _)| ptr[j as usize + 1] += 1);

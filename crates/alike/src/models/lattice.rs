@@ -1,17 +1,18 @@
 //! LATTICE: Zhang et al., "Mining Latent Structures for Multimedia Recommendation", ACM MM 2021.
 //!
-//! - Frozen item graph of each modality: cosines of the `item_neighbors` nearest items (the item itself among them),
-//!   `Ŝ_m = D^-1/2 S_m D^-1/2` (eqs. 1 to 3).
-//! - Learned item graph: the same of mapped features `X_m W_m + b_m` (eqs. 4, 5). Which items are near is found again
-//!   every epoch, in blocks; their cosines are differentiated in every step, and so are the row sums of
-//!   `A = Σ_m α_m S̃_m`, `α = softmax(weights)`.
-//! - `h = ((1-keep) D^-1/2 A D^-1/2 + keep Σ_m α_m Ŝ_m)^n e`, `n` = `item_layers`, `e [I, d]` item ids (eqs. 7, 8).
+//! - Frozen item graph of each modality: cosines of the `item_neighbors` nearest items (the item itself among
+//!   them), `Ŝ_m = D^-1/2 S_m D^-1/2` (eqs. 1 to 3).
+//! - Learned item graph: the same of mapped features `X_m W_m + b_m` (eqs. 4, 5). Which items are near is
+//!   found again every epoch, in blocks; their cosines are differentiated in every step, and so are the row
+//!   sums of `A = Σ_m α_m S̃_m`, `α = softmax(weights)`.
+//! - `h = ((1-keep) D^-1/2 A D^-1/2 + keep Σ_m α_m Ŝ_m)^n e`, `n` = `item_layers`, `e [I, d]` item ids (eqs.
+//!   7, 8).
 //! - `Z_u`, `z_i` from LightGCN over the bipartite graph; `Z_i = z_i + unit rows of h` (eq. 9).
 //! - Loss: mean BPR + `l2/b` times the squared norms of the batch's rows of `Z`.
 //!
-//! `reference_graph = true` takes the public code's bipartite graph, `D^-1 (A + I)`. Departures: raw features stay
-//! frozen; the public code lets gradients reach the learned graph in the first batch of an epoch only, here they always
-//! do; nothing of size `I × I`; no decay of the learning rate.
+//! `reference_graph = true` takes the public code's bipartite graph, `D^-1 (A + I)`. Departures: raw features
+//! stay frozen; the public code lets gradients reach the learned graph in the first batch of an epoch only,
+//! here they always do; nothing of size `I × I`; no decay of the learning rate.
 
 use alike_ops::{
     ConstSparse, Csr, bpr_dot, knn_cosine, l2_rows, multiply, propagate_mean, spmm, spmm_const, unit_rows,

@@ -1,15 +1,17 @@
 //! MGCN: Yu et al., "Multi-View Graph Convolutional Network for Multimedia Recommendation", ACM MM 2023.
 //!
 //! - Behaviour view: `C = 1/(L+1) Σ_l Â^l E`, `E = [users ; items] [N, d]`.
-//! - A modality `m`: purified `x_m = e_i ⊙ σ(W_m' f_m + b_m')` with `f_m = X_m W_m + b_m` (eqs. 1, 2); over the item
-//!   graph `S_m` of cosines, `item_layers` times; users: `R̂` times the items' rows (eqs. 5, 6). Together `H_m [N, d]`.
-//! - Fuser: shared attention `a_m = softmax_m(q · tanh(H_m W_q + b_q))`, common `H = Σ_m a_m H_m`; each modality's own
-//!   part `(H_m - H) ⊙ σ(C W_m'' + b_m'')`; side `Q = (Σ_m own + H) / (M + 1)`; `Z = C + Q` (eqs. 7 to 13).
-//! - Loss: mean BPR + `contrast` × InfoNCE of `Q` against `C`, over the batch's positive items and its users, at
-//!   `temperature` + `l2/b` times the squared norms of the batch's rows of `Z`.
+//! - A modality `m`: purified `x_m = e_i ⊙ σ(W_m' f_m + b_m')` with `f_m = X_m W_m + b_m` (eqs. 1, 2); over
+//!   the item graph `S_m` of cosines, `item_layers` times; users: `R̂` times the items' rows (eqs. 5, 6).
+//!   Together `H_m [N, d]`.
+//! - Fuser: shared attention `a_m = softmax_m(q · tanh(H_m W_q + b_q))`, common `H = Σ_m a_m H_m`; each
+//!   modality's own part `(H_m - H) ⊙ σ(C W_m'' + b_m'')`; side `Q = (Σ_m own + H) / (M + 1)`; `Z = C + Q`
+//!   (eqs. 7 to 13).
+//! - Loss: mean BPR + `contrast` × InfoNCE of `Q` against `C`, over the batch's positive items and its users,
+//!   at `temperature` + `l2/b` times the squared norms of the batch's rows of `Z`.
 //!
-//! Departures: raw features stay frozen (the authors' code trains them); no decay of the learning rate; `l2` multiplies
-//! the squared norms as they are.
+//! Departures: raw features stay frozen (the authors' code trains them); no decay of the learning rate; `l2`
+//! multiplies the squared norms as they are.
 
 use alike_ops::{
     ConstSparse, RowSubset, add, bpr_dot, info_nce, l2_rows, matmul, multiply, propagate_mean, scale_rows,

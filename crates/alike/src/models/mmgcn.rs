@@ -1,16 +1,18 @@
-//! MMGCN: Wei et al., "MMGCN: Multi-modal Graph Convolution Network for Personalized Recommendation of Micro-video",
-//! ACM MM 2019.
+//! MMGCN: Wei et al., "MMGCN: Multi-modal Graph Convolution Network for Personalized Recommendation of
+//! Micro-video", ACM MM 2019.
 //!
-//! - A modality `m`: `x^(0) = unit rows of [P_m ; X_m W_m + b_m]`, `[N, latent]`. A layer `l`: heard `h = leaky(D^-1 A
-//!   (x A_l))` (eq. 1, mean), own `x̂ = leaky(x B_l + b) + e` (eq. 3), `x ← leaky([h ; x̂] G_l + g)` (eq. 4,
-//!   concatenation), `dim` wide from the first layer on; `e [N, dim]` ids shared by the modalities.
+//! - A modality `m`: `x^(0) = unit rows of [P_m ; X_m W_m + b_m]`, `[N, latent]`. A layer `l`: heard `h =
+//!   leaky(D^-1 A (x A_l))` (eq. 1, mean), own `x̂ = leaky(x B_l + b) + e` (eq. 3), `x ← leaky([h ; x̂] G_l +
+//!   g)` (eq. 4, concatenation), `dim` wide from the first layer on; `e [N, dim]` ids shared by the
+//!   modalities.
 //! - `Z` is the mean over modalities of the last layer's rows (the paper sums: only the scale differs).
-//! - Loss: mean BPR + `l2/b` times the squared norms of the batch's rows of `e` and of its users' rows of `P_m`.
+//! - Loss: mean BPR + `l2/b` times the squared norms of the batch's rows of `e` and of its users' rows of
+//!   `P_m`.
 //!
-//! `reference = true` does what the public code does: there `e` and `P_m` are not registered as parameters, so they
-//! stay as drawn, and published tables hold such numbers. Departures: every modality is mapped, to `latent` columns or
-//! to as many as it has if those are fewer (the public code maps pictures to 256 and leaves text as it is); `l2` weighs
-//! sums of squares over the batch size, not means over entries.
+//! `reference = true` does what the public code does: there `e` and `P_m` are not registered as parameters,
+//! so they stay as drawn, and published tables hold such numbers. Departures: every modality is mapped, to
+//! `latent` columns or to as many as it has if those are fewer (the public code maps pictures to 256 and
+//! leaves text as it is); `l2` weighs sums of squares over the batch size, not means over entries.
 
 use alike_ops::{
     ConstSparse, RowSubset, add, bpr_dot, l2_rows, leaky, matmul, spmm_const, spmm_rows, unit_rows,
@@ -30,7 +32,7 @@ crate::settings! {
     pub(super) struct Config {
         /// Width of ids and of every layer's result.
         dim: usize = 64, 1..=1024;
-        /// Most columns of the space that features are mapped to before the first layer; narrower ones keep their width.
+        /// Maximum of columns of the space that features are mapped to before the first layer; narrower ones keep their width.
         latent: usize = 256, 1..=4096;
         /// Layers.
         layers: usize = 3, 1..=8;
@@ -70,7 +72,8 @@ impl Layer {
 }
 
 impl Mmgcn {
-    /// The mean over modalities, `[N, d]`, or the rows `rows` of it: the last layer is then computed for these only.
+    /// The mean over modalities, `[N, d]`, or the rows `rows` of it: the last layer is then computed for
+    /// these only.
     fn forward(&self, w: &Weights, rows: Option<&[u32]>) -> Tensor<2> {
         let ids = w.table(self.ids);
         let near = rows.map(|rows| RowSubset::new(&self.mean, rows, false));

@@ -29,7 +29,10 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 
 pub use crate::layers::{FoldIn, Forward};
-pub use interface::{GradientModel, Learner, Model, ModelInfo, Plan, Solved, Solver, Stop, TrainConfig};
+pub use interface::{
+    GradientModel, Learner, Model, ModelInfo, Plan, Solved, Solver, Stop, TrainConfig, TrainingPlan,
+};
+pub use popularity::most_popular;
 
 /// The models of this library by name.
 static BUILT_IN: &[&[ModelInfo]] = &[
@@ -63,7 +66,8 @@ pub fn all() -> Vec<&'static ModelInfo> {
     BUILT_IN.iter().copied().flatten().chain(registered.iter().copied()).collect()
 }
 
-/// Adds a model to this process: by its name it can be trained, evaluated, searched and served like the others.
+/// Adds a model to this process: by its name it can be trained, evaluated, searched and served like the
+/// others.
 ///
 /// # Errors
 /// The name is taken.

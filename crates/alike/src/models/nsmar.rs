@@ -2,35 +2,39 @@
 //!
 //! Per modality `m`, with all `N = U + I` nodes in one table (users first):
 //!
-//! - Alignment (eqs. 9, 10): items come into the shared space as `S(MLP_m(X_m))`, one hidden layer per modality and one `S`
-//!   for all, started at the identity; NSMAR: `(X_m W_m) A_m`. An item without features in `m` gets the learned row
-//!   `missing.m` in place of `MLP_m(X_m)`.
-//! - Start (eqs. 1, 2): `x^(0) = unit rows of [user.m ; aligned items + item]`, `item` a table shared by modalities that
-//!   starts at zero (drawn where a modality has no features).
-//! - Convolution (eqs. 3-6): `x^(l)_t = 1/√n_t Σ_j α_j / (mean_k α_k) · x^(l-1)_j / √n_j` over the `n_t` neighbours of `t`, at most
-//!   `neighbors`, with `α_j = 1/n_t Σ_k ReLU(r(x_j, x_k))`, `r` Pearson, `k = j` included; `n_j` counts all neighbours of `j`. These
-//!   weights are constants of the backward pass.
-//! - Output of the modality (eqs. 7, 8): `x_m = Σ_{l=0..L} x^(l)`, `[N, d]`, those of users times `mix_um`, a learned weight
-//!   that each user gives to each modality, started at equal shares of the setting `mix`.
+//! - Alignment (eqs. 9, 10): items come into the shared space as `S(MLP_m(X_m))`, one hidden layer per
+//!   modality and one `S` for all, started at the identity; NSMAR: `(X_m W_m) A_m`. An item without features
+//!   in `m` gets the learned row `missing.m` in place of `MLP_m(X_m)`.
+//! - Start (eqs. 1, 2): `x^(0) = unit rows of [user.m ; aligned items + item]`, `item` a table shared by
+//!   modalities that starts at zero (drawn where a modality has no features).
+//! - Convolution (eqs. 3-6): `x^(l)_t = 1/√n_t Σ_j α_j / (mean_k α_k) · x^(l-1)_j / √n_j` over the `n_t`
+//!   neighbours of `t`, at most `neighbors`, with `α_j = 1/n_t Σ_k ReLU(r(x_j, x_k))`, `r` Pearson, `k = j`
+//!   included; `n_j` counts all neighbours of `j`. These weights are constants of the backward pass.
+//! - Output of the modality (eqs. 7, 8): `x_m = Σ_{l=0..L} x^(l)`, `[N, d]`, those of users times `mix_um`, a
+//!   learned weight that each user gives to each modality, started at equal shares of the setting `mix`.
 //! - Fusion (eqs. 11, 12): `x = concat_m x_m`, `[N, D]`, `D = d · |m|`.
-//! - Graphs (eqs. 13-16): `Z = x + P x`, `P` the user co-interaction graph and the item semantic graph, each row a softmax.
-//! - Score (eq. 17): `(Z_u + MLP_u(Z_u)) · (Z_i + MLP_i(Z_i))`, `MLP(z) = leaky(z W + b) V` with `V` started at zero, or
-//!   `Z_u · Z_i`.
-//! - Loss (eqs. 18, 19): mean BPR over the batch's pairs with `negatives` negatives each + `l2` times the mean over these of
-//!   the squared norms of their rows of the user tables and of `item`. NSMAR+c: + `contrast` times InfoNCE of users against the
-//!   items that they took, `-1/b Σ log(exp(cos(Z_u, Z_i)/τ) / Σ_j exp(cos(Z_u, Z_j)/τ))` over the items `j` of the batch.
+//! - Graphs (eqs. 13-16): `Z = x + P x`, `P` the user co-interaction graph and the item semantic graph, each
+//!   row a softmax.
+//! - Score (eq. 17): `(Z_u + MLP_u(Z_u)) · (Z_i + MLP_i(Z_i))`, `MLP(z) = leaky(z W + b) V` with `V` started
+//!   at zero, or `Z_u · Z_i`.
+//! - Loss (eqs. 18, 19): mean BPR over the batch's pairs with `negatives` negatives each + `l2` times the
+//!   mean over these of the squared norms of their rows of the user tables and of `item`. NSMAR+c: +
+//!   `contrast` times InfoNCE of users against the items that they took, `-1/b Σ log(exp(cos(Z_u, Z_i)/τ) /
+//!   Σ_j exp(cos(Z_u, Z_j)/τ))` over the items `j` of the batch.
 //!
 //! Departures from the paper; `docs/nsmar.md` has what each is worth:
 //!
-//! - `α` is divided by its mean over the target's neighbours, and a neighbour's row by the root of its own number of
-//!   neighbours: as printed, messages are several times too weak at the start and feed on themselves later. No gradient flows
-//!   through `α`, and the maximum of neighbours is far above the paper's 60: both cost recall.
-//! - Features are aligned before the convolutions, "before modal fusion" as the text has it: after them the same maps move every
-//!   vector at once and overfit. Users' tables lie in the shared space from the start.
-//! - Eq. 17's map of both vectors is one per side inside an inner product: it starts as one, and ranks as one.
+//! - `α` is divided by its mean over the target's neighbours, and a neighbour's row by the root of its own
+//!   number of neighbours: as printed, messages are several times too weak at the start and feed on
+//!   themselves later. No gradient flows through `α`, and the maximum of neighbours is far above the paper's
+//!   60: both cost recall.
+//! - Features are aligned before the convolutions, "before modal fusion" as the text has it: after them the
+//!   same maps move every vector at once and overfit. Users' tables lie in the shared space from the start.
+//! - Eq. 17's map of both vectors is one per side inside an inner product: it starts as one, and ranks as
+//!   one.
 //! - `mix`, unit rows at the start and several negatives are not in the paper; DRAGON has the first two.
-//! - The paper sums the loss (`l2` would depend on the batch), sums layers 0..L-1 (its last layer would not count), and writes
-//!   the sums of eqs. 13 and 14 over the node itself (read as over its neighbours).
+//! - The paper sums the loss (`l2` would depend on the batch), sums layers 0..L-1 (its last layer would not
+//!   count), and writes the sums of eqs. 13 and 14 over the node itself (read as over its neighbours).
 
 mod fold_in;
 
@@ -154,7 +158,8 @@ crate::settings! {
 /// One modality's features and parameters.
 struct Modality {
     users: Table<UserId>,
-    /// The features' way into the shared space; `None` where the data have only a neighbour graph of this modality.
+    /// The features' way into the shared space; `None` where the data have only a neighbour graph of this
+    /// modality.
     input: Option<(FeatureInput, Align)>,
 }
 
@@ -166,7 +171,8 @@ enum Align {
     Mlp(Linear, Linear),
 }
 
-/// One side of the scorer: `x + leaky(x W + b) V`. A bias after `V` would vanish from the difference of two items.
+/// One side of the scorer: `x + leaky(x W + b) V`. A bias after `V` would vanish from the difference of two
+/// items.
 #[derive(Clone, Copy)]
 struct Side {
     hidden: Linear,
@@ -194,7 +200,8 @@ struct Nsmar {
     damping: Tensor<2>,
     /// Symmetric weights of all edges, for the plain convolution.
     plain: Option<Arc<ConstSparse>>,
-    /// User graph and item graph as one block-diagonal matrix; a graph that is switched off is an empty block.
+    /// User graph and item graph as one block-diagonal matrix; a graph that is switched off is an empty
+    /// block.
     graphs: Option<Arc<ConstSparse>>,
 }
 
@@ -273,7 +280,8 @@ fn aggregate(pattern: &Arc<Csr>, plain: Option<&Arc<ConstSparse>>, x: Tensor<2>)
 }
 
 impl Nsmar {
-    /// `Z [N, D]` over the neighbour lists of `pattern`, or the rows `rows` of it, which grow; as the scorer compares them.
+    /// `Z [N, D]` over the neighbour lists of `pattern`, or the rows `rows` of it, which grow; as the scorer
+    /// compares them.
     fn forward(&self, w: &Weights, pattern: &Arc<Csr>, rows: Option<&[u32]>) -> Tensor<2> {
         let fused = fuse(self.outputs(w, pattern, |_, _| {}));
         let z = match (&self.graphs, rows) {
@@ -294,7 +302,8 @@ impl Nsmar {
         }
     }
 
-    /// The outputs of all modalities, `[N, d]` each; `each` sees the place of a modality and what each layer aggregates.
+    /// The outputs of all modalities, `[N, d]` each; `each` sees the place of a modality and what each layer
+    /// aggregates.
     fn outputs(
         &self,
         w: &Weights,
@@ -352,7 +361,8 @@ impl Nsmar {
         sum
     }
 
-    /// InfoNCE of the users of the first pairs against the items that they took; `triples` are positions in `z`.
+    /// InfoNCE of the users of the first pairs against the items that they took; `triples` are positions in
+    /// `z`.
     fn contrast(&self, z: &Tensor<2>, triples: &Triples) -> Tensor<1> {
         let rows = |list: &[u32]| {
             let each: Vec<u32> =
@@ -444,7 +454,8 @@ impl Model for Nsmar {
     }
 
     fn start_epoch(&mut self, _: &Weights, draw: Draw) -> Result<()> {
-        // Where the draw of evaluation cuts nothing, neither does this one: the lists stay, with what is kept beside them.
+        // Where the draw of evaluation cuts nothing, neither does this one: the lists stay, with what is kept
+        // beside them.
         if self.fixed.nnz() < self.pattern.nnz() && self.plain.is_none() {
             self.sampled = Arc::new(graph::sample_neighbors(&self.pattern, self.config.neighbors, draw)?);
         }

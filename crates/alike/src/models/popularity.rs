@@ -1,6 +1,7 @@
 //! Popularity: every user gets the items with the most train interactions.
 //!
-//! Score of item `i`: `|N_i|`, the number of users who took it in train, each with the weight of the interaction. No settings.
+//! Score of item `i`: `|N_i|`, the number of users who took it in train, each with the weight of the
+//! interaction. No settings.
 
 use super::prelude::*;
 
@@ -25,9 +26,14 @@ impl Solved for Popularity {
     }
 
     fn solve(data: &Dataset, _: &Config, _: Stop<'_>) -> Result<Scorer> {
-        let mut scores = vec![0f32; data.items.len()];
-        let weight = |at: usize| data.train_weights.as_ref().map_or(1.0, |weights| weights[at]);
-        data.train.idx().iter().enumerate().for_each(|(at, &i)| scores[i as usize] += weight(at));
-        Ok(Scorer::Static { users: data.users.len(), scores })
+        Ok(most_popular(data))
     }
+}
+
+/// The items by their train interactions, for everybody.
+pub fn most_popular(data: &Dataset) -> Scorer {
+    let mut scores = vec![0f32; data.items.len()];
+    let weight = |at: usize| data.train_weights.as_ref().map_or(1.0, |weights| weights[at]);
+    data.train.idx().iter().enumerate().for_each(|(at, &i)| scores[i as usize] += weight(at));
+    Scorer::Static { users: data.users.len(), scores }
 }

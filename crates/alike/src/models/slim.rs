@@ -1,10 +1,10 @@
 //! SLIM: Ning and Karypis, "SLIM: Sparse Linear Methods for Top-N Recommender Systems", ICDM 2011.
 //!
-//! - `y_ui = Σ_{j ∈ R_u} w_ji`; column `w_i` minimises `½ ‖a_i - A w‖² + l2/2 ‖w‖² + l1 ‖w‖₁` with `w ≥ 0`, `w_ii = 0`
-//!   (eq. 4), `A [U, I]` the train interactions.
-//! - Coordinate descent on the sparse Gram matrix `G = AᵀA`: `w_j ← max(0, (r_j + G_jj w_j - l1) / (G_jj + l2))` with the
-//!   residual `r = G_i - G w` kept up to date. `G ≥ 0` and `w ≥ 0`, so `r` only falls below `G_i`: items with `G_ji ≤ l1`
-//!   are out from the start, exactly.
+//! - `y_ui = Σ_{j ∈ R_u} w_ji`; column `w_i` minimises `½ ‖a_i - A w‖² + l2/2 ‖w‖² + l1 ‖w‖₁` with `w ≥ 0`,
+//!   `w_ii = 0` (eq. 4), `A [U, I]` the train interactions.
+//! - Coordinate descent on the sparse Gram matrix `G = AᵀA`: `w_j ← max(0, (r_j + G_jj w_j - l1) / (G_jj +
+//!   l2))` with the residual `r = G_i - G w` kept up to date. `G ≥ 0` and `w ≥ 0`, so `r` only falls below
+//!   `G_i`: items with `G_ji ≤ l1` are out from the start, exactly.
 //! - `neighbors` > 0 (fsSLIM): only the items nearest by cosine of their columns take part.
 //!
 //! scikit-learn's ElasticNet divides the squares by the number of users `U`: `l1 = U·alpha·l1_ratio`,
@@ -32,7 +32,7 @@ crate::settings! {
         l2: f64 = 10.0, 0.0..=1e6;
         /// Items that take part in the score of an item, nearest by cosine; 0: all.
         neighbors: usize = 0, 0..=1_000_000;
-        /// Most passes over a column.
+        /// Maximum of passes over a column.
         passes: usize = 200, 1..=100_000;
         /// A column is solved when no weight moves by more than this share of the largest.
         tolerance: f64 = 1e-4, 0.0..=1.0;
@@ -127,7 +127,8 @@ impl Column {
         Ok(taken.map(|(&(j, _), w)| (j as u32, w as f32)).collect())
     }
 
-    /// Keeps what row `j` of the Gram matrix says of the candidates, and says where; `j` itself is among them.
+    /// Keeps what row `j` of the Gram matrix says of the candidates, and says where; `j` itself is among
+    /// them.
     fn keep(&mut self, gram: &Gram, j: usize) -> Range<usize> {
         let start = self.kept.len();
         let of_candidates = gram.row(j).filter_map(|(m, g)| Some((self.place[m].checked_sub(1)?, g)));

@@ -1,12 +1,12 @@
 //! VBPR: He and McAuley, "VBPR: Visual Bayesian Personalized Ranking from Implicit Feedback", AAAI 2016.
 //!
-//! - `y_ui = γ_u · γ_i + θ_u · (E f_i)` (eq. 4 without biases): `Z_u = [γ_u ; θ_u]`, `Z_i = [γ_i ; Σ_m X_m W_m + b_m]`,
-//!   both `2d` wide; `user [U, 2d]`, `item [I, d]`, `X_m [I, d_m]` frozen.
+//! - `y_ui = γ_u · γ_i + θ_u · (E f_i)` (eq. 4 without biases): `Z_u = [γ_u ; θ_u]`, `Z_i = [γ_i ; Σ_m X_m
+//!   W_m + b_m]`, both `2d` wide; `user [U, 2d]`, `item [I, d]`, `X_m [I, d_m]` frozen.
 //! - Loss: mean BPR over the batch + `l2/b` times the squared norms of the batch's rows of `Z`.
 //!
-//! Departures: any number of modalities (a map of concatenated features is the sum of a map each); neither item biases
-//! nor a visual bias, as in the public re-implementations; an item without features in a modality has a learned row
-//! there; Adam.
+//! Departures: any number of modalities (a map of concatenated features is the sum of a map each); neither
+//! item biases nor a visual bias, as in the public re-implementations; an item without features in a modality
+//! has a learned row there; Adam.
 
 use alike_ops::{add, bpr_dot_own_l2};
 

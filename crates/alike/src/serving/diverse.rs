@@ -4,14 +4,14 @@ use super::Serving;
 use crate::scorer::{Scorer, cosine};
 
 impl Serving {
-    /// `top` of `candidates` (items and scores, best first), chosen one after another by maximal marginal relevance: next is
-    /// the item with the largest
+    /// `top` of `candidates` (items and scores, best first), chosen one after another by maximal marginal
+    /// relevance: next is the item with the largest
     ///
     /// `(1 - weight) · r_i - weight · max_{j chosen} cos(v_i, v_j)`
     ///
-    /// where `r_i` is its score, scaled so that the candidates' scores fill 0 to 1, and `v` are the model's item vectors or,
-    /// where it has none, the features of the first modality. Weight 0 leaves the order as it is. Without vectors and
-    /// features nothing tells items apart, and the order stays too.
+    /// where `r_i` is its score, scaled so that the candidates' scores fill 0 to 1, and `v` are the model's
+    /// item vectors or, where it has none, the features of the first modality. Weight 0 leaves the order as
+    /// it is. Without vectors and features nothing tells items apart, and the order stays too.
     pub fn diversified(&self, candidates: &[(u32, f32)], weight: f32, top: usize) -> Vec<(u32, f32)> {
         let Some(vector) = self.vector_of_items() else {
             return candidates[..top.min(candidates.len())].to_vec();

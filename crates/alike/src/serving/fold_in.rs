@@ -37,10 +37,10 @@ impl FoldIn {
     }
 }
 
-/// A fold-in for any model that leaves vectors behind: what items add is the linear map of the mean of their vectors, each
-/// damped by the square root of how many took it, that comes nearest to the vectors which training gave to its users (ridge
-/// regression). With the model's `own` fold-in, nearest to what that leaves of them: a trained start of their own that new
-/// people do not have. `None` for scorers without vectors.
+/// A fold-in for any model that leaves vectors behind: what items add is the linear map of the mean of their
+/// vectors, each damped by the square root of how many took it, that comes nearest to the vectors which
+/// training gave to its users (ridge regression). With the model's `own` fold-in, nearest to what that leaves
+/// of them: a trained start of their own that new people do not have. `None` for scorers without vectors.
 pub fn fit(scorer: &Scorer, train: &Csr, own: Option<&FoldIn>) -> Result<Option<FoldIn>> {
     let (users, items) = match scorer {
         Scorer::Dot { users, items } => (users, items),

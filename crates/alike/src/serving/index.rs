@@ -1,13 +1,15 @@
-//! An approximate index over item vectors: a navigable graph that finds most of the largest inner products without
-//! looking at every item.
+//! An approximate index over item vectors: a navigable graph that finds most of the largest inner products
+//! without looking at every item.
 //!
-//! What the graph takes for the distance of two vectors is `M² - a · b`, with `M` the length of the longest item and people
-//! brought to that length, so that it is never negative. It is no distance in the strict sense, since the nearest to an item
-//! need not be the item itself; but long items, which are in most lists, become places that every way passes, and that is
-//! what a search for large inner products needs (Morozov and Babenko, 2018). Adding a coordinate that makes all items
-//! equally long, so that it would be one, found a fifth less.
+//! What the graph takes for the distance of two vectors is `M² - a · b`, with `M` the length of the longest
+//! item and people brought to that length, so that it is never negative. It is no distance in the strict
+//! sense, since the nearest to an item need not be the item itself; but long items, which are in most lists,
+//! become places that every way passes, and that is what a search for large inner products needs (Morozov and
+//! Babenko, 2018). Adding a coordinate that makes all items equally long, so that it would be one, found a
+//! fifth less.
 //!
-//! Items are inserted one after another and the levels come from a fixed seed: the same vectors give the same graph.
+//! Items are inserted one after another and the levels come from a fixed seed: the same vectors give the same
+//! graph.
 
 #[cfg(feature = "hnsw")]
 use hnsw_rs::prelude::{Distance, Hnsw};
@@ -68,7 +70,8 @@ impl Index {
         let longest = items.data.chunks_exact(items.cols.max(1)).map(norm).fold(0.0, f32::max);
         let most = longest * longest;
         let mut graph = Hnsw::new(LINKS, items.rows, LEVELS, BUILD_WIDTH, Gap { most });
-        // Items get all their links, those that lead where others lead already included: short ones are found by few.
+        // Items get all their links, those that lead where others lead already included: short ones are found
+        // by few.
         graph.set_keeping_pruned(true);
         for item in 0..items.rows {
             graph.insert((items.row(item), item));
@@ -76,8 +79,8 @@ impl Index {
         Ok(Self { graph, longest })
     }
 
-    /// About the `count` items with the largest inner products with `row`, fewer where no more are found; in no order
-    /// that counts, since whoever asked scores them.
+    /// About the `count` items with the largest inner products with `row`, fewer where no more are found; in
+    /// no order that counts, since anyone who asked scores them.
     pub fn near(&self, row: &[f32], count: usize) -> Vec<u32> {
         let scale = self.longest / norm(row);
         if !scale.is_normal() {
@@ -130,8 +133,8 @@ mod tests {
     use super::*;
     use crate::scorer::best;
 
-    /// Items around a hundred centres, of lengths that vary as popularity does, and people between three of the centres:
-    /// `(items, users)`.
+    /// Items around a hundred centres, of lengths that vary as popularity does, and people between three of
+    /// the centres: `(items, users)`.
     fn groups(items: usize, users: usize, dim: usize) -> (Matrix, Matrix) {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let mut normal = move || (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0;

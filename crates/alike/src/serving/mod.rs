@@ -1,7 +1,8 @@
 //! Answers for people as they are now: new ones, and those who took something since the model was trained.
 //!
-//! A person's row is what training found, if it knew them, moved by what they took since: `z_u + f(H) - f(H_train)` with `f`
-//! the model's fold-in and `H` all that they took; `f(H)` for a new one. Items stand where training left them.
+//! A person's row is what training found, if it knew them, moved by what they took since: `z_u + f(H) -
+//! f(H_train)` with `f` the model's fold-in and `H` all that they took; `f(H)` for a new one. Items stand
+//! where training left them.
 
 mod diverse;
 mod fold_in;
@@ -28,7 +29,8 @@ use crate::recommend::Run;
 pub use crate::scorer::UserHistory;
 use crate::scorer::{Matrix, Scorer, best, dot, norm};
 
-/// Bytes of features that are held in memory at most; what is more is copied to a file of our own without a name.
+/// Bytes of features that are held in memory at most; what is more is copied to a file of our own without a
+/// name.
 const IN_MEMORY: usize = 1 << 30;
 
 /// A person as the scorer takes them.
@@ -66,10 +68,19 @@ impl Serving {
     /// # Errors
     /// The folder holds no evaluated run, is damaged, or its data have changed.
     pub fn open(dir: &Path) -> Result<Self> {
-        Self::new(Run::open_owned(dir, IN_MEMORY)?)
+        Self::open_with(dir, None)
     }
 
-    /// From an opened run, whose features become its own: nothing that happens to their files later changes an answer.
+    /// The same with the prepared data at `data`, where that is given.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(dir: &Path, data: Option<&Path>) -> Result<Self> {
+        Self::new(Run::open_owned(dir, data, IN_MEMORY)?)
+    }
+
+    /// From an opened run, whose features become its own: nothing that happens to their files later changes
+    /// an answer.
     ///
     /// # Errors
     /// A feature file is damaged; the parameters do not fit the data.
@@ -99,7 +110,7 @@ impl Serving {
     }
 
     /// A user whom training knew, with all that they took in training and validation.
-    pub fn person(&self, user: u32) -> UserHistory {
+    pub fn history_of(&self, user: u32) -> UserHistory {
         let data = &self.run.data;
         let mut history = [data.train.row(user as usize), data.valid.row(user as usize)].concat();
         history.sort_unstable();
@@ -107,18 +118,19 @@ impl Serving {
         UserHistory { user: Some(user), history }
     }
 
-    /// Where each of `people` stands. Somebody without a history whom training did not know stands where users do on average.
-    pub fn tastes(&self, people: &[UserHistory]) -> Result<Vec<UserVector>> {
-        let mut tastes = self.placed(people)?;
-        for (taste, person) in tastes.iter_mut().zip(people) {
+    /// The vector of each of `people`. Somebody without a history whom training did not know has the mean of
+    /// all users'.
+    pub fn vectors(&self, people: &[UserHistory]) -> Result<Vec<UserVector>> {
+        let mut vectors = self.placed(people)?;
+        for (vector, person) in vectors.iter_mut().zip(people) {
             if person.user.is_none() && person.history.is_empty() {
-                taste.row.clone_from(&self.mean_user);
+                vector.row.clone_from(&self.mean_user);
             }
         }
-        Ok(tastes)
+        Ok(vectors)
     }
 
-    /// Where the fold-in alone puts `people`.
+    /// The vectors that the fold-in alone gives `people`.
     fn placed(&self, people: &[UserHistory]) -> Result<Vec<UserVector>> {
         let items = self.run.data.items.len();
         if let Some(&wrong) = people.iter().flat_map(|p| &p.history).find(|&&i| i as usize >= items) {
@@ -128,16 +140,16 @@ impl Serving {
             Some(fold) => Some(self.rows(fold, people)?),
             None => None,
         };
-        let taste = |(at, person): (usize, &UserHistory)| UserVector {
+        let vector = |(at, person): (usize, &UserHistory)| UserVector {
             row: rows.as_ref().map(|m| m.row(at).to_vec()).unwrap_or_default(),
             history: person.history.clone(),
         };
-        Ok(people.iter().enumerate().map(taste).collect())
+        Ok(people.iter().enumerate().map(vector).collect())
     }
 
-    /// `f(H)` for new people, `z_u + f(H) - f(H_train)` for those whom training knew, `[B, w]`. The last term is worked
-    /// out when it is asked for: it costs as much as the first, and kept for a million users it would be as large as
-    /// their vectors.
+    /// `f(H)` for new people, `z_u + f(H) - f(H_train)` for those whom training knew, `[B, w]`. The last term
+    /// is worked out when it is asked for: it costs as much as the first, and kept for a million users it
+    /// would be as large as their vectors.
     fn rows(&self, fold: &FoldIn, people: &[UserHistory]) -> Result<Matrix> {
         let mut rows = fold.place(people)?;
         let users = people.iter().filter_map(|p| p.user);
@@ -159,16 +171,16 @@ impl Serving {
         Ok(rows)
     }
 
-    /// The `top` best items for each of `tastes`, best first, without those that `hidden` lists for it, ascending. Fewer
-    /// where there are fewer.
-    pub fn rank(&self, tastes: &[UserVector], hidden: &[&[u32]], top: usize) -> Vec<Vec<(u32, f32)>> {
-        assert_eq!(tastes.len(), hidden.len(), "one list of hidden items a person");
+    /// The `top` best items for each of `vectors`, best first, without those that `hidden` lists for it,
+    /// ascending. Fewer where there are fewer.
+    pub fn rank(&self, vectors: &[UserVector], hidden: &[&[u32]], top: usize) -> Vec<Vec<(u32, f32)>> {
+        assert_eq!(vectors.len(), hidden.len(), "one list of hidden items per person");
         let items = self.run.data.items.len();
         let csr = |rows: Vec<Vec<u32>>| Csr::from_rows(items, &rows).expect("items are below their number");
-        let rows: Vec<u32> = (0..tastes.len() as u32).collect();
+        let rows: Vec<u32> = (0..vectors.len() as u32).collect();
         let list = match (&self.ranker, &self.run.scorer) {
             (Some(ranker), _) => {
-                let users: Vec<f32> = tastes.iter().flat_map(|t| t.row.iter().copied()).collect();
+                let users: Vec<f32> = vectors.iter().flat_map(|t| t.row.iter().copied()).collect();
                 ranker.top_k(&users, hidden, top)
             }
             (None, scorer) => {
@@ -176,7 +188,7 @@ impl Serving {
                 let masks = Exclusions { seen: Some(&mask), extra: None };
                 match scorer {
                     Scorer::ItemItem(w) => {
-                        let history = csr(tastes.iter().map(|t| t.history.clone()).collect());
+                        let history = csr(vectors.iter().map(|t| t.history.clone()).collect());
                         top_k_item_item(&history, &w.pattern, &w.values, &rows, &masks, top)
                     }
                     Scorer::Static { scores, .. } => top_k_static(scores, &rows, &masks, top),
@@ -191,43 +203,43 @@ impl Serving {
         rows.into_iter().map(one).collect()
     }
 
-    /// The `top` best of `items` for `taste`, best first.
-    pub fn rank_among(&self, taste: &UserVector, items: &[u32], top: usize) -> Vec<(u32, f32)> {
+    /// The `top` best of `items` for `vector`, best first.
+    pub fn rank_among(&self, vector: &UserVector, items: &[u32], top: usize) -> Vec<(u32, f32)> {
         // One sweep over packed items costs less than many single scores.
-        let scores = (items.len() * 8 > self.run.data.items.len()).then(|| self.scores(taste));
-        let score = |&i: &u32| (i, scores.as_ref().map_or_else(|| self.score(taste, i), |s| s[i as usize]));
+        let scores = (items.len() * 8 > self.run.data.items.len()).then(|| self.scores(vector));
+        let score = |&i: &u32| (i, scores.as_ref().map_or_else(|| self.score(vector, i), |s| s[i as usize]));
         best(items.iter().map(score).collect(), top)
     }
 
-    /// The score of `item` for `taste`.
-    pub fn score(&self, taste: &UserVector, item: u32) -> f32 {
+    /// The score of `item` for `vector`.
+    pub fn score(&self, vector: &UserVector, item: u32) -> f32 {
         match &self.run.scorer {
-            Scorer::ItemItem(w) => taste.history.iter().map(|&j| w.weight(j, item)).sum(),
-            scorer => scorer.score_of(&taste.row, item),
+            Scorer::ItemItem(w) => vector.history.iter().map(|&j| w.weight(j, item)).sum(),
+            scorer => scorer.score_of(&vector.row, item),
         }
     }
 
-    /// The scores of all items for `taste`, `[I]`.
-    pub fn scores(&self, taste: &UserVector) -> Vec<f32> {
+    /// The scores of all items for `vector`, `[I]`.
+    pub fn scores(&self, vector: &UserVector) -> Vec<f32> {
         match &self.ranker {
-            Some(ranker) => ranker.scores(&taste.row),
-            None => (0..self.run.data.items.len() as u32).map(|i| self.score(taste, i)).collect(),
+            Some(ranker) => ranker.scores(&vector.row),
+            None => (0..self.run.data.items.len() as u32).map(|i| self.score(vector, i)).collect(),
         }
     }
 
-    /// The `k` users whose rows point most nearly where `taste` does, with cosines; `user` left out.
+    /// The `k` users whose rows point most nearly where `vector` does, with cosines; `user` left out.
     ///
     /// # Errors
     /// The model has no vectors of users.
-    pub fn similar_users(&self, taste: &UserVector, user: Option<u32>, k: usize) -> Result<Vec<(u32, f32)>> {
+    pub fn similar_users(&self, vector: &UserVector, user: Option<u32>, k: usize) -> Result<Vec<(u32, f32)>> {
         let users = match &self.run.scorer {
-            Scorer::Dot { users, .. } | Scorer::PairMlp { users, .. } if !taste.row.is_empty() => users,
+            Scorer::Dot { users, .. } | Scorer::PairMlp { users, .. } if !vector.row.is_empty() => users,
             _ => return Err(Error::Data("this model has no user vectors to compare people by".into())),
         };
-        let own = norm(&taste.row);
+        let own = norm(&vector.row);
         let cosine = |u: u32| {
             let scale = own * self.nearest.users[u as usize];
-            (u, if scale > 0.0 { dot(&taste.row, users.row(u as usize)) / scale } else { 0.0 })
+            (u, if scale > 0.0 { dot(&vector.row, users.row(u as usize)) / scale } else { 0.0 })
         };
         let others = (0..users.rows as u32).into_par_iter().filter(|&u| Some(u) != user);
         Ok(best(others.map(cosine).collect(), k))

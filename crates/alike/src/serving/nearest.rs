@@ -75,9 +75,9 @@ impl Serving {
         Ok(best(rows.map(score).collect(), k))
     }
 
-    /// Where an item stands that has features but that nobody took yet: between the items nearest to it, with shares that
-    /// are the softmax of the cosines in each modality given, then their mean. The row of an inner product is made as long
-    /// as those of known items are on average, since a mean of rows is shorter.
+    /// Where an item stands that has features but that nobody took yet: between the items nearest to it, with
+    /// shares that are the softmax of the cosines in each modality given, then their mean. The row of an
+    /// inner product is made as long as those of known items are on average, since a mean of rows is shorter.
     ///
     /// # Errors
     /// As [`Self::nearest`]; no modality given; the scorer has no item vectors.
@@ -112,8 +112,8 @@ impl Serving {
         Ok(Placed { row, between })
     }
 
-    /// The score of a new item for `taste`.
-    pub fn score_placed(&self, taste: &UserVector, item: &Placed) -> f32 {
-        self.run.scorer.score_rows(&taste.row, &item.row)
+    /// The score of a new item for `vector`.
+    pub fn score_placed(&self, vector: &UserVector, item: &Placed) -> f32 {
+        self.run.scorer.score_rows(&vector.row, &item.row)
     }
 }

@@ -4,7 +4,8 @@ use super::Serving;
 use crate::error::Result;
 use crate::scorer::{Scorer, UserHistory, best};
 
-/// Items of a history that reasons are looked for among; of longer ones, those with the highest numbers are left out.
+/// Items of a history that reasons are looked for among; of longer ones, those with the highest numbers are
+/// left out.
 pub const HISTORY_LOOKED_AT: usize = 200;
 
 /// One item of the history that carries a recommendation.
@@ -19,8 +20,8 @@ pub struct Reason {
 }
 
 impl Serving {
-    /// For each of `items`, the at most `most` items of the person's history that its score would lose most without, most
-    /// important first. Those that the score would not lose by are not named.
+    /// For each of `items`, the at most `most` items of the person's history that its score would lose most
+    /// without, most important first. Those that the score would not lose by are not named.
     pub fn reasons(&self, person: &UserHistory, items: &[u32], most: usize) -> Result<Vec<Vec<Reason>>> {
         let history = &person.history[..person.history.len().min(HISTORY_LOOKED_AT)];
         let without = |&left_out: &u32| UserHistory {
@@ -29,11 +30,11 @@ impl Serving {
         };
         let people: Vec<UserHistory> =
             std::iter::once(person.clone()).chain(history.iter().map(without)).collect();
-        let tastes = self.placed(&people)?;
-        let (whole, less) = tastes.split_first().expect("the person as they are comes first");
+        let vectors = self.placed(&people)?;
+        let (whole, less) = vectors.split_first().expect("the person as they are comes first");
         let one = |&item: &u32| {
             let score = self.score(whole, item);
-            let losses = (0u32..).zip(less).map(|(at, taste)| (at, score - self.score(taste, item)));
+            let losses = (0u32..).zip(less).map(|(at, vector)| (at, score - self.score(vector, item)));
             // Places in the history ascend as its items do, so equal losses go by the item.
             let found = best(losses.filter(|l| l.1 > 0.0).collect(), most);
             let reason = |(at, loss): (u32, f32)| Reason {

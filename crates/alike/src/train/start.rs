@@ -22,7 +22,7 @@ impl Warm {
             return Err(Error::checkpoint(dir, text));
         }
         let best = run.best()?;
-        let data = run.data(&info, Dataset::open)?;
+        let data = run.data(&info, None, Dataset::open)?;
         let params = run.read_state(&best)?;
         if params.is_empty() {
             return Err(Error::checkpoint(dir, "cannot start from it: the model is solved at once"));
@@ -67,7 +67,8 @@ pub(super) fn reopen(dir: &Path, wanted: &RunInfo) -> Result<RunDir> {
     Ok(run)
 }
 
-/// An error if training had come further than to its first evaluation, which leaves a state: a run without one starts from the beginning.
+/// An error if training had come further than to its first evaluation, which leaves a state: a run without
+/// one starts from the beginning.
 pub(super) fn check_not_begun(run: &RunDir, eval_every: usize) -> Result<()> {
     let epochs = run.read_log::<serde_json::Value>()?.len();
     if epochs <= eval_every {

@@ -80,7 +80,7 @@ impl fmt::Display for Remark {
 const CLEARLY: f64 = 1.1;
 
 impl Summary {
-    /// What should be said of the run besides its numbers.
+    /// What should be said of the run beside its numbers.
     pub fn remarks(&self) -> Vec<Remark> {
         let cut_short = self.cut_short.then_some(Remark::CutShort(self.epochs));
         let found = self.valid.get(CRITERION);

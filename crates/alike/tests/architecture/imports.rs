@@ -1,4 +1,5 @@
-//! Which file of a crate imports which: paths are followed through re-exports to the file that defines the name.
+//! Which file of a crate imports which: paths are followed through re-exports to the file that defines the
+//! name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -124,8 +125,8 @@ fn words(code: &str) -> impl Iterator<Item = &str> {
     code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }
 
-/// The paths of at least two names in a body. `$crate` in a macro concerns those who call it; exported macros, by `crate::m!`,
-/// belong to no module.
+/// The paths of at least two names in a body. `$crate` in a macro concerns those who call it; exported
+/// macros, by `crate::m!`, belong to no module.
 fn paths(body: &str) -> Vec<Vec<String>> {
     let joined =
         body.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ::", "::").replace(":: ", "::");

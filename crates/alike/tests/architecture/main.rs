@@ -111,7 +111,8 @@ fn no_file_imports_one_that_imports_it() {
     let mut wrong = Vec::new();
     for name in ["alike-ops", "alike", "alike-cli"] {
         let mut all = imports_of(name);
-        // What a module takes from files within itself is no circle; in the operators not even that is needed.
+        // What a module takes from files within itself is no circle; in the operators not even that is
+        // needed.
         if name != "alike-ops" {
             for (file, others) in &mut all {
                 others.retain(|other| !module(other).starts_with(&module(file)));
@@ -198,6 +199,22 @@ fn files_are_short_and_modules_are_named_for_what_they_do() {
         let name = source.file_stem().unwrap().to_string_lossy().into_owned();
         if ["utils", "util", "common", "helpers", "misc", "base", "types"].contains(&&*name) {
             wrong.push(format!("{}: what does it do?", source.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Comments are as wide as code. Formulas stay on one line, settings have one line each; models have few lines, long ones.
+#[test]
+fn comments_are_as_wide_as_code() {
+    let mut wrong = Vec::new();
+    for source in sources(&crates()).iter().filter(|s| !s.starts_with(crates().join("alike/src/models"))) {
+        for (n, line) in fs::read_to_string(source).unwrap().lines().enumerate() {
+            let comment = line.trim_start();
+            let is_comment = comment.starts_with("//") && line.chars().count() > 110;
+            if is_comment && !comment.contains('`') && !line.starts_with("        /// ") {
+                wrong.push(format!("{}:{}", source.display(), n + 1));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -19,7 +19,8 @@ pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The code of a source without comments, without the contents of literals and without what is compiled for tests only.
+/// The code of a source without comments, without the contents of literals and without what is compiled for
+/// tests only.
 pub(crate) fn code(path: &Path) -> String {
     if path.file_stem().is_some_and(|s| s == "tests") {
         return String::new();

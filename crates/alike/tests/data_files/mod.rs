@@ -66,7 +66,8 @@ impl Files {
     }
 }
 
-/// Users and items of the same parity: user `u` has `each` items, of every five in a row one for validation and one for the test.
+/// Users and items of the same parity: user `u` has `each` items, of every five in a row one for validation
+/// and one for the test.
 pub(crate) fn parities(users: usize, each: usize) -> String {
     let mut log = String::from("userID\titemID\trating\ttimestamp\tx_label\n");
     for u in 0..users {
@@ -78,7 +79,8 @@ pub(crate) fn parities(users: usize, each: usize) -> String {
     log
 }
 
-/// Trains in the folder `run` on prepared data, or goes on where it stopped there. `settings` as in a TOML file.
+/// Trains in the folder `run` on prepared data, or goes on where it stopped there. `settings` as in a TOML
+/// file.
 pub(crate) fn train(model: &str, settings: &str, data: &Path, run: &Path) -> alike::Result<()> {
     let request = TrainRequest {
         model,

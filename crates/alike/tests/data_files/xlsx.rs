@@ -55,7 +55,8 @@ pub(crate) fn workbook(sheets: &[Sheet<'_>], texts: &[String]) -> Vec<u8> {
     zip(&parts.iter().map(|(name, content)| (name.as_str(), content.clone())).collect::<Vec<_>>())
 }
 
-/// Rows of a sheet from lines of cells apart by commas: numbers as numbers, `date:` as a date, the rest as shared texts.
+/// Rows of a sheet from lines of cells apart by commas: numbers as numbers, `date:` as a date, the rest as
+/// shared texts.
 pub(crate) fn rows(table: &str, texts: &mut Vec<String>) -> String {
     let mut out = String::new();
     for (row, line) in table.lines().enumerate().filter(|(_, line)| !line.is_empty()) {

@@ -1,6 +1,7 @@
-//! A disk that fails on purpose: each call that changes it fails once, or is the last before the process dies, or before
-//! the power goes and takes with it what was not synced. After each, what was there is there, old or new and whole; the
-//! same command ends with the same bits; what was acknowledged stays; nothing half-written is left.
+//! A disk that fails on purpose: each call that changes it fails once, or is the last before the process
+//! dies, or before the power goes and takes with it what was not synced. After each, what was there is there,
+//! old or new and whole; the same command ends with the same bits; what was acknowledged stays; nothing
+//! half-written is left.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../data_files/mod.rs"]
@@ -50,7 +51,8 @@ fn alone() -> MutexGuard<'static, ()> {
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does the work while call `fault_at` goes wrong. Returns how it ended, the disk, and how many calls there were.
+/// Does the work while call `fault_at` goes wrong. Returns how it ended, the disk, and how many calls there
+/// were.
 fn tried(
     case: &Case,
     base: &Path,

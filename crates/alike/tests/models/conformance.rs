@@ -58,7 +58,8 @@ fn every_model_learns_the_checkerboard() {
             model.name
         );
         assert!(memory_bytes > 4 * parameters as u64);
-        // Six items of a user's own colour are left, three of them held out for test, and 36 of the other colour.
+        // Six items of a user's own colour are left, three of them held out for test, and 36 of the other
+        // colour.
         let recall = summary.test_public.get("recall@10");
         let personal = model.name != "popularity";
         assert!(!personal || recall > 0.9, "{}: Recall@10 {recall}", model.name);

@@ -72,19 +72,21 @@ fn ten_steps_of_every_model_are_the_same_on_a_graphics_processor() {
 
         // Lists agree but where scores are all but equal.
         let users: Vec<u32> = (0..data.users.len() as u32).collect();
-        let list = |s: &Steps| s.model.trained().unwrap().best(&users, Some(&data.train), None, 10).unwrap();
+        let list =
+            |s: &Steps| s.model.device_scorer().unwrap().rank(&users, Some(&data.train), None, 10).unwrap();
         let (w, f) = (list(&wanted), list(&found));
         for (place, (a, b)) in w.scores.iter().zip(&f.scores).enumerate() {
             let same = a == b || (a - b).abs() <= 2e-3 * (1.0 + a.abs());
             assert!(same, "{}, place {place}: score {a} and {b}", info.name);
         }
         // Read and put back, it ranks the same.
-        let back = found.model.scorer().unwrap().on(&device).unwrap();
-        assert_eq!(back.best(&users, Some(&data.train), None, 10).unwrap(), f, "{}", info.name);
+        let back = found.model.scorer().unwrap().to_device(&device).unwrap();
+        assert_eq!(back.rank(&users, Some(&data.train), None, 10).unwrap(), f, "{}", info.name);
     }
 }
 
-/// On the one adapter of a machine two devices that know nothing of each other: by the system's own interface, and by any.
+/// On the one adapter of a machine two devices that know nothing of each other: by the system's own
+/// interface, and by any.
 #[test]
 fn two_graphics_devices_train_as_one() {
     let own = wgpu_devices().into_iter().next();

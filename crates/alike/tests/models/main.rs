@@ -1,4 +1,5 @@
-//! Every model of the registry: what each must do, and what an independent implementation says it should give.
+//! Every model of the registry: what each must do, and what an independent implementation says it should
+//! give.
 #![allow(clippy::unwrap_used)]
 
 mod conformance;

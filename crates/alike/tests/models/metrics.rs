@@ -99,8 +99,8 @@ fn metrics_agree_with_other_libraries() {
     }
 }
 
-/// A shop of any size: factors of small whole numbers, so that scores are exact and often tie, and who took what. Lists may
-/// be empty, and a user may have taken everything.
+/// A shop of any size: factors of small whole numbers, so that scores are exact and often tie, and who took
+/// what. Lists may be empty, and a user may have taken everything.
 #[derive(Debug, Clone)]
 struct Shop {
     users: Vec<Vec<f32>>,
@@ -130,7 +130,8 @@ impl Shop {
         self.taken.iter().map(row).collect()
     }
 
-    /// Metrics of one user by their definitions, over all ranks at once: recall, NDCG, precision, MAP, hit rate, MRR.
+    /// Metrics of one user by their definitions, over all ranks at once: recall, NDCG, precision, MAP, hit
+    /// rate, MRR.
     fn by_definition(&self, u: usize, held: &[u32], masked: &[u8], k: usize) -> [f64; 6] {
         let score = |i: u32| {
             let item = &self.items[i as usize];
@@ -191,7 +192,8 @@ fn lists_of_any_length_have_the_metrics_of_the_definitions() {
             for k in CUTS {
                 let rows: Vec<[f64; 6]> =
                     users.iter().map(|&u| shop.by_definition(u, &held[u], masked, k)).collect();
-                // The held-out items that were taken at most so often, and the others, as if there were no more.
+                // The held-out items that were taken at most so often, and the others, as if there were no
+                // more.
                 let of_items = |limit: u32, warm: bool| -> Vec<[f64; 6]> {
                     let degree =
                         |i: &u32| shop.taken.iter().filter(|row| row[*i as usize] == 1).count() as u32;

@@ -28,13 +28,13 @@ fn every_model_serves_people_it_has_not_seen() {
         let personal = model.name != "popularity";
         for colour in [0, 1] {
             let person = newcomer(colour);
-            let tastes = serving.tastes(std::slice::from_ref(&person)).unwrap();
-            let list = serving.rank(&tastes, &[&person.history], 10).remove(0);
+            let vectors = serving.vectors(std::slice::from_ref(&person)).unwrap();
+            let list = serving.rank(&vectors, &[&person.history], 10).remove(0);
             assert_eq!(list.len(), 10);
             assert!(list.iter().all(|(i, _)| !person.history.contains(i)), "{}", model.name);
             let right = list.iter().filter(|(i, _)| i % 2 == colour).count();
             assert!(!personal || right >= 9, "{}: {right} of 10 items are of their colour", model.name);
-            let all = serving.scores(&tastes[0]);
+            let all = serving.scores(&vectors[0]);
             assert!(list.iter().all(|&(i, s)| (all[i as usize] - s).abs() < 1e-5), "{}", model.name);
 
             // Each reason is an item without which the score is lower, and by as much as it says.
@@ -45,7 +45,7 @@ fn every_model_serves_people_it_has_not_seen() {
                 for reason in reasons {
                     let mut without = person.clone();
                     without.history.retain(|&j| j != reason.item);
-                    let less = serving.score(&serving.tastes(&[without]).unwrap()[0], item);
+                    let less = serving.score(&serving.vectors(&[without]).unwrap()[0], item);
                     assert!(less < score, "{}: {less} is not below {score}", model.name);
                     assert!((score - less - reason.loss).abs() < 1e-5, "{}", model.name);
                 }
@@ -60,18 +60,18 @@ fn every_model_serves_people_it_has_not_seen() {
         assert!(!personal || (only.len() >= 2 && only.iter().all(|&i| i == 6)), "{}: {only:?}", model.name);
         // A known user who took nothing since is where training left them.
         let known = UserHistory { user: Some(3), history: data.train.row(3).to_vec() };
-        let taste = serving.tastes(&[known]).unwrap().remove(0);
+        let vector = serving.vectors(&[known]).unwrap().remove(0);
         let run = Run::open(&path).unwrap();
         for item in [0, 1, 20, 41] {
-            let (now, then) = (serving.score(&taste, item), run.scorer.score(3, item));
+            let (now, then) = (serving.score(&vector, item), run.scorer.score(3, item));
             assert!((now - then).abs() < 1e-4 * then.abs().max(1.0), "{}: {now}, was {then}", model.name);
         }
-        let wrong = serving.tastes(&[UserHistory { user: None, history: vec![support::ITEMS as u32] }]);
+        let wrong = serving.vectors(&[UserHistory { user: None, history: vec![support::ITEMS as u32] }]);
         assert!(wrong.unwrap_err().to_string().contains("72 items"));
         // Nobody's history gives a score too.
         assert!(
             serving
-                .scores(&serving.tastes(&[UserHistory::default()]).unwrap()[0])
+                .scores(&serving.vectors(&[UserHistory::default()]).unwrap()[0])
                 .iter()
                 .all(|s| s.is_finite())
         );
@@ -90,7 +90,8 @@ fn parts_of_reasons_are_modalities_of_the_model() {
     assert!(named.all(|m| ["image", "text"].contains(&m)));
 }
 
-/// The fold-in of a model whose user 5 has no start of their own gives the row that its forward pass gives them.
+/// The fold-in of a model whose user 5 has no start of their own gives the row that its forward pass gives
+/// them.
 #[test]
 fn own_fold_ins_are_the_forward_pass() {
     let dir = tempfile::tempdir().unwrap();
@@ -147,8 +148,8 @@ fn new_items_stand_between_those_like_them() {
     assert!(even > 0.9 && placed.between.is_sorted_by(|a, b| a.1 >= b.1), "{:?}", placed.between);
     assert!((placed.between.iter().map(|b| b.1).sum::<f32>() - 1.0).abs() < 1e-5);
     // Who likes even items likes it better than who likes odd ones.
-    let tastes = serving.tastes(&[newcomer(0), newcomer(1)]).unwrap();
-    assert!(serving.score_placed(&tastes[0], &placed) > serving.score_placed(&tastes[1], &placed));
+    let vectors = serving.vectors(&[newcomer(0), newcomer(1)]).unwrap();
+    assert!(serving.score_placed(&vectors[0], &placed) > serving.score_placed(&vectors[1], &placed));
     let error = |e: alike::Error| e.to_string();
     assert!(error(serving.nearest("sound", &[1.0], 1).unwrap_err()).contains("the data have: image, text"));
     assert!(error(serving.nearest("text", &[1.0], 1).unwrap_err()).contains("4 finite values, not 1"));

@@ -11,8 +11,8 @@ pub(crate) const USERS: usize = 40;
 /// Items of the checkerboard.
 pub(crate) const ITEMS: usize = 72;
 
-/// Even users take even items, odd users odd ones; of each user's 36 items three are held out for validation and
-/// three for test. Item 0 lacks an image, the last item was taken by nobody in train.
+/// Even users take even items, odd users odd ones; of each user's 36 items three are held out for validation
+/// and three for test. Item 0 lacks an image, the last item was taken by nobody in train.
 pub(crate) fn checkerboard(dir: &Path) -> Dataset {
     let mut inter = String::from("userID\titemID\trating\ttimestamp\tx_label\n");
     for u in 0..USERS {

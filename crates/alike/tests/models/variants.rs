@@ -5,7 +5,8 @@ use alike::models::{self, Learner};
 use alike::scorer::matrix;
 use burn::tensor::Device;
 
-/// Neighbours that are all alike weigh alike: then neighbour similarity is the plain convolution, and only then.
+/// Neighbours that are all alike weigh alike: then neighbour similarity is the plain convolution, and only
+/// then.
 #[test]
 fn neighbour_similarity_of_equal_neighbours_is_the_plain_convolution() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A bar a model, from 0, with a line of one standard deviation to each side of its end.
+//! A bar per model, from 0, with a line of one standard deviation to each side of its end.
 
 use alike::experiment::DataOutcome;
 use maud::{Markup, html};

@@ -1,4 +1,5 @@
-//! The tables of an experiment for LaTeX: `booktabs`, the best of a column in bold, arrows where a difference is significant.
+//! The tables of an experiment for LaTeX: `booktabs`, the best of a column in bold, arrows where a difference
+//! is significant.
 
 use std::cmp::Ordering;
 use std::fmt::{self, Write};

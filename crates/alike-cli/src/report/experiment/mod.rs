@@ -1,5 +1,6 @@
-//! The report of an experiment: tables with published values beside ours, bars, studies, tests of significance, cost,
-//! learning curves, and every setting that was tried; and the same for papers, as LaTeX and SVG.
+//! The report of an experiment: tables with published values beside ours, bars, studies, tests of
+//! significance, cost, learning curves, and every setting that was tried; and the same for papers, as LaTeX
+//! and SVG.
 
 mod bars;
 mod cost;

@@ -181,7 +181,7 @@ fn tried(entry: &EntryOutcome) -> Markup {
         details {
             summary { (entry.name) small { (how) } }
             p {
-                "Chosen, besides the defaults of " (entry.model) ": " (chosen.as_deref().unwrap_or("nothing"))
+                "Chosen, beside the defaults of " (entry.model) ": " (chosen.as_deref().unwrap_or("nothing"))
             }
             dl.set {
                 @for trial in trials { div { dt { (show_all(&trial.settings)) } dd { (reached(trial)) } } }

@@ -1,8 +1,8 @@
 //! Where the candidates of a list come from, if not every item is to be scored.
 //!
-//! An index only names candidates: they are scored here as the exact scan does it, so that answers hold exact scores. It
-//! knows nothing of filters either: more candidates than asked for are fetched, and where too few of them pass, every item
-//! is scored after all.
+//! An index only names candidates: they are scored here as the exact scan does it, so that answers hold exact
+//! scores. It knows nothing of filters either: more candidates than asked for are fetched, and where too few
+//! of them pass, every item is scored after all.
 
 #[cfg(feature = "postgres")]
 mod pgvector;
@@ -60,8 +60,8 @@ pub(crate) enum Index {
 }
 
 impl Index {
-    /// Makes the index of a checkpoint or, in a database, finds the one that is there. May take minutes; must run where
-    /// waiting is allowed, with a runtime at hand.
+    /// Makes the index of a checkpoint or, in a database, finds the one that is there. May take minutes; must
+    /// run where waiting is allowed, with a runtime at hand.
     ///
     /// # Errors
     /// The model does not rank by inner product, or the database does not do its part.
@@ -96,10 +96,10 @@ impl Index {
         }
     }
 
-    /// Candidates for `taste` from memory; `None` where all items are to be scored.
-    pub(super) fn candidates(&self, filter: &Filter, items: usize, taste: &UserVector) -> Option<Vec<u32>> {
+    /// Candidates for `vector` from memory; `None` where all items are to be scored.
+    pub(super) fn candidates(&self, filter: &Filter, items: usize, vector: &UserVector) -> Option<Vec<u32>> {
         let Self::Hnsw(index) = self else { return None };
-        filter.passed(index.near(taste.row(), fetch(filter, items)?))
+        filter.passed(index.near(vector.row(), fetch(filter, items)?))
     }
 
     /// Whether candidates for such a list come from a database.
@@ -107,16 +107,16 @@ impl Index {
         matches!(self, Self::Postgres(_)) && fetch(filter, items).is_some()
     }
 
-    /// Candidates for `taste` from the database; `None` where all items are to be scored. A database that fails costs time, not
-    /// the answer.
+    /// Candidates for `vector` from the database; `None` where all items are to be scored. A database that
+    /// fails costs time, not the answer.
     pub(crate) async fn candidates_of_database(
         &self,
         filter: &Filter,
         items: usize,
-        taste: &UserVector,
+        vector: &UserVector,
     ) -> Option<Vec<u32>> {
         let Self::Postgres(table) = self else { return None };
-        filter.passed(table.near(taste.row(), fetch(filter, items)?).await?)
+        filter.passed(table.near(vector.row(), fetch(filter, items)?).await?)
     }
 }
 

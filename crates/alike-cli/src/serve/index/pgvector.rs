@@ -1,8 +1,8 @@
 //! Item vectors in PostgreSQL with pgvector: one table a checkpoint, which all replicas share.
 //!
-//! The name of the table holds the checkpoint's hash, so that servers of an older and of a newer checkpoint do not meet. It
-//! is filled and indexed in one transaction: others see all of it or nothing. Whoever uses it holds a shared lock on its
-//! number; tables that nobody holds are removed when a new one is written.
+//! The name of the table holds the checkpoint's hash, so that servers of an older and of a newer checkpoint
+//! do not meet. It is filled and indexed in one transaction: others see all of it or nothing. Anyone who uses
+//! it holds a shared lock on its number; tables that nobody holds are removed when a new one is written.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -62,7 +62,8 @@ impl VectorTable {
         Ok(Self { url: url.to_string(), name, links, next, failing })
     }
 
-    /// About the `count` items with the largest inner products with `row`; `None` where the database gives no answer.
+    /// About the `count` items with the largest inner products with `row`; `None` where the database gives no
+    /// answer.
     pub(super) async fn near(&self, row: &[f32], count: usize) -> Option<Vec<u32>> {
         let found = match tokio::time::timeout(PATIENCE, self.search(row, count)).await {
             Ok(found) => found,
@@ -154,7 +155,8 @@ async fn hold(client: &Client, name: &str) -> Result<()> {
     client.execute("SELECT pg_advisory_lock_shared($1)", &[&lock]).await.map(drop).map_err(said)
 }
 
-/// Searches keep [`WIDTH`] candidates; newer versions go on where more are asked for, older ones give no more.
+/// Searches keep [`WIDTH`] candidates; newer versions go on where more are asked for, older ones give no
+/// more.
 async fn prepare(client: &Client, name: &str) -> Result<Statement> {
     client.batch_execute(&format!("SET hnsw.ef_search = {WIDTH}")).await.map_err(said)?;
     // Unknown before pgvector 0.8.

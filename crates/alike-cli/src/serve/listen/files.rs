@@ -2,11 +2,12 @@
 
 use crate::serve::limits::Limits;
 
-/// Files beside those of connections: the store and its readers, pictures, the index, checkpoints that are loaded.
+/// Files beside those of connections: the store and its readers, pictures, the index, checkpoints that are
+/// loaded.
 const OTHERS: u64 = 128;
 
-/// Raises the number of files that this process may open to what `limits` need, or lowers the number of connections to what is
-/// allowed.
+/// Raises the number of files that this process may open to what `limits` need, or lowers the number of
+/// connections to what is allowed.
 #[cfg(unix)]
 pub(super) fn make_room(limits: &mut Limits) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -33,7 +33,8 @@ use client::Client;
 use patient::Patient;
 pub(crate) use tls::Tls;
 
-/// Bytes of answers that the system keeps for a client that is slow to take them; by default it would be megabytes.
+/// Bytes of answers that the system keeps for a client that is slow to take them; by default it would be
+/// megabytes.
 const SEND_BUFFER: u32 = 256 << 10;
 /// Connections that the system keeps until they are taken.
 const BACKLOG: u32 = 1024;
@@ -42,7 +43,8 @@ const BACKLOG: u32 = 1024;
 pub(crate) fn bind(address: SocketAddr, limits: &mut Limits) -> std::io::Result<TcpListener> {
     files::make_room(limits);
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A server that was just stopped should be able to start again. (Elsewhere the option means something else.)
+    // A server that was just stopped should be able to start again. (Elsewhere the option means something
+    // else.)
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
@@ -155,7 +157,7 @@ where
         () = end => {}
     }
     connection.as_mut().graceful_shutdown();
-    Ok(timeout(limits.patience + limits.stall, connection).await??)
+    Ok(timeout(limits.request_timeout + limits.stall, connection).await??)
 }
 
 /// What a connection holds.
@@ -181,7 +183,7 @@ struct Doors {
     places: Arc<Places>,
     /// Those who hold no place, the oldest first: from this machine, and from others.
     probes: [VecDeque<oneshot::Sender<()>>; 2],
-    /// Most of each.
+    /// Maximum of each.
     most: usize,
 }
 
@@ -191,9 +193,9 @@ impl Doors {
         Self { places, probes: Default::default(), most: limits.probes }
     }
 
-    /// A place for a connection, or where there is none, room to ask for health and counts: probes must get through when all
-    /// places are taken, or a server that is merely busy would be taken for dead and killed. The oldest makes room for the newest,
-    /// so that those who come and are silent keep nobody out.
+    /// A place for a connection, or where there is none, room to ask for health and counts: probes must get
+    /// through when all places are taken, or a server that is merely busy would be taken for dead and killed.
+    /// The oldest makes room for the newest, so that those who come and are silent keep nobody out.
     fn open(&mut self, address: IpAddr) -> Seat {
         if let Some(place) = self.places.take(address) {
             return Seat::Place(place);

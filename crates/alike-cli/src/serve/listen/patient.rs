@@ -13,10 +13,11 @@ use super::client::Client;
 use crate::serve::limits::Limits;
 use crate::serve::pace::Pace;
 
-/// Most bytes that are read for nothing at the end.
+/// Maximum of bytes that are read for nothing at the end.
 const LEFT_OVER: usize = 1 << 20;
 
-/// A stream that breaks off when its peer does not take what is written, and that ends so that its peer can read the last answer.
+/// A stream that breaks off when its peer does not take what is written, and that ends so that its peer can
+/// read the last answer.
 pub(super) struct Patient<S> {
     stream: S,
     pace: Pace,
@@ -94,8 +95,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         flushed
     }
 
-    /// Closing a socket that has unread bytes resets the connection, and the peer may lose the answer that says why. So what it
-    /// still sends is read for a moment.
+    /// Closing a socket that has unread bytes resets the connection, and the peer may lose the answer that
+    /// says why. So what it still sends is read for a moment.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.end.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;

@@ -14,7 +14,7 @@ use crate::serve::state::{App, Which};
 use crate::serve::store::{AHEAD, Event, EventKind};
 use crate::serve::unique::Unique;
 
-/// Most events of a request.
+/// Maximum of events of a request.
 const BATCH: usize = 1000;
 
 /// One event, or many.
@@ -60,13 +60,13 @@ pub(crate) struct NewEvent {
     item: String,
     /// What they did.
     kind: EventKind,
-    /// When, in milliseconds since 1970; now, if not given. At most five minutes ahead of the server's clock, and then taken
-    /// as now. Of several events about one item the newest counts.
+    /// When, in milliseconds since 1970; now, if not given. At most five minutes ahead of the server's clock,
+    /// and then taken as now. Of several events about one item the newest counts.
     #[schema(minimum = 0, maximum = 253_402_300_799_999_i64)]
     #[serde(default, deserialize_with = "whole_or_none")]
     time: Option<i64>,
-    /// Of events with the same key only the first counts, for as long as it is kept: send one to be able to repeat a request
-    /// safely.
+    /// Of events with the same key only the first counts, for as long as it is kept: send one to be able to
+    /// repeat a request safely.
     #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     key: Option<String>,
 }
@@ -93,9 +93,10 @@ pub(crate) struct Unknown {
 
 /// Say what people did
 ///
-/// The answer comes when the events are on disk. They count from the next request on. Of a batch, events about unknown items
-/// are reported and not written; a single one is an error. Of each user the newest events are kept, 100,000 unless the server
-/// was started with another number (`--keep-events-per-user`): beyond them the oldest go. The newest 5,000 count.
+/// The answer comes when the events are on disk. They count from the next request on. Of a batch, events
+/// about unknown items are reported and not written; a single one is an error. Of each user the newest events
+/// are kept, 100,000 unless the server was started with another number (`--keep-events-per-user`): beyond
+/// them the oldest go. The newest 5,000 count.
 #[utoipa::path(post, path = "/v1/events", tag = "events", security(("key" = ["write"])), request_body = NewEvents,
     responses((status = 200, description = "What became of the events", body = Written), ErrorResponses))]
 pub(crate) async fn append(
@@ -130,8 +131,8 @@ pub(crate) async fn append(
     Ok(Json(Written { written, repeated: new.len() - written, unknown }))
 }
 
-/// The time that a client says, if it can be one: no clock runs ahead by more than minutes, and an event that lies in the
-/// future would outlast all that come after it.
+/// The time that a client says, if it can be one: no clock runs ahead by more than minutes, and an event that
+/// lies in the future would outlast all that come after it.
 fn happened(time: i64, arrived: i64) -> ApiResult<i64> {
     let last = arrived + AHEAD;
     if (0..=last).contains(&time) {

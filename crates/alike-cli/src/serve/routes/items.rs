@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::shown::{Item, MOST, RankedItems};
 use super::users::{Find, Top};
+use super::views::{Item, MOST, RankedItems};
 use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
 use crate::serve::extract::{Path, Query, id, within};
 use crate::serve::model::ModelSnapshot;

@@ -6,6 +6,6 @@ pub(crate) mod model;
 pub(crate) mod page;
 pub(crate) mod recommend;
 pub(crate) mod search;
-mod shown;
 pub(crate) mod status;
 pub(crate) mod users;
+mod views;

@@ -134,9 +134,9 @@ pub(crate) struct Reloaded {
 
 /// Look for a newer checkpoint now
 ///
-/// It is loaded beside the one that answers and then takes its place; requests in flight keep theirs. If it cannot be
-/// loaded, the old one stays. A request without a key has the content type `application/json` (a body is not needed): so no
-/// form of another site can send it.
+/// It is loaded beside the one that answers and then takes its place; requests in flight keep theirs. If it
+/// cannot be loaded, the old one stays. A request without a key has the content type `application/json` (a
+/// body is not needed): so no form of another site can send it.
 #[utoipa::path(post, path = "/v1/model/reload", tag = "model", security(("key" = ["admin"])),
     responses((status = 200, description = "The newest checkpoint answers", body = Reloaded), ErrorResponses))]
 pub(crate) async fn reload(State(app): State<Arc<App>>, headers: HeaderMap) -> ApiResult<Json<Reloaded>> {

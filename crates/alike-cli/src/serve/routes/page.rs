@@ -6,7 +6,8 @@ use axum::response::{IntoResponse, Response};
 use crate::serve::error::{ApiError, ApiResult};
 use crate::serve::extract::Path;
 
-/// What the page may load: its own files, its own server, pictures that it has fetched itself. Nothing from elsewhere.
+/// What the page may load: its own files, its own server, pictures that it has fetched itself. Nothing from
+/// elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

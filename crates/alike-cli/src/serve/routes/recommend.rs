@@ -8,8 +8,8 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::shown::{MOST, ModelRef, Ranked};
 use super::users::OfUser;
+use super::views::{MOST, ModelRef, Ranked};
 use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
 use crate::serve::extract::{Body, Path, Query, id, whole, within};
 use crate::serve::filter::Filter;
@@ -18,11 +18,11 @@ use crate::serve::people::UserState;
 use crate::serve::ranking::RankRequest;
 use crate::serve::state::{App, Which};
 
-/// Most items that a list in a request may name.
+/// Maximum of items that a list in a request may name.
 const LISTED: usize = 10_000;
-/// Most items of a history that the request brings along.
+/// Maximum of items of a history that the request brings along.
 const SESSION: usize = 1000;
-/// Most reasons an item.
+/// Maximum of reasons per item.
 const REASONS: usize = 10;
 /// How the list is to be.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -37,12 +37,12 @@ pub(crate) struct Params {
     seen: bool,
     /// Only items of this category, in any case of letters.
     category: Option<String>,
-    /// How different the items are to be from one another: 0 goes by score alone, 1 by difference alone. Next is always the
-    /// item with the largest `(1 - diversity) · score - diversity · (largest cosine with what is listed)`, scores scaled to
-    /// 0..1.
+    /// How different the items are to be from one another: 0 goes by score alone, 1 by difference alone. Next
+    /// is always the item with the largest `(1 - diversity) · score - diversity · (largest cosine with what
+    /// is listed)`, scores scaled to 0..1.
     #[param(minimum = 0, maximum = 1, default = 0)]
     diversity: f32,
-    /// Reasons an item at most.
+    /// Maximum of reasons per item.
     #[param(minimum = 0, maximum = 10, default = 0)]
     reasons: usize,
     /// Which model.
@@ -63,7 +63,8 @@ impl Default for Params {
 pub(crate) struct Ask {
     /// A user's id.
     user: Option<String>,
-    /// Items that somebody took whom the model need not know: a basket, a session. At most 1000; none: what suits most people.
+    /// Items that somebody took, known to the model or not: a basket, a session. At most 1000; none: what
+    /// suits most people.
     #[schema(max_items = 1000)]
     items: Option<Vec<String>>,
     /// Number of items.
@@ -84,7 +85,7 @@ pub(crate) struct Ask {
     /// How different the items are to be from one another, 0 to 1.
     #[schema(minimum = 0, maximum = 1, default = 0)]
     diversity: f32,
-    /// Reasons an item at most.
+    /// Maximum of reasons per item.
     #[schema(minimum = 0, maximum = 10, default = 0)]
     #[serde(deserialize_with = "whole")]
     reasons: usize,
@@ -127,7 +128,8 @@ pub(crate) struct Recommendations {
 
 /// Recommend items to a user
 ///
-/// A user whom training did not know is placed by their events. What they took, and what they disliked, is left out.
+/// A user whom training did not know is placed by their events. What they took, and what they disliked, is
+/// left out.
 #[utoipa::path(get, path = "/v1/users/{user}/recommendations", tag = "recommend", security(("key" = ["read"])),
     params(OfUser, Params),
     responses((status = 200, description = "The list", body = Recommendations), ErrorResponses))]
@@ -152,7 +154,8 @@ pub(crate) async fn of_user(
 
 /// Recommend items to anybody
 ///
-/// To a user, or to somebody of whom only a few items are known (they need not have been there when the model was trained).
+/// To a user, or to somebody of whom only a few items are known (they need not have been there when the model
+/// was trained).
 #[utoipa::path(post, path = "/v1/recommendations", tag = "recommend", security(("key" = ["read"])), request_body = Ask,
     responses((status = 200, description = "The list", body = Recommendations), ErrorResponses))]
 pub(crate) async fn of_anybody(
@@ -211,21 +214,22 @@ async fn answer(app: &App, ask: Ask) -> ApiResult<Json<Recommendations>> {
     Ok(Json(Recommendations { user: ask.user, model: model.reference(), items, unknown_items: unknown }))
 }
 
-/// The order with candidates from the database in the place of all items, where there is such an index and it helps.
+/// The order with candidates from the database in the place of all items, where there is such an index and it
+/// helps.
 async fn narrowed(app: &App, mut order: RankRequest) -> ApiResult<RankRequest> {
     let model = order.model.clone();
     let items = model.serving.run().data.items.len();
     if model.index.asks_a_database(&order.filter, items) {
         let (person, placed) = (order.person.clone(), model.clone());
-        let tastes = app.work.run(move || placed.serving.tastes(&[person])).await??;
-        let candidates = model.index.candidates_of_database(&order.filter, items, &tastes[0]).await;
+        let vectors = app.work.run(move || placed.serving.vectors(&[person])).await??;
+        let candidates = model.index.candidates_of_database(&order.filter, items, &vectors[0]).await;
         order.filter.narrow(candidates);
     }
     Ok(order)
 }
 
-/// What a list costs beside its ranking: each of its items is scored without each item of the history, and compared with each
-/// that it might be.
+/// What a list costs beside its ranking: each of its items is scored without each item of the history, and
+/// compared with each that it might be.
 fn cost(ask: &Ask, now: &UserState, pool: usize) -> usize {
     let scored = if ask.reasons > 0 { now.person.history.len().min(HISTORY_LOOKED_AT) } else { 0 };
     let compared = if ask.diversity > 0.0 { pool } else { 0 };

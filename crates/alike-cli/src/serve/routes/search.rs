@@ -9,7 +9,7 @@ use axum::http::{StatusCode, header};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::shown::{MOST, RankedItems};
+use super::views::{MOST, RankedItems};
 use crate::serve::encoder::Encoded;
 use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
 use crate::serve::extract::{Body, Query, bytes, whole, within};
@@ -67,7 +67,8 @@ enum Brought {
 
 /// Items nearest to a text, a picture or a feature vector
 ///
-/// A picture is the whole body, with its content type. Texts and pictures need an encoder (error `no_encoder`).
+/// A picture is the whole body, with its content type. Texts and pictures need an encoder (error
+/// `no_encoder`).
 #[utoipa::path(post, path = "/v1/items/search", tag = "items", security(("key" = ["read"])), params(PictureParams),
     request_body(content((Search = "application/json"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"))),
     responses((status = 200, description = "The list, with cosines of features", body = RankedItems), ErrorResponses))]

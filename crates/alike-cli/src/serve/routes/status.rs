@@ -26,7 +26,8 @@ pub(crate) async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Whether requests are welcome: the model is loaded, events can be read and written, and the server is not stopping
+/// Whether requests are welcome: the model is loaded, events can be read and written, and the server is not
+/// stopping
 #[utoipa::path(get, path = "/health/ready", tag = "status",
     responses((status = 200, description = "They are", body = Health),
         (status = 503, description = "They are not", body = ErrorBody)))]

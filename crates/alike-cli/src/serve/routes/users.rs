@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::shown::{Item, MOST, ModelRef};
+use super::views::{Item, MOST, ModelRef};
 use crate::serve::error::{ApiResult, ErrorResponses};
 use crate::serve::extract::{Path, Query, id, within};
 use crate::serve::state::{App, Which};
@@ -95,8 +95,8 @@ pub(crate) async fn similar(
     let model = app.model(model)?;
     let person = app.user(&model, id("user", &user)?).await?.person;
     let work = move || -> alike::Result<SimilarUsers> {
-        let tastes = model.serving.tastes(std::slice::from_ref(&person))?;
-        let found = model.serving.similar_users(&tastes[0], person.user, top)?;
+        let vectors = model.serving.vectors(std::slice::from_ref(&person))?;
+        let found = model.serving.similar_users(&vectors[0], person.user, top)?;
         let names = &model.serving.run().data.users;
         let users =
             found.into_iter().map(|(u, score)| SimilarUser { user: names.name(u).to_string(), score });
@@ -220,10 +220,10 @@ pub(crate) struct Forgotten {
 
 /// Forget a user
 ///
-/// Removes every event of theirs from the store: from now on no answer knows of them. 200 says that nothing of it is left in
-/// the store's files either; 202, that the database has yet to clear it from there, and asking again tells whether it has.
-/// In PostgreSQL that is up to its VACUUM, of which the server does not hear: there the answer is always 202. What a model
-/// has learned in training stays in that model.
+/// Removes every event of theirs from the store: from now on no answer knows of them. 200 says that nothing
+/// of it is left in the store's files either; 202, that the database has yet to clear it from there, and
+/// asking again tells whether it has. In PostgreSQL that is up to its VACUUM, of which the server does not
+/// hear: there the answer is always 202. What a model has learned in training stays in that model.
 #[utoipa::path(delete, path = "/v1/users/{user}", tag = "users", security(("key" = ["admin"])),
     params(OfUser),
     responses((status = 200, description = "Their events are gone, from the store's files too", body = Forgotten),

@@ -52,19 +52,21 @@ pub(super) fn gather(first: Change, mut next: impl FnMut() -> Option<Change>) ->
     group
 }
 
-/// Turns away those who came while a failure took long: each would wait as long to meet the same. Nothing of theirs was begun.
+/// Turns away those who came while a failure took long: each would wait as long to meet the same. Nothing of
+/// theirs was begun.
 pub(super) fn turn_away(error: &StoreError, mut next: impl FnMut() -> Option<Change>) {
     while let Some(first) = next() {
         answer(gather(first, &mut next), Err(StoreError::Failed(error.to_string())), false);
     }
 }
 
-/// Tells those who wait, after the commit or its failure. `pending`: what was deleted may still lie in the files.
+/// Tells those who wait, after the commit or its failure. `pending`: what was deleted may still lie in the
+/// files.
 pub(super) fn answer(group: Vec<Change>, outcome: Result<Vec<Done>>, pending: bool) {
     match outcome {
         Ok(all) => {
             for (change, done) in group.into_iter().zip(all) {
-                // Whoever has gone meanwhile need not hear it.
+                // Anyone who has gone meanwhile need not hear it.
                 match (change, done) {
                     (Change::Append { reply, .. }, Done::Appended(new)) => drop(reply.send(Ok(new))),
                     (Change::Forget { reply, .. }, Done::Forgot(events)) => {

@@ -10,11 +10,11 @@ const REST: Duration = Duration::from_secs(1);
 /// How long a commit stands for those that would follow.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// The last outcome of one kind of work. Failures that took long are remembered: who comes next fails at once, until one
-/// request at a time may try again.
+/// The last outcome of one kind of work. Failures that took long are remembered: who comes next fails at
+/// once, until one request at a time may try again.
 pub(super) struct WriteHealth {
     /// How long work may take.
-    patience: Duration,
+    timeout: Duration,
     state: Mutex<State>,
 }
 
@@ -26,8 +26,8 @@ struct State {
 }
 
 impl WriteHealth {
-    pub(super) fn new(patience: Duration) -> Self {
-        Self { patience, state: Mutex::default() }
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self { timeout, state: Mutex::default() }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -45,11 +45,12 @@ impl WriteHealth {
             return Err(why.clone());
         }
         // This one tries; others wait for what it finds.
-        *until = now + self.patience;
+        *until = now + self.timeout;
         Ok(())
     }
 
-    /// Notes what came of work that began at `began` and ended at `now`; whether it kept others waiting for nothing.
+    /// Notes what came of work that began at `began` and ended at `now`; whether it kept others waiting for
+    /// nothing.
     pub(super) fn note<T>(&self, began: Instant, now: Instant, outcome: &Result<T>) -> bool {
         let mut state = self.state();
         state.last = Some((now, outcome.as_ref().map(drop).map_err(StoreError::clone)));
@@ -57,7 +58,7 @@ impl WriteHealth {
             state.closed = None;
             return false;
         };
-        let slow = now.duration_since(began) >= self.patience / 2;
+        let slow = now.duration_since(began) >= self.timeout / 2;
         if slow || state.closed.is_some() {
             // Of what these others wanted nothing was begun.
             let why = StoreError::Failed(format!("not tried again yet after: {error}"));

@@ -1,7 +1,7 @@
 //! Events that people cause, kept for good: SQLite in a file, or PostgreSQL for several replicas.
 //!
-//! One writer takes the changes that wait and commits them together, so that one wait for the disk serves many
-//! requests. Whoever asked for a change hears of it only after the commit.
+//! One writer takes the changes that wait and commits them together, so that one wait for the disk serves
+//! many requests. Anyone who asked for a change hears of it only after the commit.
 
 mod group_commit;
 mod health;
@@ -31,14 +31,15 @@ pub(crate) use sqlite::faults;
 
 /// Of one user at most so many events count, the newest.
 pub(crate) const EVENTS_OF_USER: usize = 5000;
-/// How far clocks of clients and of replicas may run ahead, in milliseconds. What lies further ahead is a wrong time.
+/// How far clocks of clients and of replicas may run ahead, in milliseconds. What lies further ahead is a
+/// wrong time.
 pub(crate) const AHEAD: i64 = 5 * 60 * 1000;
 
 /// How a store is used.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
     /// How long the database may take to answer.
-    pub(crate) patience: Duration,
+    pub(crate) timeout: Duration,
     /// Days after which events are removed; they stay for good where this is not given.
     pub(crate) keep_days: Option<u32>,
     /// Events of one user that are kept, the newest; a few hundredths more may stay for a while.
@@ -47,7 +48,7 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(2), keep_days: None, keep_of_user: KEPT }
+        Self { timeout: Duration::from_secs(2), keep_days: None, keep_of_user: KEPT }
     }
 }
 
@@ -178,7 +179,7 @@ enum Kept {
 impl Store {
     /// Opens the store and brings its tables up to date.
     pub(crate) async fn open(place: &StoreAddress, options: Options) -> Result<Self> {
-        let writes = std::sync::Arc::new(WriteHealth::new(options.patience));
+        let writes = std::sync::Arc::new(WriteHealth::new(options.timeout));
         let kept = match place {
             StoreAddress::File(path) => Kept::Sqlite(Sqlite::open(path, options, writes.clone())?),
             StoreAddress::Url(url) => Kept::Postgres(Postgres::open(url, options, writes.clone()).await?),
@@ -219,8 +220,8 @@ impl Store {
         self.change(Change::Probe { reply }, answer).await
     }
 
-    /// Writes events, all or none; for each whether it is new (`false`: its key came before). They are on disk when this
-    /// returns.
+    /// Writes events, all or none; for each whether it is new (`false`: its key came before). They are on
+    /// disk when this returns.
     pub(crate) async fn append(&self, events: Vec<Event>) -> Result<Vec<bool>> {
         let (reply, answer) = oneshot::channel();
         self.change(Change::Append { events, reply }, answer).await

@@ -5,9 +5,10 @@ pub(crate) const KEPT: u32 = 100_000;
 /// Events that are removed at a time: a user may have millions when the bound is lowered.
 pub(super) const STEP: i64 = 10_000;
 
-/// Whether the events of a user who has a new one, numbered `seq`, are counted now: after one in a hundredth of the bound,
-/// so that counting costs each event little, and one user has a few hundredths more at most. Which ones depends on their number
-/// alone, in no order that somebody could write around: servers that share a store need not agree on anything.
+/// Whether the events of a user who has a new one, numbered `seq`, are counted now: after one in a hundredth
+/// of the bound, so that counting costs each event little, and one user has a few hundredths more at most.
+/// Which ones depends on their number alone, in no order that somebody could write around: servers that share
+/// a store need not agree on anything.
 pub(super) fn counted(seq: i64, most: u32) -> bool {
     // The finaliser of SplitMix64.
     let mut bits = (seq as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);

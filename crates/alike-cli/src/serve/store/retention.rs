@@ -41,8 +41,8 @@ impl Retention {
         Self { keep, clocks: (clock, now), next: now, round: None }
     }
 
-    /// Whether a round is due and the numbers of the first and last event are to be given to [`Self::begin`]. A clock that
-    /// jumped ahead since the last round makes everything look old: that round is left out.
+    /// Whether a round is due and the numbers of the first and last event are to be given to [`Self::begin`].
+    /// A clock that jumped ahead since the last round makes everything look old: that round is left out.
     pub(super) fn due(&mut self, clock: SystemTime, now: Instant) -> bool {
         if self.round.is_some() || now < self.next {
             return false;

@@ -68,7 +68,8 @@ pub(super) async fn contract(place: &StoreAddress) {
     assert_eq!((found.len(), found[0].item.as_str()), (EVENTS_OF_USER, "5999"));
 }
 
-/// Of one user the newest events are kept; others lose none, and nothing is lost when somebody opens the store again.
+/// Of one user the newest events are kept; others lose none, and nothing is lost when somebody opens the
+/// store again.
 pub(super) async fn bounded_per_user(place: &StoreAddress) {
     let options = Options { keep_of_user: 10, ..Options::default() };
     let store = Store::open(place, options).await.unwrap();

@@ -1,4 +1,5 @@
-//! The routes over sockets, with small limits: clients that do not move, too many of them, and how a server says goodbye.
+//! The routes over sockets, with small limits: clients that do not move, too many of them, and how a server
+//! says goodbye.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -242,7 +243,7 @@ fn certify(folder: &Path) -> CertificateDer<'static> {
     made.cert.der().clone()
 }
 
-/// The answer to `request` on an encrypted connection to whoever has `certificate`.
+/// The answer to `request` on an encrypted connection to anyone who has `certificate`.
 async fn ask_encrypted(
     server: &Listening,
     certificate: CertificateDer<'static>,

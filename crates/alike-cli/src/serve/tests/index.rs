@@ -1,4 +1,5 @@
-//! Candidates from an index: the lists are those of the exact scan, whatever filters say and whatever happens.
+//! Candidates from an index: the lists are those of the exact scan, whatever filters say and whatever
+//! happens.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -27,7 +28,8 @@ fn noise(n: usize) -> f32 {
     f32::from(u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]])) / 32767.5 - 1.0
 }
 
-/// Writes checkpoint `epoch` of a run: items in forty groups, of different lengths, and people between two groups.
+/// Writes checkpoint `epoch` of a run: items in forty groups, of different lengths, and people between two
+/// groups.
 fn write_checkpoint(files: &files::World, epoch: usize) {
     let data = Dataset::open(&files.path("data")).unwrap();
     let centre = |group: usize, d: usize| noise(epoch * 100_000 + group % 40 * DIM + d);
@@ -52,6 +54,7 @@ fn write_checkpoint(files: &files::World, epoch: usize) {
                 settings: toml::Table::new(),
                 seed: 1,
                 data: files.path("data"),
+                data_from_run: None,
                 data_hash: data.hash.clone(),
                 warm_start: None,
                 devices: Vec::new(),
@@ -63,7 +66,8 @@ fn write_checkpoint(files: &files::World, epoch: usize) {
     run.commit(&State { epoch, best_epoch: epoch, best_file, ..State::default() }).unwrap();
 }
 
-/// A catalogue that is large enough for an index: everything is of the category `all`, half of it `half`, few `few`.
+/// A catalogue that is large enough for an index: everything is of the category `all`, half of it `half`, few
+/// `few`.
 fn wide() -> Arc<files::World> {
     let files = files::World::new();
     let mut log = String::from("userID\titemID\tx_label\n");
@@ -143,7 +147,8 @@ async fn contract(files: &Arc<files::World>, index: IndexChoice, least: f64) {
         assert_eq!(agreement(&exact, &indexed, &filter).await, 1.0);
         assert_eq!(counts(&indexed).await.0, before, "{filter}");
     }
-    // Whoever denies all that is near gets what is farther, and nothing of what they denied, took or dislikes.
+    // Anyone who denies all that is near gets what is farther, and nothing of what they denied, took or
+    // dislikes.
     for user in ["3", "41"] {
         let mut denied = BTreeSet::new();
         for _ in 0..8 {

@@ -161,7 +161,8 @@ async fn a_store_that_lost_its_file_is_said_to_have() {
 
 #[tokio::test]
 async fn bodies_that_do_not_end_are_not_waited_for() {
-    let served = Served::with("popularity", |app| app.limits.patience = Duration::from_millis(50)).await;
+    let served =
+        Served::with("popularity", |app| app.limits.request_timeout = Duration::from_millis(50)).await;
     let never = never_coming();
     let request =
         Request::post("/v1/events").header(header::CONTENT_TYPE, "application/json").body(never).unwrap();

@@ -13,7 +13,8 @@ use crate::serve::encoder::{Encoded, Encoder, SavedEncoders};
 use crate::serve::keys::Keys;
 use crate::serve::pool::Pool;
 
-/// An encoder for tests: a text is the id of an item whose features it stands for, a picture says whether it is even.
+/// An encoder for tests: a text is the id of an item whose features it stands for, a picture says whether it
+/// is even.
 struct Known(Vec<Vec<f32>>);
 
 impl Encoder for Known {

@@ -49,7 +49,8 @@ impl AdamOps for Cube {
         let [param, m, v] = [param, m, v].map(own);
         let Factors { adam, rate, root } = factors;
         let (cubes, dim) = launch_per_value(param.len());
-        // SAFETY: all have as many values, which `adam_step` checks; what changes is shared with no other tensor.
+        // SAFETY: all have as many values, which `adam_step` checks; what changes is shared with no other
+        // tensor.
         unsafe {
             step_kernel::launch_unchecked(
                 param.client(),

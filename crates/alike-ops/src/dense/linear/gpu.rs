@@ -87,7 +87,8 @@ impl Linear {
         let out = Gpu::empty(g, [g.rows(), g.cols()]);
         let (cubes, dim) = launch_per_value(g.len());
         let none = IndexBuffer::new(g.client(), &[]);
-        // SAFETY: `y` and the result have a value for each of `g`, the pattern one pointer per row and one more.
+        // SAFETY: `y` and the result have a value for each of `g`, the pattern one pointer per row and one
+        // more.
         unsafe {
             inner_kernel::launch_unchecked(
                 g.client(),

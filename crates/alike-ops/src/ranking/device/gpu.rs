@@ -1,4 +1,5 @@
-//! Ranking on a graphics processor: scores of a block of users, exclusions, and one workgroup per user that picks the best.
+//! Ranking on a graphics processor: scores of a block of users, exclusions, and one workgroup per user that
+//! picks the best.
 
 use std::sync::Arc;
 
@@ -231,12 +232,12 @@ impl RankOps for Cube {
             let b = rows.len();
             let scores = if hidden { pair_scores(&own, &items, &out) } else { product_nt(&own, &items) };
             let taken = Gpu::empty(&users, [b, n]);
-            // SAFETY: a place for each user of the block and each item; masks are users × items, rows below the number of
-            // users (`TopKRequest::check`); lists are written below `rows × k`.
+            // SAFETY: a place for each user of the block and each item; masks are users × items, rows below
+            // the number of users (`TopKRequest::check`); lists are written below `rows × k`.
             unsafe {
                 let (cubes, dim) = launch_per_value(b * n);
                 clear_kernel::launch_unchecked(client, cubes, dim, taken.arg(), (b * n) as u32);
-                for mask in request.masks.iter().flatten() {
+                for mask in request.excluded.iter().flatten() {
                     let graph = mask.device_csr(&users);
                     mask_kernel::launch_unchecked(
                         client,

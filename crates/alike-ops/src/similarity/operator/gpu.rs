@@ -1,7 +1,8 @@
 //! Neighbour similarity on a graphics processor: one workgroup per target.
 //!
-//! A target's rows are held in shared memory, [`Tiles::rows`] of them at a time, and so do its similarities: they are computed tile
-//! by tile and never leave the workgroup. The backward pass is a product with the transposed pattern; there are no atomics.
+//! A target's rows are held in shared memory, [`Tiles::rows`] of them at a time, and so do its similarities:
+//! they are computed tile by tile and never leave the workgroup. The backward pass is a product with the
+//! transposed pattern; there are no atomics.
 
 mod kernels;
 
@@ -23,7 +24,8 @@ struct Tiles {
 }
 
 impl Tiles {
-    /// The largest tiles that fit the shared memory of the device, and no more than a pattern whose longest row has this length needs.
+    /// The largest tiles that fit the shared memory of the device, and no more than a pattern whose longest
+    /// row has this length needs.
     fn fitting(longest: usize, x: &Gpu) -> Self {
         let d = x.cols();
         let room = x.client().properties().hardware.max_shared_memory_size;
@@ -65,8 +67,8 @@ impl Operator<1, Gpu> for Similarity {
         let (y, weights) = (Gpu::empty(&x, [pattern.rows(), d]), Gpu::empty(&x, [pattern.nnz()]));
         let graph = pattern.device_csr(&x);
         let tiles = Tiles::fitting(graph.longest, &x);
-        // SAFETY: indices are columns of the pattern, of which `unit` has rows; one row per target and one value per entry
-        // are written.
+        // SAFETY: indices are columns of the pattern, of which `unit` has rows; one row per target and one
+        // value per entry are written.
         unsafe {
             targets_kernel::launch_unchecked(
                 x.client(),

@@ -1,5 +1,5 @@
-//! Instruction sets against each other, and random patterns against the formula; finite differences and threads are
-//! in `tests/similarity.rs`.
+//! Instruction sets against each other, and random patterns against the formula; finite differences and
+//! threads are in `tests/similarity.rs`.
 
 use proptest::prelude::*;
 

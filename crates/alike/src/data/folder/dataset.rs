@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use alike_ops::Csr;
 
-use crate::data::folder::manifest::{Manifest, REPORT, TRAIN_WEIGHTS, check_hash};
+use crate::data::folder::manifest::{FeatureEntry, KnnEntry, Manifest, REPORT, TRAIN_WEIGHTS, check_hash};
 use crate::data::folder::values::Values;
 use crate::data::prepare::catalogue::Catalogue;
 use crate::disk;
@@ -82,8 +82,8 @@ impl Features {
 }
 
 impl Dataset {
-    /// Opens a prepared folder. Sizes, version and the hash of every file are checked, the feature values' too, which are
-    /// mapped: nothing is computed from damaged data, and no cache is built from them.
+    /// Opens a prepared folder. Sizes, version and the hash of every file are checked, the feature values'
+    /// too, which are mapped: nothing is computed from damaged data, and no cache is built from them.
     ///
     /// # Errors
     /// A file is missing, damaged or of another version; the error names it.
@@ -91,7 +91,8 @@ impl Dataset {
         Self::read(dir, None)
     }
 
-    /// The same with feature values that are [owned](Self::own_features) from the start: their files are read once.
+    /// The same with feature values that are [owned](Self::own_features) from the start: their files are read
+    /// once.
     ///
     /// # Errors
     /// Those of [`Self::open`], or there is no room.
@@ -99,88 +100,21 @@ impl Dataset {
         Self::read(dir, Some(in_memory))
     }
 
-    /// Opens a folder; `in_memory`, where features are to be owned, says how many bytes of them fit into memory.
+    /// Opens a folder; `in_memory`, where features are to be owned, says how many bytes of them fit into
+    /// memory.
     fn read(dir: &Path, mut in_memory: Option<usize>) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
-        let in_file = |name: &str| {
-            let path = dir.join(name);
-            move |e: Error| Error::format(path, e.to_string())
-        };
-        let vocab = |what: &str, count: usize| {
-            let name = format!("{what}.offsets");
-            let offsets = numbers::<u64>(&manifest, dir, &name, count + 1)?;
-            let names = manifest.content(dir, &format!("{what}.names"))?;
-            Vocab::from_parts(names, offsets).map_err(in_file(&name))
-        };
-        let (u, i) = (manifest.users, manifest.items);
-        let users = vocab("users", u)?;
-        let items = vocab("items", i)?;
-        let split = |what: &str, nnz: usize| {
-            let name = format!("{what}.idx");
-            let ptr = numbers::<u32>(&manifest, dir, &format!("{what}.ptr"), u + 1)?;
-            let idx = numbers::<u32>(&manifest, dir, &name, nnz)?;
-            let csr = Csr::new(u, i, ptr, idx).map_err(|e| in_file(&name)(e.into()))?;
-            if (0..u).any(|r| csr.row(r).windows(2).any(|w| w[0] >= w[1])) {
-                return Err(in_file(&name)(Error::Data("has a row that does not ascend".into())));
-            }
-            Ok(Arc::new(csr))
-        };
+        let stored = Stored { dir, manifest: &manifest };
+        let users = stored.vocab("users", manifest.users)?;
+        let items = stored.vocab("items", manifest.items)?;
         let [train, valid, test] = manifest.interactions;
-        let (train, valid, test) = (split("train", train)?, split("valid", valid)?, split("test", test)?);
-        let train_weights = match manifest.weighted {
-            true => {
-                let weights = numbers::<f32>(&manifest, dir, TRAIN_WEIGHTS, train.nnz())?;
-                if !weights.iter().all(|weight| *weight > 0.0 && *weight <= 1.0) {
-                    return Err(in_file(TRAIN_WEIGHTS)(Error::Data("has a weight beyond 0 to 1".into())));
-                }
-                Some(weights)
-            }
-            false => None,
-        };
-        let mut features = Vec::new();
-        for f in &manifest.features {
-            let flags = numbers::<u8>(&manifest, dir, &format!("feature.{}.missing", f.name), i)?;
-            let name = format!("feature.{}.f32", f.name);
-            let entry = manifest.entry(dir, &name)?;
-            if Some(entry.bytes as usize) != i.checked_mul(f.dim).and_then(|n| n.checked_mul(4)) {
-                return Err(in_file(&name)(Error::Data(format!("has not {i} · {} values", f.dim))));
-            }
-            let path = dir.join(&name);
-            let values = match &mut in_memory {
-                Some(left) => Values::own(&path, entry.bytes as usize, &entry.blake3, left)?,
-                None => {
-                    let values = disk::map(&path)?;
-                    check_hash(&path, &values, entry)?;
-                    Values::Mapped(values)
-                }
-            };
-            features.push(Features {
-                name: f.name.clone(),
-                dim: f.dim,
-                missing: flags.into_iter().map(|b| b != 0).collect(),
-                values,
-                hash: entry.blake3.clone(),
-            });
-        }
-        let mut knn = Vec::new();
-        for g in &manifest.knn {
-            let len = i.saturating_mul(g.k);
-            let name = format!("knn.{}.idx", g.name);
-            let idx = numbers::<u32>(&manifest, dir, &name, len)?;
-            if idx.iter().any(|&n| n != u32::MAX && n as usize >= i) {
-                return Err(in_file(&name)(Error::Data("names an item that does not exist".into())));
-            }
-            let cos = numbers::<f32>(&manifest, dir, &format!("knn.{}.cos", g.name), len)?;
-            knn.push(GivenKnn { name: g.name.clone(), k: g.k, idx, cos });
-        }
-        let catalogue = if manifest.catalogue {
-            let offsets = numbers::<u64>(&manifest, dir, "catalogue.offsets", 3 * i + 1)?;
-            let text = manifest.content(dir, "catalogue.text")?;
-            let root = manifest.image_root.as_ref().map(PathBuf::from);
-            Catalogue::from_parts(text, offsets, i, root).map_err(in_file("catalogue.text"))?
-        } else {
-            Catalogue::default()
-        };
+        let train = stored.split("train", train)?;
+        let (valid, test) = (stored.split("valid", valid)?, stored.split("test", test)?);
+        let train_weights = stored.train_weights(train.nnz())?;
+        let features = manifest.features.iter().map(|f| stored.features(f, &mut in_memory));
+        let features = features.collect::<Result<_>>()?;
+        let knn = manifest.knn.iter().map(|g| stored.neighbours(g)).collect::<Result<_>>()?;
+        let catalogue = stored.catalogue()?;
         manifest.content(dir, REPORT)?;
         Ok(Self {
             dir: dir.to_path_buf(),
@@ -199,9 +133,9 @@ impl Dataset {
         })
     }
 
-    /// Reads every feature file whole, its hash checked, and keeps the values: whatever happens to the files from then on
-    /// changes nothing and does no harm. The first `in_memory` bytes are kept in memory, the files beyond them as copies
-    /// without a name in the system's folder for temporary files.
+    /// Reads every feature file whole, its hash checked, and keeps the values: whatever happens to the files
+    /// from then on changes nothing and does no harm. The first `in_memory` bytes are kept in memory, the
+    /// files beyond them as copies without a name in the system's folder for temporary files.
     ///
     /// # Errors
     /// A file is damaged, or there is no room.
@@ -232,8 +166,9 @@ impl Dataset {
         self.catalogue.title(item)
     }
 
-    /// Bytes that `build` makes, kept in `<dir>/cache/<key>.bin`. An entry that is damaged or belongs to another
-    /// key is built again; one that cannot be written (a full disk, a read-only folder) is only not kept.
+    /// Bytes that `build` makes, kept in `<dir>/cache/<key>.bin`. An entry that is damaged or belongs to
+    /// another key is built again; one that cannot be written (a full disk, a read-only folder) is only not
+    /// kept.
     pub fn cached(&self, key: &str, build: &mut dyn FnMut() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
         let plain = !key.is_empty()
             && key.len() <= 100
@@ -280,12 +215,106 @@ fn cache_payload(key: &str, mut content: Vec<u8>) -> Option<Vec<u8>> {
     Some(content)
 }
 
-/// An array of `len` numbers, its hash checked.
-fn numbers<T: bytemuck::Pod>(manifest: &Manifest, dir: &Path, name: &str, len: usize) -> Result<Vec<T>> {
-    let values = disk::array::<T>(&dir.join(name), &manifest.content(dir, name)?)?;
-    if values.len() != len {
-        let message = format!("has {} values, {len} are expected", values.len());
-        return Err(Error::format(dir.join(name), message));
+/// The files of a folder, as its manifest tells them.
+struct Stored<'a> {
+    dir: &'a Path,
+    manifest: &'a Manifest,
+}
+
+impl Stored<'_> {
+    /// An array of `len` numbers, its hash checked.
+    fn numbers<T: bytemuck::Pod>(&self, name: &str, len: usize) -> Result<Vec<T>> {
+        let path = self.dir.join(name);
+        let values = disk::array::<T>(&path, &self.manifest.content(self.dir, name)?)?;
+        if values.len() != len {
+            let message = format!("has {} values, {len} are expected", values.len());
+            return Err(Error::format(path, message));
+        }
+        Ok(values)
     }
-    Ok(values)
+
+    /// What is wrong with the content of file `name`.
+    fn bad(&self, name: &str, what: impl ToString) -> Error {
+        Error::format(self.dir.join(name), what.to_string())
+    }
+
+    fn vocab(&self, what: &str, count: usize) -> Result<Vocab> {
+        let name = format!("{what}.offsets");
+        let offsets = self.numbers::<u64>(&name, count + 1)?;
+        let names = self.manifest.content(self.dir, &format!("{what}.names"))?;
+        Vocab::from_parts(names, offsets).map_err(|e| self.bad(&name, e))
+    }
+
+    fn split(&self, what: &str, nnz: usize) -> Result<Arc<Csr>> {
+        let (u, i) = (self.manifest.users, self.manifest.items);
+        let name = format!("{what}.idx");
+        let ptr = self.numbers::<u32>(&format!("{what}.ptr"), u + 1)?;
+        let idx = self.numbers::<u32>(&name, nnz)?;
+        let csr = Csr::new(u, i, ptr, idx).map_err(|e| self.bad(&name, Error::from(e)))?;
+        if (0..u).any(|r| csr.row(r).windows(2).any(|w| w[0] >= w[1])) {
+            return Err(self.bad(&name, "has a row that does not ascend"));
+        }
+        Ok(Arc::new(csr))
+    }
+
+    fn train_weights(&self, nnz: usize) -> Result<Option<Vec<f32>>> {
+        if !self.manifest.weighted {
+            return Ok(None);
+        }
+        let weights = self.numbers::<f32>(TRAIN_WEIGHTS, nnz)?;
+        if !weights.iter().all(|weight| *weight > 0.0 && *weight <= 1.0) {
+            return Err(self.bad(TRAIN_WEIGHTS, "has a weight beyond 0 to 1"));
+        }
+        Ok(Some(weights))
+    }
+
+    /// Features, mapped, or owned where `in_memory` says how many bytes fit into memory.
+    fn features(&self, f: &FeatureEntry, in_memory: &mut Option<usize>) -> Result<Features> {
+        let i = self.manifest.items;
+        let flags = self.numbers::<u8>(&format!("feature.{}.missing", f.name), i)?;
+        let name = format!("feature.{}.f32", f.name);
+        let entry = self.manifest.entry(self.dir, &name)?;
+        if Some(entry.bytes as usize) != i.checked_mul(f.dim).and_then(|n| n.checked_mul(4)) {
+            return Err(self.bad(&name, format!("has not {i} · {} values", f.dim)));
+        }
+        let path = self.dir.join(&name);
+        let values = match in_memory {
+            Some(left) => Values::own(&path, entry.bytes as usize, &entry.blake3, left)?,
+            None => {
+                let values = disk::map(&path)?;
+                check_hash(&path, &values, entry)?;
+                Values::Mapped(values)
+            }
+        };
+        Ok(Features {
+            name: f.name.clone(),
+            dim: f.dim,
+            missing: flags.into_iter().map(|b| b != 0).collect(),
+            values,
+            hash: entry.blake3.clone(),
+        })
+    }
+
+    fn neighbours(&self, g: &KnnEntry) -> Result<GivenKnn> {
+        let i = self.manifest.items;
+        let len = i.saturating_mul(g.k);
+        let name = format!("knn.{}.idx", g.name);
+        let idx = self.numbers::<u32>(&name, len)?;
+        if idx.iter().any(|&n| n != u32::MAX && n as usize >= i) {
+            return Err(self.bad(&name, "names an item that does not exist"));
+        }
+        let cos = self.numbers::<f32>(&format!("knn.{}.cos", g.name), len)?;
+        Ok(GivenKnn { name: g.name.clone(), k: g.k, idx, cos })
+    }
+
+    fn catalogue(&self) -> Result<Catalogue> {
+        if !self.manifest.catalogue {
+            return Ok(Catalogue::default());
+        }
+        let i = self.manifest.items;
+        let offsets = self.numbers::<u64>("catalogue.offsets", 3 * i + 1)?;
+        let text = self.manifest.content(self.dir, "catalogue.text")?;
+        let root = self.manifest.image_root.as_ref().map(PathBuf::from);
+        Catalogue::from_parts(text, offsets, i, root).map_err(|e| self.bad("catalogue.text", e))
+    }
 }

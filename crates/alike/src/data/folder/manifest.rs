@@ -32,8 +32,8 @@ pub(crate) struct Manifest {
     pub(crate) items: usize,
     /// Interactions of train, valid, test.
     pub(crate) interactions: [usize; 3],
-    /// Whether train interactions have weights. Absent where they have none: a program that knows of no weights refuses the folder
-    /// where they have.
+    /// Whether train interactions have weights. Absent where they have none: a program that knows of no
+    /// weights refuses the folder where they have.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) weighted: bool,
     pub(crate) features: Vec<FeatureEntry>,
@@ -61,8 +61,8 @@ pub(crate) struct KnnEntry {
 }
 
 impl Manifest {
-    /// blake3 over the manifest as compact JSON with an empty `hash` and no `image_root`: it holds the hash of
-    /// every file, so it covers all content, but not where the sources were.
+    /// blake3 over the manifest as compact JSON with an empty `hash` and no `image_root`: it holds the hash
+    /// of every file, so it covers all content, but not where the sources were.
     pub(crate) fn content_hash(&self) -> String {
         let plain = Self { hash: String::new(), image_root: None, ..self.clone() };
         let text = serde_json::to_vec(&plain).expect("a manifest has only text and numbers");
@@ -130,17 +130,38 @@ impl Manifest {
     }
 }
 
-/// An error if the prepared folder `out` holds something that `alike prepare` did not write: it would go with the folder.
+/// An error unless the manifest of the folder `out`, where it has one, is of some version of `alike prepare`:
+/// other programs call files `manifest.json` too.
+fn check_manifest_is_ours(out: &Path) -> Result<()> {
+    #[derive(Deserialize)]
+    #[allow(dead_code)]
+    struct Ours {
+        format: String,
+        version: u64,
+        hash: String,
+    }
+    let Some(content) = disk::bytes_if_there(&out.join(MANIFEST))? else { return Ok(()) };
+    if serde_json::from_slice::<Ours>(&content).is_ok_and(|found| found.format == FORMAT) {
+        return Ok(());
+    }
+    let message = "has a manifest.json that `alike prepare` did not write, and is left alone; choose another --out, or remove \
+                   the folder if it is not needed";
+    Err(Error::format(out, message))
+}
+
+/// An error if the prepared folder `out` holds something that `alike prepare` did not write: it would go with
+/// the folder.
 pub(crate) fn check_nothing_foreign(out: &Path) -> Result<()> {
     if !out.is_dir() {
         return Ok(());
     }
+    check_manifest_is_ours(out)?;
     for path in disk::files_in(out)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let foreign = match &*name {
             "cache" => disk::files_in(&path)?.into_iter().find(|entry| {
                 let name = entry.file_name().unwrap_or_default().to_string_lossy();
-                !name.ends_with(".bin") && !name.contains(".writing-")
+                !name.ends_with(".bin") && !disk::is_temporary(&name)
             }),
             name => (!is_ours(name)).then_some(path),
         };

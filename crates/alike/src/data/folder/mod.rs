@@ -1,5 +1,5 @@
-//! Files of ours: the prepared folder, feature files and what is kept of them under way. All of them go through
-//! [`crate::disk`].
+//! Files of ours: the prepared folder, feature files and what is kept of them under way. All of them go
+//! through [`crate::disk`].
 
 pub(crate) mod dataset;
 pub(crate) mod feature_file;

@@ -32,8 +32,8 @@ impl Values {
         }
     }
 
-    /// Reads a whole file of so many bytes, its hash checked; into memory while there are so many bytes `left`, or to a file
-    /// without a name.
+    /// Reads a whole file of so many bytes, its hash checked; into memory while there are so many bytes
+    /// `left`, or to a file without a name.
     pub(crate) fn own(path: &Path, bytes: usize, hash: &str, left: &mut usize) -> Result<Self> {
         let mut hasher = blake3::Hasher::new();
         let values = if bytes <= *left {
@@ -70,7 +70,8 @@ mod tests {
             let room = || if in_memory { bytes.len() } else { 0 };
             std::fs::write(&path, bytes).unwrap();
             let own = Values::own(&path, bytes.len(), &hash, &mut room()).unwrap();
-            // In place, as `cp` and a restore do it: whoever mapped the file would see it, or be ended by a signal.
+            // In place, as `cp` and a restore do it: a process that mapped the file would see it, or be ended
+            // by a signal.
             std::fs::write(&path, b"cut").unwrap();
             assert!(own.get() == values, "in memory: {in_memory}");
             assert!(Values::own(&path, bytes.len(), &hash, &mut room()).is_err());

@@ -223,7 +223,8 @@ impl Columns {
                 Column::Named(name) => Some(named(path, found, name)?),
                 Column::Guessed => guess(found, usual),
             };
-            // Two columns of one name, or of names that differ in case only: which is meant is not ours to say.
+            // Two columns of one name, or of names that differ in case only: which is meant is not ours to
+            // say.
             let same = |at: usize, i: usize| match given {
                 Column::Guessed => simple(&found[i]) == simple(&found[at]),
                 _ => found[i] == found[at],

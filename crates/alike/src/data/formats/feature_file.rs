@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use memmap2::Mmap;
-use safetensors::tensor::{Dtype, SafeTensors};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::data::formats::columns::listed;
 use crate::data::formats::kinds::FileKind;
@@ -17,6 +17,41 @@ use crate::{Error, Result};
 const FEATURE_ARRAYS: &[&str] = &["features", "feat", "embeddings", "arr_0"];
 /// Names that id arrays usually have.
 pub(crate) const ID_ARRAYS: &[&str] = &["ids", "item_ids", "item_id", "itemID"];
+
+/// Tensor of the files of `alike embed` with the hash of all others and of the ids. In the metadata there is
+/// room for the ids only: the format keeps its entries in no order, and the same features shall give the same
+/// bytes.
+pub(crate) const HASH: &str = "alike_blake3";
+
+/// The hash of a file of `alike embed`: the text of its ids, then each tensor but [`HASH`] with type and
+/// shape, by name.
+pub(crate) fn content_hash(ids: &str, tensors: &[(&str, TensorView<'_>)]) -> [u8; 32] {
+    let mut sorted: Vec<&(&str, TensorView<'_>)> = tensors.iter().filter(|(name, _)| *name != HASH).collect();
+    sorted.sort_unstable_by_key(|(name, _)| *name);
+    let mut hasher = blake3::Hasher::new();
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes()).update_rayon(bytes);
+    };
+    part(ids.as_bytes());
+    for (name, tensor) in sorted {
+        part(format!("{name} {:?} {:?}", tensor.dtype(), tensor.shape()).as_bytes());
+        part(tensor.data());
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// Whether a file of `alike embed` is as it was written. Of files without a hash, of others or of earlier
+/// versions, nothing is known.
+pub(crate) fn is_as_written(bytes: &[u8]) -> Option<bool> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).ok()?;
+    let file = SafeTensors::deserialize(bytes).ok()?;
+    let wanted = file.tensor(HASH).ok()?;
+    let ids = metadata.metadata().as_ref().and_then(|m| m.get("ids")).map_or("", String::as_str);
+    let names = metadata.offset_keys();
+    let tensors: Option<Vec<(&str, TensorView<'_>)>> =
+        names.iter().map(|name| Some((name.as_str(), file.tensor(name).ok()?))).collect();
+    Some(wanted.data() == content_hash(ids, &tensors?))
+}
 
 /// Reads a feature file: its first bytes say what it is, or else its extension.
 pub(crate) fn open_features(path: &Path) -> Result<MatrixFile> {
@@ -71,6 +106,9 @@ fn from_npz(path: &Path, mut archive: Npz<'_>) -> Result<MatrixFile> {
 fn from_safetensors(path: &Path, bytes: Mmap) -> Result<MatrixFile> {
     let bad = |e: safetensors::SafeTensorError| Error::format(path, format!("bad safetensors: {e}"));
     let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(bad)?;
+    if is_as_written(&bytes) == Some(false) {
+        return Err(Error::format(path, "is damaged (its hash differs); make it again with `alike embed`"));
+    }
     let mut matrices: Vec<String> = Vec::new();
     let mut ids = None;
     for name in metadata.offset_keys() {
@@ -97,7 +135,8 @@ fn from_safetensors(path: &Path, bytes: Mmap) -> Result<MatrixFile> {
     MatrixFile::new(path, rows, dim, MatrixData::Tensor { bytes: Bytes::Mapped(bytes), at, dtype }, ids)
 }
 
-/// The name of the only matrix, or of the one with a usual name. `all` are the names of what the file has, `kind` what it is.
+/// The name of the only matrix, or of the one with a usual name. `all` are the names of what the file has,
+/// `kind` what it is.
 fn the_matrix(path: &Path, matrices: &[String], all: &[String], kind: &str) -> Result<String> {
     let usual = FEATURE_ARRAYS.iter().find(|n| matrices.iter().any(|m| m == *n));
     match (matrices, usual) {
@@ -121,6 +160,8 @@ fn listed_ids(path: &Path, text: &str) -> Result<Vec<String>> {
     let values: Vec<serde_json::Value> = serde_json::from_str(text).map_err(|_| bad())?;
     let id = |v: serde_json::Value| match v {
         serde_json::Value::String(s) => Ok(s),
+        // A row without an id, as in other files.
+        serde_json::Value::Null => Ok(String::new()),
         serde_json::Value::Number(n) if n.is_i64() || n.is_u64() => Ok(n.to_string()),
         _ => Err(bad()),
     };

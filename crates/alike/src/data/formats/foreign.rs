@@ -22,14 +22,15 @@ thread_local! {
     static READING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a panic of this thread, now, is one of a reader over a damaged file, which becomes an error: a program's panic hook
-/// may keep quiet about it.
+/// Whether a panic of this thread, now, is one of a reader over a damaged file, which becomes an error: a
+/// program's panic hook may keep quiet about it.
 pub fn is_reading_foreign() -> bool {
     READING.get()
 }
 
 impl Foreign {
-    /// The error of a file that cannot be read. Some messages have several lines; the first says what is wrong.
+    /// The error of a file that cannot be read. Some messages have several lines; the first says what is
+    /// wrong.
     pub(crate) fn bad(&self, path: &Path, error: impl std::fmt::Display) -> Error {
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default();

@@ -34,8 +34,8 @@ pub(crate) fn means_nothing(id: &str) -> bool {
     NOTHING.iter().any(|word| id.eq_ignore_ascii_case(word))
 }
 
-/// Number of the id `text` of another file, or `None` where `ids` has nothing like it. `21.0` and `21` are the same where
-/// only one of them is there: programs that keep numbers with gaps as floats write the former.
+/// Number of the id `text` of another file, or `None` where `ids` has nothing like it. `21.0` and `21` are
+/// the same where only one of them is there: programs that keep numbers with gaps as floats write the former.
 pub(crate) fn find(ids: &Vocab, text: &str) -> Option<u32> {
     let id = clean(text);
     if let Some(found) = ids.get(id) {

@@ -1,13 +1,14 @@
 //! JSON: objects one per line, or one array of them.
 
+use std::cell::Cell;
 use std::fmt;
-use std::io::BufRead;
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::data::formats::row::{Choose, Place, Visit, next_line};
+use crate::data::formats::row::{Choose, LimitedRows, Place, Visit, next_line, too_long};
 use crate::data::formats::{id_text, json_advice};
 use crate::{Error, Result};
 
@@ -36,9 +37,10 @@ pub(crate) fn read_objects(path: &Path, mut input: Box<dyn BufRead>, visit: Visi
         }
         let place = Place { path, line: number };
         let object = serde_json::from_slice(text);
-        let object = object
+        let object: Map<String, Value> = object
             .map_err(|e| json_advice::of_line(&place, text, input.fill_buf().unwrap_or_default(), &e))?;
-        visit(&place, object)?;
+        let rows = if number == 1 { json_advice::rows_of(&object) } else { None };
+        visit(&place, object).map_err(|e| json_advice::of_wrapper(e, rows.as_deref()))?;
     }
 }
 
@@ -47,12 +49,36 @@ fn starts_array(path: &Path, input: &mut Box<dyn BufRead>) -> Result<bool> {
     Ok(head.trim_ascii_start().starts_with(b"["))
 }
 
+/// The text of an array, of which one entry may have so many bytes.
+struct Entries<'a, R> {
+    input: LimitedRows<R>,
+    /// Entries that were read.
+    number: &'a Cell<u64>,
+    /// Of these, how many the limit knows of.
+    started: u64,
+    over: &'a Cell<bool>,
+}
+
+impl<R: Read> Read for Entries<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.started != self.number.get() {
+            self.started = self.number.get();
+            self.input.start_row();
+        }
+        let read = self.input.read(out);
+        self.over.set(self.input.is_over());
+        read
+    }
+}
+
 /// Reads the objects of an array without holding them all.
 fn read_array(path: &Path, mut input: Box<dyn BufRead>, visit: VisitObject<'_>) -> Result<()> {
     struct Each<'a, 'b> {
         path: &'a Path,
         visit: VisitObject<'b>,
         failed: &'a mut Option<Error>,
+        /// Objects that were read.
+        number: &'a Cell<u64>,
     }
     impl<'de> Visitor<'de> for Each<'_, '_> {
         type Value = ();
@@ -60,10 +86,10 @@ fn read_array(path: &Path, mut input: Box<dyn BufRead>, visit: VisitObject<'_>) 
             f.write_str("an array of objects")
         }
         fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
-            let mut number = 0;
             while let Some(object) = array.next_element::<Map<String, Value>>()? {
-                number += 1;
-                if let Err(error) = (self.visit)(&Place { path: self.path, line: number }, object) {
+                self.number.set(self.number.get() + 1);
+                let place = Place { path: self.path, line: self.number.get() };
+                if let Err(error) = (self.visit)(&place, object) {
                     *self.failed = Some(error);
                     return Err(serde::de::Error::custom("stopped"));
                 }
@@ -80,14 +106,42 @@ fn read_array(path: &Path, mut input: Box<dyn BufRead>, visit: VisitObject<'_>) 
     let mut failed = None;
     let head = input.fill_buf().map_err(|e| Error::io(path, e))?;
     let head = head[..head.len().min(HEAD)].to_vec();
-    let mut reader = serde_json::Deserializer::from_reader(input);
-    let read = Each { path, visit, failed: &mut failed }.deserialize(&mut reader);
+    let number = Cell::new(0);
+    let over = Cell::new(false);
+    let mut reader = serde_json::Deserializer::from_reader(Entries {
+        input: LimitedRows::new(input),
+        number: &number,
+        started: 0,
+        over: &over,
+    });
+    let read = Each { path, visit, failed: &mut failed, number: &number }.deserialize(&mut reader);
     match (failed, read.and_then(|()| reader.end())) {
         (Some(error), _) => Err(error),
         (None, Ok(())) => Ok(()),
+        (None, Err(_)) if over.get() => Err(too_long(&Place { path, line: number.get() + 1 })),
         (None, Err(e)) if e.is_io() => Err(Error::io(path, e.into())),
         (None, Err(e)) => Err(json_advice::of_array(&Place { path, line: 1 }, &head, &e)),
     }
+}
+
+/// Adds the keys of `object` that are not among `names`.
+fn see(names: &mut Vec<String>, object: &Map<String, Value>) {
+    for key in object.keys() {
+        if !names.contains(key) {
+            names.push(key.clone());
+        }
+    }
+}
+
+/// Adds the columns of objects that are not among `names`.
+pub(crate) fn see_columns(path: &Path, input: Box<dyn BufRead>, names: &mut Vec<String>) -> Result<()> {
+    let mut left = FIRST;
+    let read = read_objects(path, input, &mut |place, object| {
+        see(names, &object);
+        left -= 1;
+        if left == 0 { Err(place.error("enough is seen")) } else { Ok(()) }
+    });
+    if left == 0 { Ok(()) } else { read }
 }
 
 /// Reads objects as a table, whose columns are the keys of the first thousand objects.
@@ -104,6 +158,7 @@ pub(crate) fn read(
         let place = Place { path, line };
         let cell = |key: &String| match object.get(key) {
             Some(value) => cell(value).ok_or_else(|| json_advice::of_cell(&place, key, value, each)),
+            // Programs leave out what is null.
             None => Ok(String::new()),
         };
         let cells: Vec<String> = keys.iter().map(cell).collect::<Result<_>>()?;
@@ -111,17 +166,14 @@ pub(crate) fn read(
         visit(&place, &cells)
     };
     let mut start = |first: &mut Vec<(u64, Map<String, Value>)>| -> Result<Vec<String>> {
-        let mut names: Vec<String> = Vec::new();
-        for key in first.iter().flat_map(|(_, object)| object.keys()) {
-            if !names.contains(key) {
-                names.push(key.clone());
-            }
-        }
+        let mut names = Vec::new();
+        first.iter().for_each(|(_, object)| see(&mut names, object));
         if names.is_empty() {
             return Err(Error::format(path, "holds no objects with keys"));
         }
         let chosen = choose(&names).map_err(|e| json_advice::of_columns(e, &first[0].1, each))?;
-        Ok(chosen.into_iter().map(|at| names[at].clone()).collect())
+        // A key that only other part files have is found in no object.
+        Ok(chosen.into_iter().map(|at| names.get(at).cloned().unwrap_or_default()).collect())
     };
     read_objects(path, input, &mut |place, object| {
         if let Some(keys) = &keys {
@@ -144,7 +196,8 @@ pub(crate) fn read(
     Ok(())
 }
 
-/// A value as a cell: null is empty, a list of one is its entry. Other lists, objects and numbers that lost digits are none.
+/// A value as a cell: null is empty, a list of one is its entry. Other lists, objects and numbers that lost
+/// digits are none.
 fn cell(value: &Value) -> Option<String> {
     Some(match value {
         Value::String(text) => text.clone(),

@@ -4,7 +4,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, error::Category};
 
 use crate::Error;
-use crate::data::formats::delimited::encoding_advice;
+use crate::data::formats::encoding::encoding_advice;
 use crate::data::formats::row::Place;
 
 /// Words of Python where JSON has others.
@@ -37,7 +37,16 @@ pub(crate) fn of_line(place: &Place<'_>, text: &[u8], ahead: &[u8], error: &serd
         );
     }
     if error.classify() != Category::Eof {
-        return say(&format!("is no JSON object: {error}"));
+        return match behind(text) {
+            Some(b',') => say(
+                "a comma stands between the objects; one object a line is read: `sed 's/,[[:space:]]*$//' FILE > NEW.jsonl`, \
+                 or put all of them between `[` and `]`",
+            ),
+            Some(b'{') => say(
+                "several objects stand in one line; one object a line is read: `jq -c . FILE > NEW.jsonl`",
+            ),
+            _ => say(&format!("is no JSON object: {error}")),
+        };
     }
     if place.line > 1 {
         return say(
@@ -50,6 +59,13 @@ pub(crate) fn of_line(place: &Place<'_>, text: &[u8], ahead: &[u8], error: &serd
             say("an object does not end in its line; one object a line is read: `jq -c . FILE > NEW.jsonl`")
         }
     }
+}
+
+/// What stands behind the object that `text` starts with, if it starts with one.
+fn behind(text: &[u8]) -> Option<u8> {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Map<String, Value>>();
+    values.next()?.ok()?;
+    text.get(values.byte_offset()..)?.trim_ascii_start().first().copied()
 }
 
 /// What is wrong with an array, which starts with `head`.
@@ -72,10 +88,25 @@ pub(crate) fn of_array(place: &Place<'_>, head: &[u8], error: &serde_json::Error
     }
 }
 
+/// The key of the array of objects in the object, if it has one.
+pub(crate) fn rows_of(object: &Map<String, Value>) -> Option<String> {
+    object.iter().find(|(_, value)| is_rows(value)).map(|(key, _)| key.clone())
+}
+
+/// An error about an object that holds rows at the key `rows`.
+pub(crate) fn of_wrapper(error: Error, rows: Option<&str>) -> Error {
+    match (error, rows) {
+        (Error::Format { path, line, message }, Some(rows)) => {
+            Error::Format { path, line, message: format!("{message}; {}", wrapped(rows)) }
+        }
+        (error, _) => error,
+    }
+}
+
 /// An error about the columns of objects such as `first`, with what they hold instead of columns.
 pub(crate) fn of_columns(error: Error, first: &Map<String, Value>, each: &str) -> Error {
-    let hint = match first.iter().find(|(_, value)| is_rows(value)) {
-        Some((key, _)) => format!("; {}", wrapped(key)),
+    let hint = match rows_of(first) {
+        Some(key) => return of_wrapper(error, Some(&key)),
         None => match first.iter().find_map(|(key, value)| value.as_object().map(|_| key)) {
             Some(key) => {
                 format!(
@@ -151,7 +182,7 @@ fn wrapper(text: &[u8]) -> Option<String> {
         }
     }
     if let Ok(whole) = serde_json::from_slice::<Map<String, Value>>(text) {
-        return whole.into_iter().find(|(_, value)| is_rows(value)).map(|(key, _)| key);
+        return rows_of(&whole);
     }
     // Of a cut one, what is cut is the value of its last key.
     let mut last = None;

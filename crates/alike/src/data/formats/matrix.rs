@@ -20,8 +20,8 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    /// From an array beside `rows` rows, `name` in the archive. Counts are compared before anything is read: an array can
-    /// announce more ids than memory holds.
+    /// From an array beside `rows` rows, `name` in the archive. Counts are compared before anything is read:
+    /// an array can announce more ids than memory holds.
     pub(crate) fn of_array(path: &Path, name: &str, array: &Npy, rows: usize) -> Result<Self> {
         let bad = |message: String| Error::format(path, message);
         let &[count] = array.shape.as_slice() else {
@@ -72,13 +72,10 @@ impl MatrixFile {
         Ok(matrix)
     }
 
-    /// Attaches the ids of an ids file, one per line.
+    /// Attaches the ids of an ids file, one per line; an empty line is a row without an id.
     pub(crate) fn with_ids_file(mut self, ids: &Path) -> Result<Self> {
         let text = open::read_text(ids, &TextOptions::default())?;
-        let names: Vec<String> = text.lines().map(|line| clean(line).to_string()).collect();
-        if let Some(at) = names.iter().position(String::is_empty) {
-            return Err(Error::format_at(ids, at as u64 + 1, "is empty; an item id is expected"));
-        }
+        let names = text.lines().map(|line| clean(line).to_string()).collect();
         let ids = Ids { names, origin: format!("{}", ids.display()) };
         self.check_count(&ids)?;
         self.ids = Some(ids);

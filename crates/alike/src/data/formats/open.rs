@@ -1,13 +1,15 @@
-//! The one place where files of others are opened: packed ones are unpacked, and their first bytes say what they are.
+//! The one place where files of others are opened: packed ones are unpacked, and their first bytes say what
+//! they are.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
-use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use memmap2::Mmap;
 
-use crate::data::formats::delimited::encoding_advice;
-use crate::data::formats::encoding::{CarriageReturns, Decoded, encoding_of, has_bare_carriage_returns};
+use crate::data::formats::encoding::{
+    CarriageReturns, decoded, encoding_advice, encoding_of, has_bare_carriage_returns,
+};
 use crate::data::formats::kinds::{FileKind, HEAD, kind_of};
 use crate::data::formats::options::TextOptions;
 use crate::disk;
@@ -120,7 +122,7 @@ impl Unpacked {
         }
     }
 
-    fn into_text(self, path: &Path, options: &TextOptions) -> Result<Box<dyn BufRead>> {
+    fn into_text(self, path: &Path, options: &TextOptions) -> Result<Text> {
         let encoding = encoding_of(&self.head, options.encoding()?);
         let wide = encoding == UTF_16LE || encoding == UTF_16BE;
         if !wide && self.head.contains(&0) {
@@ -137,18 +139,34 @@ impl Unpacked {
             };
             return Err(Error::format(path, message));
         }
-        let bare = !wide && has_bare_carriage_returns(&self.head);
+        let marked = Encoding::for_bom(&self.head).is_some();
         let start = if self.head.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let mut head = Cursor::new(self.head);
         head.set_position(start);
-        let mut input: Box<dyn Read> = Box::new(head.chain(self.rest));
-        if encoding != UTF_8 {
-            input = Box::new(Decoded::new(input, encoding));
-        }
+        let mut rest = decoded(Box::new(head.chain(self.rest)), encoding, marked);
+        // What it holds and how its lines end is seen once it is decoded.
+        let mut head = Vec::new();
+        rest.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|e| Error::io(path, e))?;
+        Ok(Text { head, rest })
+    }
+}
+
+/// Text in UTF-8, without a byte order mark.
+struct Text {
+    head: Vec<u8>,
+    /// What comes after the head.
+    rest: Box<dyn Read>,
+}
+
+impl Text {
+    /// To read it line by line.
+    fn lines(self) -> Box<dyn BufRead> {
+        let bare = has_bare_carriage_returns(&self.head);
+        let mut input: Box<dyn Read> = Box::new(Cursor::new(self.head).chain(self.rest));
         if bare {
             input = Box::new(CarriageReturns(input));
         }
-        Ok(Box::new(BufReader::with_capacity(1 << 20, input)))
+        Box::new(BufReader::with_capacity(1 << 20, input))
     }
 }
 
@@ -158,7 +176,7 @@ pub(crate) fn open_table(path: &Path, options: &TextOptions) -> Result<OpenTable
     let is_not = |what: &str| Err(Error::format(path, format!("is {what}")));
     match kind_of(&unpacked.head) {
         FileKind::Parquet => unpacked.into_file(path).map(OpenTable::Parquet),
-        FileKind::Json => unpacked.into_text(path, options).map(OpenTable::Json),
+        FileKind::Json => Ok(OpenTable::Json(unpacked.into_text(path, options)?.lines())),
         #[cfg(feature = "excel")]
         FileKind::Workbook => unpacked.into_file(path).map(OpenTable::Workbook),
         #[cfg(not(feature = "excel"))]
@@ -175,10 +193,17 @@ pub(crate) fn open_table(path: &Path, options: &TextOptions) -> Result<OpenTable
         FileKind::Text if is_parquet(path) => {
             Err(Error::format(path, "bad Parquet: it does not start with `PAR1`"))
         }
-        FileKind::Text if is_json_lines(path) && !unpacked.head.trim_ascii().is_empty() => {
-            Err(Error::format_at(path, 1, "is no JSON object; an object a line is expected"))
+        FileKind::Text => {
+            let text = unpacked.into_text(path, options)?;
+            match kind_of(&text.head) {
+                FileKind::Json => Ok(OpenTable::Json(text.lines())),
+                FileKind::Other(what) => is_not(what),
+                _ if is_json_lines(path) && !text.head.trim_ascii().is_empty() => {
+                    Err(Error::format_at(path, 1, "is no JSON object; an object a line is expected"))
+                }
+                _ => Ok(OpenTable::Text(text.lines())),
+            }
         }
-        FileKind::Text => unpacked.into_text(path, options).map(OpenTable::Text),
     }
 }
 
@@ -204,7 +229,7 @@ pub(crate) fn open_whole(path: &Path) -> Result<OpenFile> {
 /// The whole text of a file.
 pub(crate) fn read_text(path: &Path, options: &TextOptions) -> Result<String> {
     let mut bytes = Vec::new();
-    let mut input = Unpacked::open(path)?.into_text(path, options)?;
+    let mut input = Unpacked::open(path)?.into_text(path, options)?.lines();
     input.read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
     String::from_utf8(bytes).map_err(|e| {
         let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];

@@ -77,8 +77,8 @@ impl TextOptions {
         self.encoding.as_ref().map(known).transpose()
     }
 
-    /// As these options are for a catalogue beside the interactions: it is a table of its own, and only the encoding
-    /// is likely to be the same.
+    /// As these options are for a catalogue beside the interactions: it is a table of its own, and only the
+    /// encoding is likely to be the same.
     pub(crate) fn of_items(&self) -> Self {
         Self { encoding: self.encoding.clone(), ..Self::default() }
     }

@@ -97,8 +97,8 @@ pub(crate) fn column_of<'a>(path: &Path, batch: &'a RecordBatch, name: &str) -> 
     batch.column_by_name(name).ok_or_else(|| PARQUET.bad(path, format!("column `{name}` cannot be read")))
 }
 
-/// Reads the rows of a table, see [`crate::data::formats::table::read_rows`]. The first `scalars` columns that are chosen hold
-/// one value per row: ids.
+/// Reads the rows of a table, see [`crate::data::formats::table::read_rows`]. The first `scalars` columns
+/// that are chosen hold one value per row: ids.
 pub(crate) fn read(
     path: &Path,
     file: File,
@@ -133,8 +133,8 @@ pub(crate) fn read(
     Ok(())
 }
 
-/// A column as text; null where there is nothing. Times become the numbers that are stored, whole numbers are written
-/// without a fraction whatever type holds them, the entries of a list are joined.
+/// A column as text; null where there is nothing. Times become the numbers that are stored, whole numbers are
+/// written without a fraction whatever type holds them, the entries of a list are joined.
 pub(crate) fn cells(path: &Path, name: &str, column: &ArrayRef) -> Result<StringArray> {
     let text = |column: &ArrayRef| -> Result<StringArray> {
         let other = |_| {

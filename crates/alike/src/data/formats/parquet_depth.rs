@@ -1,5 +1,5 @@
-//! How deep a Parquet schema is nested, found before the reader builds it: that takes the program's stack a call a level,
-//! so a file made for it would end the process.
+//! How deep a Parquet schema is nested, found before the reader builds it: that takes the program's stack a
+//! call a level, so a file made for it would end the process.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;

@@ -17,8 +17,8 @@ use crate::data::formats::parquet::{cells, column_of, names_of, next, reader};
 use crate::disk::source::File;
 use crate::{Error, Result};
 
-/// Features: an optional item id column, and either one list column or one number column per value. A row whose list, or
-/// whose every value, is null has no features.
+/// Features: an optional item id column, and either one list column or one number column per value. A row
+/// whose list, or whose every value, is null has no features.
 pub(crate) fn read_features(path: &Path, file: File) -> Result<MatrixFile> {
     let ((id, values), mut batches) = reader(path, file, |schema| {
         let found = names_of(schema);
@@ -55,11 +55,9 @@ pub(crate) fn read_features(path: &Path, file: File) -> Result<MatrixFile> {
         values_of.add(path, &columns?)?;
         if let Some(name) = &id {
             let read = cells(path, name, column_of(path, &batch, name)?)?;
-            for (at, value) in read.iter().enumerate().filter(|(at, _)| values_of.there[before + at]) {
-                let row = before + at + 1;
-                let value = value.map(clean).filter(|v| !v.is_empty());
-                let empty = || Error::format(path, format!("row {row}: the item id is empty"));
-                ids.push(value.ok_or_else(empty)?.to_string());
+            for (_, value) in read.iter().enumerate().filter(|(at, _)| values_of.there[before + at]) {
+                // A row without an id belongs to no item.
+                ids.push(value.map(clean).unwrap_or_default().to_string());
             }
         }
     }
@@ -121,6 +119,10 @@ impl Rows {
             let Some(row) = row else { continue };
             if row.null_count() > 0 {
                 return Err(null(r));
+            }
+            if row.is_empty() {
+                let message = "an empty list; values are expected, or null where there are none";
+                return Err(Error::format(path, format!("row {}: {message}", before + r + 1)));
             }
             let width = *self.dim.get_or_insert(row.len());
             if row.len() != width {

@@ -1,42 +1,84 @@
 //! Tables of any kind, row by row, as text: the cells of the columns that the caller chooses.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::data::folder::manifest::MANIFEST;
+use crate::data::formats::columns::listed;
 use crate::data::formats::open::{OpenTable, open_table};
 use crate::data::formats::options::TextOptions;
-use crate::data::formats::row::{Choose, Visit};
+use crate::data::formats::row::{ABSENT, Choose, Visit};
 #[cfg(feature = "excel")]
 use crate::data::formats::workbook;
 use crate::data::formats::{delimited, json, parquet};
 use crate::disk::source;
 use crate::{Error, Result};
 
-/// Reads the table `path`: a file, a pipe, `-` for standard input, or a folder of part files with the same columns.
-/// `choose` is called once. An error may name flags of `alike prepare` for the interactions.
+/// The files of the table `path`: itself, or the part files of a folder.
+pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
+    match source::is_folder(path) {
+        true => source::parts(path, MANIFEST),
+        false => Ok(vec![path.to_path_buf()]),
+    }
+}
+
+/// Reads the table `path`: a file, a pipe, `-` for standard input, or a folder of part files, whose columns
+/// are matched by name. `choose` is called once. An error may name flags of `alike prepare` for the
+/// interactions. Returns what is good to know.
 pub(crate) fn read_rows(
     path: &Path,
     options: &TextOptions,
     choose: Choose<'_>,
     visit: Visit<'_>,
-) -> Result<()> {
-    if !source::is_folder(path) {
-        return read_table(path, open_table(path, options)?, options, true, choose, visit);
-    }
-    let mut known: Option<(Vec<String>, Vec<usize>)> = None;
-    for part in source::parts(path, MANIFEST)? {
-        let mut same = |names: &[String]| match &known {
-            None => {
-                let chosen = choose(names)?;
-                known = Some((names.to_vec(), chosen.clone()));
-                Ok(chosen)
+) -> Result<Vec<String>> {
+    let parts = files_of(path)?;
+    let mut all = if parts.len() > 1 { keys_of(&parts, options)? } else { Vec::new() };
+    let mut chosen: Option<Vec<usize>> = None;
+    let mut notes = Vec::new();
+    for part in parts {
+        let table = open_table(&part, options)?;
+        // Only objects may leave out a column.
+        let loose = matches!(table, OpenTable::Json(_));
+        let mut same = |names: &[String]| {
+            if chosen.is_none() {
+                if all.is_empty() {
+                    all = names.to_vec();
+                }
+                chosen = Some(choose(&all)?);
             }
-            Some((first, chosen)) if first == names => Ok(chosen.clone()),
-            Some(_) => Err(Error::format(&part, "has other columns than the part files before it")),
+            let chosen = chosen.as_ref().expect("it is chosen by now");
+            if names == all {
+                return Ok(chosen.clone());
+            }
+            let other = |what: &str| {
+                Error::format(&part, format!("has other columns than the part files before it: {what}"))
+            };
+            // Numbers are no names.
+            if options.no_header && names.len() != all.len() {
+                return Err(other(&format!("{} instead of {}", names.len(), all.len())));
+            }
+            let place = |&at: &usize| match names.iter().position(|name| *name == all[at]) {
+                Some(found) => Ok(found),
+                None if loose => Ok(ABSENT),
+                None => Err(other(&format!("`{}` is not among {}", all[at], listed(names)))),
+            };
+            chosen.iter().map(place).collect()
         };
-        read_table(&part, open_table(&part, options)?, options, true, &mut same, visit)?;
+        notes.extend(read_table(&part, table, options, true, &mut same, visit)?);
     }
-    Ok(())
+    Ok(notes)
+}
+
+/// The columns of all parts that hold objects: one of them may leave out a key that is null in all of its
+/// rows.
+fn keys_of(parts: &[PathBuf], options: &TextOptions) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for part in parts {
+        match open_table(part, options)? {
+            OpenTable::Json(input) => json::see_columns(part, input, &mut names)?,
+            _ => break,
+        }
+    }
+    Ok(names)
 }
 
 /// Reads an opened table, JSON included.
@@ -47,7 +89,7 @@ fn read_table(
     flags: bool,
     choose: Choose<'_>,
     visit: Visit<'_>,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     if options.no_header && matches!(table, OpenTable::Json(_) | OpenTable::Parquet(_)) {
         return Err(Error::format(
             path,
@@ -55,26 +97,27 @@ fn read_table(
         ));
     }
     match table {
-        OpenTable::Text(input) => delimited::read(path, input, options, flags, choose, visit),
-        OpenTable::Json(input) => json::read(path, input, choose, visit),
+        OpenTable::Text(input) => delimited::read(path, input, options, flags, choose, visit)?,
+        OpenTable::Json(input) => json::read(path, input, choose, visit)?,
         // Of a catalogue only the ids must be single values.
         OpenTable::Parquet(file) => {
-            parquet::read(path, file, if flags { usize::MAX } else { 1 }, choose, visit)
+            parquet::read(path, file, if flags { usize::MAX } else { 1 }, choose, visit)?;
         }
         #[cfg(feature = "excel")]
-        OpenTable::Workbook(file) => workbook::read(path, file, options, flags, choose, visit),
+        OpenTable::Workbook(file) => return workbook::read(path, file, options, flags, choose, visit),
     }
+    Ok(Vec::new())
 }
 
-/// Reads an opened catalogue as a table: of the columns that `choose` picks by position the first holds ids. `visit` gets
-/// the line, the id and the other cells.
+/// Reads an opened catalogue as a table: of the columns that `choose` picks by position the first holds ids.
+/// `visit` gets the line, the id and the other cells. Returns what is good to know.
 pub(crate) fn read_texts(
     path: &Path,
     table: OpenTable,
     options: &TextOptions,
     choose: impl FnOnce(&[String]) -> Result<Vec<usize>>,
     mut visit: impl FnMut(u64, &str, &[&str]) -> Result<()>,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let mut choose = Some(choose);
     let mut once = |names: &[String]| choose.take().expect("one file has one header")(names);
     read_table(path, table, options, false, &mut once, &mut |place, cells| {

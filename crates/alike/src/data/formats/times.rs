@@ -1,8 +1,8 @@
 //! Times as people and programs write them, as numbers that grow.
 
 use arrow_cast::parse::string_to_datetime;
-use chrono::format::{Item, Parsed, StrftimeItems, parse};
-use chrono::{NaiveDateTime, NaiveTime, Utc};
+use chrono::format::{Fixed, Item, Numeric, Parsed, StrftimeItems, parse};
+use chrono::{NaiveDateTime, Utc};
 
 use crate::data::formats::id_text::is_nothing;
 use crate::{Error, Result};
@@ -34,6 +34,13 @@ impl TimeFormat {
         let dated = items.iter().any(|item| matches!(item, Item::Numeric(..) | Item::Fixed(_)));
         if !dated || items.contains(&Item::Error) {
             return Err(bad());
+        }
+        if let Some(allowed) = lost(&items) {
+            return Err(Error::Setting {
+                name: "time-format".into(),
+                value: format!("`{format}`"),
+                allowed: allowed.into(),
+            });
         }
         Ok(Self::Named { signs: format.into(), items: items.into_iter().map(Item::to_owned).collect() })
     }
@@ -68,32 +75,103 @@ impl TimeFormat {
     }
 }
 
-/// `YYYY-MM-DD[(T| )hh:mm[:ss[.fff]][ ][Z|UTC|±hh[:]mm]]` as seconds since 1970; without a zone it is UTC.
+/// What is allowed instead of signs that would lose a part of the time.
+fn lost(items: &[Item<'_>]) -> Option<&'static str> {
+    let number = |sign: Numeric| items.iter().any(|i| matches!(i, Item::Numeric(n, _) if *n == sign));
+    let fixed = |signs: &[Fixed]| items.iter().any(|i| matches!(i, Item::Fixed(f) if signs.contains(f)));
+    let half = fixed(&[Fixed::LowerAmPm, Fixed::UpperAmPm]);
+    let (hour, hour12) = (number(Numeric::Hour), number(Numeric::Hour12));
+    let (minute, second) = (number(Numeric::Minute), number(Numeric::Second));
+    let fraction = number(Numeric::Nanosecond)
+        || fixed(&[Fixed::Nanosecond, Fixed::Nanosecond3, Fixed::Nanosecond6, Fixed::Nanosecond9]);
+    if fixed(&[Fixed::TimezoneName]) {
+        return Some(
+            "a zone as a number (`%z`: +0200), or its name as it stands in all rows, which then counts as UTC",
+        );
+    }
+    if hour12 && !half && !hour {
+        return Some("hours up to 12 (`%I`) with `%p` for AM and PM, or hours up to 24 (`%H`)");
+    }
+    if half && !hour12 && !hour {
+        return Some("`%p` for AM and PM with the hour (`%I`)");
+    }
+    let gap = (minute && !hour && !hour12) || (second && !minute) || (fraction && !second);
+    gap.then_some("smaller parts of a time with the larger ones (`%H:%M:%S`)")
+}
+
+/// `YYYY-MM-DD[(T| )hh[:mm[:ss[.fff]]][ ][Z|UTC|±hh[[:]mm]]]`, also without the signs between, as seconds
+/// since 1970; without a zone it is UTC.
 fn iso(text: &str) -> Option<f64> {
     if !text.is_ascii() {
         return None;
     }
     let text = ["UTC", "GMT"].iter().find_map(|zone| text.strip_suffix(zone)).unwrap_or(text).trim_end();
-    // The reader wants seconds; people leave them out.
-    let with_seconds = match text.as_bytes() {
-        [.., b':', _, _] if text.len() == 16 => Some(format!("{text}:00")),
-        _ => None,
-    };
-    let time = string_to_datetime(&Utc, with_seconds.as_deref().unwrap_or(text)).ok()?;
-    Some(seconds(time.naive_utc()))
+    let read = |text: &str| string_to_datetime(&Utc, text).ok().map(|time| seconds(time.naive_utc()));
+    read(text).or_else(|| read(&in_full(text)?))
 }
 
+/// A date and time of ISO 8601 in its longest form, which the reader wants: people leave out seconds and
+/// signs.
+fn in_full(text: &str) -> Option<String> {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let pair = |text: &str| text.len() == 2 && digits(text) == 2;
+    let (date, rest) = match digits(text) {
+        8 => (format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..8]), &text[8..]),
+        _ => (text.get(..10)?.to_string(), &text[10..]),
+    };
+    let rest = rest.strip_prefix(['T', 't', ' '])?;
+    let clock = rest.find(|c: char| !c.is_ascii_digit() && !":.,".contains(c)).unwrap_or(rest.len());
+    let (clock, zone) = (&rest[..clock], rest[clock..].trim());
+    let (clock, fraction) = clock.split_once(['.', ',']).unwrap_or((clock, "0"));
+    let parts: Vec<&str> = match clock.contains(':') {
+        true => clock.split(':').collect(),
+        false => (0..clock.len()).step_by(2).map(|at| clock.get(at..at + 2)).collect::<Option<_>>()?,
+    };
+    if parts.is_empty() || parts.len() > 3 || !parts.iter().all(|p| pair(p)) {
+        return None;
+    }
+    // A fraction is one of seconds.
+    if fraction.is_empty() || digits(fraction) != fraction.len() || (fraction != "0" && parts.len() < 3) {
+        return None;
+    }
+    let part = |at: usize| parts.get(at).copied().unwrap_or("00");
+    let zone = match zone.strip_prefix(['+', '-']) {
+        None if zone.is_empty() || zone.eq_ignore_ascii_case("z") => "+00:00".to_string(),
+        None => return None,
+        Some(offset) => {
+            let bare = offset.replace(':', "");
+            let minutes = bare.get(2..).filter(|m| !m.is_empty()).unwrap_or("00");
+            if !pair(bare.get(..2)?) || !pair(minutes) {
+                return None;
+            }
+            format!("{}{}:{minutes}", &zone[..1], &bare[..2])
+        }
+    };
+    Some(format!("{date}T{}:{}:{}.{fraction}{zone}", part(0), part(1), part(2)))
+}
+
+/// A time in the signs `items`. What is left out counts from its start: minutes, the hour, the day of a
+/// month.
 fn named(text: &str, items: &[Item<'static>]) -> Option<f64> {
     let mut parsed = Parsed::new();
     parse(&mut parsed, text, items.iter()).ok()?;
-    if let Ok(time) = parsed.to_datetime() {
-        return Some(seconds(time.naive_utc()));
+    if parsed.timestamp().is_none() {
+        if parsed.hour_mod_12().is_none() {
+            parsed.set_hour(0).ok()?;
+        }
+        if parsed.minute().is_none() {
+            parsed.set_minute(0).ok()?;
+        }
+        if parsed.month().is_some() && parsed.day().is_none() && parsed.ordinal().is_none() {
+            parsed.set_day(1).ok()?;
+        }
     }
-    if let Ok(time) = parsed.to_naive_datetime_with_offset(0) {
-        return Some(seconds(time));
-    }
-    let date = parsed.to_naive_date().ok()?;
-    Some(seconds(date.and_time(NaiveTime::MIN)))
+    let time = match parsed.to_datetime() {
+        Ok(time) => time.naive_utc(),
+        Err(_) if parsed.offset().is_some() => return None,
+        Err(_) => parsed.to_naive_datetime_with_offset(0).ok()?,
+    };
+    Some(seconds(time))
 }
 
 fn seconds(time: NaiveDateTime) -> f64 {
@@ -104,7 +182,8 @@ fn seconds(time: NaiveDateTime) -> f64 {
 /// Tells seconds from milliseconds in one column, which would be split by size instead of by time.
 #[derive(Debug, Default)]
 pub(crate) struct Units {
-    /// The first time that looks like each unit, and its line; after the units, dates that are written as one number.
+    /// The first time that looks like each unit, and its line; after the units, dates that are written as one
+    /// number.
     seen: [Option<(f64, u64)>; UNITS.len() + 1],
 }
 
@@ -176,6 +255,12 @@ mod tests {
             ("2024-02-29 12:30", 1_709_209_800.0),
             ("2024-02-29 12:30 UTC", 1_709_209_800.0),
             ("2024-02-29 12:30:15.500 UTC", 1_709_209_815.5),
+            ("2024-02-29T12:30Z", 1_709_209_800.0),
+            ("2024-02-29T14:30+02:00", 1_709_209_800.0),
+            ("2024-02-29 14:30+02", 1_709_209_800.0),
+            ("2024-02-29T12:30:15,500Z", 1_709_209_815.5),
+            ("20240229T123015Z", 1_709_209_815.0),
+            ("20240229T1430+0200", 1_709_209_800.0),
             ("835356044", 835_356_044.0),
         ];
         for (text, seconds) in cases {
@@ -183,7 +268,9 @@ mod tests {
         }
         let bad =
             ["", "nan", "inf", "2024-13-01", "2024-02-29X10:00", "yesterday", "2024-02-29 12:30+2é", "é"];
-        for text in bad.into_iter().chain(["29.02.2024", "2024-02-29 25:00", "2024-02-30"]) {
+        let wrong =
+            ["29.02.2024", "2024-02-29 25:00", "2024-02-30", "2024-02-29 12:30 PST", "20240229T12301"];
+        for text in bad.into_iter().chain(wrong) {
             assert_eq!(TimeFormat::Usual.read(text), None, "{text}");
         }
     }
@@ -197,6 +284,10 @@ mod tests {
             ("%b %d, %Y", "Feb 29, 2024", 1_709_164_800.0),
             ("%Y%m%d", "20240229", 1_709_164_800.0),
             ("%d.%m.%Y %H:%M:%S %z", "29.02.2024 14:30:15 +0200", 1_709_209_815.0),
+            ("%Y-%m-%d %H", "2024-02-29 12", 1_709_208_000.0),
+            ("%Y-%m-%d %I %p", "2024-02-29 12 PM", 1_709_208_000.0),
+            ("%m/%Y", "02/2024", 1_706_745_600.0),
+            ("%d.%m.%Y %z", "29.02.2024 +0200", 1_709_157_600.0),
         ];
         for (format, text, seconds) in cases {
             let format = TimeFormat::parse(format).unwrap();
@@ -205,6 +296,20 @@ mod tests {
         }
         for bad in ["", "dd.mm.yyyy", "%Y-%Q"] {
             assert!(TimeFormat::parse(bad).unwrap_err().to_string().contains("%d.%m.%Y"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_format_that_would_lose_a_part_of_the_time_is_refused() {
+        for (format, says) in [
+            ("%m/%d/%Y %I:%M", "`%p`"),
+            ("%Y-%m-%d %H:%M %Z", "`%z`"),
+            ("%Y-%m-%d %M", "`%H:%M:%S`"),
+            ("%Y-%m-%d %p", "`%I`"),
+            ("%Y-%m-%d %H:%S", "`%H:%M:%S`"),
+        ] {
+            let text = TimeFormat::parse(format).unwrap_err().to_string();
+            assert!(text.contains(says) && text.contains(format), "{text}");
         }
     }
 

@@ -6,7 +6,7 @@ use crate::data::formats::columns::{CATEGORY, IMAGE, TITLE};
 use crate::data::formats::id_text::find;
 use crate::data::formats::options::TextOptions;
 use crate::data::prepare::items_file::{Field, Holds, read_items};
-use crate::disk;
+use crate::disk::{self, source};
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
@@ -109,7 +109,8 @@ pub(crate) struct Read {
 }
 
 impl Listing {
-    /// Reads an items file. Other columns than those that `names` names, or that have usual names, are ignored.
+    /// Reads an items file. Other columns than those that `names` names, or that have usual names, are
+    /// ignored.
     pub(crate) fn read(path: &Path, text: &TextOptions, names: &ItemColumns) -> Result<Self> {
         let mut rows = Vec::new();
         let fields = [
@@ -129,8 +130,8 @@ impl Listing {
         self.rows.iter().map(|(id, _)| id.as_str())
     }
 
-    /// What the file says of `items`. Rows about others are counted; of several rows about one item, as shops write them for
-    /// further pictures, each field is that of the first that has it.
+    /// What the file says of `items`. Rows about others are counted; of several rows about one item, as shops
+    /// write them for further pictures, each field is that of the first that has it.
     pub(crate) fn join(&self, items: &Vocab) -> Read {
         let mut found: Vec<Option<[&str; 3]>> = vec![None; items.len()];
         let (mut unknown_items, mut repeated) = (0, 0);
@@ -166,7 +167,8 @@ impl Listing {
 
 /// The folder of a file, also of one that is named without a folder.
 fn folder_of(path: &Path) -> Option<PathBuf> {
-    std::path::absolute(disk::parent(path)).ok()
+    let folder = if source::is_folder(path) { path } else { disk::parent(path) };
+    std::path::absolute(folder).ok()
 }
 
 #[cfg(test)]

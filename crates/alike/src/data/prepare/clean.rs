@@ -44,8 +44,7 @@ impl Told {
     }
 }
 
-/// `named` is the number of items that the interactions name; the log's other items are only rows of features.
-pub(crate) fn clean(options: &PrepareOptions, log: &mut Log, named: usize) -> Result<Cleaned> {
+pub(crate) fn clean(options: &PrepareOptions, log: &mut Log) -> Result<Cleaned> {
     let path = &options.interactions;
     let split = log.split.expect("the split is decided when the log is read");
     let mut told = Told { dropped: log.dropped.clone(), notes: log.notes.clone() };
@@ -58,17 +57,18 @@ pub(crate) fn clean(options: &PrepareOptions, log: &mut Log, named: usize) -> Re
         labels[own].contains(&split::TRAIN)
     };
     let (user_number, user_origin) = number(&log.users, log.users.integer_order(), has_train);
-    let mut in_use = vec![false; log.items.len()];
-    if options.k_core <= 1 && log.items.len() > named {
-        in_use[named..].fill(true);
-        let more = counted(
-            (log.items.len() - named) as u64,
-            "item has features and no interaction; it can be recommended",
-            "items have features and no interaction; they can be recommended",
-        );
-        told.notes.push(more);
+    let mut in_use = items_of(log, &kept);
+    if options.k_core <= 1 {
+        let more =
+            log.cold.iter().filter(|&&item| !std::mem::replace(&mut in_use[item as usize], true)).count();
+        if more > 0 {
+            told.notes.push(counted(
+                more as u64,
+                "item has features and no interaction that counts; it can be recommended",
+                "items have features and no interaction that counts; they can be recommended",
+            ));
+        }
     }
-    kept.rows.iter().for_each(|&r| in_use[log.item[r as usize] as usize] = true);
     let integers = log.items.integer_order();
     let (item_number, item_origin) = number(&log.items, integers.clone(), |i| in_use[i]);
 
@@ -280,9 +280,14 @@ fn count_users(kept: &KeptRows) -> usize {
 }
 
 fn count_items(log: &Log, kept: &KeptRows) -> usize {
+    items_of(log, kept).iter().filter(|s| **s).count()
+}
+
+/// Whether each item of the log has a row that stays.
+fn items_of(log: &Log, kept: &KeptRows) -> Vec<bool> {
     let mut seen = vec![false; log.items.len()];
     kept.rows.iter().for_each(|&r| seen[log.item[r as usize] as usize] = true);
-    seen.iter().filter(|s| **s).count()
+    seen
 }
 
 /// Numbers those ids that stay: in numeric order when the ids of the file are exactly the integers 0..n-1,

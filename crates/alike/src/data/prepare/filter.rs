@@ -31,8 +31,9 @@ pub(crate) struct DroppedRows {
     pub(crate) repeats: usize,
 }
 
-/// Groups the rows by user. Of each (user, item) the last row, by time, then by place in the file, decides: if its rating
-/// is low, the pair is dropped. Otherwise the earliest row whose rating is not low stays, with the weight of the heaviest.
+/// Groups the rows by user. Of each (user, item) the last row, by time, then by place in the file, decides:
+/// if its rating is low, the pair is dropped. Otherwise the earliest row whose rating is not low stays, with
+/// the weight of the heaviest.
 pub(crate) fn without_repeats(log: &mut Log) -> (KeptRows, DroppedRows) {
     let mut ptr = vec![0u32; log.users.len() + 1];
     for &u in &log.user {

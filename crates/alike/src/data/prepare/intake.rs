@@ -114,9 +114,10 @@ pub(crate) fn read(options: &PrepareOptions) -> Result<Log> {
         let made = Plan::new(path, names, options)?;
         Ok(plan.get_or_init(|| made).chosen.clone())
     };
-    read_rows(path, &options.text, &mut choose, &mut |place, cells| {
+    let notes = read_rows(path, &options.text, &mut choose, &mut |place, cells| {
         intake.row(plan.get().expect("columns are chosen before rows are read"), place, cells)
     })?;
+    intake.log.notes.extend(notes);
     let plan = plan.get().ok_or_else(|| Error::format(path, "holds no table"))?;
     intake.conclude(plan)
 }
@@ -194,7 +195,8 @@ impl Intake<'_> {
         Ok(())
     }
 
-    /// The text of a cell that is needed; nothing, and counted as `why`, where rows without it are to be dropped.
+    /// The text of a cell that is needed; nothing, and counted as `why`, where rows without it are to be
+    /// dropped.
     fn needed<'c>(&mut self, cell: &'c str, why: &'static str) -> Option<&'c str> {
         let text = cell.trim();
         if self.options.drop_missing && is_nothing(text) {

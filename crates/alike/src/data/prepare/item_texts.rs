@@ -8,10 +8,11 @@ use crate::data::prepare::items_file::{Field, Holds, read_items};
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
-/// What is read besides the ids.
+/// What is read beside the ids.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ItemContent<'a> {
-    /// These columns joined by blanks; none given: title, category, author and description, those that are there.
+    /// These columns joined by blanks; none given: title, category, author and description, those that are
+    /// there.
     Texts(&'a [String]),
     /// The column of pictures' paths, guessed if not given.
     Image(Option<&'a str>),
@@ -54,8 +55,8 @@ impl<'a> ItemContent<'a> {
     }
 }
 
-/// Reads the items of `path`; `id` names the column of ids, otherwise it is guessed. Of several rows about one item, as shops
-/// write them for sizes and further pictures, the first that has what is wanted counts.
+/// Reads the items of `path`; `id` names the column of ids, otherwise it is guessed. Of several rows about
+/// one item, as shops write them for sizes and further pictures, the first that has what is wanted counts.
 pub(crate) fn read_item_texts(
     path: &Path,
     options: &TextOptions,
@@ -65,10 +66,7 @@ pub(crate) fn read_item_texts(
     let mut items = ItemTexts::default();
     let mut seen = Vocab::default();
     let fields = wanted.fields();
-    let found = read_items(path, options, id, &fields, &mut |place, id, texts| {
-        if id.is_empty() {
-            return Err(place.error("the item id is empty"));
-        }
+    let found = read_items(path, options, id, &fields, &mut |_, id, texts| {
         let texts: Vec<String> = texts.into_iter().filter(|text| !text.is_empty()).collect();
         let text = texts.join(" ");
         let (at, new) = seen.intern(id)?;
@@ -89,10 +87,11 @@ pub(crate) fn read_item_texts(
         let message = format!("no column looks like {what}; name one (`{flag}`); the columns are {found}");
         return Err(Error::format(path, message));
     }
-    if items.ids.is_empty() {
-        return Err(Error::format(path, "holds no items"));
-    }
     items.notes = found.notes();
+    if items.ids.is_empty() {
+        let notes: String = items.notes.iter().map(|note| format!("; {note}")).collect();
+        return Err(Error::format(path, format!("holds no items{notes}")));
+    }
     items.columns = found.used.concat();
     Ok(items)
 }
@@ -140,6 +139,16 @@ mod tests {
     }
 
     #[test]
+    fn rows_without_an_id_are_left_out_and_counted() {
+        let json = "{\"id\": null, \"title\": \"a\"}\n{\"id\": \"NaN\", \"title\": \"b\"}\n{\"id\": 0, \"title\": \"c\"}\n";
+        for (name, content) in [("i.csv", "id,title\n,a\nNaN,b\n0,c\n"), ("i.jsonl", json)] {
+            let items = of(name, content, ItemContent::Texts(&[])).unwrap();
+            assert_eq!((items.ids, items.texts), (vec!["0".to_string()], vec!["c".to_string()]));
+            assert_eq!(items.notes, ["2 rows have no item id (1 empty, 1 `NaN`): left out"]);
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_is_named() {
         let says = |name: &str, content: &str, wanted| of(name, content, wanted).unwrap_err().to_string();
         let none = ["plot".to_string()];
@@ -151,8 +160,11 @@ mod tests {
         assert!(text.contains("--text COLUMN"), "{text}");
         let text = says("i.jsonl", "{\"id\": 1, \"title\": 2}\n[1]\n", ItemContent::Ids);
         assert!(text.contains("i.jsonl:2: is no JSON object"), "{text}");
-        let text = says("i.csv", "id,title\n,a\n", ItemContent::Ids);
-        assert!(text.contains("i.csv:2: the item id is empty"), "{text}");
+        let text = says("i.csv", "id,title\n,a\nnan,b\n", ItemContent::Ids);
+        assert!(
+            text.contains("holds no items; 2 rows have no item id (1 empty, 1 `nan`): left out"),
+            "{text}"
+        );
         assert!(says("i.csv", "id,title\n", ItemContent::Ids).contains("holds no items"));
     }
 }

@@ -1,5 +1,5 @@
-//! The one reader of items files: of every row the id and the fields that are wanted, from JSON objects, delimited text, a
-//! workbook or Parquet.
+//! The one reader of items files: of every row the id and the fields that are wanted, from JSON objects,
+//! delimited text, a workbook or Parquet.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -16,7 +16,9 @@ use crate::data::formats::markup;
 use crate::data::formats::open::{OpenTable, open_table};
 use crate::data::formats::options::TextOptions;
 use crate::data::formats::row::Place;
-use crate::data::formats::table::read_texts;
+use crate::data::formats::table::{files_of, read_texts};
+use crate::data::prepare::missing::Without;
+use crate::data::prepare::pictures::is_picture_name;
 use crate::data::prepare::report::counted;
 use crate::{Error, Result};
 
@@ -54,12 +56,17 @@ pub(crate) struct Found {
     pub(crate) used: Vec<Vec<String>>,
     /// Cells of each column with a word for nothing, by the word.
     nothing: BTreeMap<(String, String), u64>,
+    /// Rows without an id.
+    without: Without,
+    /// What the reader of the table said.
+    told: Vec<String>,
 }
 
-/// Called for every row with the id and the fields; what is not there is empty.
+/// Called for every row with an id, with it and the fields; what is not there is empty.
 pub(crate) type VisitItem<'a> = &'a mut dyn FnMut(&Place<'_>, &str, Vec<String>) -> Result<()>;
 
-/// Reads the items of `path`. `id` names the column of ids; otherwise it is guessed. Rows of nothing are passed over.
+/// Reads the items of `path`. `id` names the column of ids; otherwise it is guessed. Rows of nothing are
+/// passed over, rows without an id counted.
 pub(crate) fn read_items(
     path: &Path,
     options: &TextOptions,
@@ -67,10 +74,13 @@ pub(crate) fn read_items(
     fields: &[Field<'_>],
     visit: VisitItem<'_>,
 ) -> Result<Found> {
-    let mut items = Items { path, id, fields, visit, found: Found::of(fields) };
-    match open_table(path, options)? {
-        OpenTable::Json(input) => items.read_objects(input)?,
-        table => items.read_table(table, options)?,
+    let mut items = Items { id, fields, visit, found: Found::of(fields) };
+    // A folder of part files is one table.
+    for part in files_of(path)? {
+        match open_table(&part, options)? {
+            OpenTable::Json(input) => items.read_objects(&part, input)?,
+            table => items.read_table(&part, table, options)?,
+        }
     }
     let Items { found, .. } = items;
     for (field, there) in fields.iter().zip(&found.there) {
@@ -83,7 +93,6 @@ pub(crate) fn read_items(
 
 /// A file of items while it is read.
 struct Items<'a, 'v> {
-    path: &'a Path,
     id: Option<&'a str>,
     fields: &'a [Field<'a>],
     visit: VisitItem<'v>,
@@ -91,17 +100,23 @@ struct Items<'a, 'v> {
 }
 
 impl Items<'_, '_> {
-    fn read_objects(&mut self, input: Box<dyn BufRead>) -> Result<()> {
+    fn read_objects(&mut self, path: &Path, input: Box<dyn BufRead>) -> Result<()> {
         let mut keys: Vec<String> = Vec::new();
         let mut plan = Plan::default();
-        read_objects(self.path, input, &mut |place, object| {
+        read_objects(path, input, &mut |place, object| {
             // Objects mostly have the keys of the one before.
             if plan.ids.is_empty() || !keys.iter().eq(object.keys()) {
                 keys = object.keys().cloned().collect();
                 plan = Plan::new(&keys, self.id, self.fields);
                 self.found.see(&keys, &plan);
             }
-            let id = plan.ids.iter().find_map(|&at| id_of(&object, &keys[at]));
+            let mut ids = plan.ids.iter().filter_map(|&at| id_of(&object, &keys[at]));
+            let first = ids.next();
+            // A row without the best of its ids may have another.
+            let id = match first.as_deref() {
+                Some("") => ids.find(|id| !id.is_empty()).or(first),
+                _ => first,
+            };
             let id = id.ok_or_else(|| {
                 let number = plan.ids.iter().find(|&&at| object.get(&keys[at]).is_some_and(Value::is_number));
                 match number {
@@ -115,8 +130,7 @@ impl Items<'_, '_> {
         })
     }
 
-    fn read_table(&mut self, table: OpenTable, options: &TextOptions) -> Result<()> {
-        let path = self.path;
+    fn read_table(&mut self, path: &Path, table: OpenTable, options: &TextOptions) -> Result<()> {
         let made: OnceCell<(Vec<String>, Plan, Found)> = OnceCell::new();
         let (id, fields) = (self.id, self.fields);
         let choose = |columns: &[String]| {
@@ -136,18 +150,14 @@ impl Items<'_, '_> {
             made.set((names, Plan { ids: Vec::new(), fields: cells }, found)).ok();
             Ok(chosen)
         };
-        let mut started = false;
-        read_texts(path, table, options, choose, |line, id, cells| {
-            let (names, plan, found) = made.get().expect("columns are chosen before rows are read");
-            if !std::mem::replace(&mut started, true) {
-                self.found.names.clone_from(&found.names);
-                self.found.there.clone_from(&found.there);
-            }
+        let told = read_texts(path, table, options, choose, |line, id, cells| {
+            let (names, plan, _) = made.get().expect("columns are chosen before rows are read");
             let value = |at: usize, holds| of_cell(cells[at], holds);
             self.row(&Place { path, line }, id, names, plan, &value)
         })?;
-        if let (false, Some((_, _, found))) = (started, made.into_inner()) {
-            self.found = found;
+        self.found.told.extend(told);
+        if let Some((_, _, found)) = made.into_inner() {
+            self.found.add_columns(&found.names, &found.there);
         }
         Ok(())
     }
@@ -179,13 +189,14 @@ impl Items<'_, '_> {
         match clean(id) {
             // Programs for tables leave such rows at the end.
             "" if !read.is_empty() && read.iter().all(String::is_empty) => Ok(()),
+            id if self.found.without.check(id) => Ok(()),
             id => (self.visit)(place, id, read),
         }
     }
 
     fn without_id(&self, place: &Place<'_>, keys: &[String]) -> Error {
         match self.id {
-            Some(name) if place.line == 1 => no_id(self.path, keys, Some(name)),
+            Some(name) if place.line == 1 => no_id(place.path, keys, Some(name)),
             Some(name) => place.error(format!("has no item id; `{name}` is expected")),
             None => {
                 let message =
@@ -203,21 +214,27 @@ impl Found {
 
     /// Takes in which columns there are.
     fn see(&mut self, columns: &[String], plan: &Plan) {
-        for name in columns {
+        let there: Vec<bool> = plan.fields.iter().map(|of| !of.is_empty()).collect();
+        self.add_columns(columns, &there);
+    }
+
+    fn add_columns(&mut self, names: &[String], there: &[bool]) {
+        for name in names {
             if self.names.len() < NAMES && !self.names.contains(name) {
                 self.names.push(name.clone());
             }
         }
-        self.there.iter_mut().zip(&plan.fields).for_each(|(there, of)| *there |= !of.is_empty());
+        self.there.iter_mut().zip(there).for_each(|(before, there)| *before |= there);
     }
 
-    /// What is to be said of words for nothing.
+    /// What is to be said of rows without an id and of words for nothing.
     pub(crate) fn notes(&self) -> Vec<String> {
         let note = |((column, word), count): (&(String, String), &u64)| {
             let cells = counted(*count, "cell", "cells");
             format!("{cells} of column `{column}` with `{word}`: taken as empty")
         };
-        self.nothing.iter().map(note).collect()
+        let told = self.told.iter().cloned();
+        told.chain(self.without.note()).chain(self.nothing.iter().map(note)).collect()
     }
 }
 
@@ -266,6 +283,7 @@ fn id_of(object: &Map<String, Value>, key: &str) -> Option<String> {
     match object.get(key)? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => exact(number),
+        Value::Null => Some(String::new()),
         _ => None,
     }
 }
@@ -314,7 +332,8 @@ fn picture(value: &Value) -> String {
     }
 }
 
-/// The first of several pictures in one text: addresses with signs between them, as shops export them, or a list in JSON.
+/// The first of several pictures in one text: addresses or files with signs between them, as shops export
+/// them, or a list as JSON or Python writes it.
 fn first_picture(text: &str) -> String {
     if text.starts_with(['[', '{'])
         && let Ok(value @ (Value::Array(_) | Value::Object(_))) = serde_json::from_str::<Value>(text)
@@ -322,9 +341,13 @@ fn first_picture(text: &str) -> String {
         return picture(&value);
     }
     let is_address = |t: &str| t.starts_with("http://") || t.starts_with("https://");
-    let mut parts = text.split([',', '|', ';']).map(str::trim);
-    match parts.next() {
-        Some(first) if is_address(first) && parts.all(is_address) => first.to_string(),
+    let list = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    let parts = list.split([',', '|', ';', '\n']).map(|part| part.trim().trim_matches(['\'', '"']));
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    // A sign may also be part of a name or an address: then not every part is a picture.
+    let are_several = parts.iter().copied().all(is_address) || parts.iter().copied().all(is_picture_name);
+    match parts.first() {
+        Some(first) if are_several => (*first).to_string(),
         _ => text.to_string(),
     }
 }
@@ -353,6 +376,16 @@ mod tests {
             ("[\"a.jpg\", \"b.jpg\"]", "a.jpg"),
             ("[1] red, blue.jpg", "[1] red, blue.jpg"),
             ("red, blue.jpg", "red, blue.jpg"),
+            ("pics/a.jpg|pics/b.png", "pics/a.jpg"),
+            ("a.JPG; b.jfif ;c.tga", "a.JPG"),
+            ("a.jpg,\nb.jpg,", "a.jpg"),
+            ("|a.jpg|", "a.jpg"),
+            ("['my a.jpg', 'b.jpg']", "my a.jpg"),
+            ("https://s/a.jpg, b.jpg", "https://s/a.jpg"),
+            ("https://s/w_1,h_2/a.jpg", "https://s/w_1,h_2/a.jpg"),
+            ("my pic.jpg", "my pic.jpg"),
+            ("a;b/c.jpg", "a;b/c.jpg"),
+            ("[]", ""),
         ];
         cases.iter().for_each(|(cell, picture)| assert_eq!(first_picture(cell), *picture));
     }

@@ -8,6 +8,7 @@ use crate::data::formats::feature_file::ID_ARRAYS;
 use crate::data::formats::id_text::find;
 use crate::data::formats::matrix::{Ids, MatrixFile};
 use crate::data::formats::npy::{self, Npy};
+use crate::data::prepare::missing::Without;
 use crate::data::prepare::report::{FeatureReport, KnnReport};
 use crate::ids::{Vocab, plain_integer};
 use crate::{Error, Result};
@@ -25,6 +26,9 @@ pub(crate) struct Items<'a> {
 }
 
 const NONE: u32 = u32::MAX;
+/// Where less than one item in so many is known to a file, its ids are probably not those of the
+/// interactions.
+pub(crate) const FEW: usize = 10;
 
 impl Items<'_> {
     fn len(&self) -> usize {
@@ -47,14 +51,14 @@ impl Items<'_> {
             }
             (false, Some(largest)) => format!(
                 "has {rows} rows without ids, but the item ids of the interactions go up to {largest}, so that \
-                 row = id would take {} rows; give a file of ids, one a line (`--feature-ids NAME=FILE`)",
+                 row = id would take {} rows; give a file of ids, one per line (`--feature-ids NAME=FILE`)",
                 largest + 1
             ),
             (false, None) => {
                 let strange = self.all.names().find(|n| plain_integer(n.as_bytes()).is_none());
                 format!(
                     "has no item ids, and those of the interactions are not all integers (one is `{}`): give a \
-                     file of ids, one a line (`--feature-ids NAME=FILE`)",
+                     file of ids, one per line (`--feature-ids NAME=FILE`)",
                     strange.unwrap_or_default()
                 )
             }
@@ -62,8 +66,8 @@ impl Items<'_> {
         Err(Error::format(path, message))
     }
 
-    /// For each row of a file the item it describes, or `NONE`.
-    fn of_rows(&self, path: &Path, rows: usize, ids: Option<&Ids>) -> Result<Vec<u32>> {
+    /// For each row of a file the item it describes, or `NONE`; an error if it describes none at all.
+    fn of_rows(&self, path: &Path, rows: usize, ids: Option<&Ids>) -> Result<RowItems> {
         let Some(ids) = ids else {
             self.check_row_is_id(path, rows)?;
             let mut items = vec![NONE; rows];
@@ -71,12 +75,17 @@ impl Items<'_> {
                 let row = plain_integer(self.all.name(all as u32).as_bytes());
                 items[row.expect("all names are integers below the number of items")] = item;
             }
-            return Ok(items);
+            return Ok(RowItems { items, without: Without::default() });
         };
+        let mut without = Without::default();
         let mut seen = Vocab::default();
         let mut items = Vec::with_capacity(rows);
         let mut row_of = vec![NONE; self.len()];
         for (row, name) in ids.names.iter().enumerate() {
+            if without.check(name) {
+                items.push(NONE);
+                continue;
+            }
             if !seen.intern(name)?.1 {
                 let first = seen.get(name).expect("the name is known") as usize + 1;
                 let message =
@@ -100,22 +109,54 @@ impl Items<'_> {
             }
             items.push(item);
         }
-        Ok(items)
+        if items.iter().all(|&item| item == NONE) {
+            return Err(Error::format(path, "none of its item ids is an item of the interactions"));
+        }
+        Ok(RowItems { items, without })
     }
 }
 
+/// The items of the rows of a file.
+struct RowItems {
+    /// For each row its item, or `NONE`.
+    items: Vec<u32>,
+    /// Rows without an id.
+    without: Without,
+}
+
+impl RowItems {
+    /// Number of rows that describe an item of the data.
+    fn known(&self) -> usize {
+        self.items.iter().filter(|&&item| item != NONE).count()
+    }
+
+    /// What is to be said of the rows of `what`, a file for `count` items.
+    fn notes(&self, what: &str, count: usize) -> Vec<String> {
+        let known = self.known();
+        let few = (known * FEW < count).then(|| format!("{what}: only {known} of {count} items have a row"));
+        few.into_iter().chain(self.without.note().map(|note| format!("{what}: {note}"))).collect()
+    }
+}
+
+/// Features joined to the items, as far as they are not written yet.
+pub(crate) struct JoinedFeatures {
+    pub(crate) report: FeatureReport,
+    /// Which items have none: no row, or only zeros.
+    pub(crate) missing: Vec<bool>,
+    pub(crate) notes: Vec<String>,
+}
+
 /// Writes the features of all items, row after row as little-endian f32, zeros where an item has none.
-/// Returns the report and which items have none (no row, or only zeros).
 pub(crate) fn write_features(
     name: &str,
     matrix: &MatrixFile,
     items: &Items<'_>,
     out: &mut impl Write,
     failed: impl Fn(std::io::Error) -> Error,
-) -> Result<(FeatureReport, Vec<bool>)> {
+) -> Result<JoinedFeatures> {
     let of_rows = items.of_rows(&matrix.path, matrix.rows, matrix.ids.as_ref())?;
     let mut row_of = vec![NONE; items.len()];
-    for (row, &item) in of_rows.iter().enumerate() {
+    for (row, &item) in of_rows.items.iter().enumerate() {
         if item != NONE {
             row_of[item as usize] = row as u32;
         }
@@ -144,11 +185,8 @@ pub(crate) fn write_features(
         }
         out.write_all(bytemuck::cast_slice(&values)).map_err(&failed)?;
     }
-    let unused_rows = of_rows.iter().filter(|&&i| i == NONE).count();
-    if no_row == items.len() {
-        let message = "none of its item ids is an item of the interactions";
-        return Err(Error::format(&matrix.path, message));
-    }
+    // Rows without an id are told apart.
+    let unused_rows = of_rows.items.len() - of_rows.known() - of_rows.without.count() as usize;
     let report = FeatureReport {
         name: name.to_string(),
         dim: matrix.dim,
@@ -157,7 +195,8 @@ pub(crate) fn write_features(
         all_zero,
         unused_rows,
     };
-    Ok((report, missing))
+    let notes = of_rows.notes(&format!("features {name}"), items.len());
+    Ok(JoinedFeatures { report, missing, notes })
 }
 
 /// Neighbours joined to the items.
@@ -168,6 +207,7 @@ pub(crate) struct JoinedNeighbors {
     /// `[I, k]`, 0 where there is none.
     pub(crate) cos: Vec<f32>,
     pub(crate) report: KnnReport,
+    pub(crate) notes: Vec<String>,
 }
 
 /// A given graph as it is in its file.
@@ -227,7 +267,7 @@ impl Graph {
         let mut cos = vec![0f32; items.len() * k];
         let mut dropped_neighbors = 0;
         let mut without = vec![true; items.len()];
-        for (row, &item) in of_rows.iter().enumerate() {
+        for (row, &item) in of_rows.items.iter().enumerate() {
             if item == NONE {
                 continue;
             }
@@ -239,7 +279,7 @@ impl Graph {
                 if neighbor < 0 {
                     continue;
                 }
-                let Some(&other) = of_rows.get(neighbor as usize) else {
+                let Some(&other) = of_rows.items.get(neighbor as usize) else {
                     let message = format!(
                         "row {} of `idx` holds {neighbor}; its {rows} rows are named 0 to {}",
                         row + 1,
@@ -263,6 +303,7 @@ impl Graph {
         }
         let missing = without.iter().filter(|w| **w).count();
         let report = KnnReport { name: name.to_string(), k, missing, dropped_neighbors };
-        Ok(JoinedNeighbors { idx, cos, report })
+        let notes = of_rows.notes(&format!("neighbours {name}"), items.len());
+        Ok(JoinedNeighbors { idx, cos, report, notes })
     }
 }

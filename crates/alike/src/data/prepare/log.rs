@@ -9,8 +9,10 @@ use crate::ids::Vocab;
 pub(crate) struct Log {
     /// All users of the file, in order of first appearance.
     pub(crate) users: Vocab,
-    /// All items of the file, in order of first appearance.
+    /// All items of the file, in order of first appearance, then those that only features and catalogue name.
     pub(crate) items: Vocab,
+    /// Items that stay without any interaction, since they have features; some perhaps more than once.
+    pub(crate) cold: Vec<u32>,
     pub(crate) user: Vec<u32>,
     pub(crate) item: Vec<u32>,
     /// Absent when the file has no column of times.

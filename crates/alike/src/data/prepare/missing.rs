@@ -1,10 +1,11 @@
-//! Rows in which an id is missing: counted, and named with their count.
+//! Rows in which an id is missing: counted, and named with their count. In the log they are an error, or
+//! dropped where that is asked for; in what belongs to the items they are no items, and left out.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::Error;
-use crate::data::formats::id_text::{is_nothing, means_nothing};
+use crate::data::formats::id_text::{clean, is_nothing, means_nothing};
 use crate::data::formats::row::Place;
 use crate::data::prepare::report::{Dropped, counted};
 
@@ -18,8 +19,8 @@ pub(crate) struct Missing {
 }
 
 impl Missing {
-    /// Counts the clean `id` if it is empty or a word for nothing. True if the row is to be left out: it is empty, or
-    /// `drop` is asked for.
+    /// Counts the clean `id` if it is empty or a word for nothing. True if the row is to be left out: it is
+    /// empty, or `drop` is asked for.
     pub(crate) fn check(&mut self, id: &str, place: &Place<'_>, drop: bool) -> bool {
         if id.is_empty() {
             self.empty += 1;
@@ -66,6 +67,38 @@ impl Missing {
     }
 }
 
+/// Rows of a catalogue or of features, or pictures, without an id.
+#[derive(Debug, Default)]
+pub(crate) struct Without(BTreeMap<String, u64>);
+
+impl Without {
+    /// Counts `id` if it is empty or a word for nothing. True if it is to be left out.
+    pub(crate) fn check(&mut self, id: &str) -> bool {
+        let id = clean(id);
+        if !is_nothing(id) {
+            return false;
+        }
+        *self.0.entry(id.to_string()).or_default() += 1;
+        true
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// What is to be said of them, where there are some.
+    pub(crate) fn note(&self) -> Option<String> {
+        let rows = counted(self.count(), "row has", "rows have");
+        let found = self.0.iter().map(|(word, count)| match word.as_str() {
+            "" => format!("{count} empty"),
+            word => format!("{count} `{word}`"),
+        });
+        let found: Vec<String> = found.collect();
+        (!found.is_empty()).then(|| format!("{rows} no item id ({}): left out", found.join(", ")))
+    }
+}
+
 /// The error of a cell that is needed and empty or unreadable.
 pub(crate) fn unreadable(place: &Place<'_>, column: &str, text: &str, expected: &str) -> Error {
     let found = if text.is_empty() { "empty".into() } else { format!("`{text}`") };
@@ -78,6 +111,15 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn what_belongs_to_no_item_is_left_out() {
+        let mut without = Without::default();
+        assert_eq!(without.note(), None);
+        let left_out = ["a", " ", "nan", "0", "nan ", "\\N", ""].map(|id| without.check(id));
+        assert_eq!(left_out, [false, true, true, false, true, true, true]);
+        assert_eq!(without.note().unwrap(), "5 rows have no item id (2 empty, 1 `\\N`, 2 `nan`): left out");
+    }
 
     #[test]
     fn rows_without_an_id_are_counted_by_what_stands_there() {

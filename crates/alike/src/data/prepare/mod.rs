@@ -1,4 +1,5 @@
-//! From files to a prepared folder: the log, what stays of it, the split, and all that is joined to its items.
+//! From files to a prepared folder: the log, what stays of it, the split, and all that is joined to its
+//! items.
 
 pub(crate) mod catalogue;
 mod clean;
@@ -18,7 +19,6 @@ mod write;
 
 use std::path::PathBuf;
 
-use crate::Result;
 use crate::data::folder::manifest::{MANIFEST, check_nothing_foreign};
 use crate::data::formats::feature_file::open_features;
 use crate::data::formats::id_text;
@@ -30,6 +30,7 @@ pub use crate::data::prepare::options::{PrepareOptions, SplitKind};
 use crate::data::prepare::report::PrepareReport;
 use crate::disk;
 use crate::ids::Vocab;
+use crate::{Error, Result};
 
 /// Reads the interactions and all that belongs to the items, cleans, splits, and writes the prepared folder.
 /// On an error nothing is left behind, and a folder that was there stays as it was.
@@ -39,11 +40,27 @@ pub fn prepare(options: &PrepareOptions) -> Result<PrepareReport> {
     check_nothing_foreign(&options.out)?;
     let sources = Sources::open(options)?;
     let mut log = intake::read(options)?;
-    let named = log.items.len();
-    sources.add_items_of_rows(&mut log)?;
+    check_header_of_items(options, &log)?;
+    sources.add_items_of_rows(options, &mut log)?;
     sources.add_items_of_catalogue(options, &mut log)?;
-    let cleaned = clean::clean(options, &mut log, named)?;
+    let cleaned = clean::clean(options, &mut log)?;
     write::write(options, &log, cleaned, &sources)
+}
+
+/// Refuses a catalogue whose first row was taken for its header: then the column of ids is called like an
+/// item.
+fn check_header_of_items(options: &PrepareOptions, log: &Log) -> Result<()> {
+    let (Some(path), Some(id)) = (&options.items, &options.item_columns.id) else { return Ok(()) };
+    if id_text::find(&log.items, id).is_none() {
+        return Ok(());
+    }
+    Err(Error::format(
+        path,
+        format!(
+            "the column of ids is called `{id}`, which is an item of the interactions, so the first line looks \
+             like data; give the file a first line with the names of its columns"
+        ),
+    ))
 }
 
 /// What belongs to the items, read and not yet joined to them.
@@ -71,23 +88,28 @@ impl Sources {
         Ok(Self { features, knn, listing: listing.transpose()? })
     }
 
-    /// With integer ids and arrays without ids, row = id also holds for ids that no interaction names, if there
-    /// is exactly one row for each integer up to the largest id: then the missing ones are items too.
-    fn add_items_of_rows(&self, log: &mut Log) -> Result<()> {
+    /// With integer ids and arrays without ids, row = id also holds for ids that no interaction names, if
+    /// there is exactly one row for each integer up to the largest id: then the missing ones are items too,
+    /// and those whose interactions do not stay remain such.
+    fn add_items_of_rows(&self, options: &PrepareOptions, log: &mut Log) -> Result<()> {
         let features = self.features.iter().filter(|(_, m)| m.ids.is_none()).map(|(_, m)| m.rows);
         let rows = features.chain(self.knn.iter().filter_map(|(_, g)| g.bare_rows())).next();
         if let (Some(rows), Some(largest)) = (rows, log.items.largest_integer())
             && rows == largest + 1
         {
             for id in 0..rows {
-                log.items.intern(&id.to_string())?;
+                let (item, new) = log.items.intern(&id.to_string())?;
+                if new || options.cold_items {
+                    log.cold.push(item);
+                }
             }
         }
         Ok(())
     }
 
-    /// Items of the catalogue that no interaction names are items too where they have features, so that they can be
-    /// recommended from their first day. Rows without ids are items by their place, so nothing can be added to them.
+    /// Items of the catalogue that have features are items whatever the interactions say of them, so that
+    /// they can be recommended from their first day. Rows without ids are items by their place, so nothing
+    /// can be added to them.
     fn add_items_of_catalogue(&self, options: &PrepareOptions, log: &mut Log) -> Result<()> {
         let by_place = self.features.iter().any(|(_, m)| m.ids.is_none())
             || self.knn.iter().any(|(_, g)| g.bare_rows().is_some());
@@ -99,7 +121,7 @@ impl Sources {
             return Ok(());
         }
         let mut listed = Vocab::default();
-        for id in listing.ids().filter(|id| !id.is_empty()) {
+        for id in listing.ids() {
             listed.intern(id)?;
         }
         for (_, matrix) in &self.features {
@@ -108,9 +130,14 @@ impl Sources {
                 let Some(at) = id_text::find(&listed, name) else { continue };
                 matrix.row(row, &mut values);
                 let id = listed.name(at);
-                if values.iter().any(|&v| v != 0.0) && id_text::find(&log.items, id).is_none() {
-                    log.items.intern(id)?;
+                if values.iter().all(|&v| v == 0.0) {
+                    continue;
                 }
+                let item = match id_text::find(&log.items, id) {
+                    Some(known) => known,
+                    None => log.items.intern(id)?.0,
+                };
+                log.cold.push(item);
             }
         }
         Ok(())

@@ -10,6 +10,9 @@ use crate::data::formats::options::TextOptions;
 use crate::data::prepare::catalogue::ItemColumns;
 use crate::{Error, Result};
 
+/// Least weight of a kind of event, where the heaviest is 1.
+const LIGHTEST: f32 = 1e-6;
+
 /// How interactions become train, valid and test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SplitKind {
@@ -57,7 +60,8 @@ impl FromStr for SplitKind {
 /// What to prepare and how.
 #[derive(Debug, Clone)]
 pub struct PrepareOptions {
-    /// Delimited text, JSON objects or Parquet, packed or not; a folder of part files; `-` for standard input.
+    /// Delimited text, JSON objects or Parquet, packed or not; a folder of part files; `-` for standard
+    /// input.
     pub interactions: PathBuf,
     /// Which column is which; what is not given is guessed.
     pub columns: ColumnNames,
@@ -65,9 +69,11 @@ pub struct PrepareOptions {
     pub text: TextOptions,
     /// How times are written, as `strftime` takes it; without it numbers and ISO 8601 dates are read.
     pub time_format: Option<String>,
-    /// Kinds of events to keep, each with its weight above 0, of which only the proportions count; none given: all, alike.
+    /// Kinds of events to keep, each with its weight above 0, of which only the proportions count; none
+    /// given: all, alike.
     pub events: Vec<(String, f32)>,
-    /// Rows without a user, an item, or a rating or time that is needed, are dropped instead of being an error.
+    /// Rows without a user, an item, or a rating or time that is needed, are dropped instead of being an
+    /// error.
     pub drop_missing: bool,
     /// Pairs of user and item with a smaller rating are dropped; of several ratings the last decides.
     pub min_rating: Option<f32>,
@@ -81,7 +87,8 @@ pub struct PrepareOptions {
     pub items: Option<PathBuf>,
     /// Which of its columns is which; what is not given is guessed.
     pub item_columns: ItemColumns,
-    /// Items of the catalogue that nobody took and that have features are kept; they can be recommended.
+    /// Items of the catalogue of which no interaction stays and that have features are kept; they can be
+    /// recommended.
     pub cold_items: bool,
     /// The split.
     pub split: SplitKind,
@@ -128,6 +135,8 @@ impl PrepareOptions {
             });
         }
         let mut kinds = BTreeSet::new();
+        let heaviest =
+            self.events.iter().map(|(_, weight)| *weight).filter(|w| w.is_finite()).fold(0.0, f32::max);
         for (kind, weight) in &self.events {
             if !(weight.is_finite() && *weight > 0.0) {
                 let allowed = "a finite number above 0; a kind that is not named is left out".into();
@@ -135,6 +144,16 @@ impl PrepareOptions {
                     name: format!("weight of event `{kind}`"),
                     value: weight.to_string(),
                     allowed,
+                });
+            }
+            // Lighter ones would hardly ever take part, and may be no number above 0 once they are divided.
+            if weight / heaviest < LIGHTEST {
+                return Err(Error::Setting {
+                    name: format!("weight of event `{kind}`"),
+                    value: weight.to_string(),
+                    allowed: format!(
+                        "at least a millionth of the heaviest ({heaviest}); a kind that is not named is left out"
+                    ),
                 });
             }
             if !kinds.insert(kind) {

@@ -5,8 +5,8 @@ use statrs::distribution::{ChiSquared, ContinuousCDF, FisherSnedecor};
 
 use super::{Test, is_noise, mean, ranks, sd, shapiro_wilk, squares};
 
-/// Values that each group needs before the assumptions are tested. With two, both are equally far from their middle
-/// whatever they are, so that nothing can be learned of their distribution or spread.
+/// Values that each group needs before the assumptions are tested. With two, both are equally far from their
+/// middle whatever they are, so that nothing can be learned of their distribution or spread.
 const TESTED: usize = 3;
 
 /// What differs between groups of results.
@@ -18,7 +18,8 @@ pub struct Anova {
     pub smallest: usize,
     /// One-way analysis of variance, F.
     pub classic: Test,
-    /// Shapiro-Wilk of the residuals, W; `None` where a group has fewer than three values, or they vary by rounding alone.
+    /// Shapiro-Wilk of the residuals, W; `None` where a group has fewer than three values, or they vary by
+    /// rounding alone.
     pub normality: Option<Test>,
     /// Levene's test around medians (Brown and Forsythe), F; `None` for the same reasons.
     pub equal_variances: Option<Test>,
@@ -40,8 +41,9 @@ pub struct Verdict {
 }
 
 impl Anova {
-    /// The test whose assumptions hold at level 0.05: the classic analysis, also where nothing could be tested; Welch's where
-    /// only the variances differ; Kruskal and Wallis' where the residuals are not normal.
+    /// The test whose assumptions hold at level 0.05: the classic analysis, also where nothing could be
+    /// tested; Welch's where only the variances differ; Kruskal and Wallis' where the residuals are not
+    /// normal.
     pub fn verdict(&self) -> Verdict {
         let classic = |why: String| Verdict { name: "one-way ANOVA", test: self.classic, why };
         if self.smallest < TESTED {
@@ -80,8 +82,8 @@ fn p_value(p: f64) -> String {
     if p < 1e-4 { "below 0.0001".into() } else { format!("{p:.4}") }
 }
 
-/// Compares `groups`; those with fewer than two values are left out, and there is nothing to say below two groups or when
-/// nothing but rounding varies within them.
+/// Compares `groups`; those with fewer than two values are left out, and there is nothing to say below two
+/// groups or when nothing but rounding varies within them.
 pub fn anova(groups: &[Vec<f64>]) -> Option<Anova> {
     let groups: Vec<&[f64]> = groups.iter().map(Vec::as_slice).filter(|g| g.len() > 1).collect();
     let smallest = groups.iter().map(|g| g.len()).min()?;

@@ -1,5 +1,5 @@
-//! Tests of significance: analysis of variance over per-seed results with the tests of its assumptions, paired tests over
-//! users, and Holm's correction. Distributions come from `statrs`.
+//! Tests of significance: analysis of variance over per-seed results with the tests of its assumptions,
+//! paired tests over users, and Holm's correction. Distributions come from `statrs`.
 
 mod anova;
 mod paired;
@@ -31,8 +31,9 @@ fn squares(values: &[f64]) -> f64 {
     values.iter().map(|v| (v - centre).powi(2)).sum()
 }
 
-/// Whether a sum of squares over `df` degrees of freedom is rounding noise beside values of size `scale`. Doubles are
-/// rounded to about 1e-16 of themselves and means of them to little more: a spread below 1e-12 says nothing of models.
+/// Whether a sum of squares over `df` degrees of freedom is rounding noise beside values of size `scale`.
+/// Doubles are rounded to about 1e-16 of themselves and means of them to little more: a spread below 1e-12
+/// says nothing of models.
 fn is_noise(squares: f64, df: f64, scale: f64) -> bool {
     squares <= df * (1e-12 * scale).powi(2)
 }

@@ -1,4 +1,5 @@
-//! Shapiro and Wilk's test of normality, by Royston's approximation (Applied Statistics 44(4), 1995, algorithm R94).
+//! Shapiro and Wilk's test of normality, by Royston's approximation (Applied Statistics 44(4), 1995,
+//! algorithm R94).
 
 use std::f64::consts::PI;
 
@@ -11,7 +12,8 @@ const LAST: [f64; 5] = [0.221157, -0.147981, -2.071190, 4.434685, -2.706056];
 /// The same for the second largest.
 const SECOND: [f64; 5] = [0.042981, -0.293762, -1.752461, 5.682633, -3.582633];
 
-/// Whether `values` may come from a normal distribution; `None` below 3 values, above 5000, or when all are equal.
+/// Whether `values` may come from a normal distribution; `None` below 3 values, above 5000, or when all are
+/// equal.
 pub fn shapiro_wilk(values: &[f64]) -> Option<Test> {
     let n = values.len();
     let spread = squares(values);

@@ -1,6 +1,6 @@
-//! People whom NSMAR+ was not trained on: its forward pass for them alone, items and other users where training left
-//! them. They have no trained row to start from: `x^(0)` is zero, and `mix` is the mean of all users'. All of a history takes
-//! part, however long.
+//! People whom NSMAR+ was not trained on: its forward pass for them alone, items and other users where
+//! training left them. They have no trained row to start from: `x^(0)` is zero, and `mix` is the mean of all
+//! users'. All of a history takes part, however long.
 
 use std::sync::Arc;
 
@@ -104,8 +104,8 @@ impl Fold {
                 let k = config.user_neighbors;
                 shared.nearest(&person.history, person.user, k, config.user_weight, &mut best);
                 let (weight, idx) = best.drain(..).unzip();
-                let near = Neighbors::single(idx, weight).softmax();
-                for (other, weight) in near.row(0) {
+                let neighbors = Neighbors::single(idx, weight).softmax();
+                for (other, weight) in neighbors.row(0) {
                     let other = users.row(other as usize);
                     row.iter_mut().zip(other).for_each(|(r, o)| *r += weight * o);
                 }

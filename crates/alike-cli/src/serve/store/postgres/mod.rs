@@ -16,8 +16,8 @@ use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, after, stored};
 
 /// How long the server may take when a store is opened.
 const OPENING: Duration = Duration::from_secs(10);
-/// Each entry brings the tables from its index to the next version; `alike_schema` says how many were done. Ids are
-/// compared by bytes, as SQLite does.
+/// Each entry brings the tables from its index to the next version; `alike_schema` says how many were done.
+/// Ids are compared by bytes, as SQLite does.
 const MIGRATIONS: &[&str] = &[r#"
     CREATE TABLE alike_events (
         seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -36,12 +36,13 @@ const LOCK: i64 = 0x616c_696b_6501;
 pub(crate) struct Postgres {
     queue: mpsc::Sender<Change>,
     url: String,
-    patience: Duration,
+    timeout: Duration,
     reader: Mutex<Option<Arc<Link>>>,
     reads: WriteHealth,
 }
 
-/// A connection and the task that carries its messages. That ends with it: a server that has stopped would keep it.
+/// A connection and the task that carries its messages. That ends with it: a server that has stopped would
+/// keep it.
 struct Connected {
     client: Client,
     carrier: tokio::task::JoinHandle<()>,
@@ -71,11 +72,11 @@ impl From<tokio_postgres::Error> for StoreError {
 impl Postgres {
     /// Connects and brings the tables up to date.
     pub(super) async fn open(url: &str, options: Options, health: Arc<WriteHealth>) -> Result<Self> {
-        let patience = options.patience;
+        let timeout = options.timeout;
         let prepare = async {
             let mut connected = connect(url, OPENING).await?;
             migrate(&mut connected.client).await?;
-            limit(&connected.client, patience).await?;
+            limit(&connected.client, timeout).await?;
             Ok::<_, StoreError>(connected)
         };
         let connected = tokio::time::timeout(OPENING, prepare).await.unwrap_or_else(|_| {
@@ -84,8 +85,8 @@ impl Postgres {
         })?;
         let (queue, changes) = mpsc::channel(WAITING);
         tokio::spawn(PostgresWriter::new(url.to_string(), connected, options, health).run(changes));
-        let reads = WriteHealth::new(patience);
-        Ok(Self { queue, url: url.to_string(), patience, reader: Mutex::new(None), reads })
+        let reads = WriteHealth::new(timeout);
+        Ok(Self { queue, url: url.to_string(), timeout, reader: Mutex::new(None), reads })
     }
 
     pub(super) fn send(&self, change: Change) -> Result<()> {
@@ -98,7 +99,7 @@ impl Postgres {
         if let Some(link) = reader.as_ref().filter(|l| !l.connected.client.is_closed()) {
             return Ok(link.clone());
         }
-        let connected = connect(&self.url, self.patience).await?;
+        let connected = connect(&self.url, self.timeout).await?;
         let client = &connected.client;
         let of_user = client
             .prepare("SELECT item, kind FROM alike_events WHERE user_id = $1 ORDER BY time DESC, seq DESC LIMIT $2")
@@ -114,8 +115,8 @@ impl Postgres {
         Ok(link)
     }
 
-    /// The rows of a query, in the time that there is. Whoever comes while the server is known to give no answer is told at
-    /// once.
+    /// The rows of a query, in the time that there is. Anyone who comes while the server is known to give no
+    /// answer is told at once.
     async fn rows(&self, query: fn(&Link) -> &Statement, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
         let began = Instant::now();
         self.reads.admit(began)?;
@@ -123,14 +124,14 @@ impl Postgres {
             let link = self.reader().await?;
             Ok(link.connected.client.query(query(&link), values).await?)
         };
-        let outcome = match tokio::time::timeout(self.patience, work).await {
+        let outcome = match tokio::time::timeout(self.timeout, work).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 // Whatever is under way on that connection, nobody waits for it any more.
                 if let Ok(mut reader) = self.reader.try_lock() {
                     *reader = None;
                 }
-                let text = format!("PostgreSQL gave no answer within {} ms", self.patience.as_millis());
+                let text = format!("PostgreSQL gave no answer within {} ms", self.timeout.as_millis());
                 Err(StoreError::Failed(text))
             }
         };
@@ -149,8 +150,8 @@ impl Postgres {
     }
 }
 
-/// A connection whose statements may take `patience`.
-async fn connect(url: &str, patience: Duration) -> Result<Connected> {
+/// A connection whose statements may take `timeout`.
+async fn connect(url: &str, timeout: Duration) -> Result<Connected> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     let carrier = tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -160,14 +161,14 @@ async fn connect(url: &str, patience: Duration) -> Result<Connected> {
     let connected = Connected { client, carrier };
     // Whatever the server's default is: an answer means that the events are on its disk.
     connected.client.batch_execute("SET synchronous_commit = on").await?;
-    limit(&connected.client, patience).await?;
+    limit(&connected.client, timeout).await?;
     Ok(connected)
 }
 
-/// Lets the server itself end what nobody waits for any more; later than we give up, so that a commit which it breaks off
-/// half-way is not taken for one that came through.
-async fn limit(client: &Client, patience: Duration) -> Result<()> {
-    Ok(client.batch_execute(&format!("SET statement_timeout = {}", 2 * patience.as_millis())).await?)
+/// Lets the server itself end what nobody waits for any more; later than we give up, so that a commit which
+/// it breaks off half-way is not taken for one that came through.
+async fn limit(client: &Client, timeout: Duration) -> Result<()> {
+    Ok(client.batch_execute(&format!("SET statement_timeout = {}", 2 * timeout.as_millis())).await?)
 }
 
 async fn migrate(client: &mut Client) -> Result<()> {

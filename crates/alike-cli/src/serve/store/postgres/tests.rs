@@ -36,10 +36,10 @@ async fn the_same_keys_in_opposite_order(place: &StoreAddress) {
     assert_eq!(one.await.unwrap() + other.await.unwrap(), 25 * 200);
 }
 
-/// A commit that is on disk but not answered, here since a replica of the database is waited for: it is not said that
-/// nothing was written, and the same key tells.
+/// A commit that is on disk but not answered, here since a replica of the database is waited for: it is not
+/// said that nothing was written, and the same key tells.
 async fn a_commit_that_nobody_hears_of(cluster: &Cluster) {
-    let options = Options { patience: std::time::Duration::from_millis(300), ..Options::default() };
+    let options = Options { timeout: std::time::Duration::from_millis(300), ..Options::default() };
     let store = Store::open(&StoreAddress::Url(cluster.database("unheard")), options).await.unwrap();
     let take = |key: String| vec![event("a", "1", EventKind::Take, 1, Some(&key))];
     let wait_for = |whom: &str| {
@@ -71,7 +71,7 @@ async fn a_commit_that_nobody_hears_of(cluster: &Cluster) {
 
 /// A server that answers nothing, without being gone, holds nobody up for long.
 async fn a_server_that_stops(cluster: &Cluster) {
-    let options = Options { patience: std::time::Duration::from_millis(300), ..Options::default() };
+    let options = Options { timeout: std::time::Duration::from_millis(300), ..Options::default() };
     let store = Store::open(&StoreAddress::Url(cluster.database("stops")), options).await.unwrap();
     let take = || vec![event("a", "1", EventKind::Take, 1, None)];
     store.append(take()).await.unwrap();

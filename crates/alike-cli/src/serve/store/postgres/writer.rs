@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(60);
 
 pub(super) struct PostgresWriter {
     url: String,
-    patience: Duration,
+    timeout: Duration,
     keep_of_user: u32,
     connected: Option<Connected>,
     health: Arc<WriteHealth>,
@@ -34,8 +34,8 @@ impl PostgresWriter {
     pub(super) fn new(url: String, connected: Connected, options: Options, health: Arc<WriteHealth>) -> Self {
         let days = options.keep_days;
         let retention = days.map(|days| Retention::new(days, SystemTime::now(), Instant::now()));
-        let Options { patience, keep_of_user, .. } = options;
-        Self { url, patience, keep_of_user, connected: Some(connected), health, retention }
+        let Options { timeout, keep_of_user, .. } = options;
+        Self { url, timeout, keep_of_user, connected: Some(connected), health, retention }
     }
 
     /// Writes what comes until nobody can send any more.
@@ -66,7 +66,7 @@ impl PostgresWriter {
         let work = async {
             let mut connected = match self.connected.take().filter(|c| !c.client.is_closed()) {
                 Some(open) => open,
-                None => connect(&self.url, self.patience).await?,
+                None => connect(&self.url, self.timeout).await?,
             };
             let mut tries = 0;
             loop {
@@ -86,8 +86,8 @@ impl PostgresWriter {
                 }
             }
         };
-        tokio::time::timeout(self.patience, work).await.unwrap_or_else(|_| {
-            let text = format!("PostgreSQL gave no answer within {} ms", self.patience.as_millis());
+        tokio::time::timeout(self.timeout, work).await.unwrap_or_else(|_| {
+            let text = format!("PostgreSQL gave no answer within {} ms", self.timeout.as_millis());
             let sent = committing.load(Ordering::Relaxed);
             Err(if sent { StoreError::Unsure(text) } else { StoreError::Failed(text) })
         })
@@ -115,7 +115,7 @@ impl PostgresWriter {
             }
             Ok::<_, StoreError>(true)
         };
-        match tokio::time::timeout(self.patience, work).await {
+        match tokio::time::timeout(self.timeout, work).await {
             Ok(Ok(more)) => return more,
             Ok(Err(error)) => tracing::warn!(%error, "old events could not be removed"),
             Err(_) => {
@@ -215,8 +215,9 @@ fn appended(change: &Change) -> Option<&Vec<Event>> {
 
 /// Whether each of `events` is new; notes the users whose events are to be counted.
 ///
-/// Rows go in in the order of their keys, so that replicas with the same keys wait for one another instead of in a ring;
-/// their numbers are those of their arrival. For the time of an event see `sqlite::writer::insert`.
+/// Rows go in in the order of their keys, so that replicas with the same keys wait for one another instead of
+/// in a ring; their numbers are those of their arrival. For the time of an event see
+/// `sqlite::writer::insert`.
 async fn insert(
     transaction: &Transaction<'_>,
     events: &[&Event],
@@ -258,8 +259,8 @@ async fn insert(
     Ok(keys.iter().map(|key| key.is_none_or(|k| written.remove(k))).collect())
 }
 
-/// Removes the oldest events of `user` beyond so many. Replicas that count at the same time name the same rows, so that no more
-/// go than one of them would remove.
+/// Removes the oldest events of `user` beyond so many. Replicas that count at the same time name the same
+/// rows, so that no more go than one of them would remove.
 async fn trim(transaction: &Transaction<'_>, user: &str, most: u32) -> Result<(), Failed> {
     let oldest = "DELETE FROM alike_events WHERE seq IN (SELECT seq FROM alike_events WHERE user_id = $1 ORDER BY time, seq \
                   LIMIT (SELECT least(greatest(count(*) - $2, 0), $3) FROM alike_events WHERE user_id = $1))";

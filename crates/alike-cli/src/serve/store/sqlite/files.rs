@@ -1,8 +1,8 @@
 //! Whether the files of a store are still those that were opened.
 //!
-//! SQLite keeps writing to a file that has lost its name, or stands under another one, without a word: what it then
-//! commits is gone when the process ends. So the names are compared with what was opened before each commit, and again
-//! before it is acknowledged.
+//! SQLite keeps writing to a file that has lost its name, or stands under another one, without a word: what
+//! it then commits is gone when the process ends. So the names are compared with what was opened before each
+//! commit, and again before it is acknowledged.
 
 use std::fs::File;
 use std::io::Read;
@@ -45,7 +45,8 @@ impl Files {
         &self.0[0].0
     }
 
-    /// An error where the disk is about to be full. A commit of a page may come through when one of many events does not.
+    /// An error where the disk is about to be full. A commit of a page may come through when one of many
+    /// events does not.
     pub(super) fn check_room(&self) -> Result<()> {
         match room(self.path()) {
             Some(bytes) if bytes < ROOM => {
@@ -68,11 +69,13 @@ impl Files {
         self.check_log()
     }
 
-    /// A log that was cut under the server has a hole where it should begin: nothing of it would be read again.
+    /// A log that was cut under the server has a hole where it should begin: nothing of it would be read
+    /// again.
     fn check_log(&self) -> Result<()> {
         let path = &self.0[1].0;
         let mut head = [0; 3];
-        // Only the database and its locks must not be opened a second time: closing them would give up SQLite's locks.
+        // Only the database and its locks must not be opened a second time: closing them would give up
+        // SQLite's locks.
         let mut file = File::open(path).map_err(|e| moved(path, &e.to_string()))?;
         match file.read_exact(&mut head) {
             Ok(()) if head != LOG => Err(moved(path, "was cut or overwritten")),

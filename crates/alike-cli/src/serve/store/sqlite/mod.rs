@@ -45,7 +45,7 @@ pub(crate) struct Sqlite {
 struct Readers {
     files: Arc<Files>,
     /// How long a connection waits for another process.
-    patience: Duration,
+    timeout: Duration,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -63,10 +63,10 @@ impl Sqlite {
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         disk::create_folders(inside).map_err(|e| failed(&e))?;
         let mut connection = Connection::open(path).map_err(|e| failed(&e))?;
-        prepare(&mut connection, path, options.patience).map_err(|e| failed(&e))?;
+        prepare(&mut connection, path, options.timeout).map_err(|e| failed(&e))?;
         disk::sync_folder(inside).map_err(|e| failed(&e))?;
         let files = Arc::new(Files::of(&connection)?);
-        let readers = Readers { files: files.clone(), patience: options.patience, idle: Mutex::default() };
+        let readers = Readers { files: files.clone(), timeout: options.timeout, idle: Mutex::default() };
         let (queue, changes) = mpsc::sync_channel::<Change>(WAITING);
         let writer = SqliteWriter::new(connection, files, options, health);
         let thread = std::thread::Builder::new().name("store".into());
@@ -150,7 +150,7 @@ impl Readers {
             None => {
                 let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
                 let connection = Connection::open_with_flags(self.files.path(), flags)?;
-                connection.busy_timeout(self.patience)?;
+                connection.busy_timeout(self.timeout)?;
                 connection.pragma_update(None, "query_only", true)?;
                 Ok(connection)
             }
@@ -159,8 +159,8 @@ impl Readers {
 }
 
 /// Settings of the writing connection, and the newest tables.
-fn prepare(connection: &mut Connection, path: &Path, patience: Duration) -> Result<()> {
-    connection.busy_timeout(patience)?;
+fn prepare(connection: &mut Connection, path: &Path, timeout: Duration) -> Result<()> {
+    connection.busy_timeout(timeout)?;
     ours::check(connection, path)?;
     // Counts only for a file that is new: of others, free pages are used again but not given back.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;

@@ -12,7 +12,8 @@ pub(super) const APPLICATION: i64 = 0x616c_696b;
 /// The table of events as the first version has it; its files do not say whose they are.
 const COLUMNS: [&str; 6] = ["seq", "user", "item", "kind", "time", "key"];
 
-/// An error unless the file is empty or a store of this program, of whatever version. Nothing is written to it.
+/// An error unless the file is empty or a store of this program, of whatever version. Nothing is written to
+/// it.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<()> {
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     // Closing would bring what another program has in its log to its file.

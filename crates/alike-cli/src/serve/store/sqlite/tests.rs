@@ -64,7 +64,7 @@ async fn nothing_is_acknowledged_once_a_file_of_the_store_is_gone() {
         let file = open.path(&format!("a.sqlite{ending}"));
         rename(&file, &open.path("aside"));
         open.refuses(ending).await;
-        assert!(!file.exists(), "{ending}: whoever reads or writes makes no new one");
+        assert!(!file.exists(), "{ending}: anyone who reads or writes makes no new one");
         // Another file under its name is none of this store.
         std::fs::copy(open.path("aside"), &file).unwrap();
         open.refuses(ending).await;
@@ -122,7 +122,7 @@ async fn every_event_acknowledged_while_the_file_moves_is_in_it() {
     };
     let writers: Vec<_> = (0..4).map(writer).collect();
     tokio::time::sleep(std::time::Duration::from_millis(30)).await;
-    // The log first, as whoever moves a store must not do it: what came in between is refused.
+    // The log first, as anyone who moves a store must not do it: what came in between is refused.
     for name in ["a.sqlite-wal", "a.sqlite", "a.sqlite-shm"] {
         rename(&open.path(name), &open.path(&name.replace("a.", "b.")));
     }
@@ -144,7 +144,8 @@ async fn files_of_other_programs_are_left_as_they_are() {
     for (n, script) in [
         "CREATE TABLE photos (id INTEGER); CREATE TABLE albums (id INTEGER); INSERT INTO photos VALUES (1)",
         "CREATE TABLE events (id INTEGER, what TEXT); PRAGMA user_version = 1; INSERT INTO events VALUES (1, 'x')",
-        // With every column that ours has, and with the number of its version, but with more tables beside it.
+        // With every column that ours has, and with the number of its version, but with more tables beside
+        // it.
         &format!("CREATE TABLE events ({ours}); CREATE TABLE more (id INTEGER); PRAGMA user_version = 1"),
         &format!("CREATE TABLE events ({ours}); PRAGMA user_version = 1; PRAGMA application_id = 7"),
         // Empty, but somebody's.
@@ -233,7 +234,7 @@ async fn what_is_forgotten_leaves_the_files_once_nobody_reads_an_older_state() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_lock_is_waited_for_once_and_not_by_everybody() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options { patience: Duration::from_millis(200), ..Options::default() };
+    let options = Options { timeout: Duration::from_millis(200), ..Options::default() };
     let place = StoreAddress::File(folder.path().join("a.sqlite"));
     let open = std::sync::Arc::new(Open { store: Store::open(&place, options).await.unwrap(), folder });
     assert!(open.store.ready().await.is_ok());
@@ -251,7 +252,7 @@ async fn a_foreign_lock_is_waited_for_once_and_not_by_everybody() {
         assert!(open.take(&n.to_string()).await.is_err());
     }
     assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
-    assert!(open.store.ready().await.is_err(), "whoever cannot write is not ready");
+    assert!(open.store.ready().await.is_err(), "anyone who cannot write is not ready");
     assert!(open.store.of_user("a").await.is_ok(), "reading goes on");
     other.execute_batch("COMMIT").unwrap();
     let end = Instant::now() + Duration::from_secs(10);

@@ -15,7 +15,8 @@ use crate::serve::store::per_user;
 use crate::serve::store::retention::Retention;
 use crate::serve::store::{AHEAD, Event, Options, Result, StoreError};
 
-/// How long emptying the log may hold up those who write: readers of this process are done sooner, others may take hours.
+/// How long emptying the log may hold up those who write: readers of this process are done sooner, others may
+/// take hours.
 const BRIEF: Duration = Duration::from_millis(20);
 /// When an emptying that failed is tried again; twice as late each time, up to the second.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -28,7 +29,7 @@ pub(super) struct SqliteWriter {
     connection: Connection,
     files: Arc<Files>,
     health: Arc<WriteHealth>,
-    patience: Duration,
+    timeout: Duration,
     keep_of_user: u32,
     /// The log is to be emptied.
     owed: Option<Owed>,
@@ -61,8 +62,8 @@ impl SqliteWriter {
         let retention = days.map(|days| Retention::new(days, SystemTime::now(), Instant::now()));
         // An earlier process may have ended before its log was emptied.
         let owed = Some(Owed::new(true));
-        let Options { patience, keep_of_user, .. } = options;
-        Self { connection, files, health, patience, keep_of_user, owed, free: true, retention }
+        let Options { timeout, keep_of_user, .. } = options;
+        Self { connection, files, health, timeout, keep_of_user, owed, free: true, retention }
     }
 
     /// Writes what comes until nobody can send any more.
@@ -134,7 +135,7 @@ impl SqliteWriter {
         let busy = || -> rusqlite::Result<bool> {
             self.connection.busy_timeout(BRIEF)?;
             let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
-            self.connection.busy_timeout(self.patience)?;
+            self.connection.busy_timeout(self.timeout)?;
             busy
         };
         match busy() {
@@ -230,8 +231,9 @@ fn change_in<'a>(
     })
 }
 
-/// Whether `event` is new. Its time is what the client says, otherwise that of its arrival, but not before the user's
-/// newest event; where that one lies in the future, a clock was wrong, and the order of arrival is all there is.
+/// Whether `event` is new. Its time is what the client says, otherwise that of its arrival, but not before
+/// the user's newest event; where that one lies in the future, a clock was wrong, and the order of arrival is
+/// all there is.
 fn insert(transaction: &Transaction<'_>, event: &Event) -> Result<bool> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO events (user, item, kind, time, key)

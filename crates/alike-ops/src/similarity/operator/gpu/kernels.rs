@@ -41,7 +41,8 @@ pub(super) fn center_kernel(
     }
     let squares = cube_sum(squares, &mut shared, across);
     let mut norm = squares.sqrt();
-    // A row that is constant up to rounding has no direction: division on devices may be off by some units in the last place.
+    // A row that is constant up to rounding has no direction: division on devices may be off by some units in
+    // the last place.
     let rounding = 1e-6 * mean.abs() * f32::cast_from(d).sqrt();
     let mut inverse = 0f32;
     if norm < 1e-12 || norm <= rounding {
@@ -219,7 +220,8 @@ pub(super) fn targets_kernel(
             y[target * d as usize + c as usize] = factor * result[c as usize];
             c += UNITS;
         }
-        // Each unit scales the weights that it wrote: the writes of others to global memory may not be visible to it yet.
+        // Each unit scales the weights that it wrote: the writes of others to global memory may not be
+        // visible to it yet.
         if UNIT_POS < rows {
             let mut e = start + UNIT_POS;
             while e < end {

@@ -10,19 +10,20 @@ use std::path::Path;
 use calamine::{Data, DataRef, ExcelDateTime, Reader, SheetType, SheetVisible, Xlsx};
 
 use crate::data::formats::columns::listed;
-use crate::data::formats::delimited::{looks_like_data, names_without_header};
 use crate::data::formats::foreign::WORKBOOK;
+use crate::data::formats::header::{looks_like_data, names_without_header};
 use crate::data::formats::id_text;
 use crate::data::formats::options::TextOptions;
 use crate::data::formats::row::{Choose, LINE_BYTES, Place, Visit};
 use crate::disk::source::File;
 use crate::{Error, Result};
 
-/// Most columns of a sheet, as in Excel.
+/// Maximum of columns of a sheet, as in Excel.
 const COLUMNS: u32 = 1 << 14;
 
 /// Reads the rows of the sheet that the options name, or of the first that is not hidden; see
-/// [`crate::data::formats::table::read_rows`]. Its first row is the header. Rows that are empty or hidden are passed over.
+/// [`crate::data::formats::table::read_rows`]. Its first row is the header. Rows that are empty or hidden are
+/// passed over; a note counts the hidden ones.
 pub(crate) fn read(
     path: &Path,
     file: File,
@@ -30,7 +31,7 @@ pub(crate) fn read(
     flags: bool,
     choose: Choose<'_>,
     visit: Visit<'_>,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let mut file = BufReader::with_capacity(1 << 16, file);
     let hidden = outline::look(path, &mut file)?;
     file.rewind().map_err(|e| Error::io(path, e))?;
@@ -59,12 +60,13 @@ pub(crate) fn read(
             row.put(path, column, cell.get_value())?;
         }
     }
-    if passed > 0 {
-        tracing::warn!(path = %path.display(), sheet = name, rows = passed, "hidden rows of the sheet are passed over");
-    }
     table.add(&row, &mut with_sheets, visit)?;
+    let note = || {
+        let rows = if passed == 1 { "1 hidden row".into() } else { format!("{passed} hidden rows") };
+        format!("{rows} of the sheet `{name}` passed over")
+    };
     match table.header {
-        Some(_) => Ok(()),
+        Some(_) => Ok((passed > 0).then(note).into_iter().collect()),
         None => Err(Error::format(
             path,
             format!("has nothing in its sheet `{name}`; rows under a header are expected"),

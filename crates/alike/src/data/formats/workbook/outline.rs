@@ -1,5 +1,5 @@
-//! What is in a workbook, measured before anything of it is kept: a small file may unpack to any size, and the reader keeps a copy
-//! of a style for every format that names it.
+//! What is in a workbook, measured before anything of it is kept: a small file may unpack to any size, and
+//! the reader keeps a copy of a style for every format that names it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek};
@@ -15,17 +15,17 @@ use crate::{Error, Result};
 
 /// What a workbook may unpack to.
 struct Limits {
-    /// Most bytes of all parts together.
+    /// Maximum of bytes of all parts together.
     unpacked: u64,
-    /// Most bytes of a part that is held in memory: texts, styles, names.
+    /// Maximum of bytes of a part that is held in memory: texts, styles, names.
     held: u64,
-    /// Most bytes of a cell, which is held too.
+    /// Maximum of bytes of a cell, which is held too.
     cell: u64,
 }
 const LIMITS: Limits = Limits { unpacked: 4 << 30, held: 256 << 20, cell: LINE_BYTES };
-/// Most bytes of styles as the reader keeps them.
+/// Maximum of bytes of styles as the reader keeps them.
 const STYLES: u64 = 64 << 20;
-/// Most rows of a sheet, as in Excel.
+/// Maximum of rows of a sheet, as in Excel.
 const ROWS: u32 = 1 << 20;
 /// Bytes that are unpacked at once.
 const BLOCK: usize = 1 << 16;

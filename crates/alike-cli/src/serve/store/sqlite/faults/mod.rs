@@ -1,6 +1,6 @@
-//! The disk under the store goes wrong at each call that SQLite makes: it fails once, is full from then on, or the process
-//! dies there, with the power or without. What was acknowledged is there when the store is opened again, what was refused is
-//! not, and the file is sound.
+//! The disk under the store goes wrong at each call that SQLite makes: it fails once, is full from then on,
+//! or the process dies there, with the power or without. What was acknowledged is there when the store is
+//! opened again, what was refused is not, and the file is sound.
 
 mod disk;
 #[allow(unsafe_code)]
@@ -37,7 +37,7 @@ fn events(user: &str, count: usize, said: i64) -> Vec<Event> {
 }
 
 fn options() -> Options {
-    Options { keep_days: Some(30), patience: Duration::from_millis(200), ..Options::default() }
+    Options { keep_days: Some(30), timeout: Duration::from_millis(200), ..Options::default() }
 }
 
 /// Notes what became of a change that was to turn the number of events of `user` into `to(number)`.

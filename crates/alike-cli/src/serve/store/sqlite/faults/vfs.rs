@@ -1,7 +1,7 @@
 //! The layer between SQLite and the disk, with a [`Disk`] in between that sees each call before it is made.
 //!
-//! SQLite takes such layers as tables of C functions, so this needs `unsafe`. It changes nothing itself: every call goes on to
-//! the layer that SQLite brings for the system, or is answered by an error.
+//! SQLite takes such layers as tables of C functions, so this needs `unsafe`. It changes nothing itself:
+//! every call goes on to the layer that SQLite brings for the system, or is answered by an error.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::Path;
@@ -83,8 +83,8 @@ unsafe extern "C" fn open(
     flags: c_int,
     out: *mut c_int,
 ) -> c_int {
-    // SAFETY: SQLite's arguments, given on as they are; `file` has room for ours and the system's behind it, and only for a
-    // file that was opened SQLite calls anything else.
+    // SAFETY: SQLite's arguments, given on as they are; `file` has room for ours and the system's behind it,
+    // and only for a file that was opened SQLite calls anything else.
     unsafe {
         let pass_on = (*system()).xOpen.unwrap();
         let Some((disk, name)) = found(path) else { return pass_on(system(), path, file, flags, out) };
@@ -133,7 +133,8 @@ unsafe fn pass(file: *mut sqlite3_file, call: &Call<'_>) -> Result<(), c_int> {
 macro_rules! method {
     ($name:ident = $method:ident ( $file:ident $(, $arg:ident : $ty:ty)* ) $(-> $ret:ty)? $(, if $call:expr)?) => {
         unsafe extern "C" fn $name($file: *mut sqlite3_file $(, $arg: $ty)*) $(-> $ret)? {
-            // SAFETY: SQLite calls this on files that `open` opened, with arguments that hold for the system's, too.
+            // SAFETY: SQLite calls this on files that `open` opened, with arguments that hold for the
+            // system's, too.
             unsafe {
                 $(if let Err(code) = pass($file, &$call) {
                     return code;

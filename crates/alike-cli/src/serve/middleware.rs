@@ -56,7 +56,7 @@ impl Guard {
 }
 
 /// Passes `request` on, if it may.
-pub(crate) async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+pub(crate) async fn handle(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let app = &guard.app;
     let start = Instant::now();
     let id = given_id(request.headers()).unwrap_or_else(|| app.next_request());
@@ -74,10 +74,10 @@ pub(crate) async fn pass(State(guard): State<Arc<Guard>>, request: Request, next
                 Some(place) => request.map(|body| Arriving::body(body, place, whole.clone(), stall)),
                 None => request,
             };
-            let answered = tokio::time::timeout(app.limits.patience, next.run(request)).await;
+            let answered = tokio::time::timeout(app.limits.request_timeout, next.run(request)).await;
             drop(held);
             answered.unwrap_or_else(|_| {
-                let text = format!("not done after {} s", app.limits.patience.as_secs());
+                let text = format!("not done after {} s", app.limits.request_timeout.as_secs());
                 ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", text).into_response()
             })
         }
@@ -101,8 +101,8 @@ pub(crate) async fn pass(State(guard): State<Arc<Guard>>, request: Request, next
     response
 }
 
-/// Tells clients when a connection takes no more requests: it has had its share, or the server is about to stop. Otherwise
-/// their next request would meet a closed door.
+/// Tells clients when a connection takes no more requests: it has had its share, or the server is about to
+/// stop. Otherwise their next request would meet a closed door.
 pub(crate) async fn last_request(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let client = request.extensions().get::<Arc<Client>>().cloned();
     let mut response = next.run(request).await;
@@ -152,7 +152,7 @@ impl Guard {
         Ok(Held { _request: Some(place), body })
     }
 
-    /// Whether whoever asks may ask for this, and not too often.
+    /// Whether anyone who asks may ask for this, and not too often.
     fn welcome(&self, route: &str, address: IpAddr, request: &Request) -> ApiResult<()> {
         let app = &self.app;
         let key = app.keys.of(request.headers());
@@ -205,7 +205,8 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Whether a route answers without a key: the page (which asks people for it), what load balancers ask, and what there is to ask.
+/// Whether a route answers without a key: the page (which asks people for it), what load balancers ask, and
+/// what there is to ask.
 fn open(route: &str) -> bool {
     matches!(route, "/" | "/page/{file}" | "/health/live" | "/health/ready" | "/openapi.json")
 }

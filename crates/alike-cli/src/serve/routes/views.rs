@@ -1,10 +1,14 @@
 //! Items and models as answers show them.
 
 use alike::serving::Reason;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::serve::model::ModelSnapshot;
+
+/// What is written as `%XX` in a part of a path: all but the unreserved characters of RFC 3986, section 2.3.
+const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The largest number of items that one answer lists.
 pub(crate) const MOST: usize = 1000;
@@ -78,7 +82,9 @@ impl ModelSnapshot {
             if elsewhere {
                 return Some(named.to_string());
             }
-            data.catalogue.image_root().map(|_| format!("/v1/items/{}/image", percent_encoded(id)))
+            data.catalogue
+                .image_root()
+                .map(|_| format!("/v1/items/{}/image", utf8_percent_encode(id, IN_A_PATH)))
         });
         Item {
             item: id.to_string(),
@@ -115,16 +121,4 @@ impl ModelSnapshot {
     pub(super) fn reference(&self) -> ModelRef {
         ModelRef { name: self.serving.run().model.clone(), version: self.version }
     }
-}
-
-/// `text` as a part of a path.
-fn percent_encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            _ => out += &format!("%{byte:02X}"),
-        }
-    }
-    out
 }

@@ -1,0 +1,266 @@
+//! The fields of a line of delimited text, with quotes around them or without.
+
+use std::borrow::Cow;
+
+use csv::ByteRecord;
+
+use crate::data::formats::options::Delimiter;
+
+/// True when quotes inside quotes are written `\"`: one that is followed by more of its field. `not` are
+/// signs that cannot follow.
+pub(crate) fn has_escaped_quotes(text: &[u8], not: &[u8]) -> bool {
+    text.windows(3)
+        .any(|w| w[0] == b'\\' && w[1] == b'"' && !b"\n\r\"".contains(&w[2]) && !not.contains(&w[2]))
+}
+
+/// The fields of a line. What stands in quotes is one field whatever it holds, and comes without them; a
+/// quote elsewhere is text.
+pub(crate) fn split<'a>(line: &'a [u8], delimiter: &Delimiter) -> Vec<Cow<'a, [u8]>> {
+    let blanks = *delimiter == Delimiter::Blanks;
+    // Blanks beside quotes count for nothing where they separate no columns.
+    let padding = |text: &[u8]| match delimiter {
+        Delimiter::Blanks | Delimiter::Byte(b' ') => 0,
+        _ => text.iter().take_while(|&&c| c == b' ').count(),
+    };
+    let escaped = has_escaped_quotes(line, sign_of(delimiter));
+    let mut rest = if blanks { line.trim_ascii() } else { line };
+    let mut fields = Vec::new();
+    loop {
+        let from = padding(rest);
+        let quoted = rest[from..].starts_with(b"\"").then(|| closing(&rest[from..], escaped)).flatten();
+        if let Some(length) = quoted {
+            let after = &rest[from + length..];
+            let after = &after[padding(after)..];
+            let field = content(&rest[from..from + length], escaped);
+            match next_sign(after, delimiter) {
+                _ if after.is_empty() => {
+                    fields.push(field);
+                    return fields;
+                }
+                Some((0, length)) => {
+                    fields.push(field);
+                    rest = &after[length..];
+                    continue;
+                }
+                // The quotes stand around a part of the field: they are text.
+                _ => {}
+            }
+        }
+        let Some((at, length)) = next_sign(rest, delimiter) else {
+            fields.push(Cow::Borrowed(rest));
+            return fields;
+        };
+        fields.push(Cow::Borrowed(&rest[..at]));
+        rest = &rest[at + length..];
+    }
+}
+
+/// Reads a line into `record`. Quotes around fields are taken off; they hold delimiters together only where
+/// there are more of these than a row of `width` fields has, so that a lone quote swallows nothing.
+pub(crate) fn read(line: &[u8], delimiter: &Delimiter, width: usize, record: &mut ByteRecord) {
+    record.clear();
+    let mut rest = if *delimiter == Delimiter::Blanks { line.trim_ascii() } else { line };
+    while let Some((at, length)) = next_sign(rest, delimiter) {
+        record.push_field(&rest[..at]);
+        rest = &rest[at + length..];
+    }
+    record.push_field(rest);
+    if !line.contains(&b'"') {
+        return;
+    }
+    let mended: ByteRecord = match record.len() == width {
+        true => record.iter().map(|field| unquoted(field).unwrap_or(Cow::Borrowed(field))).collect(),
+        false => split(line, delimiter).into_iter().collect(),
+    };
+    *record = mended;
+}
+
+/// True when the last field starts with a quote that the line does not close: the field may go on in the next
+/// line.
+pub(crate) fn is_open(record: &ByteRecord) -> bool {
+    let last = record.iter().next_back().unwrap_or_default().trim_ascii();
+    last.starts_with(b"\"") && closing(last, false).is_none()
+}
+
+/// Takes off quotes that stand behind blanks, which the reader of quoted text takes for text. They hold
+/// delimiters together where the row has more than `width` fields.
+pub(crate) fn mend_padded(record: &mut ByteRecord, delimiter: u8, width: usize) {
+    let padded = |f: &[u8]| f.first() == Some(&b' ') && f.trim_ascii_start().starts_with(b"\"");
+    if !record.iter().any(padded) {
+        return;
+    }
+    let mut mended = ByteRecord::new();
+    let mut spare = record.len().saturating_sub(width);
+    let mut at = 0;
+    while at < record.len() {
+        let mut whole = Cow::Borrowed(&record[at]);
+        let mut to = at + 1;
+        if padded(&whole) {
+            while unquoted(&whole).is_none() && to - at <= spare && to < record.len() {
+                whole.to_mut().push(delimiter);
+                whole.to_mut().extend_from_slice(&record[to]);
+                to += 1;
+            }
+        }
+        match unquoted(&whole).filter(|_| padded(&record[at])) {
+            Some(text) => mended.push_field(&text),
+            None => {
+                to = at + 1;
+                mended.push_field(&record[at]);
+            }
+        }
+        spare -= to - at - 1;
+        at = to;
+    }
+    *record = mended;
+}
+
+/// `text` with a `_` for whatever stands in quotes, and whether the last quote is not closed. A quote opens
+/// where no word is before it.
+pub(crate) fn outside_quotes(text: &str) -> (String, bool) {
+    let escaped = has_escaped_quotes(text.as_bytes(), b"\t,;|");
+    let word = |c: char| c.is_alphanumeric() || c == '"';
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('"') {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        if out.trim_end().ends_with(word) {
+            out.push('"');
+            rest = &from[1..];
+            continue;
+        }
+        let Some(length) = closing(from.as_bytes(), escaped) else { return (out, true) };
+        rest = &from[length..];
+        match rest.starts_with(word) {
+            // Around a part of a field: text.
+            true => out.push_str(&from[..length]),
+            false => out.push('_'),
+        }
+    }
+    out.push_str(rest);
+    (out, false)
+}
+
+/// A field without the quotes around it; nothing where it is not in quotes.
+pub(crate) fn unquoted(field: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let text = field.trim_ascii();
+    if text.len() < 2 || !text.starts_with(b"\"") || !text.ends_with(b"\"") {
+        return None;
+    }
+    let escaped = has_escaped_quotes(text, b"");
+    (closing(text, escaped) == Some(text.len())).then(|| content(text, escaped))
+}
+
+/// Length of the quoted text that `text` starts with, its quotes included; nothing where it does not end.
+fn closing(text: &[u8], escaped: bool) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        match (text.get(at)?, text.get(at + 1)) {
+            (b'\\', Some(b'"')) if escaped => at += 2,
+            (b'"', Some(b'"')) => at += 2,
+            (b'"', _) => return Some(at + 1),
+            _ => at += 1,
+        }
+    }
+}
+
+/// What stands between the quotes of `quoted`.
+fn content(quoted: &[u8], escaped: bool) -> Cow<'_, [u8]> {
+    let mut rest = &quoted[1..quoted.len() - 1];
+    if !rest.contains(&b'"') {
+        return Cow::Borrowed(rest);
+    }
+    let mut out = Vec::with_capacity(rest.len());
+    while let Some((&first, after)) = rest.split_first() {
+        let quote = after.first() == Some(&b'"') && (first == b'"' || (first == b'\\' && escaped));
+        out.push(if quote { b'"' } else { first });
+        rest = if quote { &after[1..] } else { after };
+    }
+    Cow::Owned(out)
+}
+
+fn sign_of(delimiter: &Delimiter) -> &[u8] {
+    match delimiter {
+        Delimiter::Byte(byte) => std::slice::from_ref(byte),
+        Delimiter::Text(text) => text.as_bytes(),
+        Delimiter::Blanks => b" \t",
+    }
+}
+
+/// Where the next delimiter stands, and its length.
+fn next_sign(text: &[u8], delimiter: &Delimiter) -> Option<(usize, usize)> {
+    match delimiter {
+        Delimiter::Byte(byte) => text.iter().position(|c| c == byte).map(|at| (at, 1)),
+        Delimiter::Text(sign) => {
+            text.windows(sign.len()).position(|w| w == sign.as_bytes()).map(|at| (at, sign.len()))
+        }
+        Delimiter::Blanks => {
+            let at = text.iter().position(u8::is_ascii_whitespace)?;
+            Some((at, text[at..].iter().take_while(|c| c.is_ascii_whitespace()).count()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(fields: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<String> {
+        fields.into_iter().map(|f| String::from_utf8(f.as_ref().to_vec()).unwrap()).collect()
+    }
+
+    #[test]
+    fn quotes_around_a_field_go_and_others_stay() {
+        let cases: [(&str, Delimiter, &[&str]); 9] = [
+            ("\"a, b\",c", Delimiter::Byte(b','), &["a, b", "c"]),
+            ("a, \"b, c\" ,d", Delimiter::Byte(b','), &["a", "b, c", "d"]),
+            ("\"a \"\"b\"\"\"\tc", Delimiter::Byte(b'\t'), &["a \"b\"", "c"]),
+            ("5\" pipe\t\"x", Delimiter::Byte(b'\t'), &["5\" pipe", "\"x"]),
+            ("\"A\" and \"B\"\tc", Delimiter::Byte(b'\t'), &["\"A\" and \"B\"", "c"]),
+            ("\"a::b\"::c", Delimiter::Text("::".into()), &["a::b", "c"]),
+            (" \"New York\"  b ", Delimiter::Blanks, &["New York", "b"]),
+            ("\"a \\\"b\\\" c\";d", Delimiter::Byte(b';'), &["a \"b\" c", "d"]),
+            ("a,", Delimiter::Byte(b','), &["a", ""]),
+        ];
+        for (line, delimiter, fields) in cases {
+            assert_eq!(texts(split(line.as_bytes(), &delimiter)), fields, "{line}");
+            let mut record = ByteRecord::new();
+            read(line.as_bytes(), &delimiter, fields.len(), &mut record);
+            assert_eq!(texts(&record), fields, "{line}");
+        }
+        // As many fields as a row has: quotes that are not one field's hold nothing together.
+        let mut record = ByteRecord::new();
+        read(b"\"Stay\tor go\"", &Delimiter::Byte(b'\t'), 2, &mut record);
+        assert_eq!(texts(&record), ["\"Stay", "or go\""]);
+        assert!(!is_open(&record));
+        read(b"a\t\"more", &Delimiter::Byte(b'\t'), 2, &mut record);
+        assert!(is_open(&record));
+    }
+
+    #[test]
+    fn quotes_behind_blanks_are_quotes() {
+        for (fields, width, mended) in [
+            (vec!["a", " \"b\""], 2, vec!["a", "b"]),
+            (vec!["a", " \"b", " c\"", " d"], 3, vec!["a", "b, c", " d"]),
+            (vec!["a", " \"b", " c"], 2, vec!["a", " \"b", " c"]),
+            (vec!["a", " \"b", " c\""], 3, vec!["a", " \"b", " c\""]),
+        ] {
+            let mut record = ByteRecord::from(fields);
+            mend_padded(&mut record, b',', width);
+            assert_eq!(texts(&record), mended);
+        }
+    }
+
+    #[test]
+    fn delimiters_are_looked_for_outside_quotes() {
+        for (line, bare, open) in [
+            ("a;\"b, c\";d", "a;_;d", false),
+            ("\"a\" \"b c\"", "_ _", false),
+            ("5\" pipe;b", "5\" pipe;b", false),
+            ("a,\"b", "a,", true),
+        ] {
+            assert_eq!(outside_quotes(line), (bare.to_string(), open), "{line}");
+        }
+    }
+}

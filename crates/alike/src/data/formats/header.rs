@@ -1,0 +1,314 @@
+//! What comes before the rows of delimited text: which sign separates the columns, and what they are called.
+
+use std::borrow::Cow;
+use std::io::BufRead;
+use std::path::Path;
+
+use crate::data::formats::columns::{is_usual_name, plain_name};
+use crate::data::formats::encoding::encoding_advice;
+use crate::data::formats::fields::{outside_quotes, split};
+use crate::data::formats::looks::is_value;
+use crate::data::formats::options::{Delimiter, TextOptions};
+use crate::data::formats::row::{Place, next_line};
+use crate::{Error, Result};
+
+/// Lines that are looked at to know what a text without a header is.
+const AHEAD: usize = 100;
+/// Lines that the header may go on over, within quotes.
+const HEADER_LINES: usize = 20;
+
+/// How the rows of a text are to be read.
+pub(crate) struct TableLayout {
+    pub(crate) delimiter: Delimiter,
+    /// Names of the columns.
+    pub(crate) names: Vec<String>,
+    /// Lines before the rows.
+    pub(crate) lines: u64,
+    /// What is read already of the rows: the first one, where the text has no header.
+    pub(crate) first: Vec<u8>,
+}
+
+/// The first line of a table, with those that its quotes go on over.
+struct First {
+    bytes: Vec<u8>,
+    /// Lines up to its end.
+    lines: u64,
+    /// Lines that were read to look for the end of a quote that has none.
+    after: Vec<u8>,
+    /// Lines of these.
+    taken: u64,
+}
+
+/// Reads what comes before the rows.
+pub(crate) fn layout(
+    path: &Path,
+    input: &mut dyn BufRead,
+    options: &TextOptions,
+    flags: bool,
+) -> Result<TableLayout> {
+    let mut lines = 0;
+    for _ in 0..options.skip_lines {
+        line_of(path, input, &mut lines)?;
+    }
+    let mut delimiter = options.delimiter()?;
+    let mut first = line_of(path, input, &mut lines)?;
+    if let Some(sign) = sep_of(&first) {
+        delimiter = delimiter.or(Some(Delimiter::Byte(sign)));
+        first = line_of(path, input, &mut lines)?;
+    }
+    let mut comment = None;
+    while first.starts_with(b"#") {
+        comment = Some(std::mem::replace(&mut first, line_of(path, input, &mut lines)?));
+    }
+    let start = lines;
+    let first = whole(path, input, first, lines)?;
+    let header = text_of(path, start, &first.bytes)?;
+    if header.is_empty() {
+        let message = match options.no_header {
+            true => "is empty or starts with an empty line; rows are expected",
+            false => "is empty or starts with an empty line; a header line is expected",
+        };
+        return Err(Error::format(path, message));
+    }
+    let Some(delimiter) = delimiter.or_else(|| guess_delimiter(header)) else {
+        let way = if flags { "; name another (`--delimiter X`)" } else { "" };
+        let message = format!("the first line has no tab, comma, semicolon or bar to separate columns{way}");
+        return Err(Error::format_at(path, start, message));
+    };
+    let fields = names_of(header, &delimiter);
+    // A row of data is read again, as a row.
+    let as_row = |names: Vec<String>, first: First| TableLayout {
+        delimiter: delimiter.clone(),
+        names,
+        lines: start - 1,
+        first: [first.bytes, first.after].concat(),
+    };
+    if options.no_header {
+        let names = names_without_header(&Place { path, line: start }, &fields, &options.names)?;
+        return Ok(as_row(names, first));
+    }
+    let plain = |names: &[String]| names.iter().map(|n| plain_name(n).to_string()).collect::<Vec<_>>();
+    let names = plain(&fields);
+    let ahead: &[u8] = match first.after.is_empty() {
+        true => input.fill_buf().map_err(|e| Error::io(path, e))?,
+        false => &first.after,
+    };
+    let looks = looks_like_data(&names, flags).or_else(|| comes_again(&names, ahead, &delimiter, flags));
+    // A comment above the rows may be their header.
+    let above = comment.map(|comment| text_of(path, start - 1, &comment).map(str::to_string)).transpose()?;
+    let above = above.map(|above| plain(&names_of(above.trim_start_matches('#').trim(), &delimiter)));
+    if let Some(above) = above.filter(|above| above.len() == names.len())
+        && (looks.is_some() || (holds_usual(&above) && !holds_usual(&names)))
+    {
+        return Ok(as_row(above, first));
+    }
+    if let Some(message) = looks {
+        let message = if is_ragged(&names, ahead, &delimiter) { LISTS.into() } else { message };
+        return Err(Error::format_at(path, start, message));
+    }
+    Ok(TableLayout { delimiter, names, lines: first.lines, first: first.after })
+}
+
+/// The next line; empty at the end.
+fn line_of(path: &Path, input: &mut dyn BufRead, lines: &mut u64) -> Result<Vec<u8>> {
+    *lines += 1;
+    let mut line = Vec::new();
+    next_line(&Place { path, line: *lines }, input, &mut line)?;
+    Ok(line)
+}
+
+/// The first line of the table with those after it that it goes on over, since a quote is not closed before.
+fn whole(path: &Path, input: &mut dyn BufRead, line: Vec<u8>, lines: u64) -> Result<First> {
+    let is_open = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(|text| outside_quotes(text).1);
+    let alone = line.len();
+    let mut first = First { bytes: line, lines, after: Vec::new(), taken: 0 };
+    while (first.taken as usize) < HEADER_LINES && is_open(&first.bytes) {
+        let next = line_of(path, input, &mut first.lines)?;
+        if next.is_empty() {
+            break;
+        }
+        first.taken += 1;
+        first.bytes.extend(next);
+    }
+    if first.taken > 0 && is_open(&first.bytes) {
+        // It is never closed: a lone quote is text.
+        first.after = first.bytes.split_off(alone);
+    }
+    if !first.after.is_empty() || first.taken == 0 {
+        first.lines = lines;
+    }
+    Ok(first)
+}
+
+/// A line without its end.
+pub(crate) fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// The delimiter that Excel's own first line says: `sep=;`, in quotes or filled up to the width of the table
+/// by some programs.
+fn sep_of(line: &[u8]) -> Option<u8> {
+    let line = without_end(line);
+    let line = line.strip_prefix(b"\"").unwrap_or(line);
+    let (name, signs) = line.split_at_checked(4)?;
+    let (&sign, filling) = signs.split_first()?;
+    let is_sign = !sign.is_ascii_alphanumeric() && sign != b'"';
+    let filled = filling.iter().all(|&c| c == sign || b"\",;\t ".contains(&c));
+    (name.eq_ignore_ascii_case(b"sep=") && is_sign && filled).then_some(sign)
+}
+
+/// What is to be said of a first row that is none of names: a value such as a number or a date, and nothing,
+/// or less, that columns are called.
+pub(crate) fn looks_like_data(names: &[String], flags: bool) -> Option<String> {
+    let values = names.iter().filter(|n| is_value(n));
+    let usual = names.iter().filter(|n| is_usual_name(n)).count();
+    let (count, first) = (values.clone().count(), values.clone().next()?);
+    // Words such as `Movie` may stand in data, too, but not two of them beside each other.
+    (usual < 2 && usual <= count).then(|| data_first(&format!("`{first}`"), flags))
+}
+
+/// What is to be said of a first row that is none of names: a field of it comes again in its column, in other
+/// rows.
+fn comes_again(names: &[String], ahead: &[u8], delimiter: &Delimiter, flags: bool) -> Option<String> {
+    if names.iter().filter(|n| is_usual_name(n)).count() >= 2 {
+        return None;
+    }
+    let mut rows = ahead.split_inclusive(|&c| c == b'\n').filter(|line| line.ends_with(b"\n")).take(AHEAD);
+    let again = rows.find_map(|row| {
+        let row = split(without_end(row), delimiter);
+        let pairs = || names.iter().zip(&row).map(|(name, field)| (name, field.trim_ascii()));
+        // The header itself comes again where files were put one behind the other.
+        if row.len() != names.len() || pairs().all(|(name, field)| name.as_bytes() == field) {
+            return None;
+        }
+        pairs().find(|(name, field)| !field.is_empty() && name.as_bytes() == *field).map(|(name, _)| name)
+    })?;
+    Some(data_first(&format!("`{again}` comes again below it"), flags))
+}
+
+fn data_first(why: &str, flags: bool) -> String {
+    let way = match flags {
+        true => "; say what its columns are: `--no-header --columns user,item,rating,time`",
+        false => "; give the file a first line with the names of its columns",
+    };
+    format!("the first line looks like data, not like names of columns ({why}){way}")
+}
+
+fn holds_usual(names: &[String]) -> bool {
+    names.iter().any(|n| is_usual_name(n))
+}
+
+/// What is to be said of lines of a user and all their items, as LightGCN and its kin write them.
+pub(crate) const LISTS: &str = "each line is a user and their items; write a pair a line \
+                     (`awk '{for (i = 2; i <= NF; i++) print $1, $i}' FILE > pairs.txt`) and read that with \
+                     `--no-header --columns user,item`";
+
+/// True where the first line and those `ahead` of it hold whole numbers apart by blanks, and not equally
+/// many.
+fn is_ragged(first: &[String], ahead: &[u8], delimiter: &Delimiter) -> bool {
+    let whole = |field: &str| field.bytes().all(|c| c.is_ascii_digit());
+    if !matches!(delimiter, Delimiter::Blanks | Delimiter::Byte(b'\t')) || !first.iter().all(|f| whole(f)) {
+        return false;
+    }
+    // The last one may be cut.
+    let lines = ahead.split_inclusive(|&c| c == b'\n').filter(|line| line.ends_with(b"\n")).take(AHEAD);
+    let widths = lines.map(|line| {
+        let fields = std::str::from_utf8(line).unwrap_or("?").split_whitespace();
+        fields.clone().all(whole).then(|| fields.count())
+    });
+    let widths: Option<Vec<usize>> = widths.collect();
+    widths.is_some_and(|widths| widths.iter().any(|&n| n != first.len()))
+}
+
+fn text_of<'a>(path: &Path, line: u64, bytes: &'a [u8]) -> Result<&'a str> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Error::format_at(path, line, format!("is not UTF-8 text; {}", encoding_advice())))?;
+    Ok(text.trim_end_matches(['\n', '\r']))
+}
+
+/// The sign that stands most often in a line outside quotes, of those that usually separate columns; blanks
+/// where there is none.
+fn guess_delimiter(header: &str) -> Option<Delimiter> {
+    // After a lone quote all of it counts.
+    let line = match outside_quotes(header) {
+        (_, true) => header.to_string(),
+        (bare, false) => bare,
+    };
+    let count = |d: &u8| line.bytes().filter(|c| c == d).count();
+    let best = b"\t,;|".iter().copied().rev().max_by_key(count).expect("the list is not empty");
+    let doubled = line.matches("::").count();
+    if doubled > 0 && doubled >= count(&best) {
+        return Some(Delimiter::Text("::".into()));
+    }
+    if count(&best) > 0 {
+        return Some(Delimiter::Byte(best));
+    }
+    line.trim().contains(' ').then_some(Delimiter::Blanks)
+}
+
+/// The fields of a header, without quotes around them.
+fn names_of(header: &str, delimiter: &Delimiter) -> Vec<String> {
+    let fields = split(header.as_bytes(), delimiter).into_iter();
+    let name = |field: Cow<'_, [u8]>| {
+        // A name may go on over lines, which no message shows.
+        let text = String::from_utf8_lossy(&field).replace("\r\n", "\n").replace('\n', " ");
+        let text = text.trim().to_string();
+        match field {
+            Cow::Borrowed(_) => text.trim_matches('"').to_string(),
+            // Quotes that were doubled are of the name.
+            Cow::Owned(_) => text,
+        }
+    };
+    fields.map(name).collect()
+}
+
+/// Names of the columns of text without a header: those given, otherwise their numbers.
+pub(crate) fn names_without_header(
+    place: &Place<'_>,
+    first: &[String],
+    given: &[String],
+) -> Result<Vec<String>> {
+    if given.is_empty() {
+        return Ok((1..=first.len()).map(|n| n.to_string()).collect());
+    }
+    if given.len() != first.len() {
+        let message = format!(
+            "the first row has {} columns, `--columns` names {}; write `_` for those that are not needed",
+            first.len(),
+            given.len()
+        );
+        return Err(place.error(message));
+    }
+    Ok(given.iter().map(|n| n.trim().to_string()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_excel_says_the_delimiter() {
+        for line in ["sep=;", "SEP=;\r\n", "\"sep=;\"\n", "sep=;;;;\n", "\"sep=;\",,,\n"] {
+            assert_eq!(sep_of(line.as_bytes()), Some(b';'), "{line}");
+        }
+        assert_eq!(sep_of(b"sep=\t\n"), Some(b'\t'));
+        for line in ["", "sep=", "sep=a", "separate;by", "sep=;user;item"] {
+            assert_eq!(sep_of(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_row_of_values_is_told_from_names() {
+        let is_data = |line: &str| {
+            let names: Vec<String> = line.split(';').map(String::from).collect();
+            looks_like_data(&names, true).is_some()
+        };
+        for row in ["zoe;harp;06.05.2014", "u0;i4;4,5", "u0;i4;Movie;2014-01-01", "1;2"] {
+            assert!(is_data(row), "{row}");
+        }
+        for names in ["user;item;2014;2015;2016", "who;what", "who;item;when", "user;item;5"] {
+            assert!(!is_data(names), "{names}");
+        }
+    }
+}
