@@ -204,7 +204,7 @@ fn files_are_short_and_modules_are_named_for_what_they_do() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Comments are as wide as code. Formulas stay on one line, settings have one line each; models have few lines, long ones.
+/// Comments are as wide as code, but for formulas, settings (one line each) and the heads of models.
 #[test]
 fn comments_are_as_wide_as_code() {
     let mut wrong = Vec::new();
