@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
-use alike::device::DeviceName;
 use alike::serving::{Serving, UserHistory};
 use alike::train::{TrainRequest, fit};
 use rand::SeedableRng;
@@ -83,15 +82,12 @@ impl Study {
         let data = Dataset::open(&options.out)?;
         let run = self.work.join(format!("{name}-run"));
         let request = TrainRequest {
-            model: &self.model,
             settings: self.settings.clone(),
             seed: self.seed,
             run: Some(&run),
             resume: run.join("run.json").exists(),
-            warm_start: None,
             test: false,
-            devices: vec![DeviceName::default()],
-            stop: None,
+            ..TrainRequest::new(&self.model)
         };
         let started = Instant::now();
         let summary = fit(&data, &request, &mut |_| {})?;

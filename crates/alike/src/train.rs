@@ -52,6 +52,23 @@ pub struct TrainRequest<'a> {
     pub stop: Option<&'a AtomicBool>,
 }
 
+impl<'a> TrainRequest<'a> {
+    /// `model` with its defaults, seed 0, on the processor, in memory only, scored on test at the end.
+    pub fn new(model: &'a str) -> Self {
+        Self {
+            model,
+            settings: toml::Table::new(),
+            seed: 0,
+            run: None,
+            resume: false,
+            warm_start: None,
+            test: true,
+            devices: vec![DeviceName::default()],
+            stop: None,
+        }
+    }
+}
+
 /// What happens during training.
 #[derive(Debug)]
 pub enum TrainEvent<'a> {

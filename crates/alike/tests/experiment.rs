@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use alike::device::DeviceName;
 use alike::experiment::{Job, Phase, Scheduler};
 use alike::train::{TrainRequest, fit};
 
@@ -51,15 +50,12 @@ fn train(job: &Job) -> Result<(), String> {
     let settings = job.settings.clone();
     let resume = job.run.join("run.json").is_file();
     let request = TrainRequest {
-        model: &job.model,
         settings,
         seed: job.seed,
         run: Some(&job.run),
         resume,
-        warm_start: None,
         test: false,
-        devices: vec![DeviceName::default()],
-        stop: None,
+        ..TrainRequest::new(&job.model)
     };
     fit(&data, &request, &mut |_| {}).map(|_| ()).map_err(|e| e.to_string())
 }

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
-use alike::device::DeviceName;
 use alike::layers::Negatives;
 use alike::models::prelude::*;
 use alike::models::register;
@@ -87,17 +86,7 @@ fn shared_negatives_are_trained_resumed_and_the_same_with_any_number_of_threads(
         settings.insert("lr".into(), toml::Value::Float(0.01));
         settings.insert("batch".into(), toml::Value::Integer(64));
         settings.insert("epochs".into(), toml::Value::Integer(epochs));
-        let request = TrainRequest {
-            model: "softmax",
-            settings,
-            seed: 3,
-            run: out,
-            resume,
-            warm_start: None,
-            test: true,
-            devices: vec![DeviceName::default()],
-            stop: None,
-        };
+        let request = TrainRequest { settings, seed: 3, run: out, resume, ..TrainRequest::new("softmax") };
         let mut losses = Vec::new();
         let mut note = |event: TrainEvent<'_>| {
             if let TrainEvent::Batch { loss, .. } = event {

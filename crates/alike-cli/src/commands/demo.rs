@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use alike::Error;
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
-use alike::device::DeviceName;
 use alike::recommend::Run;
 use alike::train::{Summary, TrainRequest, fit};
 
@@ -62,15 +61,11 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
     alike_ops::keep_freed_memory();
     let train = |data: &Dataset, model, most, run: &Path, title: &str| -> Outcome<Summary> {
         let request = TrainRequest {
-            model,
             settings: settings(model, most)?,
             seed: args.seed,
             run: Some(run),
-            resume: false,
-            warm_start: None,
-            test: true,
-            devices: vec![DeviceName::default()],
             stop: Some(stop),
+            ..TrainRequest::new(model)
         };
         let mut progress = TrainingProgress::new(title, quiet);
         fit(data, &request, &mut |event| progress.on(&event)).map_err(explain)

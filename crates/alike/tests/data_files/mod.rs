@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alike::data::{Dataset, PrepareOptions, PrepareReport, SplitKind, prepare};
-use alike::device::DeviceName;
 use alike::train::{TrainRequest, fit};
 #[cfg(feature = "parquet")]
 use arrow_array::{ArrayRef, RecordBatch};
@@ -83,15 +82,11 @@ pub(crate) fn parities(users: usize, each: usize) -> String {
 /// file.
 pub(crate) fn train(model: &str, settings: &str, data: &Path, run: &Path) -> alike::Result<()> {
     let request = TrainRequest {
-        model,
         settings: settings.parse().unwrap(),
         seed: 1,
         run: Some(run),
         resume: run.join("run.json").exists(),
-        warm_start: None,
-        test: true,
-        devices: vec![DeviceName::default()],
-        stop: None,
+        ..TrainRequest::new(model)
     };
     fit(&Dataset::open(data)?, &request, &mut |_| {}).map(drop)
 }

@@ -1,7 +1,6 @@
 //! What every model in the registry must do; a new model joins by its registry line.
 
 use crate::support::{self, checkerboard};
-use alike::device::DeviceName;
 use alike::eval::Metrics;
 use alike::models;
 use alike::recommend::Run;
@@ -21,17 +20,7 @@ pub(crate) fn request(model: &'static str) -> TrainRequest<'static> {
             settings.insert(name.into(), value);
         }
     }
-    TrainRequest {
-        model,
-        settings,
-        seed: 7,
-        run: None,
-        resume: false,
-        warm_start: None,
-        test: true,
-        devices: vec![DeviceName::default()],
-        stop: None,
-    }
+    TrainRequest { settings, seed: 7, ..TrainRequest::new(model) }
 }
 
 /// Everything of a summary that the seed decides.

@@ -73,15 +73,11 @@ fn train(scheduler: &mut Scheduler) {
     while let Some(job) = scheduler.ready().unwrap().0.into_iter().next() {
         let data = alike::data::Dataset::open(&job.data_dir).unwrap();
         let request = TrainRequest {
-            model: &job.model,
             settings: job.settings.clone(),
             seed: job.seed,
             run: Some(&job.run),
-            resume: false,
-            warm_start: None,
             test: false,
-            devices: vec![alike::device::DeviceName::default()],
-            stop: None,
+            ..TrainRequest::new(&job.model)
         };
         let result = fit(&data, &request, &mut |_| {}).map(|_| ()).map_err(|e| e.to_string());
         scheduler.ended(&job, result).unwrap();
