@@ -38,6 +38,12 @@ bench:
 deny:
     cargo deny check
 
+# what of the operators' unit tests Miri interprets in minutes, for undefined behaviour; needs nightly Rust with miri. Tree Borrows, since
+# crossbeam-epoch, below rayon, casts integers to pointers; threads of rayon's pool are there at the end
+miri:
+    MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-disable-isolation -Zmiri-ignore-leaks" cargo +nightly miri test -p alike-ops --lib \
+        --target-dir target/miri -- tensor ranking::tile ranking::panels ranking::resident::tests::few sparse::csr sparse::derived
+
 # unit tests of the operators under AddressSanitizer: reads and writes outside of what is allocated; needs nightly Rust
 asan:
     CARGO_PROFILE_DEV_OPT_LEVEL=1 RUSTFLAGS=-Zsanitizer=address cargo +nightly test -p alike-ops --lib \
