@@ -4,7 +4,7 @@ use alike::device::{DeviceKind, DeviceName};
 use alike::layers::{Sampler, Saved};
 use alike::models::{self, GradientModel, Learner};
 use alike::scorer::Ranks;
-use alike::train::{Event, TrainRequest, fit};
+use alike::train::{TrainEvent, TrainRequest, fit};
 use alike_ops::{Adam, wgpu_devices};
 use burn::tensor::{Device, DeviceType};
 
@@ -118,7 +118,7 @@ fn a_run_on_a_graphics_device_is_scored_there() {
         let there = TrainRequest { devices: vec![DeviceName { kind, index: 0 }], ..request(model) };
         let mut names = Vec::new();
         let found = fit(&data, &TrainRequest { run: Some(&run), ..there }, &mut |event| {
-            if let Event::Planned { devices, .. } = event {
+            if let TrainEvent::Planned { devices, .. } = event {
                 names = devices.to_vec();
             }
         })
