@@ -18,10 +18,19 @@ pub(super) fn section(report: &DemoReport) -> Markup {
             (loss(report))
         }
         @for model in &report.models {
-            @for remark in &model.remarks { p { strong { (model.name) } ": " (remark) "." } }
+            @for remark in &model.remarks { p { strong { (model.name) } ": " (with_code(remark)) "." } }
         }
     };
     page::section("learning", "How they learned", &text, &content)
+}
+
+/// A text whose parts between backticks are code.
+fn with_code(text: &str) -> Markup {
+    html! {
+        @for (at, part) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
 }
 
 fn recall(report: &DemoReport) -> Markup {

@@ -28,7 +28,11 @@ fn model(name: &str, epochs: usize, top: f64) -> ModelSummary {
             ("lr".into(), "0.001".into()),
             ("layers".into(), "2".into()),
         ],
-        remarks: if epochs == 60 { vec!["it might <still> get better".into()] } else { Vec::new() },
+        remarks: if epochs == 60 {
+            vec!["it might <still> get better: allow more `epochs`".into()]
+        } else {
+            Vec::new()
+        },
     }
 }
 
@@ -91,7 +95,9 @@ fn the_page_is_complete_and_self_contained() {
         assert!(!page.contains(outside), "{outside}");
     }
     assert!(page.contains("Amélie &lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;"));
-    assert!(page.contains("<strong>lightgcn</strong>: it might &lt;still&gt; get better."));
+    assert!(page.contains(
+        "<strong>lightgcn</strong>: it might &lt;still&gt; get better: allow more <code>epochs</code>."
+    ));
     assert!(page.contains("<th scope=\"row\">a random order</th><td>0.1360</td>"));
     assert_eq!(page.matches("<article").count(), 10);
     assert_eq!(page.matches("<li class=\"tile").count(), 100);
