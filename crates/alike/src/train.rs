@@ -156,22 +156,22 @@ pub fn fit(
         on(TrainEvent::Finished(&summary));
         return Ok(summary);
     }
-    let weights = data.train_weights.as_deref();
-    let sampler = plan.training.as_ref();
-    let sampler =
-        sampler.map(|t| Sampler::new(data.train.clone(), weights, request.seed, t.sampling)).transpose()?;
-    let batches = |t: &TrainingPlan| sampler.as_ref().map_or(0, |s| s.len().div_ceil(t.config.batch));
+    let with_sampler = |t: &TrainingPlan| -> Result<(TrainConfig, Sampler)> {
+        let weights = data.train_weights.as_deref();
+        Ok((t.config.clone(), Sampler::new(data.train.clone(), weights, request.seed, t.sampling)?))
+    };
+    let training = plan.training.as_ref().map(with_sampler).transpose()?;
     on(TrainEvent::Planned {
         parameters: plan.parameters,
         memory_bytes: plan.memory_bytes,
-        epochs: plan.training.as_ref().map_or(0, |t| t.config.epochs),
-        batches: plan.training.as_ref().map_or(0, batches),
+        epochs: training.as_ref().map_or(0, |(config, _)| config.epochs),
+        batches: training.as_ref().map_or(0, |(config, sampler)| sampler.len().div_ceil(config.batch)),
         devices: &names,
     });
     let started = Instant::now();
     let built = Replicas::build(request.model, data, &request.settings, request.seed, &devices)?;
-    let summary = match (built, plan.training, sampler) {
-        (Built::Gradient(mut replicas), Some(TrainingPlan { config, .. }), Some(sampler)) => {
+    let summary = match (built, &training) {
+        (Built::Gradient(mut replicas), Some((config, sampler))) => {
             if let Some(warm) = &warm {
                 replicas.each(|model| {
                     model.params_mut().load_matching(&warm.params, &warm.data, data).map(|_| ())
@@ -179,12 +179,12 @@ pub fn fit(
             }
             let run = run.as_ref();
             let mut training = Training { data, request, config, run, state: State::default(), best: None };
-            training.run_epochs(&mut replicas, &sampler, on)?
+            training.run_epochs(&mut replicas, sampler, on)?
         }
-        (Built::Direct(solver), ..) => {
+        (Built::Direct(solver), _) => {
             solve(data, request, &solver(data, Stop(request.stop))?, run.as_ref(), started)?
         }
-        (Built::Gradient(_), ..) => unreachable!("a model with a loss has a plan of its training"),
+        (Built::Gradient(_), None) => unreachable!("a model with a loss has a plan of its training"),
     };
     if let Some(run) = &run {
         run.write_json("metrics.json", &summary)?;
@@ -332,7 +332,7 @@ impl Losses {
 struct Training<'a> {
     data: &'a Dataset,
     request: &'a TrainRequest<'a>,
-    config: TrainConfig,
+    config: &'a TrainConfig,
     run: Option<&'a RunDir>,
     state: State,
     /// The best scorer, where no run folder keeps it.
@@ -346,12 +346,12 @@ impl Training<'_> {
         sampler: &Sampler,
         on: &mut dyn FnMut(TrainEvent<'_>),
     ) -> Result<Summary> {
-        let config = self.config.clone();
+        let config = self.config;
         let parameters = replicas.first().params().count();
         self.resume(replicas)?;
-        while self.state.should_continue(&config) {
+        while self.state.should_continue(config) {
             let record = self.epoch(replicas, sampler, on)?;
-            let expected_end = self.state.expected_end(&config, sampler.len().div_ceil(config.batch));
+            let expected_end = self.state.expected_end(config, sampler.len().div_ceil(config.batch));
             on(TrainEvent::Epoch { record: &record, expected_end });
         }
         let best = match (self.run, self.best.take()) {
@@ -395,7 +395,7 @@ impl Training<'_> {
         sampler: &Sampler,
         on: &mut dyn FnMut(TrainEvent<'_>),
     ) -> Result<EpochRecord> {
-        let config = self.config.clone();
+        let config = self.config;
         let adam = Adam { lr: config.lr as f32, ..Adam::default() };
         let epoch = self.state.epoch + 1;
         let started = Instant::now();

@@ -76,6 +76,17 @@ fn a_catalogue_of_other_items_is_an_error_still() {
 }
 
 #[test]
+fn a_first_row_of_an_item_is_no_header() {
+    let files = Files::new();
+    let mut options = options(&files);
+    options.items = Some(files.write("items.csv", "x,Shirt\ny,Hose\nz,Zip\n"));
+    options.item_columns =
+        ItemColumns { id: Some("x".into()), title: Some("Shirt".into()), ..Default::default() };
+    let text = files.error(&options);
+    assert!(text.contains("the first line looks like data") && text.contains("`x` is an item"), "{text}");
+}
+
+#[test]
 fn columns_are_named_where_they_are_called_otherwise() {
     let files = Files::new();
     let mut options = options(&files);

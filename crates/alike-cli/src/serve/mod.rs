@@ -38,7 +38,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use crate::args::Serve;
 use crate::failure::{Failure, Outcome};
@@ -138,18 +137,11 @@ async fn answer(app: Arc<App>, listener: TcpListener, args: &Serve) -> Outcome {
     if let Some(seconds) = args.watch {
         tokio::spawn(watch_run(app.clone(), Duration::from_secs(seconds)));
     }
-    let (told, heard) = oneshot::channel();
-    let stop = async {
-        // Nobody waits for it where the server failed before.
-        let _ = told.send(stop.await);
-    };
-    listen::serve(listener, app, stop).await;
+    let stopped = listen::serve(listener, app, stop).await;
     tracing::info!("stopped");
-    match heard.await {
-        Ok(StopSignal::Interrupt) => {
-            Err(Failure::Interrupted("interrupted; every request was answered".into()))
-        }
-        _ => Ok(()),
+    match stopped {
+        StopSignal::Interrupt => Err(Failure::Interrupted("interrupted; every request was answered".into())),
+        StopSignal::Terminate => Ok(()),
     }
 }
 

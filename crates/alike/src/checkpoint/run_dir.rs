@@ -42,7 +42,7 @@ impl RunDir {
         for path in disk::files_in(dir)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             // What a start that was killed may have left.
-            if name != LOCK && left_by_a_kill(&name) != Some("run.json") {
+            if name != LOCK && disk::temporary_of(&name) != Some("run.json") {
                 return Err(Error::checkpoint(dir, "is not empty and is not a run; choose another folder"));
             }
         }
@@ -181,20 +181,15 @@ impl RunDir {
         elsewhere: Option<&Path>,
         open: impl FnOnce(&Path) -> Result<Dataset>,
     ) -> Result<Dataset> {
-        let beside =
-            info.data_from_run.as_ref().map(|path| self.path.join(path)).filter(|path| path.is_dir());
-        let place = match (elsewhere, beside) {
-            (Some(place), _) => place.to_path_buf(),
-            (None, Some(beside)) if !info.data.is_dir() => beside,
-            _ => info.data.clone(),
-        };
-        if !place.is_dir() {
-            let text = format!(
-                "the data it was trained on are not at {}; say where they are with --data",
-                place.display()
-            );
-            return Err(Error::checkpoint(&self.path, text));
-        }
+        let beside = info.data_from_run.as_ref().map(|path| self.path.join(path));
+        let named = elsewhere.unwrap_or(&info.data);
+        let places = [Some(named.to_path_buf()), beside.filter(|_| elsewhere.is_none())];
+        let place = places.into_iter().flatten().find(|place| place.is_dir()).ok_or_else(|| {
+            let named = named.display();
+            let text =
+                format!("the data it was trained on are not at {named}; say where they are with --data");
+            Error::checkpoint(&self.path, text)
+        })?;
         let data = open(&place)?;
         if data.hash != info.data_hash {
             let text = format!(
@@ -230,7 +225,7 @@ impl RunDir {
             // What cannot be removed now is removed after the next evaluation.
             if is_tensors(&name) && !kept.contains(&&*name) {
                 let _ = disk::remove_file(&path);
-            } else if let Some(of) = left_by_a_kill(&name).filter(|of| is_tensors(of)) {
+            } else if let Some(of) = disk::temporary_of(&name).filter(|of| is_tensors(of)) {
                 disk::remove_leftovers(&self.path.join(of));
             }
         }
@@ -268,9 +263,4 @@ fn is_tensors(name: &str) -> bool {
     let number =
         name.strip_suffix(".safetensors").and_then(|n| n.strip_prefix("state-").or(n.strip_prefix("best-")));
     number.is_some_and(|n| n.len() >= 6 && n.bytes().all(|c| c.is_ascii_digit()))
-}
-
-/// The file of which `name` is a half-written copy.
-fn left_by_a_kill(name: &str) -> Option<&str> {
-    Some(name.strip_prefix('.')?.split_once(".writing-")?.0)
 }

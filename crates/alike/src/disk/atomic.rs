@@ -85,9 +85,11 @@ fn is_writers_mark(text: &str) -> bool {
     text.split_once('-').is_some_and(|(process, count)| is_number(process) && is_number(count))
 }
 
-/// Whether a file or folder of this name is a half-written one of [`temporary_name`].
-pub(crate) fn is_temporary(name: &str) -> bool {
-    name.starts_with('.') && name.rsplit_once(".writing-").is_some_and(|(_, mark)| is_writers_mark(mark))
+/// The name of the file or folder of which `name` is a half-written one by [`temporary_name`], the start of it
+/// where it is long.
+pub(crate) fn temporary_of(name: &str) -> Option<&str> {
+    let (of, mark) = name.strip_prefix('.')?.rsplit_once(".writing-")?;
+    is_writers_mark(mark).then_some(of)
 }
 
 /// Removes what dead processes left half-written for `path`: whatever of theirs is not locked. What cannot be
@@ -95,12 +97,8 @@ pub(crate) fn is_temporary(name: &str) -> bool {
 pub(crate) fn remove_leftovers(path: &Path) {
     let prefix = prefix(path);
     for entry in fs::read_dir(super::parent(path)).into_iter().flatten().flatten() {
-        if !entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.strip_prefix(&*prefix))
-            .is_some_and(is_writers_mark)
-        {
+        let name = entry.file_name();
+        if !name.to_str().and_then(|name| name.strip_prefix(&*prefix)).is_some_and(is_writers_mark) {
             continue;
         }
         let left = entry.path();
@@ -148,9 +146,15 @@ mod tests {
         write_atomic(&base.path().join("out"), b"new").unwrap();
         for path in &mine {
             assert!(path.exists(), "{}", path.display());
-            assert!(!is_temporary(&path.file_name().unwrap().to_string_lossy()), "{}", path.display());
+            assert_eq!(
+                temporary_of(&path.file_name().unwrap().to_string_lossy()),
+                None,
+                "{}",
+                path.display()
+            );
         }
-        assert!(is_temporary(".out.writing-12-0") && !is_temporary("out.writing-12-0"));
+        assert_eq!(temporary_of(".out.writing-12-0"), Some("out"));
+        assert_eq!(temporary_of("out.writing-12-0"), None);
     }
 
     #[test]

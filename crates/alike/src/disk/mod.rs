@@ -22,7 +22,7 @@ use memmap2::Mmap;
 
 use crate::error::{Error, Result};
 
-pub(crate) use atomic::{is_temporary, remove_leftovers};
+pub(crate) use atomic::{remove_leftovers, temporary_of};
 pub use atomic::{write_atomic, write_atomic_with};
 pub(crate) use file::File;
 pub(crate) use staged::{FileEntry, Staged, check_replaceable};

@@ -52,18 +52,18 @@ pub(crate) fn bind(address: SocketAddr, limits: &mut Limits) -> std::io::Result<
     socket.listen(BACKLOG)
 }
 
-/// Answers requests until `stop`, then finishes those that have begun.
-pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()>) {
+/// Answers requests until `stop`, then finishes those that have begun. Returns what `stop` gave.
+pub(crate) async fn serve<T>(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = T>) -> T {
     let service = TowerToHyperService::new(router(app.clone()));
     let mut doors = Doors::new(&app.limits);
     let (ends, ending) = watch::channel(false);
     // Nothing is ever sent: it closes when the last connection has ended.
     let (running, mut ended) = mpsc::channel::<()>(1);
     let mut stop = pin!(stop);
-    loop {
+    let stopped = loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = &mut stop => break,
+            stopped = &mut stop => break stopped,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -94,12 +94,13 @@ pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Futur
             app.metrics.connections.dec();
             drop(running);
         });
-    }
+    };
     drop((listener, running));
     let _ = ends.send(true);
     if timeout(app.limits.grace, ended.recv()).await.is_err() {
         tracing::warn!("requests were cut off that did not end in {} s", app.limits.grace.as_secs());
     }
+    stopped
 }
 
 /// What ended a connection.

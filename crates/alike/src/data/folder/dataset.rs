@@ -113,7 +113,7 @@ impl Dataset {
         let train_weights = stored.train_weights(train.nnz())?;
         let features = manifest.features.iter().map(|f| stored.features(f, &mut in_memory));
         let features = features.collect::<Result<_>>()?;
-        let knn = manifest.knn.iter().map(|g| stored.neighbours(g)).collect::<Result<_>>()?;
+        let knn = manifest.knn.iter().map(|g| stored.neighbors(g)).collect::<Result<_>>()?;
         let catalogue = stored.catalogue()?;
         manifest.content(dir, REPORT)?;
         Ok(Self {
@@ -295,7 +295,7 @@ impl Stored<'_> {
         })
     }
 
-    fn neighbours(&self, g: &KnnEntry) -> Result<GivenKnn> {
+    fn neighbors(&self, g: &KnnEntry) -> Result<GivenKnn> {
         let i = self.manifest.items;
         let len = i.saturating_mul(g.k);
         let name = format!("knn.{}.idx", g.name);

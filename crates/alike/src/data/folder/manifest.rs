@@ -161,7 +161,7 @@ pub(crate) fn check_nothing_foreign(out: &Path) -> Result<()> {
         let foreign = match &*name {
             "cache" => disk::files_in(&path)?.into_iter().find(|entry| {
                 let name = entry.file_name().unwrap_or_default().to_string_lossy();
-                !name.ends_with(".bin") && !disk::is_temporary(&name)
+                !name.ends_with(".bin") && disk::temporary_of(&name).is_none()
             }),
             name => (!is_ours(name)).then_some(path),
         };

@@ -35,8 +35,6 @@ struct First {
     lines: u64,
     /// Lines that were read to look for the end of a quote that has none.
     after: Vec<u8>,
-    /// Lines of these.
-    taken: u64,
 }
 
 /// Reads what comes before the rows.
@@ -121,23 +119,19 @@ fn line_of(path: &Path, input: &mut dyn BufRead, lines: &mut u64) -> Result<Vec<
 fn whole(path: &Path, input: &mut dyn BufRead, line: Vec<u8>, lines: u64) -> Result<First> {
     let is_open = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(|text| outside_quotes(text).1);
     let alone = line.len();
-    let mut first = First { bytes: line, lines, after: Vec::new(), taken: 0 };
-    while (first.taken as usize) < HEADER_LINES && is_open(&first.bytes) {
-        let next = line_of(path, input, &mut first.lines)?;
-        if next.is_empty() {
+    let (mut bytes, mut last) = (line, lines);
+    for _ in 0..HEADER_LINES {
+        if !is_open(&bytes) {
             break;
         }
-        first.taken += 1;
-        first.bytes.extend(next);
+        bytes.extend(line_of(path, input, &mut last)?);
     }
-    if first.taken > 0 && is_open(&first.bytes) {
+    if is_open(&bytes) {
         // It is never closed: a lone quote is text.
-        first.after = first.bytes.split_off(alone);
+        let after = bytes.split_off(alone);
+        return Ok(First { bytes, lines, after });
     }
-    if !first.after.is_empty() || first.taken == 0 {
-        first.lines = lines;
-    }
-    Ok(first)
+    Ok(First { bytes, lines: last, after: Vec::new() })
 }
 
 /// A line without its end.
@@ -187,7 +181,8 @@ fn comes_again(names: &[String], ahead: &[u8], delimiter: &Delimiter, flags: boo
     Some(data_first(&format!("`{again}` comes again below it"), flags))
 }
 
-fn data_first(why: &str, flags: bool) -> String {
+/// What is to be said of a first row that is none of names, for this reason.
+pub(crate) fn data_first(why: &str, flags: bool) -> String {
     let way = match flags {
         true => "; say what its columns are: `--no-header --columns user,item,rating,time`",
         false => "; give the file a first line with the names of its columns",

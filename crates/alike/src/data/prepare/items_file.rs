@@ -91,6 +91,18 @@ pub(crate) fn read_items(
     Ok(found)
 }
 
+/// What is read of a table.
+struct Chosen {
+    /// Names of the cells after the id.
+    names: Vec<String>,
+    /// Their places by field.
+    cells: Plan,
+    /// Names of all columns.
+    columns: Vec<String>,
+    /// Whether there is a column of each field.
+    there: Vec<bool>,
+}
+
 /// A file of items while it is read.
 struct Items<'a, 'v> {
     id: Option<&'a str>,
@@ -108,7 +120,7 @@ impl Items<'_, '_> {
             if plan.ids.is_empty() || !keys.iter().eq(object.keys()) {
                 keys = object.keys().cloned().collect();
                 plan = Plan::new(&keys, self.id, self.fields);
-                self.found.see(&keys, &plan);
+                self.found.add_columns(&keys, &plan.there());
             }
             let mut ids = plan.ids.iter().filter_map(|&at| id_of(&object, &keys[at]));
             let first = ids.next();
@@ -131,12 +143,10 @@ impl Items<'_, '_> {
     }
 
     fn read_table(&mut self, path: &Path, table: OpenTable, options: &TextOptions) -> Result<()> {
-        let made: OnceCell<(Vec<String>, Plan, Found)> = OnceCell::new();
+        let made: OnceCell<Chosen> = OnceCell::new();
         let (id, fields) = (self.id, self.fields);
         let choose = |columns: &[String]| {
             let plan = Plan::new(columns, id, fields);
-            let mut found = Found::of(fields);
-            found.see(columns, &plan);
             let Some(&id_at) = plan.ids.first() else { return Err(no_id(path, columns, id)) };
             for name in fields.iter().filter_map(|field| field.name) {
                 named(path, columns, name)?;
@@ -147,17 +157,20 @@ impl Items<'_, '_> {
             // The cells after the id, in the order in which they are chosen.
             let mut next = 0..;
             let cells = plan.fields.iter().map(|of| next.by_ref().take(of.len()).collect()).collect();
-            made.set((names, Plan { ids: Vec::new(), fields: cells }, found)).ok();
+            let there = plan.there();
+            let cells = Plan { ids: Vec::new(), fields: cells };
+            made.set(Chosen { names, cells, columns: columns.to_vec(), there }).ok();
             Ok(chosen)
         };
         let told = read_texts(path, table, options, choose, |line, id, cells| {
-            let (names, plan, _) = made.get().expect("columns are chosen before rows are read");
+            let Chosen { names, cells: plan, .. } =
+                made.get().expect("columns are chosen before rows are read");
             let value = |at: usize, holds| of_cell(cells[at], holds);
             self.row(&Place { path, line }, id, names, plan, &value)
         })?;
         self.found.told.extend(told);
-        if let Some((_, _, found)) = made.into_inner() {
-            self.found.add_columns(&found.names, &found.there);
+        if let Some(Chosen { columns, there, .. }) = made.into_inner() {
+            self.found.add_columns(&columns, &there);
         }
         Ok(())
     }
@@ -212,12 +225,7 @@ impl Found {
         Self { there: vec![false; fields.len()], used: vec![Vec::new(); fields.len()], ..Self::default() }
     }
 
-    /// Takes in which columns there are.
-    fn see(&mut self, columns: &[String], plan: &Plan) {
-        let there: Vec<bool> = plan.fields.iter().map(|of| !of.is_empty()).collect();
-        self.add_columns(columns, &there);
-    }
-
+    /// Takes in which columns there are, and which fields have one.
     fn add_columns(&mut self, names: &[String], there: &[bool]) {
         for name in names {
             if self.names.len() < NAMES && !self.names.contains(name) {
@@ -257,6 +265,11 @@ impl Plan {
             None => guesses(columns, field.usual).filter(|at| ids.first() != Some(at)).collect(),
         };
         Self { fields: fields.iter().map(of_field).collect(), ids }
+    }
+
+    /// Whether there is a column of each field.
+    fn there(&self) -> Vec<bool> {
+        self.fields.iter().map(|of| !of.is_empty()).collect()
     }
 }
 

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 
 use crate::data::folder::manifest::{MANIFEST, check_nothing_foreign};
 use crate::data::formats::feature_file::open_features;
+use crate::data::formats::header::data_first;
 use crate::data::formats::id_text;
 use crate::data::formats::matrix::MatrixFile;
 use crate::data::prepare::catalogue::Listing;
@@ -54,13 +55,7 @@ fn check_header_of_items(options: &PrepareOptions, log: &Log) -> Result<()> {
     if id_text::find(&log.items, id).is_none() {
         return Ok(());
     }
-    Err(Error::format(
-        path,
-        format!(
-            "the column of ids is called `{id}`, which is an item of the interactions, so the first line looks \
-             like data; give the file a first line with the names of its columns"
-        ),
-    ))
+    Err(Error::format(path, data_first(&format!("`{id}` is an item of the interactions"), false)))
 }
 
 /// What belongs to the items, read and not yet joined to them.

@@ -45,7 +45,7 @@ pub(crate) fn write(
         writing.features(name, matrix, &joined)?;
     }
     for (name, graph) in &sources.knn {
-        writing.neighbours(name, graph, &joined)?;
+        writing.neighbors(name, graph, &joined)?;
     }
     let image_root = match (&options.items, &sources.listing) {
         (Some(path), Some(listing)) => writing.catalogue(path, listing, &items)?,
@@ -94,7 +94,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn neighbours(&mut self, name: &str, graph: &Graph, items: &Items<'_>) -> Result<()> {
+    fn neighbors(&mut self, name: &str, graph: &Graph, items: &Items<'_>) -> Result<()> {
         let graph = graph.join(name, items)?;
         self.add(&format!("knn.{name}.idx"), bytemuck::cast_slice(&graph.idx))?;
         self.add(&format!("knn.{name}.cos"), bytemuck::cast_slice(&graph.cos))?;
