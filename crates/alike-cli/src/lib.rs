@@ -4,9 +4,11 @@
 //! A program with models of its own is this one with a few lines before it:
 //!
 //! ```no_run
-//! # fn mine() -> alike::models::ModelInfo { unimplemented!() }
-//! fn main() -> std::process::ExitCode {
-//!     alike::models::register(mine()).expect("a name that is free");
+//! use std::process::ExitCode;
+//!
+//! /// What `main` calls with its model.
+//! fn with(mine: alike::models::ModelInfo) -> ExitCode {
+//!     alike::models::register(mine).expect("a name that is free");
 //!     alike_cli::main()
 //! }
 //! ```
