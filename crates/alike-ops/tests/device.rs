@@ -275,12 +275,30 @@ fn rankings() {
         Tensor::<2>::from_data(TensorData::new(values, [n, d]), device)
     };
     let rows: Vec<u32> = (0..users as u32).rev().chain([4, 4]).collect();
-    for excluded in [[None, None], [mask(1, 300), None], [mask(1, 300), mask(2, 100)]] {
-        let wanted = TopKRequest { rows: rows.clone(), excluded, k: 20 };
+    let masks = [[None, None], [mask(1, 300), None], [mask(1, 300), mask(2, 100)]];
+    for (excluded, k) in masks.into_iter().flat_map(|excluded| [1, 20, 300].map(|k| (excluded.clone(), k))) {
+        let wanted = TopKRequest { rows: rows.clone(), excluded, k };
         let run = |device: &Device| {
             let (u, i, out) = (tensor(users, 1, device), tensor(items, 2, device), tensor(1, 3, device));
             let dot = top_k_dot_device(u.clone(), i.clone(), &wanted).unwrap();
             (dot, top_k_pair_mlp_device(u, i, out, &wanted).unwrap())
+        };
+        assert_eq!(run(&Device::flex()), run(&device));
+    }
+}
+
+/// More good items than a workgroup sorts, side by side, or all of one score.
+#[test]
+fn rankings_of_crowded_items() {
+    let Some(device) = device() else { return };
+    let items = 13_000usize;
+    let crowded = |i: usize| if i % 256 < 50 { 1000.0 + (i % 97) as f32 } else { (i % 89) as f32 };
+    for scores in [(0..items).map(crowded).collect(), vec![1.5f32; items]] {
+        let request = TopKRequest { rows: vec![1, 0], excluded: [None, None], k: 100 };
+        let run = |device: &Device| {
+            let users = Tensor::<2>::from_data(TensorData::new(vec![1.0f32, 2.0], [2, 1]), device);
+            let items = Tensor::<2>::from_data(TensorData::new(scores.clone(), [items, 1]), device);
+            top_k_dot_device(users, items, &request).unwrap()
         };
         assert_eq!(run(&Device::flex()), run(&device));
     }

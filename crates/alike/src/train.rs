@@ -1,12 +1,10 @@
 //! The one training loop.
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use alike_ops::{Adam, ranking_bytes};
-use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{FORMAT, RunDir, RunInfo, State, data_from_run};
@@ -14,14 +12,16 @@ use crate::data::Dataset;
 use crate::device::{DeviceKind, DeviceName, Need, check_memory, describe, open_all};
 use crate::error::{Error, Result};
 use crate::eval::{Metrics, Protocol, Split, evaluate};
-use crate::layers::Sampler;
+use crate::layers::{Batch, Sampler};
 use crate::models::{GradientModel, Plan, Stop, TrainConfig, TrainingPlan, find, most_popular};
 use crate::replicas::{Built, Replicas};
 use crate::scorer::{Ranks, Scorer};
 
+mod losses;
 mod start;
 mod summary;
 
+use losses::Losses;
 use start::{Warm, reopen};
 pub use summary::{Popularity, Remark, Summary};
 
@@ -292,43 +292,6 @@ fn popularity(data: &Dataset, test: bool) -> Result<Popularity> {
     Ok(Popularity { valid: recall(Split::Valid)?, test: test.then(|| recall(Split::Test)).transpose()? })
 }
 
-/// Losses that may wait to be read while a graphics processor works: reading one waits for it.
-const MAX_PENDING: usize = 4;
-
-/// The losses of an epoch: those read, and those that wait with batch (from 1), each share's with its length.
-struct Losses {
-    lr: f64,
-    epoch: usize,
-    sum: f64,
-    seen: usize,
-    waiting: VecDeque<(usize, Vec<(Tensor<1>, usize)>)>,
-}
-
-impl Losses {
-    /// Reads losses until `left` wait.
-    fn read(&mut self, left: usize, on: &mut dyn FnMut(usize, f32)) -> Result<()> {
-        while self.waiting.len() > left {
-            let Some((batch, shares)) = self.waiting.pop_front() else { break };
-            let (mut sum, mut length) = (0.0, 0);
-            for (loss, triples) in shares {
-                let loss =
-                    loss.try_into_data().map_err(|e| Error::Device(format!("the device failed: {e}")))?;
-                sum += f64::from(loss.iter::<f32>().next().unwrap_or(f32::NAN)) * triples as f64;
-                length += triples;
-            }
-            let value = (sum / length as f64) as f32;
-            if !value.is_finite() {
-                let (epoch, lr) = (self.epoch, self.lr);
-                return Err(Error::LossNotFinite { loss: value, epoch, batch, lr });
-            }
-            self.sum += sum;
-            self.seen += length;
-            on(batch, value);
-        }
-        Ok(())
-    }
-}
-
 struct Training<'a> {
     data: &'a Dataset,
     request: &'a TrainRequest<'a>,
@@ -400,24 +363,26 @@ impl Training<'_> {
         let epoch = self.state.epoch + 1;
         let started = Instant::now();
         replicas.each(|model| model.start_epoch(epoch as u64))?;
-        let list = sampler.epoch(epoch as u64, config.batch);
-        let batches = list.len();
-        let mut losses = Losses { lr: config.lr, epoch, sum: 0.0, seen: 0, waiting: VecDeque::new() };
-        let ahead = if self.on_processor() { 0 } else { MAX_PENDING };
+        let drawn = sampler.epoch(epoch as u64, config.batch);
+        let batches = drawn.len();
+        // A processor that trains has no core to spare.
+        let list: Box<dyn Iterator<Item = Batch>> =
+            if self.on_processor() { Box::new(drawn) } else { Box::new(drawn.ahead()) };
+        let mut losses = Losses::new(epoch, config.lr, self.on_processor());
+        let mut say = |batch, loss| on(TrainEvent::Batch { epoch, batch, batches, loss });
         for (at, drawn) in list.enumerate() {
             Stop(self.request.stop).check()?;
             let mut step = replicas.begin(drawn, epoch as u64, at);
-            losses.waiting.push_back((at + 1, std::mem::take(&mut step.losses)));
-            losses.read(ahead, &mut |batch, loss| on(TrainEvent::Batch { epoch, batch, batches, loss }))?;
+            losses.add(at + 1, std::mem::take(&mut step.losses), &mut say)?;
             replicas.finish(step, &adam);
         }
-        losses.read(0, &mut |batch, loss| on(TrainEvent::Batch { epoch, batch, batches, loss }))?;
+        losses.read(&mut say)?;
         let train_seconds = started.elapsed().as_secs_f64();
         self.state.epoch = epoch;
         self.state.seconds += train_seconds;
         let mut record = EpochRecord {
             epoch,
-            loss: losses.sum / losses.seen as f64,
+            loss: losses.mean(),
             train_seconds,
             eval_seconds: 0.0,
             valid: None,

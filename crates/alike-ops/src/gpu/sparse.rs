@@ -12,8 +12,9 @@ use super::row_groups::DeviceRowGroups;
 use super::rows::scatter_rows;
 use super::tensor::Gpu;
 
-/// Maximum number of entries that one group sums.
-const PIECE: u32 = 512;
+/// Maximum number of entries that one group sums: the groups of long rows would still work when all others
+/// have finished.
+const PIECE: u32 = 64;
 
 /// Slot of a piece that is a row's only one.
 const WHOLE: u32 = u32::MAX;
@@ -25,8 +26,9 @@ pub(crate) struct DeviceCsr {
     pub(crate) ptr: IndexBuffer,
     pub(crate) idx: IndexBuffer,
     /// Row, first and last entry, and slot of each piece.
-    pieces: IndexBuffer,
-    count: usize,
+    pub(crate) pieces: IndexBuffer,
+    /// Number of pieces, one at least per row.
+    pub(crate) count: usize,
     /// Row, first and last slot of each row of several pieces.
     long: IndexBuffer,
     long_count: usize,
@@ -115,6 +117,64 @@ pub(crate) struct DeviceSparse<'a> {
     pub(crate) positions: Option<&'a IndexBuffer>,
 }
 
+/// A value of the product of entry `e` with the row of `x` that it names.
+#[cube]
+#[allow(clippy::too_many_arguments)]
+fn entry(
+    idx: &[u32],
+    values: &[f32],
+    positions: &[u32],
+    x: &[f32],
+    e: u32,
+    d: u32,
+    c: u32,
+    #[comptime] weighted: bool,
+    #[comptime] moved: bool,
+) -> f32 {
+    let mut v = x[idx[e as usize] as usize * d as usize + c as usize];
+    if comptime!(weighted) {
+        let place = if comptime!(moved) { positions[e as usize] } else { e };
+        v *= values[place as usize];
+    }
+    v
+}
+
+/// The sum over the entries from `start` to `end`, in order; four are read before they are added, so that
+/// their reads overlap.
+#[cube]
+#[allow(clippy::too_many_arguments)]
+fn entries(
+    idx: &[u32],
+    values: &[f32],
+    positions: &[u32],
+    x: &[f32],
+    start: u32,
+    end: u32,
+    d: u32,
+    c: u32,
+    #[comptime] weighted: bool,
+    #[comptime] moved: bool,
+) -> f32 {
+    let mut sum = 0f32;
+    let mut e = start;
+    while e + 4 <= end {
+        let v0 = entry(idx, values, positions, x, e, d, c, weighted, moved);
+        let v1 = entry(idx, values, positions, x, e + 1, d, c, weighted, moved);
+        let v2 = entry(idx, values, positions, x, e + 2, d, c, weighted, moved);
+        let v3 = entry(idx, values, positions, x, e + 3, d, c, weighted, moved);
+        sum += v0;
+        sum += v1;
+        sum += v2;
+        sum += v3;
+        e += 4;
+    }
+    while e < end {
+        sum += entry(idx, values, positions, x, e, d, c, weighted, moved);
+        e += 1;
+    }
+    sum
+}
+
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 fn pieces_kernel(
@@ -141,16 +201,7 @@ fn pieces_kernel(
         let slot = pieces[4 * at + 3];
         let mut c = UNIT_POS_X;
         while c < d {
-            let mut sum = 0f32;
-            for e in start..end {
-                let from = idx[e as usize] as usize * d as usize + c as usize;
-                if comptime!(weighted) {
-                    let place = if comptime!(moved) { positions[e as usize] } else { e };
-                    sum += values[place as usize] * x[from];
-                } else {
-                    sum += x[from];
-                }
-            }
+            let sum = entries(idx, values, positions, x, start, end, d, c, weighted, moved);
             if slot == WHOLE {
                 let to = row as usize * d as usize + c as usize;
                 if comptime!(adds) {
@@ -298,11 +349,7 @@ fn rows_kernel(
         let end = ptr[row + 1];
         let mut c = UNIT_POS_X;
         while c < d {
-            let mut sum = 0f32;
-            for e in start..end {
-                let from = idx[e as usize] as usize * d as usize + c as usize;
-                sum += values[e as usize] * x[from];
-            }
+            let mut sum = entries(idx, values, idx, x, start, end, d, c, true, false);
             if comptime!(identity) {
                 sum += x[row * d as usize + c as usize];
             }

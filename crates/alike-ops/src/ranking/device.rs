@@ -42,8 +42,7 @@ const SCORES: usize = 32 << 20;
 
 /// Bytes of a device's memory that ranking `items` for up to `users` users takes beside the tensors.
 pub fn ranking_bytes(users: usize, items: usize) -> u64 {
-    // A score, and whether its item is taken.
-    8 * users.saturating_mul(items).min(SCORES) as u64
+    4 * users.saturating_mul(items).min(SCORES) as u64
 }
 
 /// Score `users[u] · items[i]` and top `k`, as [`top_k_dot`]: `users [U, d]`, `items [I, d]`.

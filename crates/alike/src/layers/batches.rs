@@ -1,7 +1,8 @@
 //! Batches: shuffled positives with the negatives that a model wants.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use alike_ops::Csr;
 use rand::RngExt;
@@ -195,12 +196,12 @@ impl Sampler {
     /// The batches of `epoch` (from 1), of `batch` pairs each. They are drawn some at a time when they are
     /// asked for: a graphics processor works on those before meanwhile.
     pub fn epoch(&self, epoch: u64, batch: usize) -> Batches {
-        let mut pairs = match &self.weights {
+        let pairs = match &self.weights {
             None => self.pairs.clone(),
             Some(weights) => self.drawn(weights, epoch),
         };
-        pairs.shuffle(&mut Stream::Order.rng(self.seed, epoch));
         Batches {
+            order: Some(Stream::Order.rng(self.seed, epoch)),
             train: self.train.clone(),
             candidates: self.candidates.clone(),
             rng: Stream::Negatives.rng(self.seed, epoch),
@@ -226,6 +227,8 @@ impl Sampler {
 pub struct Batches {
     train: Arc<Csr>,
     candidates: Arc<Candidates>,
+    /// What shuffles the pairs, until they are.
+    order: Option<ChaCha8Rng>,
     rng: ChaCha8Rng,
     pairs: Vec<(u32, u32)>,
     batch: usize,
@@ -242,6 +245,9 @@ const TOGETHER: usize = 1 << 18;
 impl Batches {
     /// Draws the next batch, if there is one.
     fn draw(&mut self) -> Option<Batch> {
+        if let Some(mut order) = self.order.take() {
+            self.pairs.shuffle(&mut order);
+        }
         let pairs = &self.pairs[self.at..(self.at + self.batch).min(self.pairs.len())];
         if pairs.is_empty() {
             return None;
@@ -290,6 +296,47 @@ impl Iterator for Batches {
 
 impl ExactSizeIterator for Batches {}
 
+/// Batches that may wait, drawn, for a device.
+const AHEAD: usize = 16;
+
+impl Batches {
+    /// The same batches, drawn by a thread of their own.
+    pub fn ahead(self) -> DrawnAhead {
+        let (to, drawn) = mpsc::sync_channel(AHEAD);
+        let thread = thread::spawn(move || {
+            for batch in self {
+                // Nobody wants more.
+                if to.send(batch).is_err() {
+                    break;
+                }
+            }
+        });
+        DrawnAhead { drawn, thread: Some(thread) }
+    }
+}
+
+/// Batches that another thread draws.
+#[derive(Debug)]
+pub struct DrawnAhead {
+    drawn: mpsc::Receiver<Batch>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Iterator for DrawnAhead {
+    type Item = Batch;
+
+    fn next(&mut self) -> Option<Batch> {
+        let batch = self.drawn.recv().ok();
+        // At the end, or where the thread panicked, which must not look like an end.
+        if batch.is_none()
+            && let Some(Err(panic)) = self.thread.take().map(thread::JoinHandle::join)
+        {
+            std::panic::resume_unwind(panic);
+        }
+        batch
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -325,6 +372,8 @@ mod tests {
         }
         assert_eq!(negatives.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(collect(1), collect(1));
+        let ahead: Vec<Batch> = sampler.epoch(1, 2).ahead().collect();
+        assert_eq!(ahead, sampler.epoch(1, 2).collect::<Vec<_>>());
         assert_ne!(collect(1), collect(2));
     }
 

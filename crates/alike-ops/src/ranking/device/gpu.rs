@@ -8,7 +8,7 @@ use cubecl::prelude::*;
 
 use super::{RankOps, SCORES, TopKRequest};
 use crate::autodiff::Native;
-use crate::gpu::{Cube, Gpu, IndexBuffer, UNITS, copy_rows, grid, launch_per_value, product_nt};
+use crate::gpu::{Cube, Gpu, IndexBuffer, UNITS, copy_rows, grid, product_nt};
 
 /// Users and items of a tile of hidden scores, and hidden units of a step.
 const TILE: u32 = 32;
@@ -95,25 +95,23 @@ fn pair_kernel(
     }
 }
 
-/// Marks the excluded items of each user of a block as taken.
+/// The score of an item that is left out or was picked; [`LAST`] is the lowest of the others.
+const TAKEN: f32 = f32::MIN;
+/// The score that NaN and lower scores count as.
+const LAST: f32 = -3.402_823e38;
+
+/// Takes the excluded items of each user of a block out.
 #[cube(launch_unchecked)]
-fn mask_kernel(rows: &[u32], ptr: &[u32], idx: &[u32], taken: &mut [u32], users: u32, items: u32) {
+fn mask_kernel(rows: &[u32], ptr: &[u32], idx: &[u32], scores: &mut [f32], users: u32, items: u32) {
     let user = CUBE_POS;
     if user < users as usize {
         let row = rows[user] as usize;
         let mut e = ptr[row] + UNIT_POS;
         let end = ptr[row + 1];
         while e < end {
-            taken[user * items as usize + idx[e as usize] as usize] = 1u32;
+            scores[user * items as usize + idx[e as usize] as usize] = TAKEN;
             e += UNITS;
         }
-    }
-}
-
-#[cube(launch_unchecked)]
-fn clear_kernel(taken: &mut [u32], count: u32) {
-    if ABSOLUTE_POS < count as usize {
-        taken[ABSOLUTE_POS] = 0u32;
     }
 }
 
@@ -123,35 +121,46 @@ fn before(a: f32, i: u32, b: f32, j: u32) -> bool {
     a > b || (a == b && i < j)
 }
 
+/// The score that an item is ranked by.
+#[cube]
+fn ranked_by(score: f32) -> f32 {
+    let mut v = score;
+    if v != TAKEN {
+        v = LAST.runtime();
+        if score > LAST {
+            v = score;
+        }
+    }
+    v
+}
+
 /// The best item of a unit's stripe that is not taken, `u32::MAX` where there is none.
 #[cube]
-fn best_of_stripe(scores: &[f32], taken: &mut [u32], first: usize, items: u32) -> (f32, u32) {
-    let mut best = f32::min_value();
+fn best_of_stripe(scores: &mut [f32], first: usize, items: u32) -> (f32, u32) {
+    let mut best = TAKEN.runtime();
     let mut item = u32::MAX.runtime();
     let mut i = UNIT_POS;
     while i < items {
-        if taken[first + i as usize] == 0 {
-            let s = scores[first + i as usize];
-            // NaN ranks last.
-            let mut v = f32::min_value();
-            if s >= f32::min_value() {
-                v = s;
-            }
-            if before(v, i, best, item) {
-                best = v;
-                item = i;
-            }
+        let v = ranked_by(scores[first + i as usize]);
+        if v != TAKEN && before(v, i, best, item) {
+            best = v;
+            item = i;
         }
         i += UNITS;
     }
     (best, item)
 }
 
+/// Items that a workgroup sorts at once.
+const SORTED: u32 = 1024;
+
+/// The `k` best items of a user. The `k`-th best of the units' best items bounds the `k` best of all from
+/// below: items that do not come after it are collected and sorted. Where they are too many, or units fewer
+/// than `k`, items are picked one by one.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 fn best_kernel(
-    scores: &[f32],
-    taken: &mut [u32],
+    scores: &mut [f32],
     out_scores: &mut [f32],
     out_items: &mut [u32],
     users: u32,
@@ -159,55 +168,136 @@ fn best_kernel(
     k: u32,
     first_row: u32,
 ) {
-    let mut shared_scores = Shared::<[f32]>::new_slice(comptime!(UNITS as usize));
-    let mut shared_items = Shared::<[u32]>::new_slice(comptime!(UNITS as usize));
+    let mut shared_scores = Shared::<[f32]>::new_slice(comptime!(SORTED as usize));
+    let mut shared_items = Shared::<[u32]>::new_slice(comptime!(SORTED as usize));
+    let mut counts = Shared::<[u32]>::new_slice(comptime!(UNITS as usize));
+    let mut limit_score = Shared::<[f32]>::new_slice(1usize);
+    let mut limit_item = Shared::<[u32]>::new_slice(1usize);
     let user = CUBE_POS;
     let mut own_items = items;
     if user >= users as usize {
         own_items = 0u32.runtime();
     }
     let first = user * items as usize;
+    let to = (first_row as usize + user) * k as usize;
     let place = UNIT_POS as usize;
-    let found = best_of_stripe(scores, taken, first, own_items);
+    let found = best_of_stripe(scores, first, own_items);
     let mut best = found.0;
     let mut item = found.1;
-    for rank in 0..k {
-        sync_cube();
-        shared_scores[place] = best;
-        shared_items[place] = item;
-        sync_cube();
-        let mut half = comptime!(UNITS / 2).runtime();
-        while half > 0 {
-            if UNIT_POS < half {
-                let other = place + half as usize;
-                if before(
-                    shared_scores[other],
-                    shared_items[other],
-                    shared_scores[place],
-                    shared_items[place],
-                ) {
-                    shared_scores[place] = shared_scores[other];
-                    shared_items[place] = shared_items[other];
+    shared_scores[place] = best;
+    shared_items[place] = item;
+    if UNIT_POS == 0 {
+        limit_score[0] = TAKEN;
+        limit_item[0] = u32::MAX.runtime();
+    }
+    sync_cube();
+    let mut rank = 0u32;
+    for other in 0..UNITS {
+        if before(shared_scores[other as usize], shared_items[other as usize], best, item) {
+            rank += 1;
+        }
+    }
+    if rank + 1 == k && item != u32::MAX {
+        limit_score[0] = best;
+        limit_item[0] = item;
+    }
+    sync_cube();
+    let lowest = limit_score[0];
+    let lowest_item = limit_item[0];
+    // Units whose best comes after the limit have nothing to give.
+    let gives = item != u32::MAX && !before(lowest, lowest_item, best, item);
+    let mut count = 0u32;
+    if gives {
+        let mut i = UNIT_POS;
+        while i < own_items {
+            let v = ranked_by(scores[first + i as usize]);
+            if v != TAKEN && !before(lowest, lowest_item, v, i) {
+                count += 1;
+            }
+            i += UNITS;
+        }
+    }
+    counts[place] = count;
+    sync_cube();
+    let mut total = 0u32;
+    let mut own = 0u32;
+    for other in 0..UNITS {
+        if other < UNIT_POS {
+            own += counts[other as usize];
+        }
+        total += counts[other as usize];
+    }
+    if total <= SORTED {
+        if gives {
+            let mut i = UNIT_POS;
+            while i < own_items {
+                let v = ranked_by(scores[first + i as usize]);
+                if v != TAKEN && !before(lowest, lowest_item, v, i) {
+                    shared_scores[own as usize] = v;
+                    shared_items[own as usize] = i;
+                    own += 1;
                 }
+                i += UNITS;
             }
+        }
+        sync_cube();
+        if user < users as usize {
+            let mut at = UNIT_POS;
+            while at < total {
+                let mut rank = 0u32;
+                let (v, i) = (shared_scores[at as usize], shared_items[at as usize]);
+                for other in 0..total {
+                    if before(shared_scores[other as usize], shared_items[other as usize], v, i) {
+                        rank += 1;
+                    }
+                }
+                if rank < k {
+                    out_scores[to + rank as usize] = v;
+                    out_items[to + rank as usize] = i;
+                }
+                at += UNITS;
+            }
+            let mut rest = total + UNIT_POS;
+            while rest < k {
+                out_scores[to + rest as usize] = TAKEN;
+                out_items[to + rest as usize] = u32::MAX.runtime();
+                rest += UNITS;
+            }
+        }
+    } else {
+        for rank in 0..k {
             sync_cube();
-            half /= 2;
-        }
-        let winner = shared_items[0];
-        if UNIT_POS == 0 && user < users as usize {
-            let to = (first_row as usize + user) * k as usize + rank as usize;
-            out_items[to] = winner;
-            let mut score = f32::min_value();
-            if winner != u32::MAX {
-                score = scores[first + winner as usize];
+            shared_scores[place] = best;
+            shared_items[place] = item;
+            sync_cube();
+            let mut half = comptime!(UNITS / 2).runtime();
+            while half > 0 {
+                if UNIT_POS < half {
+                    let other = place + half as usize;
+                    if before(
+                        shared_scores[other],
+                        shared_items[other],
+                        shared_scores[place],
+                        shared_items[place],
+                    ) {
+                        shared_scores[place] = shared_scores[other];
+                        shared_items[place] = shared_items[other];
+                    }
+                }
+                sync_cube();
+                half /= 2;
             }
-            out_scores[to] = score;
-        }
-        if winner != u32::MAX && winner % UNITS == UNIT_POS {
-            taken[first + winner as usize] = 1u32;
-            let found = best_of_stripe(scores, taken, first, own_items);
-            best = found.0;
-            item = found.1;
+            let winner = shared_items[0];
+            if UNIT_POS == 0 && user < users as usize {
+                out_items[to + rank as usize] = winner;
+                out_scores[to + rank as usize] = shared_scores[0];
+            }
+            if winner != u32::MAX && winner % UNITS == UNIT_POS {
+                scores[first + winner as usize] = TAKEN;
+                let found = best_of_stripe(scores, first, own_items);
+                best = found.0;
+                item = found.1;
+            }
         }
     }
 }
@@ -231,12 +321,9 @@ impl RankOps for Cube {
             let own = copy_rows(&users, &list, rows.len());
             let b = rows.len();
             let scores = if hidden { pair_scores(&own, &items, &out) } else { product_nt(&own, &items) };
-            let taken = Gpu::empty(&users, [b, n]);
             // SAFETY: a place for each user of the block and each item; masks are users × items, rows below
             // the number of users (`TopKRequest::check`); lists are written below `rows × k`.
             unsafe {
-                let (cubes, dim) = launch_per_value(b * n);
-                clear_kernel::launch_unchecked(client, cubes, dim, taken.arg(), (b * n) as u32);
                 for mask in request.excluded.iter().flatten() {
                     let graph = mask.device_csr(&users);
                     mask_kernel::launch_unchecked(
@@ -246,7 +333,7 @@ impl RankOps for Cube {
                         list.arg(),
                         graph.ptr.arg(),
                         graph.idx.arg(),
-                        taken.arg(),
+                        scores.arg(),
                         b as u32,
                         n as u32,
                     );
@@ -256,7 +343,6 @@ impl RankOps for Cube {
                     grid(b),
                     CubeDim::new_1d(UNITS),
                     scores.arg(),
-                    taken.arg(),
                     top_scores.arg(),
                     top_items.arg(),
                     b as u32,

@@ -1,8 +1,8 @@
-//! Neighbour similarity on a graphics processor: one workgroup per target.
+//! Neighbour similarity on a graphics processor: similarities, weights, and a sparse product with these.
 //!
-//! A target's rows are held in shared memory, [`Tiles::rows`] of them at a time, and so do its similarities:
-//! they are computed tile by tile and never leave the workgroup. The backward pass is a product with the
-//! transposed pattern; there are no atomics.
+//! Rows of a target's neighbours are held in shared memory, [`Tiles::rows`] of them at a time; their
+//! similarities are summed tile by tile and never leave the workgroup. The backward pass is a product with
+//! the transposed pattern; there are no atomics.
 
 mod kernels;
 
@@ -10,9 +10,9 @@ use cubecl::prelude::*;
 
 use super::Similarity;
 use crate::autodiff::Operator;
-use crate::gpu::{Gpu, UNITS, grid, launch_per_row, units_per_row};
+use crate::gpu::{DeviceSparse, Gpu, UNITS, grid, launch_per_row, units_per_row};
 use crate::sparse::spmm::gpu::transposed_product_device;
-use kernels::{SIDE, center_kernel, targets_kernel};
+use kernels::{ACROSS, SIDE, center_kernel, similarities_kernel, weights_kernel};
 
 /// How a workgroup holds a target's rows.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +32,7 @@ impl Tiles {
         let fits = |rows: u32| {
             let (rows, several) = (rows as usize, longest > rows as usize);
             let held = if several { 2 } else { 1 } * rows * (d + 1);
-            let floats = held + rows * SIDE as usize + rows + 1 + d;
+            let floats = held + rows * SIDE as usize;
             floats * size_of::<f32>() <= room
         };
         let rows = [32, 16, 8, 4, 2].into_iter().find(|&rows| fits(rows));
@@ -48,9 +48,9 @@ impl Operator<1, Gpu> for Similarity {
     fn forward(&self, [x]: [Gpu; 1], _: bool) -> (Gpu, Gpu) {
         let (pattern, n, d) = (&*self.pattern, x.rows(), x.cols());
         assert_eq!(n, pattern.cols(), "rows of x and columns of the pattern");
-        let (unit, stats) = (Gpu::empty(&x, [n, d]), Gpu::empty(&x, [n, 2]));
+        let unit = Gpu::empty(&x, [n, d]);
         let (cubes, dim) = launch_per_row(n, d);
-        // SAFETY: results of the shape of `x`, and two values per row.
+        // SAFETY: a result of the shape of `x`.
         unsafe {
             center_kernel::launch_unchecked(
                 x.client(),
@@ -58,35 +58,42 @@ impl Operator<1, Gpu> for Similarity {
                 dim,
                 x.arg(),
                 unit.arg(),
-                stats.arg(),
                 n as u32,
                 d as u32,
                 units_per_row(d),
             );
         }
-        let (y, weights) = (Gpu::empty(&x, [pattern.rows(), d]), Gpu::empty(&x, [pattern.nnz()]));
+        let weights = Gpu::empty(&x, [pattern.nnz()]);
         let graph = pattern.device_csr(&x);
         let tiles = Tiles::fitting(graph.longest, &x);
-        // SAFETY: indices are columns of the pattern, of which `unit` has rows; one row per target and one
-        // value per entry are written.
+        let tall = UNITS / ACROSS;
+        // SAFETY: indices are columns of the pattern, of which `unit` has rows; one value per entry is written.
         unsafe {
-            targets_kernel::launch_unchecked(
+            similarities_kernel::launch_unchecked(
                 x.client(),
-                grid(pattern.rows()),
+                grid(graph.count),
                 CubeDim::new_1d(UNITS),
+                graph.pieces.arg(),
                 graph.ptr.arg(),
                 graph.idx.arg(),
                 unit.arg(),
-                stats.arg(),
-                y.arg(),
                 weights.arg(),
-                pattern.rows() as u32,
+                graph.count as u32,
                 d as u32,
                 tiles.rows,
                 tiles.several,
             );
+            weights_kernel::launch_unchecked(
+                x.client(),
+                grid(pattern.rows().div_ceil(tall as usize)),
+                CubeDim::new_2d(ACROSS, tall),
+                graph.ptr.arg(),
+                weights.arg(),
+                pattern.rows() as u32,
+            );
         }
-        (y, weights)
+        let weighted = DeviceSparse { graph: &graph, values: Some(&weights), positions: None };
+        (weighted.product(&x, None, 1.0), weights)
     }
 
     fn backward(&self, weights: Gpu, grad: Gpu, [needed]: [bool; 1]) -> [Option<Gpu>; 1] {

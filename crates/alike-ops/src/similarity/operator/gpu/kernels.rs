@@ -1,4 +1,4 @@
-//! The kernels: unit rows, and targets.
+//! The kernels: unit rows, similarities, and weights of them.
 
 use cubecl::prelude::*;
 
@@ -8,15 +8,11 @@ use crate::similarity::forward::LEAST_MEAN;
 /// Units across a row of a tile, and rows computed at the same time.
 pub(super) const SIDE: u32 = 16;
 
+/// Units per target that weigh its neighbours.
+pub(super) const ACROSS: u32 = 16;
+
 #[cube(launch_unchecked)]
-pub(super) fn center_kernel(
-    x: &[f32],
-    unit: &mut [f32],
-    stats: &mut [f32],
-    rows: u32,
-    d: u32,
-    #[comptime] across: u32,
-) {
+pub(super) fn center_kernel(x: &[f32], unit: &mut [f32], rows: u32, d: u32, #[comptime] across: u32) {
     let mut shared = Shared::<[f32]>::new_slice(256usize);
     let at = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
     let inside = at < rows as usize;
@@ -40,14 +36,12 @@ pub(super) fn center_kernel(
         }
     }
     let squares = cube_sum(squares, &mut shared, across);
-    let mut norm = squares.sqrt();
+    let norm = squares.sqrt();
     // A row that is constant up to rounding has no direction: division on devices may be off by some units in
     // the last place.
     let rounding = 1e-6 * mean.abs() * f32::cast_from(d).sqrt();
     let mut inverse = 0f32;
-    if norm < 1e-12 || norm <= rounding {
-        norm = 0f32;
-    } else {
+    if norm >= 1e-12 && norm > rounding {
         inverse = 1.0 / norm;
     }
     if inside {
@@ -55,10 +49,6 @@ pub(super) fn center_kernel(
         while c < d {
             unit[first + c as usize] = (x[first + c as usize] - mean) * inverse;
             c += CUBE_DIM_X;
-        }
-        if UNIT_POS_X == 0 {
-            stats[2 * at] = mean;
-            stats[2 * at + 1] = norm;
         }
     }
 }
@@ -108,16 +98,17 @@ fn tile_dot(tile: &Shared<[f32]>, j: u32, k: u32, #[comptime] d: u32) -> f32 {
     dot
 }
 
+/// `1/n_t Σ_k ReLU(x̂_j · x̂_k)` of the entries `j` of a piece of a target's neighbours, one workgroup per
+/// piece: an item with hundreds of neighbours is computed by many.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
-pub(super) fn targets_kernel(
+pub(super) fn similarities_kernel(
+    pieces: &[u32],
     ptr: &[u32],
     idx: &[u32],
     unit: &[f32],
-    stats: &[f32],
-    y: &mut [f32],
     kept: &mut [f32],
-    targets: u32,
+    count: u32,
     #[comptime] d: u32,
     #[comptime] rows: u32,
     #[comptime] several: bool,
@@ -126,28 +117,23 @@ pub(super) fn targets_kernel(
     let tiles_held = comptime!(if several { 2 } else { 1 });
     let mut tile = Shared::<[f32]>::new_slice(comptime!((tiles_held * rows * width) as usize));
     let mut sums = Shared::<[f32]>::new_slice(comptime!((rows * SIDE) as usize));
-    let mut weights = Shared::<[f32]>::new_slice(comptime!((rows + 1) as usize));
-    let mut result = Shared::<[f32]>::new_slice(comptime!(d as usize));
-    let target = CUBE_POS;
+    let piece = CUBE_POS;
     let mut start = 0u32;
     let mut end = 0u32;
-    if target < targets as usize {
+    let mut first = 0u32;
+    let mut last = 0u32;
+    if piece < count as usize {
+        let target = pieces[4 * piece] as usize;
         start = ptr[target];
         end = ptr[target + 1];
-    }
-    let n = end - start;
-    let mut c = UNIT_POS;
-    while c < d {
-        result[c as usize] = 0f32;
-        c += UNITS;
+        first = pieces[4 * piece + 1];
+        last = pieces[4 * piece + 2];
     }
     let jy = UNIT_POS / SIDE;
     let kx = UNIT_POS % SIDE;
-    let mut all = 0f32;
-    let mut first = start;
-    while first < end {
+    while first < last {
         sync_cube();
-        load_tile(unit, idx, &mut tile, 0u32, first, end, d, rows);
+        load_tile(unit, idx, &mut tile, 0u32, first, last, d, rows);
         let mut row = jy;
         while row < rows {
             sums[(row * SIDE + kx) as usize] = 0f32;
@@ -158,16 +144,14 @@ pub(super) fn targets_kernel(
             let mut base = 0u32;
             if comptime!(several) {
                 sync_cube();
-                if other != first {
-                    base = comptime!(rows * width).runtime();
-                    load_tile(unit, idx, &mut tile, base, other, end, d, rows);
-                }
+                base = comptime!(rows * width).runtime();
+                load_tile(unit, idx, &mut tile, base, other, end, d, rows);
             }
             sync_cube();
             let mut row = jy;
             while row < rows {
                 let mut sum = 0f32;
-                if first + row < end {
+                if first + row < last {
                     let mut k = kx;
                     while k < rows {
                         if other + k < end {
@@ -183,51 +167,42 @@ pub(super) fn targets_kernel(
             other += rows;
         }
         sync_cube();
-        if UNIT_POS < rows && first + UNIT_POS < end {
+        if UNIT_POS < rows && first + UNIT_POS < last {
             let mut sum = 0f32;
             for k in 0..SIDE {
                 sum += sums[(UNIT_POS * SIDE + k) as usize];
             }
-            let share = sum / f32::cast_from(n);
-            kept[(first + UNIT_POS) as usize] = share;
-            weights[UNIT_POS as usize] = share;
-        }
-        sync_cube();
-        let here = min(rows, end - first);
-        for j in 0..here {
-            all += weights[j as usize];
-        }
-        let mut c = UNIT_POS;
-        while c < d {
-            let mut sum = 0f32;
-            for j in 0..here {
-                let node = idx[(first + j) as usize] as usize;
-                // x_j = ‖x_j - mean‖ x̂_j + mean.
-                let v = stats[2 * node + 1] * tile[(j * width + c) as usize] + stats[2 * node];
-                sum += weights[j as usize] * v;
-            }
-            result[c as usize] += sum;
-            c += UNITS;
+            kept[(first + UNIT_POS) as usize] = sum / f32::cast_from(end - start);
         }
         first += rows;
     }
+}
+
+/// Turns the `α` of each target into weights of mean `1/√n`; [`ACROSS`] units per target.
+#[cube(launch_unchecked)]
+pub(super) fn weights_kernel(ptr: &[u32], kept: &mut [f32], targets: u32) {
+    let mut shared = Shared::<[f32]>::new_slice(256usize);
+    let target = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
+    let mut start = 0u32;
+    let mut end = 0u32;
     if target < targets as usize {
-        // `α` becomes weights of mean `1/√n`.
-        let mean = all / f32::cast_from(max(n, 1u32));
+        start = ptr[target];
+        end = ptr[target + 1];
+    }
+    let mut sum = 0f32;
+    let mut e = start + UNIT_POS_X;
+    while e < end {
+        sum += kept[e as usize];
+        e += CUBE_DIM_X;
+    }
+    let sum = cube_sum(sum, &mut shared, ACROSS);
+    if start < end {
+        let mean = sum / f32::cast_from(end - start);
         let factor = inverse_root(ptr, target) / max(mean, LEAST_MEAN);
-        let mut c = UNIT_POS;
-        while c < d {
-            y[target * d as usize + c as usize] = factor * result[c as usize];
-            c += UNITS;
-        }
-        // Each unit scales the weights that it wrote: the writes of others to global memory may not be
-        // visible to it yet.
-        if UNIT_POS < rows {
-            let mut e = start + UNIT_POS;
-            while e < end {
-                kept[e as usize] *= factor;
-                e += rows;
-            }
+        let mut e = start + UNIT_POS_X;
+        while e < end {
+            kept[e as usize] *= factor;
+            e += CUBE_DIM_X;
         }
     }
 }
