@@ -33,7 +33,8 @@ struct Row {
 }
 
 /// Names of machines in the records, and what they are.
-const MACHINES: [(&str, &str); 3] = [
+const MACHINES: [(&str, &str); 4] = [
+    ("h200", "one NVIDIA H200, driver 580.159, and 16 processor cores"),
     ("epyc-avx2", "2 cores of an AMD EPYC with AVX2, 24 GiB, shared with others"),
     ("epyc-avx512", "2 cores of an AMD EPYC (Zen 5) with AVX-512, 24 GiB, shared with others"),
     ("xeon-avx512", "2 cores of an Intel Xeon with AVX-512, 24 GiB"),
