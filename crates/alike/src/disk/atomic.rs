@@ -31,19 +31,18 @@ pub fn write_atomic_with<T>(
     super::create_folders(folder)?;
     remove_leftovers(path);
     let named = |e: Error| e.at_path(path);
-    let (temporary, mut file) = temporary(path).map_err(named)?;
-    let unfinished = Unfinished::new(&temporary);
+    let (unfinished, mut file) = temporary(path).map_err(named)?;
     // Before anything is in it: what others may not read is never theirs to read.
     file.take_permissions_of(path);
     let write = || {
         let filled = fill(&mut file).map_err(|e| Error::io(path, e))?;
         file.sync()?;
-        unfinished.finish(|| super::rename(&temporary, path))?;
+        unfinished.finish(|| super::rename(unfinished.path(), path))?;
         Ok(filled)
     };
     let filled = write().map_err(|e| {
         // The first error is the one to tell.
-        let _ = super::remove_file(&temporary);
+        let _ = super::remove_file(unfinished.path());
         named(e)
     })?;
     super::sync_folder(folder)?;
@@ -51,15 +50,14 @@ pub fn write_atomic_with<T>(
 }
 
 /// A new file beside `path`, locked as long as this process has it open.
-fn temporary(path: &Path) -> Result<(PathBuf, File)> {
+fn temporary(path: &Path) -> Result<(Unfinished, File)> {
     loop {
-        let name = temporary_name(path);
-        let file = File::create_new(&name)?;
+        let (unfinished, file) = Unfinished::create(temporary_name(path), File::create_new)?;
         // Some network file systems know no locks.
         let _ = file.plain().lock();
         // Another process may have taken it for a leftover before it was locked.
-        if super::exists(&name) {
-            return Ok((name, file));
+        if super::exists(unfinished.path()) {
+            return Ok((unfinished, file));
         }
     }
 }
@@ -128,6 +126,7 @@ mod tests {
         fs::write(&other, "half").unwrap();
         write_atomic(&path, b"whole").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
+        let alive = alive.path();
         assert!(!dead.exists() && alive.exists() && other.exists());
         drop(held);
         write_atomic(&path, b"again").unwrap();

@@ -77,7 +77,7 @@ pub(crate) fn map(path: &Path) -> Result<Mmap> {
 pub(crate) fn map_file(path: &Path, file: &fs::File) -> Result<Mmap> {
     // SAFETY: the mapping is read-only. Prepared folders are never changed in place (they are built elsewhere
     // and renamed), and an input file is only read during `prepare`; a file that another program truncates
-    // meanwhile ends the process, it cannot hand out memory of others. What lives longer than a command maps
+    // meanwhile ends the process, it cannot hand out memory of others. Programs that run on map
     // copies without a name, which nobody else can open.
     #[allow(unsafe_code)]
     unsafe { Mmap::map(file) }.map_err(|e| Error::io(path, e))
@@ -120,7 +120,7 @@ pub(crate) fn size(path: &Path) -> Result<u64> {
     Ok(fs::metadata(path).map_err(|e| Error::io(path, e))?.len())
 }
 
-/// What stands in a folder, in no order.
+/// The paths of the entries of a folder, in no order.
 pub(crate) fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
     entries.map(|e| Ok(e.map_err(|e| Error::io(folder, e))?.path())).collect()

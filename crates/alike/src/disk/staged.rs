@@ -23,10 +23,10 @@ pub(crate) struct FileEntry {
 
 /// A folder under construction beside its final place. Dropped without [`Staged::commit`], it leaves nothing.
 pub(crate) struct Staged {
-    temporary: PathBuf,
+    unfinished: Unfinished,
     out: PathBuf,
-    /// Until it is in place.
-    unfinished: Option<Unfinished>,
+    /// Whether it is in place; the temporary name is then that of the folder that it replaced, if any.
+    placed: bool,
     /// Locked, so that others do not take the folder for a leftover; where the system has no such locks,
     /// nothing.
     _lock: Option<fs::File>,
@@ -53,25 +53,24 @@ impl Write for HashingWriter {
 }
 
 impl Staged {
-    /// Starts a folder that will become `out`. What stands at `out` must be absent, an empty folder, or a
+    /// Starts a folder that will become `out`. What is at `out` must be absent, an empty folder, or a
     /// folder that has the file `marker`. What killed processes left of the same folder is removed.
     pub(crate) fn new(out: &Path, marker: &str) -> Result<Self> {
         check_replaceable(out, marker)?;
         create_folders(parent(out))?;
         remove_leftovers(out);
-        let (temporary, lock) = loop {
-            let temporary = temporary_name(out);
-            let make = || tell(&Op::MakeFolder(&temporary)).and_then(|()| fs::create_dir(&temporary));
-            make().map_err(|e| Error::io(out, e))?;
-            let lock = fs::File::open(&temporary).ok().filter(|f| f.lock().is_ok());
+        let (unfinished, lock) = loop {
+            let make = |path: &Path| tell(&Op::MakeFolder(path)).and_then(|()| fs::create_dir(path));
+            let (unfinished, ()) =
+                Unfinished::create(temporary_name(out), make).map_err(|e| Error::io(out, e))?;
+            let lock = fs::File::open(unfinished.path()).ok().filter(|f| f.lock().is_ok());
             // Another process may have taken it for a leftover before it was locked.
-            if exists(&temporary) {
-                break (temporary, lock);
+            if exists(unfinished.path()) {
+                break (unfinished, lock);
             }
         };
-        let unfinished = Some(Unfinished::new(&temporary));
-        take_permissions(&temporary, out);
-        Ok(Self { temporary, out: out.to_path_buf(), unfinished, _lock: lock })
+        take_permissions(unfinished.path(), out);
+        Ok(Self { unfinished, out: out.to_path_buf(), placed: false, _lock: lock })
     }
 
     /// Writes file `name` with `fill`, flushed to the disk; returns its entry for the manifest. An error of
@@ -83,7 +82,7 @@ impl Staged {
     ) -> Result<FileEntry> {
         let place = self.out.join(name);
         let named = |e: Error| e.at_path(&place);
-        let file = File::create_new(&self.temporary.join(name)).map_err(named)?;
+        let file = File::create_new(&self.unfinished.path().join(name)).map_err(named)?;
         let file = BufWriter::with_capacity(1 << 20, file);
         let mut writer = HashingWriter { file, hasher: blake3::Hasher::new(), bytes: 0 };
         fill(&mut writer)?;
@@ -98,25 +97,25 @@ impl Staged {
         self.write(name, |w| w.write_all(content).map_err(|e| Error::io(self.out.join(name), e)))
     }
 
-    /// Puts the finished folder in place. One that stood there changes places with it at once and is removed
+    /// Puts the finished folder in place. An older one changes places with it at once and is removed
     /// last; where the file system cannot do that, it is moved aside first, and back if the new one cannot
     /// take its place.
     pub(crate) fn commit(mut self, marker: &str) -> Result<()> {
         check_replaceable(&self.out, marker)?;
-        sync_folder(&self.temporary).map_err(|e| e.at_path(&self.out))?;
-        // An error leaves the folder unfinished, which is removed then.
-        let put = || put(&self.temporary, &self.out);
-        match self.unfinished.take() {
-            Some(unfinished) => unfinished.finish(put),
-            None => put(),
-        }
-        .inspect_err(|_| self.unfinished = Some(Unfinished::new(&self.temporary)))?;
-        sync_folder(parent(&self.out))?;
-        if exists(&self.temporary) {
-            // The old folder, which changed places with the new one. What cannot be removed now goes with the
-            // next.
-            let _going = Unfinished::new(&self.temporary);
-            let _ = remove_folder(&self.temporary);
+        let (out, temporary) = (&self.out, self.unfinished.path());
+        sync_folder(temporary).map_err(|e| e.at_path(out))?;
+        let mut placed = false;
+        // The old folder goes when the disk has the new one.
+        let done = self.unfinished.finish(|| {
+            put(temporary, out)?;
+            placed = true;
+            sync_folder(parent(out))
+        });
+        self.placed = placed;
+        done?;
+        if exists(self.unfinished.path()) {
+            // What cannot be removed now goes with the next.
+            let _ = remove_folder(self.unfinished.path());
         }
         Ok(())
     }
@@ -136,7 +135,7 @@ fn take_permissions(to: &Path, replaced: &Path) {
 #[cfg(not(unix))]
 fn take_permissions(_: &Path, _: &Path) {}
 
-/// Has the finished folder at `from` stand at `out`.
+/// Moves the finished folder from `from` to `out`.
 fn put(from: &Path, out: &Path) -> Result<()> {
     if !exists(out) {
         return rename(from, out);
@@ -160,9 +159,9 @@ fn put(from: &Path, out: &Path) -> Result<()> {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if self.unfinished.is_some() {
+        if !self.placed {
             // Nothing half-written stays; an error before this one is the one to tell.
-            let _ = remove_folder(&self.temporary);
+            let _ = remove_folder(self.unfinished.path());
         }
     }
 }
@@ -245,7 +244,7 @@ mod tests {
         let alive = Staged::new(&out, "mark").unwrap();
         assert!(!left.exists());
         let other = Staged::new(&out, "mark").unwrap();
-        assert!(alive.temporary.exists(), "its process lives");
+        assert!(alive.unfinished.path().exists(), "its process lives");
         drop(other);
         alive.write_bytes("mark", b"1").unwrap();
         alive.commit("mark").unwrap();

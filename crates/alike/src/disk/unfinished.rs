@@ -4,8 +4,11 @@
 //! an [`Unfinished`] meanwhile; a program that ends at a signal calls [`remove_all`] first.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 static PATHS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
@@ -22,11 +25,20 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// Says that `path` is being written.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
+    /// Has `make` make `path`, while which nothing is removed: a program that ends either sees it, or it is
+    /// not made any more.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn create<T, E>(
+        path: impl Into<PathBuf>,
+        make: impl FnOnce(&Path) -> Result<T, E>,
+    ) -> Result<(Self, T), E> {
         let path = path.into();
-        paths().push(path.clone());
-        Self { path }
+        let mut paths = paths();
+        let made = make(&path)?;
+        paths.push(path.clone());
+        Ok((Self { path }, made))
     }
 
     /// The temporary name.
@@ -34,8 +46,9 @@ impl Unfinished {
         &self.path
     }
 
-    /// Puts it in place with `put`, while which nothing is removed: what comes out is whole or not there.
-    pub fn finish<T>(self, put: impl FnOnce() -> T) -> T {
+    /// Puts it in place with `put`, while which nothing is removed: what comes out is whole or not there. What
+    /// has the temporary name afterwards is unfinished still.
+    pub fn finish<T>(&self, put: impl FnOnce() -> T) -> T {
         let _nothing_is_removed = paths();
         put()
     }
@@ -50,13 +63,22 @@ impl Drop for Unfinished {
     }
 }
 
+/// How often a folder is removed in which another thread still makes files.
+const ATTEMPTS: usize = 100;
+
 /// Removes everything that is unfinished, for a program that ends now. As long as the returned guard lives
-/// nothing more is put in place.
+/// nothing more is begun or put in place.
 pub fn remove_all() -> impl Sized {
     let paths = paths();
     for path in paths.iter() {
-        // What cannot be removed stays under its temporary name, as after a kill.
-        let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        for _ in 0..ATTEMPTS {
+            let done = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            // What cannot be removed stays under its temporary name, as after a kill.
+            match done {
+                Err(e) if e.kind() == ErrorKind::DirectoryNotEmpty => thread::sleep(Duration::from_millis(1)),
+                _ => break,
+            }
+        }
     }
     paths
 }
