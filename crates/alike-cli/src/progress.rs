@@ -1,5 +1,5 @@
 //! Progress bars: of encoding one over all items, of a training one over all epochs and one over the batches
-//! of the epoch at hand, of an experiment one over all runs and one for each at work.
+//! of the present epoch, of an experiment one over all runs and one for each at work.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ impl ExperimentProgress {
     }
 
     /// How far the whole is.
-    pub(crate) fn at(&mut self, progress: &Progress) {
+    pub(crate) fn show_progress(&mut self, progress: &Progress) {
         self.progress = *progress;
         self.all.set_length(progress.total as u64);
         self.all.set_position((progress.done + progress.failed) as u64);
@@ -130,7 +130,7 @@ impl Encoding {
     }
 
     /// Shows what happened.
-    pub(crate) fn on(&mut self, event: &embed::EmbedEvent<'_>) {
+    pub(crate) fn show(&mut self, event: &embed::EmbedEvent<'_>) {
         match event {
             embed::EmbedEvent::Planned { encoder, total, known } => {
                 self.bar.set_length(*total as u64);
@@ -177,7 +177,7 @@ impl TrainingProgress {
     }
 
     /// Shows what happened.
-    pub(crate) fn on(&mut self, event: &TrainEvent<'_>) {
+    pub(crate) fn show(&mut self, event: &TrainEvent<'_>) {
         match event {
             TrainEvent::Planned { parameters, memory_bytes, epochs, batches, devices } => {
                 self.run.set_length(*epochs as u64);
@@ -235,12 +235,11 @@ impl TrainingProgress {
     fn finish(&self, summary: &Summary) {
         self.epoch.finish_and_clear();
         self.run.finish_and_clear();
-        eprintln!(
-            "{:<12} recall@20 {:.4} on validation, {}",
-            summary.model,
-            summary.valid.get("recall@20"),
-            ended(summary)
-        );
+        if self.quiet {
+            return;
+        }
+        let recall = summary.valid.get("recall@20");
+        eprintln!("{:<12} recall@20 {recall:.4} on validation, {}", summary.model, ended(summary));
     }
 }
 

@@ -14,6 +14,9 @@ pub(crate) struct Limits {
     pub(crate) probes: usize,
     /// Requests that are answered at a time.
     pub(crate) requests: usize,
+    /// Of these, those of one address: fewer than may wait for a processor, so that others still find a
+    /// place.
+    pub(crate) requests_of_one: usize,
     /// Requests whose body is still on its way.
     pub(crate) bodies: usize,
     /// Of these, those of one address.
@@ -53,6 +56,7 @@ impl Default for Limits {
             connections_of_one: 512,
             probes: 16,
             requests: 512,
+            requests_of_one: 192,
             bodies: 256,
             bodies_of_one: 128,
             waiting: 256,
@@ -87,6 +91,7 @@ mod tests {
             ("connections of one address", l.connections_of_one.to_string()),
             ("connections for health and counts beyond these, from this machine and from others", probes),
             ("requests at a time", l.requests.to_string()),
+            ("requests at a time of one address", l.requests_of_one.to_string()),
             ("requests whose body is on its way", l.bodies.to_string()),
             ("the same of one address", l.bodies_of_one.to_string()),
             ("requests that wait for a processor", l.waiting.to_string()),
@@ -103,6 +108,7 @@ mod tests {
             let row = format!("| {what} | {value} |");
             assert!(page.contains(&row), "{row}");
         }
+        assert!(l.requests_of_one < l.waiting && l.bodies_of_one < l.bodies);
         let kept = crate::serve::store::KEPT;
         assert!(page.contains(&format!("| events that are kept of one user | {kept} |")));
         assert!(page.contains(&format!("within {} what has begun", seconds(l.grace))));

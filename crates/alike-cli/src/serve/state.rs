@@ -92,7 +92,7 @@ impl App {
             origins: Origins::default(),
             rate: None,
             tls: None,
-            requests: Places::new(limits.requests, limits.requests),
+            requests: Places::new(limits.requests, limits.requests_of_one),
             bodies: Places::new(limits.bodies, limits.bodies_of_one),
             work: Pool::new(cores, limits.waiting, metrics.panics.clone()),
             long: Pool::new(cores.div_ceil(2), limits.waiting_long, metrics.panics.clone()),
@@ -111,16 +111,16 @@ impl App {
         match (which, &self.compare) {
             (Which::Main, _) => Ok(self.main.current()),
             (Which::Compare, Some(slot)) => Ok(slot.current()),
-            (Which::Compare, None) => Err(ApiError::invalid(
-                "`model` is compare; allowed: main (the server was started without --compare)",
-            )),
+            (Which::Compare, None) => {
+                Err(ApiError::invalid("`model` is compare; allowed: main (this server has no second model)"))
+            }
         }
     }
 
     /// Who `user` is now.
     pub(crate) async fn user(&self, model: &ModelSnapshot, user: &str) -> ApiResult<UserState> {
         let events = self.store.of_user(user).await?;
-        people::now(&model.serving, user, &events).ok_or_else(|| ApiError::unknown_user(user))
+        people::user_state(&model.serving, user, &events).ok_or_else(|| ApiError::unknown_user(user))
     }
 
     /// Loads newer checkpoints and puts them in place; whether the main one changed.
