@@ -103,7 +103,7 @@ pub(crate) struct Text {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("from").required(true).multiple(true).args(["items", "image_folder"]))]
 pub(crate) struct Embed {
-    /// Items with their texts or the paths of their pictures: .jsonl, .csv, .tsv, .xlsx or .parquet
+    /// Items with their texts or the paths of their pictures: .jsonl, .csv, .tsv, .xlsx, .ods or .parquet
     #[arg(long, value_name = "FILE")]
     pub(crate) items: Option<PathBuf>,
     /// Column of texts; repeat to join more [default: title, category, author and description, those that are

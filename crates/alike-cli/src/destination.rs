@@ -15,23 +15,25 @@ pub(crate) struct OutputKind {
     pub(crate) endings: &'static [&'static str],
     /// What it is called in messages, with its article.
     pub(crate) name: &'static str,
-    /// Whether what stands there is such a file and may be replaced.
+    /// Whether what is there is such a file and may be replaced.
     pub(crate) is_ours: fn(&Path) -> bool,
 }
 
 impl OutputKind {
-    /// The place of a file to write at `path`: where links lead. An empty file may stand there, or one of
+    /// The place of a file to write at `path`: where links lead. An empty file may be there, or one of
     /// this kind.
     ///
     /// # Errors
-    /// Another ending is wrong usage; the folder is missing; something else stands there.
+    /// Another ending is wrong usage; the folder is missing; something else is there.
     pub(crate) fn place(&self, path: &Path) -> Outcome<PathBuf> {
         let place = behind_links(path)?;
         let fits = |path: &Path| self.endings.contains(&&*ending(path));
+        let is_folder = ends_with_slash(path);
         // A link of another name than the file would say another kind of file.
-        if !fits(path) || !fits(&place) {
+        if is_folder || !fits(path) || !fits(&place) {
+            let why = if is_folder { "ends with a slash, as folders do; " } else { "" };
             let endings: Vec<String> = self.endings.iter().map(|e| format!(".{e}")).collect();
-            let text = format!("{}: the output is a {} file", path.display(), one_of(&endings));
+            let text = format!("{}: {why}the output is a {} file", path.display(), one_of(&endings));
             return Err(Failure::Usage(text));
         }
         folder_of(path, &place)?;
@@ -48,6 +50,10 @@ impl OutputKind {
     }
 }
 
+fn ends_with_slash(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().last().is_some_and(|&c| std::path::is_separator(c as char))
+}
+
 /// What a file's name ends with, in lower case: who calls a file `LIST.CSV` means CSV.
 pub(crate) fn ending(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
@@ -59,7 +65,7 @@ const EXPERIMENT: &str = "alike-experiment.txt";
 /// The place of an experiment's folder at `path`: where links lead.
 ///
 /// # Errors
-/// A file stands there, or in the way; or files that an experiment would write, of no experiment.
+/// A file is there, or in the way; or files that an experiment would write, of no experiment.
 pub(crate) fn experiment(path: &Path) -> Outcome<PathBuf> {
     let place = folder(path)?;
     if place.join(EXPERIMENT).is_file() || has_a_run(&place.join("runs")) {
@@ -99,11 +105,11 @@ pub(crate) fn mark_experiment(place: &Path) -> Outcome {
     fs::write(&mark, text).map_err(|e| Failure::io(&mark, &e))
 }
 
-/// The place of a folder to write at `path`: where links lead. What may stand there is for the command to
+/// The place of a folder to write at `path`: where links lead. What may be there is for the command to
 /// say.
 ///
 /// # Errors
-/// A file stands there, or in the way.
+/// A file is there, or in the way.
 pub(crate) fn folder(path: &Path) -> Outcome<PathBuf> {
     let place = behind_links(path)?;
     for above in place.ancestors().filter(|p| !p.as_os_str().is_empty()) {
@@ -114,6 +120,14 @@ pub(crate) fn folder(path: &Path) -> Outcome<PathBuf> {
                 let text = format!("{}: {what}; the output is a folder", path.display());
                 return Err(Failure::Failed(text));
             }
+            Err(_) if above.is_symlink() => {
+                let text = format!(
+                    "{}: {} is a link that leads to nothing; make the folder it leads to, or remove it",
+                    path.display(),
+                    above.display()
+                );
+                return Err(Failure::Failed(text));
+            }
             // Made with the output.
             Err(_) => {}
         }
@@ -121,12 +135,14 @@ pub(crate) fn folder(path: &Path) -> Outcome<PathBuf> {
     Ok(place)
 }
 
-/// What `path` leads to through links, whether or not anything is there.
+/// What `path` leads to through links, whether or not anything is there. A slash at its end, which would
+/// name what the link leads to, is left out: what leads to nothing has no such name.
 fn behind_links(path: &Path) -> Outcome<PathBuf> {
-    let mut place = path.to_path_buf();
+    let without_slash = |path: &Path| path.components().collect::<PathBuf>();
+    let mut place = without_slash(path);
     for _ in 0..LINKS {
         let Ok(target) = fs::read_link(&place) else { return Ok(place) };
-        place = place.parent().unwrap_or(Path::new("")).join(target);
+        place = without_slash(&place.parent().unwrap_or(Path::new("")).join(target));
     }
     Err(Failure::Failed(format!("{}: a link that leads to itself", path.display())))
 }
@@ -227,5 +243,17 @@ mod tests {
         assert_eq!(refused(&at("other.md")).0, 2, "what would be written there is no .csv");
         symlink("round", at("round")).unwrap();
         assert!(folder(&at("round")).unwrap_err().line().unwrap().contains("leads to itself"));
+        // A slash at the end changes nothing: to a folder, to nothing, to a file, to itself.
+        symlink("big/", at("slash")).unwrap();
+        assert_eq!(folder(&at("slash/")).unwrap(), at("big"));
+        assert_eq!(folder(&at("one/")).unwrap(), at("big/data"));
+        assert!(folder(&at("link.md/")).unwrap_err().line().unwrap().contains("link.md/: is a file"));
+        assert!(folder(&at("round/")).unwrap_err().line().unwrap().contains("leads to itself"));
+        let (code, said) = refused(&at("link.md/"));
+        assert!(code == 2 && said.contains("link.md/: ends with a slash, as folders do"), "{said}");
+        // A link in the way leads somewhere, or is named.
+        assert_eq!(folder(&at("slash/new")).unwrap(), at("slash/new"));
+        let said = folder(&at("one/new")).unwrap_err().line().unwrap();
+        assert!(said.contains("one is a link that leads to nothing"), "{said}");
     }
 }

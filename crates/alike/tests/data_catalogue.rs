@@ -84,6 +84,20 @@ fn a_first_row_of_an_item_is_no_header() {
         ItemColumns { id: Some("x".into()), title: Some("Shirt".into()), ..Default::default() };
     let text = files.error(&options);
     assert!(text.contains("the first line looks like data") && text.contains("`x` is an item"), "{text}");
+    // An item that nobody took yet is known by its features.
+    options.items = Some(files.write("items.csv", "new,Shirt\nx,Hose\ny,Zip\n"));
+    options.item_columns.id = Some("new".into());
+    let text = files.error(&options);
+    assert!(
+        text.contains("looks like data") && text.contains("`new` is an item of the features `m`"),
+        "{text}"
+    );
+    // Where no name is usual it is asked.
+    options.item_columns = ItemColumns::default();
+    let text = files.error(&options);
+    assert!(text.contains("`--id COLUMN`") && text.contains("if these are an item's values"), "{text}");
+    options.items = Some(files.write("items.csv", "who,title\nx,Hose\n"));
+    assert!(!files.error(&options).contains("an item's values"));
 }
 
 #[test]

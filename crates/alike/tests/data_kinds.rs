@@ -3,75 +3,11 @@
 
 mod data_files;
 
-use std::io::Write;
 use std::path::Path;
 
-use alike::data::{PrepareOptions, SplitKind, TextOptions};
+use alike::data::{PrepareOptions, TextOptions};
+use data_files::kinds::*;
 use data_files::*;
-
-/// As [`LOG`], with commas and integer times.
-const TABLE: &str = "user_id,item_id,rating,timestamp,x_label\n\
-    a,x,5,1,0\na,y,4,2,1\na,z,3,3,2\nb,y,5,4,0\nb,z,4,5,1\nb,x,3,6,2\nc,z,5,7,0\nc,x,4,8,1\nc,y,3,9,2\n";
-
-/// [`TABLE`] with an object for each row.
-fn objects() -> Vec<String> {
-    let header: Vec<&str> = TABLE.lines().next().unwrap().split(',').collect();
-    let object = |line: &str| {
-        let cells = header.iter().zip(line.split(','));
-        let pair = |(key, value): (&&str, &str)| match value.parse::<u32>() {
-            Ok(number) => format!("\"{key}\": {number}"),
-            Err(_) => format!("\"{key}\": \"{value}\""),
-        };
-        format!("{{{}, \"review\": {{\"text\": \"a, b\"}}}}", cells.map(pair).collect::<Vec<_>>().join(", "))
-    };
-    TABLE.lines().skip(1).map(object).collect()
-}
-
-fn gzip(content: &[u8]) -> Vec<u8> {
-    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    out.write_all(content).unwrap();
-    out.finish().unwrap()
-}
-
-fn options(files: &Files, path: &Path) -> PrepareOptions {
-    PrepareOptions { split: SplitKind::Label, ..PrepareOptions::new(path, files.out()) }
-}
-
-/// Prepares `content` as a file `name` and checks that it is [`TABLE`].
-#[track_caller]
-fn assert_reads(name: &str, content: &[u8], text: TextOptions) {
-    let files = Files::new();
-    let path = files.write(name, content);
-    let (report, data) = files.open(&PrepareOptions { text, ..options(&files, &path) });
-    assert_eq!(
-        (report.users, report.items, report.interactions, report.rows),
-        (3, 3, [3, 3, 3], 9),
-        "{name}"
-    );
-    assert_eq!(
-        (items_of(&data, &data.train, "b"), items_of(&data, &data.test, "c")),
-        (vec!["y".into()], vec!["y".into()])
-    );
-}
-
-/// The error of `content` as a file `name`.
-#[track_caller]
-fn refused(name: &str, content: &[u8], text: TextOptions) -> String {
-    let files = Files::new();
-    let path = files.write(name, content);
-    files.error(&PrepareOptions { text, ..options(&files, &path) })
-}
-
-#[track_caller]
-fn assert_says(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "`{part}` is not in: {text}");
-    }
-}
-
-fn plain() -> TextOptions {
-    TextOptions::default()
-}
 
 #[test]
 fn packed_files_are_unpacked_whatever_they_are_called() {
@@ -113,163 +49,6 @@ fn text_of_other_systems_is_read() {
     );
     assert_reads("latin.csv", &latin, encoding("latin1"));
     assert_says(&refused("log.csv", TABLE.as_bytes(), encoding("klingon")), &["`encoding` is klingon"]);
-}
-
-#[test]
-fn any_sign_may_separate_columns() {
-    for sign in ["::", "   ", " "] {
-        assert_reads("log.dat", TABLE.replace(',', sign).as_bytes(), plain());
-    }
-    for (name, sign) in [("^", "^"), ("||", "||"), ("tab", "\t"), ("blanks", " \t ")] {
-        let text = TextOptions { delimiter: Some(name.into()), ..plain() };
-        assert_reads("log.dat", TABLE.replace(',', sign).as_bytes(), text);
-    }
-    assert_says(
-        &refused("log.dat", TABLE.replace(',', "^").as_bytes(), plain()),
-        &["log.dat:1", "--delimiter"],
-    );
-    let none = TextOptions { delimiter: Some(String::new()), ..plain() };
-    assert_says(&refused("log.dat", b"", none), &["`delimiter`", "`tab`, `blanks`"]);
-    let short = TABLE.replace(',', "::").replace("b::z::4::5::1", "b::z::4");
-    assert_says(
-        &refused("log.dat", short.as_bytes(), plain()),
-        &["log.dat:6", "3 columns, the header has 5"],
-    );
-    let escaped =
-        TABLE.replace(',', ";").replace("x_label", "x_label;title").replace("\n", ";\"a \\\"b\\\"; c\"\n");
-    assert_reads("escaped.csv", escaped.replacen(";\"a \\\"b\\\"; c\"", "", 1).as_bytes(), plain());
-}
-
-#[test]
-fn a_first_row_of_data_is_not_lost() {
-    let rows = TABLE.split_once('\n').unwrap().1;
-    for sign in [",", "\t", "::"] {
-        let rows = rows.replace(',', sign);
-        let text = refused("log.dat", rows.as_bytes(), plain());
-        assert_says(
-            &text,
-            &["log.dat:1", "looks like data", "`5`", "--no-header --columns user,item,rating,time"],
-        );
-        let names = |names: &str| TextOptions {
-            no_header: true,
-            names: names.split(',').map(String::from).collect(),
-            ..plain()
-        };
-        assert_reads("log.dat", rows.as_bytes(), names("user,item,rating,time,x_label"));
-        assert_reads("log.dat", rows.as_bytes(), names("user,item,_,_,x_label"));
-        let text = refused("log.dat", rows.as_bytes(), names("user,item"));
-        assert_says(&text, &["has 5 columns, `--columns` names 2", "`_`"]);
-        let lines = TextOptions { skip_lines: 1, ..names("user,item,rating,time,x_label") };
-        assert_reads("log.dat", format!("0 1 2 3 4\n{rows}").as_bytes(), lines);
-        // A comment above the rows that names as many columns is their header.
-        let comment = TABLE.lines().next().unwrap().replace(',', sign);
-        assert_reads("log.dat", format!("# {comment}\n{rows}").as_bytes(), plain());
-    }
-    // Without names the columns are numbers.
-    let files = Files::new();
-    let path = files.write("log.csv", rows);
-    let mut numbered = options(&files, &path);
-    numbered.text.no_header = true;
-    assert_says(&files.error(&numbered), &["no column looks like user ids", "`1`, `2`, `3`, `4`, `5`"]);
-    numbered.columns.user = "1".into();
-    numbered.columns.item = "2".into();
-    numbered.columns.label = "5".into();
-    assert_eq!(files.open(&numbered).0.rows, 9);
-    // Words only: one of them comes again right below, or later.
-    let mut words =
-        PrepareOptions::new(files.write("words.csv", "ann,tea\nann,milk\nbob,tea\n"), files.out());
-    words.columns.user = "ann".into();
-    words.columns.item = "tea".into();
-    assert_says(&files.error(&words), &["words.csv:1", "`ann` comes again below it", "--no-header"]);
-    let late: String = (0..200).map(|n| format!("u{n},i{n}\n")).collect();
-    words.interactions = files.write("words.csv", format!("ann,tea\n{late}ann,milk\n"));
-    assert_says(&files.error(&words), &["column `ann` holds `ann` too", "--no-header"]);
-    for row in
-        ["zoe,harp,06.05.2014", "zoe,harp,5/6/14 6:28 PM", "zoe,harp,\"4,5\"", "zoe,harp,Movie,2014-01-01"]
-    {
-        words.interactions = files.write("dated.csv", format!("{row}\n{}\n", row.replace("zoe,harp", "u,i")));
-        assert_says(&files.error(&words), &["dated.csv:1", "looks like data"]);
-    }
-    // A catalogue, too, has a first row.
-    let items = files.write("movies.dat", "x::Red::Drama\ny::Blue::Drama\nz::White::Drama\n");
-    let catalogue = PrepareOptions { items: Some(items), ..files.options(LOG) };
-    assert_says(
-        &files.error(&catalogue),
-        &["movies.dat:1", "`Drama` comes again", "first line with the names"],
-    );
-    // A comment above rows of words that names users or items is their header.
-    let words = "#user_id,item_id,split\na,x,train\na,y,valid\na,z,test\n";
-    let path = files.write("named.csv", words);
-    assert_eq!(files.open(&options(&files, &path)).0.rows, 3);
-    let json = objects().join("\n");
-    let text = TextOptions { no_header: true, ..plain() };
-    assert_says(&refused("log.jsonl", json.as_bytes(), text), &["has names for its columns", "--no-header"]);
-    let contradiction = TextOptions { names: vec!["user".into()], ..plain() };
-    assert_says(
-        &refused("log.csv", rows.as_bytes(), contradiction),
-        &["`--columns` is for one without (`--no-header`)", "`--column ROLE=NAME`"],
-    );
-}
-
-/// Lines of a user and all their items, as LightGCN and its kin have them.
-#[test]
-fn lines_of_lists_are_told_from_tables() {
-    let says = ["a user and their items", "awk", "--no-header --columns user,item"];
-    assert_says(&refused("train.txt", b"0 11 12 13\n1 14\n2 11 12\n", plain()), &says);
-    assert_says(&refused("train.txt", b"0\t11\t12\n1\t14\n2\t11\n", plain()), &says);
-    let bare = TextOptions { no_header: true, ..plain() };
-    let numbered = |text: TextOptions| {
-        let files = Files::new();
-        let mut options = options(&files, &files.write("train.txt", "0 11 12\n1 14\n"));
-        (options.columns.user, options.columns.item, options.text) = ("1".into(), "2".into(), text);
-        options.split = SplitKind::Random;
-        files.error(&options)
-    };
-    assert_says(&numbered(bare), &["train.txt:2: 2 columns, the first row has 3", says[0], says[1]]);
-    // Three columns everywhere are a table.
-    assert_says(&refused("log.txt", b"0 11 12\n1 14 15\n", plain()), &["--columns user,item,rating,time"]);
-}
-
-#[test]
-fn quotes_around_a_field_go_whatever_the_delimiter() {
-    let quoted = |sign: &str| {
-        let row =
-            |line: &str| line.split(',').map(|f| format!("\"{f}\"")).collect::<Vec<_>>().join(sign) + "\n";
-        TABLE.lines().map(row).collect::<String>()
-    };
-    for sign in [",", ";", "\t", "::", " ", ", "] {
-        assert_reads("log.txt", quoted(sign).as_bytes(), plain());
-    }
-    // The delimiter, and an end of line, in a name and in a text.
-    for (sign, between) in [(",", ", "), (";", ",,,,,, "), ("\t", "\t"), (",", "\n"), ("::", "::")] {
-        let text = TABLE.replace(',', sign).replace("rating", &format!("\"rating{between}1 to 5\""));
-        let text =
-            text.replace(&format!("a{sign}x{sign}5"), &format!("a{sign}x{sign}\"5{between}\"\"good\"\"\""));
-        assert_reads("log.txt", text.as_bytes(), plain());
-    }
-    // The text at the end of a row goes on over lines, and a lone quote does not.
-    let long =
-        TABLE.replace(',', "\t").replace("label\n", "label\ttext\n").replace("\t0\n", "\t0\t5\" long\n");
-    let long = long.replace("\t1\n", "\t1\t\"a\n b\n\"\n").replace("\t2\n", "\t2\t\"x\n");
-    assert_reads("log.tsv", long.as_bytes(), plain());
-    let bare = TextOptions {
-        no_header: true,
-        names: ["user", "item", "x_label", "_"].map(String::from).into(),
-        ..plain()
-    };
-    let files = Files::new();
-    let path = files.write("log.csv", "\"Doe, a\",x,0,n\n\"Doe, a\",y,1,n\n\"Doe, a\",z,2,n\n");
-    let (_, data) = files.open(&PrepareOptions { text: bare, ..options(&files, &path) });
-    assert_eq!(data.users.names().collect::<Vec<_>>(), ["Doe, a"]);
-}
-
-#[test]
-fn what_programs_write_around_the_rows_is_none_of_them() {
-    for first in ["\"sep=;\"", "SEP=;", "sep=;;;;;"] {
-        assert_reads("log.csv", format!("{first}\n{}", TABLE.replace(',', ";")).as_bytes(), plain());
-    }
-    assert_reads("log.csv", format!("{TABLE}   \n\n").as_bytes(), plain());
-    assert_reads("log.tsv", format!("{}   \n", TABLE.replace(',', "::")).as_bytes(), plain());
 }
 
 #[test]
@@ -361,6 +140,23 @@ fn json_logs_are_read() {
         (
             format!("{{\n  \"all\": 9,\n  \"my rows\": [\n{}]\n}}", objects.join(",\n")),
             vec!["jq -c '.\"my rows\"[]'"],
+        ),
+        // A user beside their items is kept, and whatever differs between objects.
+        (
+            "{\"user\": \"a\", \"seen\": [{\"item\": 1}, {\"item\": 2}]}\n".into(),
+            vec!["each with what is beside them (`user`)", "jq -c 'del(.seen) + .seen[]' FILE"],
+        ),
+        (
+            "{\n  \"user\": \"a\",\n  \"seen\": [\n    {\"item\": 1}\n  ]\n}\n".into(),
+            vec!["log.json:1", "jq -c 'del(.seen) + .seen[]' FILE"],
+        ),
+        (
+            "[{\"user\": \"a\", \"seen\": [{\"item\": 1}]}]\n".into(),
+            vec!["jq -c '.[] | del(.seen) + .seen[]' FILE"],
+        ),
+        (
+            "{\"who\": \"a\", \"id\": 1, \"seen\": [{\"id\": 7}]}\n{\"who\": \"b\", \"id\": 2, \"seen\": []}\n".into(),
+            vec!["jq -c '{\"outer_id\": .id} + del(.seen) + .seen[]' FILE"],
         ),
         (
             "{\"event\": {\"user\": 1, \"item\": 2}}\n".into(),

@@ -16,7 +16,7 @@ fn assert_says(text: &str, parts: &[&str]) {
 }
 
 /// Options for a log of its own.
-fn of(files: &Files, log: &str) -> PrepareOptions {
+fn options_of(files: &Files, log: &str) -> PrepareOptions {
     PrepareOptions { split: SplitKind::Auto, ..files.options(log) }
 }
 
@@ -28,9 +28,9 @@ fn dropped(report: &alike::data::PrepareReport) -> Vec<(u64, &str)> {
 fn ids_are_cleaned_and_missing_ones_are_counted() {
     let files = Files::new();
     let log = "user,item,x_label\n a ,x,0\na,\ty ,1\na,z,2\n,x,0\nNULL,x,0\na,nan,0\na,NULL,0\n";
-    let text = files.error(&of(&files, log));
+    let text = files.error(&options_of(&files, log));
     assert_says(&text, &["log.inter:5", "column `user` is empty in 1 row", "--drop-missing"]);
-    let options = PrepareOptions { drop_missing: true, ..of(&files, log) };
+    let options = PrepareOptions { drop_missing: true, ..options_of(&files, log) };
     let (report, data) = files.open(&options);
     assert_eq!(
         dropped(&report),
@@ -38,7 +38,7 @@ fn ids_are_cleaned_and_missing_ones_are_counted() {
     );
     assert_eq!((report.rows, data.users.len(), items_of(&data, &data.valid, "a")), (7, 1, vec!["y".into()]));
     // Words may be names: kept unless asked for, and told.
-    let (report, data) = files.open(&of(&files, &log.replace("\n,x,0", "")));
+    let (report, data) = files.open(&options_of(&files, &log.replace("\n,x,0", "")));
     assert_eq!((data.users.len(), report.dropped.len()), (2, 0));
     let notes = report.notes.join("\n");
     assert_says(&notes, &["1 row has `NULL` in column `user`", "1 row has `nan` in column `item`"]);
@@ -66,7 +66,7 @@ fn files_that_match_nothing_are_errors_and_those_that_match_little_are_told() {
     options.items = Some(files.write("items.csv", "id,title\n1,One\n2,Two\n"));
     assert_says(&files.error(&options), &["items.csv", "none of its 2 ids", "`x`"]);
     let many: String = (0..33).map(|i| format!("a,i{i},{}\n", i % 3)).collect();
-    let mut options = of(&files, &format!("user,item,x_label\n{many}"));
+    let mut options = options_of(&files, &format!("user,item,x_label\n{many}"));
     options.items = Some(files.write("items.jsonl", "{\"id\": \"i1\"}\n{\"id\": \"other\"}\n"));
     options.feature_ids = vec![("m".into(), files.write("ids.txt", "i1\n"))];
     options.features = vec![("m".into(), files.write("m.npy", npy_f32(1, 1, &[1.0])))];
@@ -78,7 +78,7 @@ fn files_that_match_nothing_are_errors_and_those_that_match_little_are_told() {
 fn neighbours_that_match_nothing_are_an_error_and_those_that_match_little_are_told() {
     let files = Files::new();
     let many: String = (0..33).map(|i| format!("a,i{i},{}\n", i % 3)).collect();
-    let mut options = of(&files, &format!("user,item,x_label\n{many}"));
+    let mut options = options_of(&files, &format!("user,item,x_label\n{many}"));
     let mut graph = |ids: &[u8; 4]| {
         let idx: Vec<u8> = [1i32, 0].iter().flat_map(|v| v.to_le_bytes()).collect();
         let arrays = [
@@ -118,32 +118,32 @@ fn times_are_read_as_they_are_written() {
     };
     let files = Files::new();
     let german = log(["29.06.2014 23:41", "02.07.2014 13:31", "05.07.2014 23:53"]);
-    let text = files.error(&of(&files, &german));
+    let text = files.error(&options_of(&files, &german));
     assert_says(&text, &["log.inter:2", "`29.06.2014 23:41`", "--time-format", "--column time=none"]);
     let format = |format: &str| Some(format.to_string());
-    files.open(&PrepareOptions { time_format: format("%d.%m.%Y %H:%M"), ..of(&files, &german) });
+    files.open(&PrepareOptions { time_format: format("%d.%m.%Y %H:%M"), ..options_of(&files, &german) });
     let american = log(["06/29/2014 11:41 PM", "07/02/2014 01:31 PM", "07/05/2014 11:53 PM"]);
-    files.open(&PrepareOptions { time_format: format("%m/%d/%Y %I:%M %p"), ..of(&files, &american) });
-    let wrong = PrepareOptions { time_format: format("dd.mm.yyyy"), ..of(&files, &german) };
+    files.open(&PrepareOptions { time_format: format("%m/%d/%Y %I:%M %p"), ..options_of(&files, &american) });
+    let wrong = PrepareOptions { time_format: format("dd.mm.yyyy"), ..options_of(&files, &german) };
     assert_says(&files.error(&wrong), &["`time-format`", "%d.%m.%Y"]);
-    files.open(&of(&files, &log(["2014-06-29 23:41:14.000 UTC", "2014-07-02 13:31", "2014-07-05"])));
+    files.open(&options_of(&files, &log(["2014-06-29 23:41:14.000 UTC", "2014-07-02 13:31", "2014-07-05"])));
 
-    let mut without = of(&files, &german);
+    let mut without = options_of(&files, &german);
     without.columns.time = Column::LeftOut;
     assert_eq!(files.open(&without).0.ignored, ["date"]);
     let mixed = log(["1404085274", "1404307904000", "1404604424"]);
-    let text = files.error(&of(&files, &mixed));
+    let text = files.error(&options_of(&files, &mixed));
     assert_says(&text, &["log.inter:3", "milliseconds", "line 2", "--column time=none"]);
-    let mut left_out = of(&files, &mixed);
+    let mut left_out = options_of(&files, &mixed);
     left_out.columns.time = Column::LeftOut;
     files.open(&left_out);
 
     let gap = log(["1", "2", "3"]) + "a\tw\t\t0\n";
     assert_says(
-        &files.error(&of(&files, &gap)),
+        &files.error(&options_of(&files, &gap)),
         &["log.inter:5", "column `date` is empty", "--drop-missing"],
     );
-    let (report, _) = files.open(&PrepareOptions { drop_missing: true, ..of(&files, &gap) });
+    let (report, _) = files.open(&PrepareOptions { drop_missing: true, ..options_of(&files, &gap) });
     assert_eq!(dropped(&report), [(1, "no time")]);
 }
 
@@ -154,7 +154,7 @@ fn the_last_rating_of_a_pair_decides() {
         a,x,5,1,0\na,x,1,2,0\n\
         a,y,1,1,0\na,y,4,2,0\na,y,5,3,0\n\
         a,z,4,1,1\na,w,4,1,2\n";
-    let (report, data) = files.open(&PrepareOptions { min_rating: Some(3.0), ..of(&files, log) });
+    let (report, data) = files.open(&PrepareOptions { min_rating: Some(3.0), ..options_of(&files, log) });
     assert_eq!(items_of(&data, &data.train, "a"), ["y"]);
     let least = "rating below 3; of several of a pair the last decides";
     assert_eq!(dropped(&report), [(3, least), (1, "repeats of a user and an item; the earliest stays")]);
@@ -162,7 +162,7 @@ fn the_last_rating_of_a_pair_decides() {
         report.columns.iter().map(|c| &*c.role).collect::<Vec<_>>(),
         ["user", "item", "rating", "time", "label"]
     );
-    let (report, _) = files.open(&of(&files, log));
+    let (report, _) = files.open(&options_of(&files, log));
     assert_eq!(report.ignored, ["rating"]);
     assert_says(
         &report.notes.join("\n"),
@@ -176,7 +176,7 @@ fn kinds_of_events_can_be_kept() {
     let log = "user,item,event,x_label\na,x,buy,0\na,y,view,0\na,z,buy,1\na,w,cart,2\na,v,view,0\n";
     let with = |events: &[&str]| PrepareOptions {
         events: events.iter().map(|e| (e.to_string(), 1.0)).collect(),
-        ..of(&files, log)
+        ..options_of(&files, log)
     };
     let (report, data) = files.open(&with(&["buy", "cart"]));
     assert_eq!((dropped(&report), data.items.len()), (vec![(2, "kinds of events other than buy, cart")], 3));
@@ -194,7 +194,7 @@ fn events_have_weights() {
                a,x,view,0\na,y,view,0\na,z,buy,1\na,w,buy,2\na,x,buy,0\na,v,look,0\nb,y,buy,0\n";
     let with = |events: &[(&str, f32)]| PrepareOptions {
         events: events.iter().map(|(kind, weight)| (kind.to_string(), *weight)).collect(),
-        ..of(&files, log)
+        ..options_of(&files, log)
     };
     let weighted = with(&[("view", 0.2), ("buy", 2.0)]);
     let (report, data) = files.open(&weighted);
@@ -232,7 +232,7 @@ fn the_report_says_which_columns_count_and_what_the_split_means() {
     let files = Files::new();
     let rows: String = (0..60).map(|i| format!("u{},i{},{i},x\n", i / 6, i % 7)).collect();
     let log = format!("user,item,time,colour\n{rows}");
-    let (report, _) = files.open(&of(&files, &log));
+    let (report, _) = files.open(&options_of(&files, &log));
     assert_eq!((&*report.split, report.ignored.as_slice()), ("random", &["colour".to_string()][..]));
     assert_says(&report.to_string(), &["columns: user `user`, item `item`, time `time`; not used: `colour`"]);
     assert_says(&report.notes.join("\n"), &["there are times, but the split is random", "--split temporal"]);
@@ -241,7 +241,7 @@ fn the_report_says_which_columns_count_and_what_the_split_means() {
         (0..60).map(|i| format!("u{},i{},{}\n", i / 6, i % 7, if i / 6 < 4 { i } else { i * 9 })).collect();
     let late: String = ["u0,i9,900\n", "u1,i9,901\n"].concat();
     let log = format!("user,item,time\n{rows}{late}");
-    let (report, _) = files.open(&PrepareOptions { split: SplitKind::Temporal, ..of(&files, &log) });
+    let (report, _) = files.open(&PrepareOptions { split: SplitKind::Temporal, ..options_of(&files, &log) });
     assert_says(&report.notes.join("\n"), &["are for test", "; figures from so few are mostly chance"]);
 }
 

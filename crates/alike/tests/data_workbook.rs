@@ -1,4 +1,4 @@
-//! Workbooks of Excel as interactions and as a catalogue.
+//! Workbooks of Excel and of OpenDocument as interactions and as a catalogue.
 #![cfg(feature = "excel")]
 #![allow(clippy::unwrap_used)]
 
@@ -11,6 +11,14 @@ use data_files::*;
 const SHEET: &str = "user id,Item ID,rating,date,x_label\n\
     a,21,5,date:45000.5,0\na,22,4,date:45001,1\na,23,3,date:45002,2\nb,22,5,date:45003,0\nb,23,4,date:45004,1\n\
     b,21,3,date:45005,2\nc,23,5,date:45006,0\nc,21,4,date:45007,1\nc,22,3,date:45008,2\n";
+
+/// The same as programs of OpenDocument write dates.
+fn open_document_sheet() -> String {
+    let dates = (0..9).map(|day| format!("date:2023-03-{}", 15 + day));
+    let serial = (0..9).map(|day| format!("date:{}", 45000 + day));
+    let sheet = serial.zip(dates).fold(SHEET.to_string(), |sheet, (old, new)| sheet.replace(&old, &new));
+    sheet.replace("15.5", "15T12:00:00")
+}
 
 fn options(files: &Files, content: &[u8]) -> PrepareOptions {
     let path = files.write("log.xlsx", content);
@@ -139,9 +147,13 @@ fn other_tables_are_called_by_their_name() {
         &refused(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 old"),
         &["old Excel", "with a password", "save it as .xlsx"],
     );
-    let ods =
-        [&b"PK\x03\x04"[..], &[0; 26], b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"].concat();
-    assert_says(&refused(&ods), &["OpenDocument", "save the sheet as .xlsx or CSV"]);
+    let start = [&b"PK\x03\x04"[..], &[0; 26], b"mimetypeapplication/vnd.oasis.opendocument."].concat();
+    let text = [&start[..], b"text"].concat();
+    assert_says(&refused(&text), &["OpenDocument file and no spreadsheet", "save its table as .ods or CSV"]);
+    let cut = [&start[..], b"spreadsheet"].concat();
+    assert_says(&refused(&cut), &["no spreadsheet of OpenDocument", "save the sheet as .xlsx or CSV"]);
+    let locked = ods::archive(&[], "<manifest:file-entry><manifest:encryption-data/></manifest:file-entry>");
+    assert_says(&refused(&locked), &["locked with a password", "save it without one, or the sheet as CSV"]);
     let document =
         xlsx::zip(&[("[Content_Types].xml", "<Types/>".into()), ("word/document.xml", "<w/>".into())]);
     assert_says(&refused(&document), &["no Excel workbook", "save the sheet as CSV"]);
@@ -149,6 +161,63 @@ fn other_tables_are_called_by_their_name() {
     let whole = xlsx::table(SHEET);
     assert_says(&refused(&whole[..whole.len() / 2]), &["no Excel workbook", "save the sheet as CSV"]);
     assert_says(&refused(&xlsx::table("")), &["has nothing in its sheet `Log`"]);
+}
+
+#[test]
+fn a_sheet_of_open_document_is_a_table() {
+    let sheet = open_document_sheet();
+    assert_reads(&ods::table(&sheet));
+    assert_reads(&ods::table(&format!("\n\n{}", sheet.replace(",0\n", ",0,note\n\n"))));
+    let files = Files::new();
+    // The latest of everybody is the test.
+    let latest = sheet.replace("2023-03-15T12:00:00", "2023-03-17T18:00:00");
+    let mut dated = options(&files, &ods::table(&latest));
+    dated.split = SplitKind::LeaveOneOut;
+    let data = files.open(&dated).1;
+    assert_eq!(items_of(&data, &data.test, "a"), ["21"]);
+    // The first sheet that is shown, without its hidden rows.
+    let more = ods::rows(&format!("{sheet}d,21,5,date:2023-03-15,0\n"));
+    let at = more.rfind("<table:table-row>").unwrap();
+    let more = more[..at].to_string() + &more[at..].replacen("row>", "row table:visibility=\"filter\">", 1);
+    let items = ods::rows("Handle,Title\n21,Red\n22,Blue & green\n").replace(" & ", " &amp; ");
+    let book = ods::archive(&[("Items", true, items), ("Log", false, more + ods::REST)], "");
+    let mut shown = options(&files, &book);
+    let report = files.open(&shown).0;
+    assert_eq!(report.rows, 9);
+    assert!(report.notes.iter().any(|n| n.starts_with("1 hidden row of the sheet `Log`")), "{report}");
+    shown.text.sheet = Some("Items".into());
+    assert_says(&files.error(&shown), &["no column looks like user ids", "`Items` was read", "`Log`"]);
+    // As a catalogue the first sheet that is shown is read, too.
+    shown.text.sheet = Some("Log".into());
+    let items = ods::rows("Handle,Title\n21,Red\n22,Blue & green\n").replace(" & ", " &amp; ");
+    shown.items = Some(files.write("items.ods", ods::archive(&[("Items", false, items)], "")));
+    let data = files.open(&shown).1;
+    assert_eq!(data.title(data.items.get("22").unwrap()), Some("Blue & green"));
+}
+
+#[test]
+fn a_sheet_of_open_document_is_measured_before_it_is_read() {
+    let sheet = open_document_sheet();
+    let with = |repeats: &str| {
+        let rows =
+            ods::rows(&sheet).replacen("<table:table-cell ", &format!("<table:table-cell {repeats} "), 1);
+        refused(&ods::archive(&[("Log", false, rows)], ""))
+    };
+    assert_says(
+        &with("table:number-columns-repeated=\"many\""),
+        &["is no number", "save the sheet as .xlsx"],
+    );
+    let rows = ods::rows(&sheet).replace("-row>", "-row table:number-rows-repeated=\"400000\">");
+    let large = refused(&ods::archive(
+        &[(
+            "Log",
+            false,
+            rows.replace("/table:table-row table:number-rows-repeated=\"400000\"", "/table:table-row"),
+        )],
+        "",
+    ));
+    assert_says(&large, &["has a sheet of more than 1048576 rows", "save the sheet as .xlsx or CSV"]);
+    assert_says(&with(&format!("table:x=\"{}\"", "x".repeat(5000))), &["a tag of more than 4096 bytes"]);
 }
 
 /// Small files that ask for much memory.

@@ -9,8 +9,8 @@ use crate::args::{Text, parse_named, split_pair};
 /// `alike prepare`.
 #[derive(Debug, Args)]
 pub(crate) struct Prepare {
-    /// Who took what: delimited text, JSON lines, Parquet or .xlsx, plain, .gz or .zst; a folder of part
-    /// files; - for standard input
+    /// Who took what: delimited text, JSON lines, Parquet, .xlsx or .ods, plain, .gz or .zst; a folder of
+    /// part files; - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) interactions: PathBuf,
     /// Name of a column of the interactions; ROLE is user, item, rating, time, label or event; none leaves
@@ -58,7 +58,7 @@ pub(crate) struct Prepare {
     /// Item graph computed elsewhere: .npz with idx and cos, both items × k; repeat for more
     #[arg(long, value_name = "NAME=FILE", value_parser = parse_named)]
     pub(crate) knn: Vec<(String, PathBuf)>,
-    /// Catalogue with the item's id and title, picture, category: .jsonl, .csv, .tsv, .xlsx or .parquet
+    /// Catalogue with the item's id and title, picture, category: .jsonl, .csv, .tsv, .xlsx, .ods or .parquet
     #[arg(long, value_name = "FILE")]
     pub(crate) items: Option<PathBuf>,
     /// Its column of item ids [default: guessed]

@@ -4,7 +4,7 @@
 //! choices (which of repeated interactions stays, how ids are numbered, what happens to cold users and items)
 //! are described in `docs/formats.md`.
 //!
-//! Three rooms: `formats` reads files of others, `prepare` makes a folder of them, `folder` reads and writes
+//! Three folders: `formats` reads files of others, `prepare` makes a folder of them, `folder` reads and writes
 //! it.
 
 pub(crate) mod folder;

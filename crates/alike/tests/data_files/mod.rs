@@ -1,6 +1,8 @@
 //! Small files of every kind that the readers know, made for tests.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod kinds;
+pub(crate) mod ods;
 pub(crate) mod xlsx;
 
 use std::fs;

@@ -144,7 +144,7 @@ impl Dataset {
         for features in self.features.iter_mut().filter(|f| matches!(f.values, Values::Mapped(_))) {
             let path = self.dir.join(format!("feature.{}.f32", features.name));
             let bytes = size_of_val(features.values.get());
-            features.values = Values::own(&path, bytes, &features.hash, &mut left)?;
+            features.values = Values::read_owned(&path, bytes, &features.hash, &mut left)?;
         }
         Ok(())
     }
@@ -279,7 +279,7 @@ impl Stored<'_> {
         }
         let path = self.dir.join(&name);
         let values = match in_memory {
-            Some(left) => Values::own(&path, entry.bytes as usize, &entry.blake3, left)?,
+            Some(left) => Values::read_owned(&path, entry.bytes as usize, &entry.blake3, left)?,
             None => {
                 let values = disk::map(&path)?;
                 check_hash(&path, &values, entry)?;

@@ -34,7 +34,7 @@ impl Values {
 
     /// Reads a whole file of so many bytes, its hash checked; into memory while there are so many bytes
     /// `left`, or to a file without a name.
-    pub(crate) fn own(path: &Path, bytes: usize, hash: &str, left: &mut usize) -> Result<Self> {
+    pub(crate) fn read_owned(path: &Path, bytes: usize, hash: &str, left: &mut usize) -> Result<Self> {
         let mut hasher = blake3::Hasher::new();
         let values = if bytes <= *left {
             *left -= bytes;
@@ -69,16 +69,16 @@ mod tests {
         for in_memory in [true, false] {
             let room = || if in_memory { bytes.len() } else { 0 };
             std::fs::write(&path, bytes).unwrap();
-            let own = Values::own(&path, bytes.len(), &hash, &mut room()).unwrap();
+            let own = Values::read_owned(&path, bytes.len(), &hash, &mut room()).unwrap();
             // In place, as `cp` and a restore do it: a process that mapped the file would see it, or be ended
             // by a signal.
             std::fs::write(&path, b"cut").unwrap();
             assert!(own.get() == values, "in memory: {in_memory}");
-            assert!(Values::own(&path, bytes.len(), &hash, &mut room()).is_err());
+            assert!(Values::read_owned(&path, bytes.len(), &hash, &mut room()).is_err());
             let mut other = bytes.to_vec();
             other[1234] ^= 0x20;
             std::fs::write(&path, other).unwrap();
-            let error = Values::own(&path, bytes.len(), &hash, &mut room()).unwrap_err().to_string();
+            let error = Values::read_owned(&path, bytes.len(), &hash, &mut room()).unwrap_err().to_string();
             assert!(error.contains("is damaged (its hash differs"), "{error}");
         }
     }

@@ -40,7 +40,7 @@ pub struct ColumnNames {
 }
 
 /// Usual names, in order of preference, written as [`simple`] leaves them.
-const USER: &[&str] = &[
+pub(crate) const USER: &[&str] = &[
     "userid",
     "user",
     "uid",
@@ -229,18 +229,18 @@ impl Columns {
                 Column::Guessed => simple(&found[i]) == simple(&found[at]),
                 _ => found[i] == found[at],
             };
-            let twin = at.and_then(|at| (0..found.len()).find(|&i| i != at && same(at, i)));
-            if let (Some(at), Some(twin)) = (at, twin) {
-                let message = match found[at] == found[twin] {
+            let other = at.and_then(|at| (0..found.len()).find(|&i| i != at && same(at, i)));
+            if let (Some(at), Some(other)) = (at, other) {
+                let message = match found[at] == found[other] {
                     true => format!(
                         "two columns are called `{}` ({} and {}); rename one",
                         found[at],
                         at + 1,
-                        twin + 1
+                        other + 1
                     ),
                     false => format!(
                         "the columns `{}` and `{}` both look like {what}; name one (`--column {what}=NAME`)",
-                        found[at], found[twin]
+                        found[at], found[other]
                     ),
                 };
                 return Err(Error::format(path, message));

@@ -7,10 +7,10 @@ use csv::ByteRecord;
 
 use crate::data::formats::encoding::encoding_advice;
 use crate::data::formats::fields::{self, has_escaped_quotes, mend_padded};
-use crate::data::formats::header::{LISTS, TableLayout, layout, without_end};
+use crate::data::formats::header::{LISTS, TableLayout, layout};
 use crate::data::formats::options::{Delimiter, TextOptions};
 use crate::data::formats::row::{
-    AHEAD_BYTES, Choose, LINE_BYTES, LimitedRows, Place, Visit, next_line, too_long,
+    AHEAD_BYTES, Choose, LINE_BYTES, LimitedRows, Place, Visit, next_line, too_long, without_end,
 };
 use crate::{Error, Result};
 
@@ -42,7 +42,7 @@ impl TableLayout {
 }
 
 /// Reads the rows of `input`, UTF-8 without a byte order mark. `flags` is true where the program has flags
-/// for this file that an error can name.
+/// for this file that an error can name. Returns what is good to know.
 pub(crate) fn read(
     path: &Path,
     mut input: Box<dyn BufRead>,
@@ -50,7 +50,7 @@ pub(crate) fn read(
     flags: bool,
     choose: Choose<'_>,
     visit: Visit<'_>,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let layout = layout(path, &mut input, options, flags)?;
     let chosen = choose(&layout.names)?;
     let mut visit_record = |line: u64, record: &ByteRecord| {
@@ -86,10 +86,11 @@ pub(crate) fn read(
     match &layout.delimiter {
         // Texts between tabs are mostly not quoted, and may hold quotes.
         Delimiter::Byte(byte) if *byte != b'\t' => {
-            read_quoted(path, input, *byte, &layout, &mut visit_record)
+            read_quoted(path, input, *byte, &layout, &mut visit_record)?;
         }
-        other => read_plain(path, input, other, &layout, &mut visit_record),
+        other => read_plain(path, input, other, &layout, &mut visit_record)?,
     }
+    Ok(layout.notes)
 }
 
 fn not_closed(place: &Place<'_>, column: &str) -> Error {
@@ -176,8 +177,7 @@ fn read_plain(
         fields::read(without_end(&line), delimiter, width, &mut record);
         let start = number;
         let mut lines = 1;
-        while fields::is_open(&record)
-            && record.len() <= width
+        while fields::is_open(without_end(&line), delimiter)
             && next_line(&Place { path, line: number + 1 }, &mut input, &mut ahead)?
         {
             fields::read(without_end(&ahead), delimiter, width, &mut other);
@@ -191,7 +191,7 @@ fn read_plain(
                 return Err(too_long(&place));
             }
             if lines == FIELD_LINES {
-                return Err(not_closed(&place, &layout.names[record.len() - 1]));
+                return Err(not_closed(&place, &layout.names[record.len().min(width) - 1]));
             }
             line.append(&mut ahead);
             (number, lines) = (number + 1, lines + 1);

@@ -13,9 +13,19 @@ pub(crate) fn has_escaped_quotes(text: &[u8], not: &[u8]) -> bool {
         .any(|w| w[0] == b'\\' && w[1] == b'"' && !b"\n\r\"".contains(&w[2]) && !not.contains(&w[2]))
 }
 
-/// The fields of a line. What stands in quotes is one field whatever it holds, and comes without them; a
+/// The fields of a line. What is in quotes is one field whatever it holds, and comes without them; a
 /// quote elsewhere is text.
 pub(crate) fn split<'a>(line: &'a [u8], delimiter: &Delimiter) -> Vec<Cow<'a, [u8]>> {
+    walk(line, delimiter).0
+}
+
+/// True when a field starts with a quote that the line does not close: it may go on in the next line.
+pub(crate) fn is_open(line: &[u8], delimiter: &Delimiter) -> bool {
+    line.contains(&b'"') && walk(line, delimiter).1
+}
+
+/// The fields of a line, and whether one of them starts with a quote that is not closed.
+fn walk<'a>(line: &'a [u8], delimiter: &Delimiter) -> (Vec<Cow<'a, [u8]>>, bool) {
     let blanks = *delimiter == Delimiter::Blanks;
     // Blanks beside quotes count for nothing where they separate no columns.
     let padding = |text: &[u8]| match delimiter {
@@ -24,10 +34,12 @@ pub(crate) fn split<'a>(line: &'a [u8], delimiter: &Delimiter) -> Vec<Cow<'a, [u
     };
     let escaped = has_escaped_quotes(line, sign_of(delimiter));
     let mut rest = if blanks { line.trim_ascii() } else { line };
-    let mut fields = Vec::new();
+    let (mut fields, mut open) = (Vec::new(), false);
     loop {
         let from = padding(rest);
-        let quoted = rest[from..].starts_with(b"\"").then(|| closing(&rest[from..], escaped)).flatten();
+        let starts = rest[from..].starts_with(b"\"");
+        let quoted = starts.then(|| closing(&rest[from..], escaped)).flatten();
+        open |= starts && quoted.is_none();
         if let Some(length) = quoted {
             let after = &rest[from + length..];
             let after = &after[padding(after)..];
@@ -35,20 +47,20 @@ pub(crate) fn split<'a>(line: &'a [u8], delimiter: &Delimiter) -> Vec<Cow<'a, [u
             match next_sign(after, delimiter) {
                 _ if after.is_empty() => {
                     fields.push(field);
-                    return fields;
+                    return (fields, open);
                 }
                 Some((0, length)) => {
                     fields.push(field);
                     rest = &after[length..];
                     continue;
                 }
-                // The quotes stand around a part of the field: they are text.
+                // The quotes are around a part of the field: they are text.
                 _ => {}
             }
         }
         let Some((at, length)) = next_sign(rest, delimiter) else {
             fields.push(Cow::Borrowed(rest));
-            return fields;
+            return (fields, open);
         };
         fields.push(Cow::Borrowed(&rest[..at]));
         rest = &rest[at + length..];
@@ -56,7 +68,7 @@ pub(crate) fn split<'a>(line: &'a [u8], delimiter: &Delimiter) -> Vec<Cow<'a, [u
 }
 
 /// Reads a line into `record`. Quotes around fields are taken off; they hold delimiters together only where
-/// there are more of these than a row of `width` fields has, so that a lone quote swallows nothing.
+/// there are more of these than a row of `width` fields has, so that a lone quote takes in nothing.
 pub(crate) fn read(line: &[u8], delimiter: &Delimiter, width: usize, record: &mut ByteRecord) {
     record.clear();
     let mut rest = if *delimiter == Delimiter::Blanks { line.trim_ascii() } else { line };
@@ -75,14 +87,7 @@ pub(crate) fn read(line: &[u8], delimiter: &Delimiter, width: usize, record: &mu
     *record = mended;
 }
 
-/// True when the last field starts with a quote that the line does not close: the field may go on in the next
-/// line.
-pub(crate) fn is_open(record: &ByteRecord) -> bool {
-    let last = record.iter().next_back().unwrap_or_default().trim_ascii();
-    last.starts_with(b"\"") && closing(last, false).is_none()
-}
-
-/// Takes off quotes that stand behind blanks, which the reader of quoted text takes for text. They hold
+/// Takes off quotes that follow blanks, which the reader of quoted text takes for text. They hold
 /// delimiters together where the row has more than `width` fields.
 pub(crate) fn mend_padded(record: &mut ByteRecord, delimiter: u8, width: usize) {
     let padded = |f: &[u8]| f.first() == Some(&b' ') && f.trim_ascii_start().starts_with(b"\"");
@@ -115,7 +120,7 @@ pub(crate) fn mend_padded(record: &mut ByteRecord, delimiter: u8, width: usize) 
     *record = mended;
 }
 
-/// `text` with a `_` for whatever stands in quotes, and whether the last quote is not closed. A quote opens
+/// `text` with a `_` for whatever is in quotes, and whether the last quote is not closed. A quote opens
 /// where no word is before it.
 pub(crate) fn outside_quotes(text: &str) -> (String, bool) {
     let escaped = has_escaped_quotes(text.as_bytes(), b"\t,;|");
@@ -125,7 +130,7 @@ pub(crate) fn outside_quotes(text: &str) -> (String, bool) {
     while let Some(at) = rest.find('"') {
         let (before, from) = rest.split_at(at);
         out.push_str(before);
-        if out.trim_end().ends_with(word) {
+        if out.trim_end_matches(' ').ends_with(word) {
             out.push('"');
             rest = &from[1..];
             continue;
@@ -165,7 +170,7 @@ fn closing(text: &[u8], escaped: bool) -> Option<usize> {
     }
 }
 
-/// What stands between the quotes of `quoted`.
+/// What is between the quotes of `quoted`.
 fn content(quoted: &[u8], escaped: bool) -> Cow<'_, [u8]> {
     let mut rest = &quoted[1..quoted.len() - 1];
     if !rest.contains(&b'"') {
@@ -188,7 +193,7 @@ fn sign_of(delimiter: &Delimiter) -> &[u8] {
     }
 }
 
-/// Where the next delimiter stands, and its length.
+/// Where the next delimiter is, and its length.
 fn next_sign(text: &[u8], delimiter: &Delimiter) -> Option<(usize, usize)> {
     match delimiter {
         Delimiter::Byte(byte) => text.iter().position(|c| c == byte).map(|at| (at, 1)),
@@ -233,9 +238,13 @@ mod tests {
         let mut record = ByteRecord::new();
         read(b"\"Stay\tor go\"", &Delimiter::Byte(b'\t'), 2, &mut record);
         assert_eq!(texts(&record), ["\"Stay", "or go\""]);
-        assert!(!is_open(&record));
-        read(b"a\t\"more", &Delimiter::Byte(b'\t'), 2, &mut record);
-        assert!(is_open(&record));
+        let is_open = |line: &str| is_open(line.as_bytes(), &Delimiter::Byte(b'\t'));
+        for line in ["a\t\"more", "a\t\"more\tand more", "a\t \"x\"\"\tb", "\"a\"\t\"b\tc\"\t\"d"] {
+            assert!(is_open(line), "{line}");
+        }
+        for line in ["a\t5\" pipe", "\"Stay\tor go\"", "\"A\" and \"B\"\tc", "a\tb"] {
+            assert!(!is_open(line), "{line}");
+        }
     }
 
     #[test]

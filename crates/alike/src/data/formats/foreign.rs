@@ -17,6 +17,11 @@ pub(crate) const PARQUET: Foreign = Foreign { before: "bad Parquet: ", after: ""
 #[cfg(feature = "excel")]
 pub(crate) const WORKBOOK: Foreign =
     Foreign { before: "is no Excel workbook that can be read (", after: "); save the sheet as CSV" };
+#[cfg(feature = "excel")]
+pub(crate) const OPEN_DOCUMENT: Foreign = Foreign {
+    before: "is no spreadsheet of OpenDocument that can be read (",
+    after: "); save the sheet as .xlsx or CSV",
+};
 
 thread_local! {
     static READING: Cell<bool> = const { Cell::new(false) };

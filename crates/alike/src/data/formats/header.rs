@@ -7,15 +7,20 @@ use std::path::Path;
 use crate::data::formats::columns::{is_usual_name, plain_name};
 use crate::data::formats::encoding::encoding_advice;
 use crate::data::formats::fields::{outside_quotes, split};
+use crate::data::formats::guess::guess_delimiter;
 use crate::data::formats::looks::is_value;
 use crate::data::formats::options::{Delimiter, TextOptions};
-use crate::data::formats::row::{Place, next_line};
+use crate::data::formats::row::{Place, next_line, without_end};
 use crate::{Error, Result};
 
 /// Lines that are looked at to know what a text without a header is.
 const AHEAD: usize = 100;
 /// Lines that the header may go on over, within quotes.
 const HEADER_LINES: usize = 20;
+/// What comments above a table start with.
+const COMMENT: [char; 2] = ['#', '%'];
+/// How files of sparse matrices start.
+const MATRIX_MARKET: &[u8] = b"%%MatrixMarket";
 
 /// How the rows of a text are to be read.
 pub(crate) struct TableLayout {
@@ -26,6 +31,8 @@ pub(crate) struct TableLayout {
     pub(crate) lines: u64,
     /// What is read already of the rows: the first one, where the text has no header.
     pub(crate) first: Vec<u8>,
+    /// What is good to know of the lines before them.
+    pub(crate) notes: Vec<String>,
 }
 
 /// The first line of a table, with those that its quotes go on over.
@@ -54,9 +61,13 @@ pub(crate) fn layout(
         delimiter = delimiter.or(Some(Delimiter::Byte(sign)));
         first = line_of(path, input, &mut lines)?;
     }
-    let mut comment = None;
-    while first.starts_with(b"#") {
-        comment = Some(std::mem::replace(&mut first, line_of(path, input, &mut lines)?));
+    let mut comments = Comments::default();
+    while is_comment(&first) {
+        comments.add(std::mem::replace(&mut first, line_of(path, input, &mut lines)?), lines - 1);
+    }
+    if comments.matrix && is_sizes(&first) {
+        comments.sizes = true;
+        first = line_of(path, input, &mut lines)?;
     }
     let start = lines;
     let first = whole(path, input, first, lines)?;
@@ -68,43 +79,112 @@ pub(crate) fn layout(
         };
         return Err(Error::format(path, message));
     }
-    let Some(delimiter) = delimiter.or_else(|| guess_delimiter(header)) else {
+    let ahead: &[u8] = match first.after.is_empty() {
+        true => input.fill_buf().map_err(|e| Error::io(path, e))?,
+        false => &first.after,
+    };
+    let Some(delimiter) = delimiter.or_else(|| guess_delimiter(header, ahead)) else {
         let way = if flags { "; name another (`--delimiter X`)" } else { "" };
         let message = format!("the first line has no tab, comma, semicolon or bar to separate columns{way}");
         return Err(Error::format_at(path, start, message));
     };
     let fields = names_of(header, &delimiter);
     // A row of data is read again, as a row.
-    let as_row = |names: Vec<String>, first: First| TableLayout {
+    let as_row = |names: Vec<String>, first: First, notes: Vec<String>| TableLayout {
         delimiter: delimiter.clone(),
         names,
         lines: start - 1,
         first: [first.bytes, first.after].concat(),
+        notes,
     };
     if options.no_header {
         let names = names_without_header(&Place { path, line: start }, &fields, &options.names)?;
-        return Ok(as_row(names, first));
+        comments.check_no_row(path, fields.len(), &delimiter)?;
+        return Ok(as_row(names, first, comments.notes(false)));
     }
     let plain = |names: &[String]| names.iter().map(|n| plain_name(n).to_string()).collect::<Vec<_>>();
     let names = plain(&fields);
-    let ahead: &[u8] = match first.after.is_empty() {
-        true => input.fill_buf().map_err(|e| Error::io(path, e))?,
-        false => &first.after,
-    };
     let looks = looks_like_data(&names, flags).or_else(|| comes_again(&names, ahead, &delimiter, flags));
     // A comment above the rows may be their header.
-    let above = comment.map(|comment| text_of(path, start - 1, &comment).map(str::to_string)).transpose()?;
-    let above = above.map(|above| plain(&names_of(above.trim_start_matches('#').trim(), &delimiter)));
+    let above = comments.names(&delimiter).map(|above| plain(&above));
     if let Some(above) = above.filter(|above| above.len() == names.len())
+        && looks_like_data(&above, flags).is_none()
         && (looks.is_some() || (holds_usual(&above) && !holds_usual(&names)))
     {
-        return Ok(as_row(above, first));
+        return Ok(as_row(above, first, comments.notes(true)));
     }
     if let Some(message) = looks {
         let message = if is_ragged(&names, ahead, &delimiter) { LISTS.into() } else { message };
         return Err(Error::format_at(path, start, message));
     }
-    Ok(TableLayout { delimiter, names, lines: first.lines, first: first.after })
+    let notes = comments.notes(false);
+    Ok(TableLayout { delimiter, names, lines: first.lines, first: first.after, notes })
+}
+
+/// The comments above a table.
+#[derive(Default)]
+struct Comments {
+    count: u64,
+    /// The last one, and its line.
+    last: Option<(Vec<u8>, u64)>,
+    /// Whether one of them says that the rows are those of a sparse matrix.
+    matrix: bool,
+    /// Whether a line with the matrix's sizes came after them.
+    sizes: bool,
+}
+
+impl Comments {
+    fn add(&mut self, comment: Vec<u8>, line: u64) {
+        self.count += 1;
+        self.matrix |= comment.starts_with(MATRIX_MARKET);
+        self.last = Some((comment, line));
+    }
+
+    /// What columns are called if the last comment names them.
+    fn names(&self, delimiter: &Delimiter) -> Option<Vec<String>> {
+        let (comment, _) = self.last.as_ref()?;
+        let text = String::from_utf8_lossy(comment);
+        Some(names_of(text.trim_end().trim_start_matches(COMMENT).trim_start_matches(' '), delimiter))
+    }
+
+    /// An error if the last comment may be a row, since an id may start with the same sign.
+    fn check_no_row(&self, path: &Path, width: usize, delimiter: &Delimiter) -> Result<()> {
+        let (Some((comment, line)), Some(names)) = (&self.last, self.names(delimiter)) else { return Ok(()) };
+        // Behind the sign of a comment mostly comes a blank, or the sign again.
+        let close =
+            comment.get(1).is_some_and(|&c| !c.is_ascii_whitespace() && !COMMENT.contains(&(c as char)));
+        if width < 2 || names.len() != width || !close || holds_usual(&names) {
+            return Ok(());
+        }
+        let message = format!(
+            "starts with `{}` and has as many columns as the rows: if it is a comment, `--skip-lines {line}` passes \
+             over it; if it is a row, write a line with the names of the columns above it",
+            comment[0] as char
+        );
+        Err(Error::format_at(path, *line, message))
+    }
+
+    /// What is to be said of them; `named` where the last one was the header.
+    fn notes(&self, named: bool) -> Vec<String> {
+        let passed = match self.count - u64::from(named) {
+            0 => None,
+            1 => Some("1 comment line above the table passed over".to_string()),
+            n => Some(format!("{n} comment lines above the table passed over")),
+        };
+        let sizes = "the line with the sizes of the matrix passed over".to_string();
+        passed.into_iter().chain(self.sizes.then_some(sizes)).collect()
+    }
+}
+
+fn is_comment(line: &[u8]) -> bool {
+    line.first().is_some_and(|&c| COMMENT.contains(&(c as char)))
+}
+
+/// True for a line of three whole numbers: rows, columns and entries of a sparse matrix.
+fn is_sizes(line: &[u8]) -> bool {
+    let text = std::str::from_utf8(line).unwrap_or_default();
+    let mut numbers = text.split_whitespace().map(|n| n.parse::<u64>().is_ok());
+    numbers.clone().count() == 3 && numbers.all(|whole| whole)
 }
 
 /// The next line; empty at the end.
@@ -134,12 +214,6 @@ fn whole(path: &Path, input: &mut dyn BufRead, line: Vec<u8>, lines: u64) -> Res
     Ok(First { bytes, lines: last, after: Vec::new() })
 }
 
-/// A line without its end.
-pub(crate) fn without_end(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
 /// The delimiter that Excel's own first line says: `sep=;`, in quotes or filled up to the width of the table
 /// by some programs.
 fn sep_of(line: &[u8]) -> Option<u8> {
@@ -158,7 +232,7 @@ pub(crate) fn looks_like_data(names: &[String], flags: bool) -> Option<String> {
     let values = names.iter().filter(|n| is_value(n));
     let usual = names.iter().filter(|n| is_usual_name(n)).count();
     let (count, first) = (values.clone().count(), values.clone().next()?);
-    // Words such as `Movie` may stand in data, too, but not two of them beside each other.
+    // Words such as `Movie` may occur in data, too, but not two of them beside each other.
     (usual < 2 && usual <= count).then(|| data_first(&format!("`{first}`"), flags))
 }
 
@@ -220,26 +294,6 @@ fn text_of<'a>(path: &Path, line: u64, bytes: &'a [u8]) -> Result<&'a str> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| Error::format_at(path, line, format!("is not UTF-8 text; {}", encoding_advice())))?;
     Ok(text.trim_end_matches(['\n', '\r']))
-}
-
-/// The sign that stands most often in a line outside quotes, of those that usually separate columns; blanks
-/// where there is none.
-fn guess_delimiter(header: &str) -> Option<Delimiter> {
-    // After a lone quote all of it counts.
-    let line = match outside_quotes(header) {
-        (_, true) => header.to_string(),
-        (bare, false) => bare,
-    };
-    let count = |d: &u8| line.bytes().filter(|c| c == d).count();
-    let best = b"\t,;|".iter().copied().rev().max_by_key(count).expect("the list is not empty");
-    let doubled = line.matches("::").count();
-    if doubled > 0 && doubled >= count(&best) {
-        return Some(Delimiter::Text("::".into()));
-    }
-    if count(&best) > 0 {
-        return Some(Delimiter::Byte(best));
-    }
-    line.trim().contains(' ').then_some(Delimiter::Blanks)
 }
 
 /// The fields of a header, without quotes around them.

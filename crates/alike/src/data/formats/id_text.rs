@@ -50,12 +50,12 @@ pub(crate) fn find(ids: &Vocab, text: &str) -> Option<u32> {
 }
 
 /// What is to be said of ids of one file that differ as `21` and `21.0` do: they stay apart.
-pub(crate) fn note_of_twins(column: &str, ids: &Vocab) -> Option<String> {
-    let mut twins =
+pub(crate) fn note_of_alike_ids(column: &str, ids: &Vocab) -> Option<String> {
+    let mut floats =
         ids.names().filter(|id| id.strip_suffix(".0").is_some_and(|whole| ids.get(whole).is_some()));
-    let first = twins.next()?;
+    let first = floats.next()?;
     let whole = first.trim_end_matches(".0");
-    let count = 1 + twins.count();
+    let count = 1 + floats.count();
     Some(format!(
         "column `{column}` has both `{whole}` and `{first}` (such pairs: {count}); they count as different ids"
     ))
@@ -69,7 +69,7 @@ mod tests {
     fn whole_floats_and_blanks_do_not_keep_ids_apart() {
         let ids = Vocab::from_names(["21", "7.0", "x", "8", "8.0"]).unwrap();
         let cases = [(" 21\t", Some(0)), ("21.0", Some(0)), ("7", Some(1)), ("x", Some(2)), ("x.0", None)];
-        assert!(note_of_twins("item", &ids).unwrap().contains("both `8` and `8.0` (such pairs: 1)"));
+        assert!(note_of_alike_ids("item", &ids).unwrap().contains("both `8` and `8.0` (such pairs: 1)"));
         for (text, found) in cases.into_iter().chain([("8", Some(3)), ("8.0", Some(4)), ("021", None)]) {
             assert_eq!(find(&ids, text), found, "{text}");
         }

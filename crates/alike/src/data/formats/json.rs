@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::data::formats::json_advice::InnerRows;
 use crate::data::formats::row::{Choose, LimitedRows, Place, Visit, next_line, too_long};
 use crate::data::formats::{id_text, json_advice};
 use crate::{Error, Result};
@@ -39,8 +40,14 @@ pub(crate) fn read_objects(path: &Path, mut input: Box<dyn BufRead>, visit: Visi
         let object = serde_json::from_slice(text);
         let object: Map<String, Value> = object
             .map_err(|e| json_advice::of_line(&place, text, input.fill_buf().unwrap_or_default(), &e))?;
-        let rows = if number == 1 { json_advice::rows_of(&object) } else { None };
-        visit(&place, object).map_err(|e| json_advice::of_wrapper(e, rows.as_deref()))?;
+        let rows = if number == 1 { InnerRows::of(&object) } else { None };
+        visit(&place, object).map_err(|e| match &rows {
+            Some(rows) => {
+                let more = input.fill_buf().unwrap_or_default();
+                rows.explain(e, "", !more.trim_ascii().is_empty())
+            }
+            None => e,
+        })?;
     }
 }
 
@@ -171,7 +178,8 @@ pub(crate) fn read(
         if names.is_empty() {
             return Err(Error::format(path, "holds no objects with keys"));
         }
-        let chosen = choose(&names).map_err(|e| json_advice::of_columns(e, &first[0].1, each))?;
+        let chosen =
+            choose(&names).map_err(|e| json_advice::of_columns(e, &first[0].1, each, first.len() > 1))?;
         // A key that only other part files have is found in no object.
         Ok(chosen.into_iter().map(|at| names.get(at).cloned().unwrap_or_default()).collect())
     };

@@ -1,9 +1,10 @@
 //! What is wrong with JSON as people have it, and the way out.
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value, error::Category};
 
 use crate::Error;
+use crate::data::formats::columns::{USER, guess};
 use crate::data::formats::encoding::encoding_advice;
 use crate::data::formats::row::Place;
 
@@ -37,7 +38,7 @@ pub(crate) fn of_line(place: &Place<'_>, text: &[u8], ahead: &[u8], error: &serd
         );
     }
     if error.classify() != Category::Eof {
-        return match behind(text) {
+        return match byte_after_object(text) {
             Some(b',') => say(
                 "a comma stands between the objects; one object a line is read: `sed 's/,[[:space:]]*$//' FILE > NEW.jsonl`, \
                  or put all of them between `[` and `]`",
@@ -54,15 +55,15 @@ pub(crate) fn of_line(place: &Place<'_>, text: &[u8], ahead: &[u8], error: &serd
         );
     }
     match wrapper(&[text, b"\n", ahead].concat()) {
-        Some(key) => say(&wrapped(&key)),
+        Some(rows) => say(&rows.advice("", false)),
         None => {
             say("an object does not end in its line; one object a line is read: `jq -c . FILE > NEW.jsonl`")
         }
     }
 }
 
-/// What stands behind the object that `text` starts with, if it starts with one.
-fn behind(text: &[u8]) -> Option<u8> {
+/// The first byte after the object that `text` starts with, if it starts with one.
+fn byte_after_object(text: &[u8]) -> Option<u8> {
     let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Map<String, Value>>();
     values.next()?.ok()?;
     text.get(values.byte_offset()..)?.trim_ascii_start().first().copied()
@@ -88,30 +89,68 @@ pub(crate) fn of_array(place: &Place<'_>, head: &[u8], error: &serde_json::Error
     }
 }
 
-/// The key of the array of objects in the object, if it has one.
-pub(crate) fn rows_of(object: &Map<String, Value>) -> Option<String> {
-    object.iter().find(|(_, value)| is_rows(value)).map(|(key, _)| key.clone())
+/// Rows that an object holds instead of being one.
+pub(crate) struct InnerRows {
+    /// The key of the array of them.
+    key: String,
+    /// Keys of single values beside it.
+    beside: Vec<String>,
+    /// Those of them that the rows have too.
+    shared: Vec<String>,
 }
 
-/// An error about an object that holds rows at the key `rows`.
-pub(crate) fn of_wrapper(error: Error, rows: Option<&str>) -> Error {
-    match (error, rows) {
-        (Error::Format { path, line, message }, Some(rows)) => {
-            Error::Format { path, line, message: format!("{message}; {}", wrapped(rows)) }
+impl InnerRows {
+    /// The rows in the object, if it has an array of objects.
+    pub(crate) fn of(object: &Map<String, Value>) -> Option<Self> {
+        let (key, rows) = object.iter().find(|(_, value)| is_rows(value))?;
+        let single = object.iter().filter(|(_, value)| is_single(value));
+        let beside: Vec<String> = single.map(|(key, _)| key.clone()).collect();
+        let first = rows.get(0).and_then(Value::as_object);
+        let shared = beside.iter().filter(|key| first.is_some_and(|row| row.contains_key(*key)));
+        let shared = shared.cloned().collect();
+        Some(Self { key: key.clone(), beside, shared })
+    }
+
+    /// How to take them out. `each` is what `jq` needs to come to the objects; `several` where there are more
+    /// than one of these: then what is beside the rows differs, and is kept. So is a user.
+    pub(crate) fn advice(&self, each: &str, several: bool) -> String {
+        let (key, at) = (&self.key, jq_path(&self.key));
+        if self.beside.is_empty() || !(several || guess(&self.beside, USER).is_some()) {
+            return format!(
+                "`{key}` holds the rows: take them out with `jq -c '{each}{at}[]' FILE > NEW.jsonl`"
+            );
         }
-        (error, _) => error,
+        let other = |key: &String| format!("{{\"outer_{key}\": {}}} + ", jq_path(key));
+        let others: String = self.shared.iter().map(other).collect();
+        format!(
+            "`{key}` holds the rows: take them out, each with what is beside them (`{}`), with \
+             `jq -c '{each}{others}del({at}) + {at}[]' FILE > NEW.jsonl`",
+            self.beside[0]
+        )
+    }
+
+    /// An error about the object that holds them.
+    pub(crate) fn explain(&self, error: Error, each: &str, several: bool) -> Error {
+        match error {
+            Error::Format { path, line, message } => {
+                let message = format!("{message}; {}", self.advice(each, several));
+                Error::Format { path, line, message }
+            }
+            other => other,
+        }
     }
 }
 
-/// An error about the columns of objects such as `first`, with what they hold instead of columns.
-pub(crate) fn of_columns(error: Error, first: &Map<String, Value>, each: &str) -> Error {
-    let hint = match rows_of(first) {
-        Some(key) => return of_wrapper(error, Some(&key)),
+/// An error about the columns of objects such as `first`, with what they hold instead of columns; `several`
+/// where there are more of them.
+pub(crate) fn of_columns(error: Error, first: &Map<String, Value>, each: &str, several: bool) -> Error {
+    let hint = match InnerRows::of(first) {
+        Some(rows) => return rows.explain(error, each, several),
         None => match first.iter().find_map(|(key, value)| value.as_object().map(|_| key)) {
             Some(key) => {
                 format!(
                     "; `{key}` holds objects: lift what is in them (`jq -c '{each}. + {}' FILE > NEW.jsonl`)",
-                    of(key)
+                    jq_path(key)
                 )
             }
             None => return error,
@@ -125,11 +164,11 @@ pub(crate) fn of_columns(error: Error, first: &Map<String, Value>, each: &str) -
 
 /// The error of a cell that is no value of its own. `each` is what `jq` needs to come to the objects.
 pub(crate) fn of_cell(place: &Place<'_>, key: &str, value: &Value, each: &str) -> Error {
-    let at = of(key);
+    let at = jq_path(key);
     place.error(match value {
         Value::Object(parts) => {
             let inner: Vec<String> = parts.keys().take(5).map(|k| format!("`{k}`")).collect();
-            let first = parts.keys().next().map(|k| of(k)).unwrap_or_default();
+            let first = parts.keys().next().map(|k| jq_path(k)).unwrap_or_default();
             format!(
                 "column `{key}` holds an object (of {}); take one value out: `jq -c '{each}{at} = {at}{first}' FILE > NEW.jsonl`",
                 inner.join(", ")
@@ -143,16 +182,12 @@ pub(crate) fn of_cell(place: &Place<'_>, key: &str, value: &Value, each: &str) -
 }
 
 /// A key as `jq` takes it.
-fn of(key: &str) -> String {
+fn jq_path(key: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     match key.chars().all(plain) && !key.starts_with(|c: char| c.is_ascii_digit()) {
         true => format!(".{key}"),
         false => format!(".\"{key}\""),
     }
-}
-
-fn wrapped(key: &str) -> String {
-    format!("`{key}` holds the rows: take them out with `jq -c '{}[]' FILE > NEW.jsonl`", of(key))
 }
 
 /// Whether what follows `{` is how Python writes a dict.
@@ -165,9 +200,15 @@ fn is_rows(value: &Value) -> bool {
     value.as_array().is_some_and(|all| all.first().is_some_and(Value::is_object))
 }
 
-/// The key of the array of objects in the one object that `text` starts; it may be cut.
-fn wrapper(text: &[u8]) -> Option<String> {
-    struct Keys<'a>(&'a mut Option<String>);
+/// True for a value that a cell can hold.
+fn is_single(value: &Value) -> bool {
+    !matches!(value, Value::Null | Value::Array(_) | Value::Object(_))
+}
+
+/// The rows in the one object that `text` starts; it may be cut.
+fn wrapper(text: &[u8]) -> Option<InnerRows> {
+    /// Keys of single values, and the last key.
+    struct Keys<'a>(&'a mut Vec<String>, &'a mut Option<String>);
     impl<'de> Visitor<'de> for Keys<'_> {
         type Value = ();
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -175,23 +216,25 @@ fn wrapper(text: &[u8]) -> Option<String> {
         }
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
             while let Some(key) = map.next_key::<String>()? {
-                *self.0 = Some(key);
-                map.next_value::<IgnoredAny>()?;
+                *self.1 = Some(key.clone());
+                if is_single(&map.next_value()?) {
+                    self.0.push(key);
+                }
             }
             Ok(())
         }
     }
     if let Ok(whole) = serde_json::from_slice::<Map<String, Value>>(text) {
-        return rows_of(&whole);
+        return InnerRows::of(&whole);
     }
     // Of a cut one, what is cut is the value of its last key.
-    let mut last = None;
-    let _cut = serde_json::Deserializer::from_slice(text).deserialize_map(Keys(&mut last));
+    let (mut beside, mut last) = (Vec::new(), None);
+    let _cut = serde_json::Deserializer::from_slice(text).deserialize_map(Keys(&mut beside, &mut last));
     let key = last?;
     let text = String::from_utf8_lossy(text);
     let after = text.split_once(&format!("\"{key}\""))?.1.trim_start().strip_prefix(':')?;
     let entry = after.trim_start().strip_prefix('[')?;
-    entry.trim_start().starts_with('{').then_some(key)
+    entry.trim_start().starts_with('{').then_some(InnerRows { key, beside, shared: Vec::new() })
 }
 
 #[cfg(test)]
@@ -208,10 +251,12 @@ mod tests {
             ("{\n \"user\": 1,", None),
         ];
         for (text, key) in cases {
-            assert_eq!(wrapper(text.as_bytes()).as_deref(), key, "{text}");
+            assert_eq!(wrapper(text.as_bytes()).map(|rows| rows.key).as_deref(), key, "{text}");
         }
+        let cut = wrapper(b"{\"user\": 7, \"tags\": [1], \"all\": null, \"seen\": [{\"item\": ").unwrap();
+        assert_eq!((cut.key.as_str(), cut.beside), ("seen", vec!["user".to_string()]));
         assert_eq!(
-            (of("user_1"), of("rows of it"), of("$oid")),
+            (jq_path("user_1"), jq_path("rows of it"), jq_path("$oid")),
             (".user_1".into(), ".\"rows of it\"".into(), ".\"$oid\"".into())
         );
     }

@@ -15,6 +15,8 @@ pub(crate) enum FileKind {
     Zip,
     /// A workbook of Excel.
     Workbook,
+    /// A spreadsheet of OpenDocument.
+    OpenDocument,
     Safetensors,
     /// JSON objects one after another, or an array of them.
     Json,
@@ -45,7 +47,7 @@ const OTHERS: &[(&[u8], &str)] = &[
     (b"%PDF", "a PDF"),
     (
         b"\xd0\xcf\x11\xe0",
-        "an old Excel workbook, or one with a password; save it as .xlsx without a password, or the sheet as CSV",
+        "an old Excel workbook (.xls), or one with a password; save it as .xlsx without a password, or the sheet as CSV",
     ),
     (b"version https://git-lfs.", "a Git LFS pointer, not the file itself; fetch that with `git lfs pull`"),
     (b"\xff\xfe\0\0", "text in UTF-32; write it as UTF-8 (`iconv -f UTF-32 -t UTF-8 FILE > NEW`)"),
@@ -81,8 +83,11 @@ pub(crate) fn kind_of(head: &[u8]) -> FileKind {
 fn zip_of(head: &[u8]) -> FileKind {
     let name = head.get(30..).unwrap_or_default();
     let starts = |with: &[&[u8]]| with.iter().any(|start| name.starts_with(start));
+    if starts(&[b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"]) {
+        return FileKind::OpenDocument;
+    }
     if starts(&[b"mimetypeapplication/vnd.oasis.opendocument."]) {
-        return FileKind::Other("an OpenDocument file; save the sheet as .xlsx or CSV");
+        return FileKind::Other("an OpenDocument file and no spreadsheet; save its table as .ods or CSV");
     }
     match starts(&[b"[Content_Types].xml", b"xl/", b"_rels/", b"docProps/"]) {
         true => FileKind::Workbook,
@@ -110,7 +115,7 @@ mod tests {
 
     #[test]
     fn first_bytes_tell_what_a_file_is() {
-        let cases: [(&[u8], FileKind); 14] = [
+        let cases: [(&[u8], FileKind); 15] = [
             (b"", FileKind::Text),
             (b"user,item\n", FileKind::Text),
             (b"{user},item\n", FileKind::Text),
@@ -123,6 +128,10 @@ mod tests {
             (b"PAR1", FileKind::Parquet),
             (b"PK\x03\x04--------------------------ids.npy xl/", FileKind::Zip),
             (b"PK\x03\x04--------------------------xl/workbook.xml", FileKind::Workbook),
+            (
+                b"PK\x03\x04--------------------------mimetypeapplication/vnd.oasis.opendocument.spreadsheet",
+                FileKind::OpenDocument,
+            ),
             (b"\x40\0\0\0\0\0\0\0{\"a\"", FileKind::Safetensors),
             (b"(\xb5/\xfd", FileKind::Zstd),
         ];

@@ -1,6 +1,6 @@
 //! Whether a text is a value, such as a number or a date, and not what a column would be called.
 
-/// Words that stand in dates beside the names of months, in lower case.
+/// Words that occur in dates beside the names of months, in lower case.
 const DATE_WORDS: [&str; 14] =
     ["am", "pm", "t", "z", "utc", "gmt", "st", "nd", "rd", "th", "of", "at", "de", "h"];
 const MONTHS: [&str; 12] = [

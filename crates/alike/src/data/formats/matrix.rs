@@ -15,7 +15,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(crate) struct Ids {
     pub(crate) names: Vec<String>,
-    /// Where they stand, for messages.
+    /// Where they were read, for messages.
     pub(crate) origin: String,
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod feature_file;
 mod fields;
 #[cfg_attr(not(any(feature = "parquet", feature = "excel")), allow(dead_code))]
 pub(crate) mod foreign;
+mod guess;
 pub(crate) mod header;
 pub(crate) mod id_text;
 pub(crate) mod json;

@@ -119,7 +119,7 @@ impl Npy {
     }
 
     /// Position in storage of element (`row`, `column`) of a matrix.
-    fn at(&self, row: usize, column: usize) -> usize {
+    fn storage_index(&self, row: usize, column: usize) -> usize {
         if self.fortran { column * self.shape[0] + row } else { row * self.shape[1] + column }
     }
 
@@ -142,12 +142,12 @@ impl Npy {
 
     /// Integer at (`row`, `column`) of a matrix.
     pub(crate) fn integer_at(&self, row: usize, column: usize) -> Option<i64> {
-        self.integer(self.at(row, column))
+        self.integer(self.storage_index(row, column))
     }
 
     /// Float at (`row`, `column`) of a matrix of f16, f32 or f64.
     pub(crate) fn float_at(&self, row: usize, column: usize) -> Option<f32> {
-        let raw = self.element_checked(self.at(row, column), &[2, 4, 8])?;
+        let raw = self.element_checked(self.storage_index(row, column), &[2, 4, 8])?;
         match (self.kind, self.size) {
             ('f', 2) => Some(f16::from_le_bytes([raw[0], raw[1]]).to_f32()),
             ('f', 4) => Some(f32::from_le_bytes([raw[0], raw[1], raw[2], raw[3]])),

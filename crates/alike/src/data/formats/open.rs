@@ -32,6 +32,9 @@ pub(crate) enum OpenTable {
     /// A workbook of Excel.
     #[cfg(feature = "excel")]
     Workbook(File),
+    /// A spreadsheet of OpenDocument.
+    #[cfg(feature = "excel")]
+    OpenDocument(File),
 }
 
 /// What unpacks a file.
@@ -179,9 +182,11 @@ pub(crate) fn open_table(path: &Path, options: &TextOptions) -> Result<OpenTable
         FileKind::Json => Ok(OpenTable::Json(unpacked.into_text(path, options)?.lines())),
         #[cfg(feature = "excel")]
         FileKind::Workbook => unpacked.into_file(path).map(OpenTable::Workbook),
+        #[cfg(feature = "excel")]
+        FileKind::OpenDocument => unpacked.into_file(path).map(OpenTable::OpenDocument),
         #[cfg(not(feature = "excel"))]
-        FileKind::Workbook => {
-            is_not("a workbook of Excel, which this build does not read; save the sheet as CSV")
+        FileKind::Workbook | FileKind::OpenDocument => {
+            is_not("a workbook, which this build does not read; save the sheet as CSV")
         }
         FileKind::Zip => is_not("a zip archive; unpack it (`unzip FILE`) and give the file inside"),
         FileKind::Npy => is_not("a NumPy array; a table is expected (CSV, JSON lines or Parquet)"),

@@ -48,14 +48,14 @@ pub(crate) fn read_features(path: &Path, file: File) -> Result<MatrixFile> {
     })?;
 
     let mut ids = Vec::new();
-    let mut values_of = Rows::default();
+    let mut values_of = ListedValues::default();
     while let Some(batch) = next(path, &mut batches)? {
         let columns: Result<Vec<&ArrayRef>> = values.iter().map(|n| column_of(path, &batch, n)).collect();
-        let before = values_of.there.len();
+        let before = values_of.present.len();
         values_of.add(path, &columns?)?;
         if let Some(name) = &id {
             let read = cells(path, name, column_of(path, &batch, name)?)?;
-            for (_, value) in read.iter().enumerate().filter(|(at, _)| values_of.there[before + at]) {
+            for (_, value) in read.iter().enumerate().filter(|(at, _)| values_of.present[before + at]) {
                 // A row without an id belongs to no item.
                 ids.push(value.map(clean).unwrap_or_default().to_string());
             }
@@ -64,7 +64,7 @@ pub(crate) fn read_features(path: &Path, file: File) -> Result<MatrixFile> {
     let dim = values_of.dim.unwrap_or(0);
     let (rows, data) = match id {
         Some(_) => (ids.len(), values_of.data),
-        None => (values_of.there.len(), values_of.with_zeros()),
+        None => (values_of.present.len(), values_of.with_zeros()),
     };
     let ids = id.map(|name| Ids { names: ids, origin: format!("column `{name}`") });
     MatrixFile::new(path, rows, dim, MatrixData::Floats(data), ids)
@@ -72,18 +72,18 @@ pub(crate) fn read_features(path: &Path, file: File) -> Result<MatrixFile> {
 
 /// The values of the rows that have some.
 #[derive(Default)]
-struct Rows {
+struct ListedValues {
     /// Which rows have values.
-    there: Vec<bool>,
+    present: Vec<bool>,
     /// Set by the first row with values and kept.
     dim: Option<usize>,
     data: Vec<f32>,
 }
 
-impl Rows {
+impl ListedValues {
     /// Adds the rows of one batch.
     fn add(&mut self, path: &Path, columns: &[&ArrayRef]) -> Result<()> {
-        let before = self.there.len();
+        let before = self.present.len();
         let floats = |array: &dyn Array| -> Result<Float32Array> {
             let array = cast(array, &DataType::Float32).map_err(|e| PARQUET.bad(path, e))?;
             Ok(array.as_primitive::<Float32Type>().clone())
@@ -97,7 +97,7 @@ impl Rows {
             let columns = columns.iter().map(|c| floats(c)).collect::<Result<Vec<Float32Array>>>()?;
             for r in 0..columns[0].len() {
                 let nulls = columns.iter().filter(|c| c.is_null(r)).count();
-                self.there.push(nulls == 0);
+                self.present.push(nulls == 0);
                 match nulls {
                     0 => self.data.extend(columns.iter().map(|c| c.value(r))),
                     n if n < columns.len() => return Err(null(r)),
@@ -115,7 +115,7 @@ impl Rows {
         for (r, row) in list.as_list::<i64>().iter().enumerate() {
             let row = row.map(|row| floats(&row)).transpose()?;
             let row = row.filter(|row| row.is_empty() || row.null_count() < row.len());
-            self.there.push(row.is_some());
+            self.present.push(row.is_some());
             let Some(row) = row else { continue };
             if row.null_count() > 0 {
                 return Err(null(r));
@@ -138,13 +138,13 @@ impl Rows {
     /// All rows, zeros where there is nothing: that is what missing features are where rows are numbered.
     fn with_zeros(self) -> Vec<f32> {
         let dim = self.dim.unwrap_or(0);
-        if dim == 0 || self.there.iter().all(|there| *there) {
+        if dim == 0 || self.present.iter().all(|present| *present) {
             return self.data;
         }
         let mut rows = self.data.chunks_exact(dim);
-        let mut all = Vec::with_capacity(self.there.len() * dim);
-        for there in self.there {
-            match there.then(|| rows.next()).flatten() {
+        let mut all = Vec::with_capacity(self.present.len() * dim);
+        for present in self.present {
+            match present.then(|| rows.next()).flatten() {
                 Some(row) => all.extend_from_slice(row),
                 None => all.resize(all.len() + dim, 0.0),
             }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Where a row stands.
+/// Where a row is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
     /// The file; one of several where the table is a folder.
@@ -27,7 +27,7 @@ pub(crate) type Choose<'a> = &'a mut dyn FnMut(&[String]) -> Result<Vec<usize>>;
 /// Called for every row with the cells of the chosen columns; null is empty.
 pub(crate) type Visit<'a> = &'a mut dyn FnMut(&Place<'_>, &[&str]) -> Result<()>;
 
-/// Stands for a column that the part file at hand does not have: its cells are empty.
+/// Stands for a column that the present part file does not have: its cells are empty.
 pub(crate) const ABSENT: usize = usize::MAX;
 
 /// Longest row that is read, since rows are held in memory: a file that never ends its line would fill that.
@@ -50,6 +50,12 @@ pub(crate) fn next_line(place: &Place<'_>, input: &mut dyn BufRead, line: &mut V
         return Err(too_long(place));
     }
     Ok(read > 0)
+}
+
+/// A line without its end.
+pub(crate) fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// Ends with an error where one row takes more than its bytes, for readers that would hold all of it.

@@ -63,7 +63,12 @@ pub(crate) fn read_rows(
             };
             chosen.iter().map(place).collect()
         };
-        notes.extend(read_table(&part, table, options, true, &mut same, visit)?);
+        for note in read_table(&part, table, options, true, &mut same, visit)? {
+            // Part files are mostly written alike.
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
     }
     Ok(notes)
 }
@@ -97,7 +102,7 @@ fn read_table(
         ));
     }
     match table {
-        OpenTable::Text(input) => delimited::read(path, input, options, flags, choose, visit)?,
+        OpenTable::Text(input) => return delimited::read(path, input, options, flags, choose, visit),
         OpenTable::Json(input) => json::read(path, input, choose, visit)?,
         // Of a catalogue only the ids must be single values.
         OpenTable::Parquet(file) => {
@@ -105,6 +110,10 @@ fn read_table(
         }
         #[cfg(feature = "excel")]
         OpenTable::Workbook(file) => return workbook::read(path, file, options, flags, choose, visit),
+        #[cfg(feature = "excel")]
+        OpenTable::OpenDocument(file) => {
+            return workbook::read_open_document(path, file, options, flags, choose, visit);
+        }
     }
     Ok(Vec::new())
 }

@@ -30,13 +30,13 @@ pub(crate) struct Cleaned {
     pub(crate) report: PrepareReport,
 }
 
-/// What was dropped and what is good to know, as it comes up.
-struct Told {
+/// What the report will say of dropped rows and what is good to know, as it comes up.
+struct Draft {
     dropped: Vec<Dropped>,
     notes: Vec<String>,
 }
 
-impl Told {
+impl Draft {
     fn drop(&mut self, count: usize, what: &str, why: impl Into<String>) {
         if count > 0 {
             self.dropped.push(Dropped { count: count as u64, what: what.into(), why: why.into() });
@@ -47,8 +47,8 @@ impl Told {
 pub(crate) fn clean(options: &PrepareOptions, log: &mut Log) -> Result<Cleaned> {
     let path = &options.interactions;
     let split = log.split.expect("the split is decided when the log is read");
-    let mut told = Told { dropped: log.dropped.clone(), notes: log.notes.clone() };
-    let kept = filtered(options, log, &mut told)?;
+    let mut draft = Draft { dropped: log.dropped.clone(), notes: log.notes.clone() };
+    let kept = filtered(options, log, &mut draft)?;
     let log = &*log;
 
     let labels = split::labels(log, &kept, split, options.seed);
@@ -62,7 +62,7 @@ pub(crate) fn clean(options: &PrepareOptions, log: &mut Log) -> Result<Cleaned> 
         let more =
             log.cold.iter().filter(|&&item| !std::mem::replace(&mut in_use[item as usize], true)).count();
         if more > 0 {
-            told.notes.push(counted(
+            draft.notes.push(counted(
                 more as u64,
                 "item has features and no interaction that counts; it can be recommended",
                 "items have features and no interaction that counts; they can be recommended",
@@ -73,9 +73,9 @@ pub(crate) fn clean(options: &PrepareOptions, log: &mut Log) -> Result<Cleaned> 
     let (item_number, item_origin) = number(&log.items, integers.clone(), |i| in_use[i]);
 
     let cold: Vec<usize> =
-        (0..log.users.len()).filter(|&u| user_number[u] == u32::MAX && !kept.of(u).is_empty()).collect();
-    told.drop(cold.len(), "users", "cold: no interaction in train");
-    told.drop(cold.iter().map(|&u| kept.of(u).len()).sum(), "interactions", "of cold users");
+        (0..log.users.len()).filter(|&u| user_number[u] == u32::MAX && !kept.rows_of(u).is_empty()).collect();
+    draft.drop(cold.len(), "users", "cold: no interaction in train");
+    draft.drop(cold.iter().map(|&u| kept.rows_of(u).len()).sum(), "interactions", "of cold users");
 
     let splits = matrices(log, &kept, &labels, &user_origin, (&item_number, item_origin.len()))?;
     let train_weights = (!log.weight.is_empty())
@@ -87,7 +87,7 @@ pub(crate) fn clean(options: &PrepareOptions, log: &mut Log) -> Result<Cleaned> 
             return Err(Error::format(path, message));
         }
     }
-    note_split(log, &kept, split, &splits, &mut told);
+    note_split(log, &kept, split, &splits, &mut draft);
 
     let [train, valid, test] = splits.each_ref().map(Csr::nnz);
     let (user_degrees, item_degrees) = degrees(&splits[0]);
@@ -105,13 +105,13 @@ pub(crate) fn clean(options: &PrepareOptions, log: &mut Log) -> Result<Cleaned> 
         seed: (split == SplitKind::Random).then_some(options.seed),
         cold_users: cold.len(),
         cold_items: item_degrees.iter().filter(|d| **d == 0).count(),
-        user_degrees: Quantiles::of(user_degrees),
-        item_degrees: Quantiles::of(item_degrees),
+        user_degrees: Quantiles::from_values(user_degrees),
+        item_degrees: Quantiles::from_values(item_degrees),
         features: Vec::new(),
         knn: Vec::new(),
         titles: None,
-        dropped: told.dropped,
-        notes: told.notes,
+        dropped: draft.dropped,
+        notes: draft.notes,
     };
     let vocab = |all: &Vocab, origin: &[u32]| Vocab::from_names(origin.iter().map(|&o| all.name(o)));
     Ok(Cleaned {
@@ -137,30 +137,30 @@ fn name_of(path: &Path) -> String {
 }
 
 /// The interactions that stay: rated well enough, none twice, k of every user and item.
-fn filtered(options: &PrepareOptions, log: &mut Log, told: &mut Told) -> Result<KeptRows> {
+fn filtered(options: &PrepareOptions, log: &mut Log, draft: &mut Draft) -> Result<KeptRows> {
     let (mut kept, dropped) = filter::without_repeats(log);
     if let Some(least) = options.min_rating {
-        told.drop(
+        draft.drop(
             dropped.low,
             "interactions",
             format!("rating below {least}; of several of a pair the last decides"),
         );
     }
-    told.drop(dropped.repeats, "interactions", "repeats of a user and an item; the earliest stays");
+    draft.drop(dropped.repeats, "interactions", "repeats of a user and an item; the earliest stays");
     if options.k_core > 1 {
         let before = (kept.rows.len(), count_users(&kept), count_items(log, &kept));
         kept = filter::k_core(log, kept, options.k_core);
         let why = format!("{}-core", options.k_core);
-        told.drop(before.0 - kept.rows.len(), "interactions", why.clone());
-        told.drop(before.1 - count_users(&kept), "users", why.clone());
-        told.drop(before.2 - count_items(log, &kept), "items", why);
+        draft.drop(before.0 - kept.rows.len(), "interactions", why.clone());
+        draft.drop(before.1 - count_users(&kept), "users", why.clone());
+        draft.drop(before.2 - count_items(log, &kept), "items", why);
     }
     if kept.rows.is_empty() {
         let message = match log.rows {
             0 => "has a header and no interactions".to_string(),
             rows => {
                 // A core drops users, items and interactions for the same reason.
-                let mut why: Vec<&str> = told.dropped.iter().map(|d| &*d.why).collect();
+                let mut why: Vec<&str> = draft.dropped.iter().map(|d| &*d.why).collect();
                 why.dedup();
                 let asked = [
                     (options.k_core > 1, "`--k-core`"),
@@ -213,7 +213,7 @@ fn labelled<'a>(
     user: u32,
     label: u8,
 ) -> impl Iterator<Item = u32> + 'a {
-    let rows = kept.of(user as usize);
+    let rows = kept.rows_of(user as usize);
     let own = &labels[kept.ptr[user as usize] as usize..][..rows.len()];
     rows.iter().zip(own).filter(move |(_, own)| **own == label).map(|(row, _)| *row)
 }
@@ -247,16 +247,16 @@ fn way_out(split: SplitKind) -> &'static str {
 }
 
 /// What is good to know of a split.
-fn note_split(log: &Log, kept: &KeptRows, split: SplitKind, splits: &[Csr; 3], told: &mut Told) {
-    let short = (0..log.users.len()).filter(|&u| matches!(kept.of(u).len(), 1 | 2)).count();
+fn note_split(log: &Log, kept: &KeptRows, split: SplitKind, splits: &[Csr; 3], draft: &mut Draft) {
+    let short = (0..log.users.len()).filter(|&u| matches!(kept.rows_of(u).len(), 1 | 2)).count();
     if short > 0 && matches!(split, SplitKind::Random | SplitKind::LeaveOneOut) {
         let users = counted(short as u64, "user has", "users have");
-        told.notes.push(format!("{users} fewer than 3 interactions; all of these are for training"));
+        draft.notes.push(format!("{users} fewer than 3 interactions; all of these are for training"));
     }
     let constant = log.time.as_ref().is_none_or(|t| t.windows(2).all(|w| w[0] == w[1]));
     if constant && split == SplitKind::LeaveOneOut {
         let note = "there are no times (or all are equal): the last interaction is the last in the file";
-        told.notes.push(note.into());
+        draft.notes.push(note.into());
     }
     if split != SplitKind::Temporal {
         return;
@@ -266,7 +266,7 @@ fn note_split(log: &Log, kept: &KeptRows, split: SplitKind, splits: &[Csr; 3], t
         let users = (0..csr.rows()).filter(|&u| csr.degree(u) > 0).count();
         if users < FEW_USERS || csr.nnz() * 100 < all {
             let users = counted(users as u64, "user", "users");
-            told.notes.push(format!(
+            draft.notes.push(format!(
                 "only {} interactions of {users} are for {what}: most who came late were not there before; figures \
                  from so few are mostly chance (`--split leave-one-out` holds out something of everybody)",
                 csr.nnz()

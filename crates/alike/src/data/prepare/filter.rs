@@ -13,7 +13,7 @@ pub(crate) struct KeptRows {
 
 impl KeptRows {
     /// Rows of `user`.
-    pub(crate) fn of(&self, user: usize) -> &[u32] {
+    pub(crate) fn rows_of(&self, user: usize) -> &[u32] {
         &self.rows[self.ptr[user] as usize..self.ptr[user + 1] as usize]
     }
 

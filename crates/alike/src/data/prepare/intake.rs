@@ -19,8 +19,8 @@ use crate::{Error, Result};
 /// Kinds of events that a note names.
 const KINDS: usize = 12;
 
-/// The columns that are read, and where their cells stand in a row.
-struct Plan {
+/// The columns that are read, and where their cells are in a row.
+struct ColumnPlan {
     columns: Columns,
     split: SplitKind,
     /// Positions of the columns in the file, in the order of the cells.
@@ -34,7 +34,7 @@ struct Plan {
 const USER: usize = 0;
 const ITEM: usize = 1;
 
-impl Plan {
+impl ColumnPlan {
     /// What to read of a file with these columns; an error if something is not there that an option needs.
     fn new(path: &Path, names: &[String], options: &PrepareOptions) -> Result<Self> {
         let columns = Columns::find(path, names, &options.columns)?;
@@ -111,7 +111,7 @@ pub(crate) fn read(options: &PrepareOptions) -> Result<Log> {
     };
     let plan = OnceCell::new();
     let mut choose = |names: &[String]| {
-        let made = Plan::new(path, names, options)?;
+        let made = ColumnPlan::new(path, names, options)?;
         Ok(plan.get_or_init(|| made).chosen.clone())
     };
     let notes = read_rows(path, &options.text, &mut choose, &mut |place, cells| {
@@ -138,7 +138,7 @@ struct Intake<'a> {
 
 impl Intake<'_> {
     /// Takes a row in, or counts why it does not stay.
-    fn row(&mut self, plan: &Plan, place: &Place<'_>, cells: &[&str]) -> Result<()> {
+    fn row(&mut self, plan: &ColumnPlan, place: &Place<'_>, cells: &[&str]) -> Result<()> {
         self.log.rows += 1;
         let ids = [USER, ITEM].map(|at| clean(cells[at]));
         let [no_user, no_item] = &mut self.counts.missing;
@@ -207,7 +207,7 @@ impl Intake<'_> {
     }
 
     /// Turns the counts into what the report says, or into errors about the file as a whole.
-    fn conclude(mut self, plan: &Plan) -> Result<Log> {
+    fn conclude(mut self, plan: &ColumnPlan) -> Result<Log> {
         let (options, path, counts) = (self.options, &self.options.interactions, &self.counts);
         let log = &mut self.log;
         log.time = plan.time.map(|_| self.times);
@@ -228,7 +228,7 @@ impl Intake<'_> {
         }
         check_header(options, plan, log)?;
         for (at, ids) in [(USER, &log.users), (ITEM, &log.items)] {
-            log.notes.extend(id_text::note_of_twins(plan.name(at), ids));
+            log.notes.extend(id_text::note_of_alike_ids(plan.name(at), ids));
         }
         let mut drop = |count: u64, why: String| {
             if count > 0 {
@@ -288,7 +288,7 @@ impl Intake<'_> {
 }
 
 /// A first line that was named as a header, but is a row: its ids come again.
-fn check_header(options: &PrepareOptions, plan: &Plan, log: &Log) -> Result<()> {
+fn check_header(options: &PrepareOptions, plan: &ColumnPlan, log: &Log) -> Result<()> {
     let columns = &options.columns;
     for (at, column, ids) in [(USER, &columns.user, &log.users), (ITEM, &columns.item, &log.items)] {
         if options.text.no_header || !matches!(column, Column::Named(_)) {

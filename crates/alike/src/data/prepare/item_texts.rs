@@ -29,7 +29,7 @@ pub(crate) struct ItemTexts {
     pub(crate) texts: Vec<String>,
     /// The columns that `texts` come from.
     pub(crate) columns: Vec<String>,
-    /// Rows about an item that stands before.
+    /// Rows about an item of an earlier row.
     pub(crate) repeated: usize,
     /// What is good to know of the file.
     pub(crate) notes: Vec<String>,
@@ -47,7 +47,7 @@ impl<'a> ItemContent<'a> {
     }
 
     /// What its columns look like, and the flag that names one.
-    fn what(self) -> (&'static str, &'static str) {
+    fn names_in_errors(self) -> (&'static str, &'static str) {
         match self {
             Self::Image(_) => ("pictures", "--images COLUMN"),
             _ => ("titles or descriptions", "--text COLUMN"),
@@ -82,8 +82,8 @@ pub(crate) fn read_item_texts(
         }
         Ok(())
     })?;
-    if !fields.is_empty() && !found.there.contains(&true) && !found.names.is_empty() {
-        let ((what, flag), found) = (wanted.what(), listed(&found.names));
+    if !fields.is_empty() && !found.has_column.contains(&true) && !found.names.is_empty() {
+        let ((what, flag), found) = (wanted.names_in_errors(), listed(&found.names));
         let message = format!("no column looks like {what}; name one (`{flag}`); the columns are {found}");
         return Err(Error::format(path, message));
     }
@@ -100,7 +100,7 @@ pub(crate) fn read_item_texts(
 mod tests {
     use super::*;
 
-    fn of(name: &str, content: &str, wanted: ItemContent<'_>) -> Result<ItemTexts> {
+    fn read_content(name: &str, content: &str, wanted: ItemContent<'_>) -> Result<ItemTexts> {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join(name);
         std::fs::write(&path, content).unwrap();
@@ -111,30 +111,30 @@ mod tests {
     fn the_three_kinds_are_read_alike() {
         let json =
             "{\"item_id\": 7, \"Title\": \" Up \", \"genres\": [\"a\", \"b\"]}\n\n{\"item_id\": \"x\"}\n";
-        let items = of("i.jsonl", json, ItemContent::Texts(&[])).unwrap();
+        let items = read_content("i.jsonl", json, ItemContent::Texts(&[])).unwrap();
         assert_eq!(
             (items.ids, items.texts),
             (vec!["7".into(), "x".into()], vec!["Up a, b".into(), String::new()])
         );
         assert_eq!(items.columns, ["Title", "genres"]);
         let csv = "genres,item_id:token,title\n\"a, b\",7,Up\n,x,\n";
-        let items = of("i.csv", csv, ItemContent::Texts(&[])).unwrap();
+        let items = read_content("i.csv", csv, ItemContent::Texts(&[])).unwrap();
         assert_eq!(
             (items.ids, items.texts),
             (vec!["7".into(), "x".into()], vec!["Up a, b".into(), String::new()])
         );
         let named = ["genres".to_string()];
-        assert_eq!(of("i.csv", csv, ItemContent::Texts(&named)).unwrap().texts, ["a, b", ""]);
+        assert_eq!(read_content("i.csv", csv, ItemContent::Texts(&named)).unwrap().texts, ["a, b", ""]);
         let image = "itemID\timage_url\n1\ta.jpg\n";
-        assert_eq!(of("i.tsv", image, ItemContent::Image(None)).unwrap().texts, ["a.jpg"]);
-        assert_eq!(of("i.tsv", image, ItemContent::Ids).unwrap().texts, [""]);
+        assert_eq!(read_content("i.tsv", image, ItemContent::Image(None)).unwrap().texts, ["a.jpg"]);
+        assert_eq!(read_content("i.tsv", image, ItemContent::Ids).unwrap().texts, [""]);
     }
 
     #[test]
     fn of_several_rows_about_an_item_the_first_with_a_text_counts() {
         let named = ["body".to_string()];
         let csv = "id,body\n1,\n2,<p>oak</p>\n1,red<br>shirt\n2,elm\n";
-        let items = of("i.csv", csv, ItemContent::Texts(&named)).unwrap();
+        let items = read_content("i.csv", csv, ItemContent::Texts(&named)).unwrap();
         assert_eq!((items.texts, items.repeated), (vec!["red shirt".into(), "oak".into()], 2));
     }
 
@@ -142,7 +142,7 @@ mod tests {
     fn rows_without_an_id_are_left_out_and_counted() {
         let json = "{\"id\": null, \"title\": \"a\"}\n{\"id\": \"NaN\", \"title\": \"b\"}\n{\"id\": 0, \"title\": \"c\"}\n";
         for (name, content) in [("i.csv", "id,title\n,a\nNaN,b\n0,c\n"), ("i.jsonl", json)] {
-            let items = of(name, content, ItemContent::Texts(&[])).unwrap();
+            let items = read_content(name, content, ItemContent::Texts(&[])).unwrap();
             assert_eq!((items.ids, items.texts), (vec!["0".to_string()], vec!["c".to_string()]));
             assert_eq!(items.notes, ["2 rows have no item id (1 empty, 1 `NaN`): left out"]);
         }
@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named() {
-        let says = |name: &str, content: &str, wanted| of(name, content, wanted).unwrap_err().to_string();
+        let says =
+            |name: &str, content: &str, wanted| read_content(name, content, wanted).unwrap_err().to_string();
         let none = ["plot".to_string()];
         let text = says("i.csv", "id,title\n1,a\n", ItemContent::Texts(&none));
         assert!(text.contains("no column `plot`; the columns are `id`, `title`"), "{text}");

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::data::formats::columns::{CATALOGUE_ID, ITEM_IDS, guesses, listed, named, no_column, position};
+use crate::data::formats::columns::{
+    CATALOGUE_ID, ITEM_IDS, guesses, is_usual_name, listed, named, no_column, position,
+};
 use crate::data::formats::id_text::{clean, means_nothing};
 use crate::data::formats::json::{exact, number_text, read_objects};
 use crate::data::formats::json_advice;
@@ -51,15 +53,15 @@ pub(crate) struct Found {
     /// Names of the columns, the first thousand.
     pub(crate) names: Vec<String>,
     /// Whether there is a column of each field.
-    pub(crate) there: Vec<bool>,
+    pub(crate) has_column: Vec<bool>,
     /// The columns that gave a value, field by field.
     pub(crate) used: Vec<Vec<String>>,
     /// Cells of each column with a word for nothing, by the word.
     nothing: BTreeMap<(String, String), u64>,
     /// Rows without an id.
     without: Without,
-    /// What the reader of the table said.
-    told: Vec<String>,
+    /// Notes of the reader of the table.
+    reader_notes: Vec<String>,
 }
 
 /// Called for every row with an id, with it and the fields; what is not there is empty.
@@ -74,7 +76,7 @@ pub(crate) fn read_items(
     fields: &[Field<'_>],
     visit: VisitItem<'_>,
 ) -> Result<Found> {
-    let mut items = Items { id, fields, visit, found: Found::of(fields) };
+    let mut items = ItemsReader { id, fields, visit, found: Found::new(fields) };
     // A folder of part files is one table.
     for part in files_of(path)? {
         match open_table(&part, options)? {
@@ -82,9 +84,9 @@ pub(crate) fn read_items(
             table => items.read_table(&part, table, options)?,
         }
     }
-    let Items { found, .. } = items;
-    for (field, there) in fields.iter().zip(&found.there) {
-        if let Some(name) = field.name.filter(|_| !there) {
+    let ItemsReader { found, .. } = items;
+    for (field, has_column) in fields.iter().zip(&found.has_column) {
+        if let Some(name) = field.name.filter(|_| !has_column) {
             named(path, &found.names, name)?;
         }
     }
@@ -92,35 +94,35 @@ pub(crate) fn read_items(
 }
 
 /// What is read of a table.
-struct Chosen {
+struct TableColumns {
     /// Names of the cells after the id.
     names: Vec<String>,
     /// Their places by field.
-    cells: Plan,
+    cells: FieldPositions,
     /// Names of all columns.
     columns: Vec<String>,
     /// Whether there is a column of each field.
-    there: Vec<bool>,
+    has_column: Vec<bool>,
 }
 
 /// A file of items while it is read.
-struct Items<'a, 'v> {
+struct ItemsReader<'a, 'v> {
     id: Option<&'a str>,
     fields: &'a [Field<'a>],
     visit: VisitItem<'v>,
     found: Found,
 }
 
-impl Items<'_, '_> {
+impl ItemsReader<'_, '_> {
     fn read_objects(&mut self, path: &Path, input: Box<dyn BufRead>) -> Result<()> {
         let mut keys: Vec<String> = Vec::new();
-        let mut plan = Plan::default();
+        let mut plan = FieldPositions::default();
         read_objects(path, input, &mut |place, object| {
             // Objects mostly have the keys of the one before.
             if plan.ids.is_empty() || !keys.iter().eq(object.keys()) {
                 keys = object.keys().cloned().collect();
-                plan = Plan::new(&keys, self.id, self.fields);
-                self.found.add_columns(&keys, &plan.there());
+                plan = FieldPositions::new(&keys, self.id, self.fields);
+                self.found.add_columns(&keys, &plan.has_column());
             }
             let mut ids = plan.ids.iter().filter_map(|&at| id_of(&object, &keys[at]));
             let first = ids.next();
@@ -143,10 +145,10 @@ impl Items<'_, '_> {
     }
 
     fn read_table(&mut self, path: &Path, table: OpenTable, options: &TextOptions) -> Result<()> {
-        let made: OnceCell<Chosen> = OnceCell::new();
+        let made: OnceCell<TableColumns> = OnceCell::new();
         let (id, fields) = (self.id, self.fields);
         let choose = |columns: &[String]| {
-            let plan = Plan::new(columns, id, fields);
+            let plan = FieldPositions::new(columns, id, fields);
             let Some(&id_at) = plan.ids.first() else { return Err(no_id(path, columns, id)) };
             for name in fields.iter().filter_map(|field| field.name) {
                 named(path, columns, name)?;
@@ -157,20 +159,20 @@ impl Items<'_, '_> {
             // The cells after the id, in the order in which they are chosen.
             let mut next = 0..;
             let cells = plan.fields.iter().map(|of| next.by_ref().take(of.len()).collect()).collect();
-            let there = plan.there();
-            let cells = Plan { ids: Vec::new(), fields: cells };
-            made.set(Chosen { names, cells, columns: columns.to_vec(), there }).ok();
+            let has_column = plan.has_column();
+            let cells = FieldPositions { ids: Vec::new(), fields: cells };
+            made.set(TableColumns { names, cells, columns: columns.to_vec(), has_column }).ok();
             Ok(chosen)
         };
-        let told = read_texts(path, table, options, choose, |line, id, cells| {
-            let Chosen { names, cells: plan, .. } =
+        let reader_notes = read_texts(path, table, options, choose, |line, id, cells| {
+            let TableColumns { names, cells: plan, .. } =
                 made.get().expect("columns are chosen before rows are read");
             let value = |at: usize, holds| of_cell(cells[at], holds);
             self.row(&Place { path, line }, id, names, plan, &value)
         })?;
-        self.found.told.extend(told);
-        if let Some(Chosen { columns, there, .. }) = made.into_inner() {
-            self.found.add_columns(&columns, &there);
+        self.found.reader_notes.extend(reader_notes);
+        if let Some(TableColumns { columns, has_column, .. }) = made.into_inner() {
+            self.found.add_columns(&columns, &has_column);
         }
         Ok(())
     }
@@ -181,7 +183,7 @@ impl Items<'_, '_> {
         place: &Place<'_>,
         id: &str,
         names: &[String],
-        plan: &Plan,
+        plan: &FieldPositions,
         value: &dyn Fn(usize, Holds) -> String,
     ) -> Result<()> {
         let mut read = vec![String::new(); self.fields.len()];
@@ -221,18 +223,22 @@ impl Items<'_, '_> {
 }
 
 impl Found {
-    fn of(fields: &[Field<'_>]) -> Self {
-        Self { there: vec![false; fields.len()], used: vec![Vec::new(); fields.len()], ..Self::default() }
+    fn new(fields: &[Field<'_>]) -> Self {
+        Self {
+            has_column: vec![false; fields.len()],
+            used: vec![Vec::new(); fields.len()],
+            ..Self::default()
+        }
     }
 
     /// Takes in which columns there are, and which fields have one.
-    fn add_columns(&mut self, names: &[String], there: &[bool]) {
+    fn add_columns(&mut self, names: &[String], has_column: &[bool]) {
         for name in names {
             if self.names.len() < NAMES && !self.names.contains(name) {
                 self.names.push(name.clone());
             }
         }
-        self.there.iter_mut().zip(there).for_each(|(before, there)| *before |= there);
+        self.has_column.iter_mut().zip(has_column).for_each(|(before, now)| *before |= now);
     }
 
     /// What is to be said of rows without an id and of words for nothing.
@@ -241,19 +247,19 @@ impl Found {
             let cells = counted(*count, "cell", "cells");
             format!("{cells} of column `{column}` with `{word}`: taken as empty")
         };
-        let told = self.told.iter().cloned();
-        told.chain(self.without.note()).chain(self.nothing.iter().map(note)).collect()
+        let reader_notes = self.reader_notes.iter().cloned();
+        reader_notes.chain(self.without.note()).chain(self.nothing.iter().map(note)).collect()
     }
 }
 
 /// Positions of the columns of ids and of each field, best first.
 #[derive(Debug, Default)]
-struct Plan {
+struct FieldPositions {
     ids: Vec<usize>,
     fields: Vec<Vec<usize>>,
 }
 
-impl Plan {
+impl FieldPositions {
     fn new(columns: &[String], id: Option<&str>, fields: &[Field<'_>]) -> Self {
         let of_name = |name: &str| position(columns, name);
         let ids: Vec<usize> = match id {
@@ -268,7 +274,7 @@ impl Plan {
     }
 
     /// Whether there is a column of each field.
-    fn there(&self) -> Vec<bool> {
+    fn has_column(&self) -> Vec<bool> {
         self.fields.iter().map(|of| !of.is_empty()).collect()
     }
 }
@@ -281,14 +287,20 @@ fn usual_ids() -> String {
 fn no_id(path: &Path, columns: &[String], id: Option<&str>) -> Error {
     match id {
         Some(name) => no_column(path, columns, name),
-        None => Error::format(
-            path,
-            format!(
-                "no column looks like item ids ({} …); name one (`--id COLUMN`); the columns are {}",
-                usual_ids(),
-                listed(columns)
-            ),
-        ),
+        None => {
+            // Nothing says whether words that are no usual names are names.
+            let row = match columns.iter().any(|name| is_usual_name(name)) {
+                true => "",
+                false => {
+                    "; if these are an item's values, give the file a first line with the names of its columns"
+                }
+            };
+            let (usual, columns) = (usual_ids(), listed(columns));
+            let message = format!(
+                "no column looks like item ids ({usual} …); name one (`--id COLUMN`); the columns are {columns}{row}"
+            );
+            Error::format(path, message)
+        }
     }
 }
 

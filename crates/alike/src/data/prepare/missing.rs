@@ -14,7 +14,7 @@ use crate::data::prepare::report::{Dropped, counted};
 pub(crate) struct Missing {
     empty: u64,
     first: Option<(PathBuf, u64)>,
-    /// Rows by the word for nothing that stands there.
+    /// Rows by the word for nothing that they hold.
     words: BTreeMap<String, u64>,
 }
 

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use crate::data::folder::manifest::{MANIFEST, check_nothing_foreign};
 use crate::data::formats::feature_file::open_features;
 use crate::data::formats::header::data_first;
-use crate::data::formats::id_text;
+use crate::data::formats::id_text::{self, clean};
 use crate::data::formats::matrix::MatrixFile;
 use crate::data::prepare::catalogue::Listing;
 use crate::data::prepare::join::Graph;
@@ -41,21 +41,11 @@ pub fn prepare(options: &PrepareOptions) -> Result<PrepareReport> {
     check_nothing_foreign(&options.out)?;
     let sources = Sources::open(options)?;
     let mut log = intake::read(options)?;
-    check_header_of_items(options, &log)?;
+    sources.check_header_of_items(options, &log)?;
     sources.add_items_of_rows(options, &mut log)?;
     sources.add_items_of_catalogue(options, &mut log)?;
     let cleaned = clean::clean(options, &mut log)?;
     write::write(options, &log, cleaned, &sources)
-}
-
-/// Refuses a catalogue whose first row was taken for its header: then the column of ids is called like an
-/// item.
-fn check_header_of_items(options: &PrepareOptions, log: &Log) -> Result<()> {
-    let (Some(path), Some(id)) = (&options.items, &options.item_columns.id) else { return Ok(()) };
-    if id_text::find(&log.items, id).is_none() {
-        return Ok(());
-    }
-    Err(Error::format(path, data_first(&format!("`{id}` is an item of the interactions"), false)))
 }
 
 /// What belongs to the items, read and not yet joined to them.
@@ -81,6 +71,21 @@ impl Sources {
         let items = options.items.as_ref();
         let listing = items.map(|path| Listing::read(path, &options.text.of_items(), &options.item_columns));
         Ok(Self { features, knn, listing: listing.transpose()? })
+    }
+
+    /// Refuses a catalogue whose first row was taken for its header: then the column of ids is called like an
+    /// item, of the interactions or of the features.
+    fn check_header_of_items(&self, options: &PrepareOptions, log: &Log) -> Result<()> {
+        let (Some(path), Some(id)) = (&options.items, &options.item_columns.id) else { return Ok(()) };
+        let has_row = |matrix: &MatrixFile| {
+            matrix.ids.as_ref().is_some_and(|ids| ids.names.iter().any(|name| clean(name) == id))
+        };
+        let why = match self.features.iter().find(|(_, matrix)| has_row(matrix)) {
+            _ if id_text::find(&log.items, id).is_some() => format!("`{id}` is an item of the interactions"),
+            Some((name, _)) => format!("`{id}` is an item of the features `{name}`"),
+            None => return Ok(()),
+        };
+        Err(Error::format(path, data_first(&why, false)))
     }
 
     /// With integer ids and arrays without ids, row = id also holds for ids that no interaction names, if

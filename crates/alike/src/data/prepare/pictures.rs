@@ -28,7 +28,7 @@ pub(crate) type Pictures = Vec<(String, PathBuf)>;
 /// What a folder and its subfolders hold.
 #[derive(Debug, Default)]
 pub(crate) struct Folder {
-    /// Pictures by id: what stands before the end of a file's name.
+    /// Pictures by id: what comes before the end of a file's name.
     pub(crate) pictures: Pictures,
     /// Pictures of kinds that are not read.
     pub(crate) unread: Pictures,

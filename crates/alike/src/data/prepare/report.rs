@@ -121,7 +121,7 @@ pub struct Quantiles {
 
 impl Quantiles {
     /// Of `values`; all zeros when there are none. The quantile `q` is the value at place `⌊q · (n - 1)⌋`.
-    pub(crate) fn of(mut values: Vec<u32>) -> Self {
+    pub(crate) fn from_values(mut values: Vec<u32>) -> Self {
         if values.is_empty() {
             return Self::default();
         }

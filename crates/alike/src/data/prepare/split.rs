@@ -46,7 +46,7 @@ fn random(log: &Log, kept: &KeptRows, seed: u64) -> Vec<u8> {
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..24].copy_from_slice(b"alike split rand");
     let held_of = |u: usize| {
-        let rows = kept.of(u);
+        let rows = kept.rows_of(u);
         let (valid, test) = held_out(rows.len());
         let mut order: Vec<([u8; 16], u32)> = Vec::new();
         if test > 0 {
@@ -76,13 +76,13 @@ fn random(log: &Log, kept: &KeptRows, seed: u64) -> Vec<u8> {
 fn leave_one_out(log: &Log, kept: &KeptRows) -> Vec<u8> {
     let mut labels = vec![TRAIN; kept.rows.len()];
     for u in 0..log.users.len() {
-        let rows = kept.of(u);
+        let rows = kept.rows_of(u);
         if rows.len() < 3 {
             continue;
         }
         let start = kept.ptr[u] as usize;
         let mut order: Vec<usize> = (0..rows.len()).collect();
-        // Rows stand in file order and the sort is stable.
+        // Rows are in file order and the sort is stable.
         order.sort_by(|&a, &b| log.time_of(rows[a]).total_cmp(&log.time_of(rows[b])));
         labels[start + order[rows.len() - 1]] = TEST;
         labels[start + order[rows.len() - 2]] = VALID;

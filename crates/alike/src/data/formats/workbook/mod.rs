@@ -1,5 +1,6 @@
-//! Workbooks of Excel (`.xlsx`, `.xlsm`): one sheet as a table of text.
+//! Workbooks of Excel (`.xlsx`, `.xlsm`) and of OpenDocument (`.ods`): one sheet as a table of text.
 
+mod open_document;
 mod outline;
 mod tags;
 
@@ -7,10 +8,10 @@ use std::collections::BTreeSet;
 use std::io::{BufReader, Seek};
 use std::path::Path;
 
-use calamine::{Data, DataRef, ExcelDateTime, Reader, SheetType, SheetVisible, Xlsx};
+use calamine::{Data, DataRef, ExcelDateTime, Ods, Reader, Sheet, SheetType, SheetVisible, Xlsx};
 
 use crate::data::formats::columns::listed;
-use crate::data::formats::foreign::WORKBOOK;
+use crate::data::formats::foreign::{Foreign, OPEN_DOCUMENT, WORKBOOK};
 use crate::data::formats::header::{looks_like_data, names_without_header};
 use crate::data::formats::id_text;
 use crate::data::formats::options::TextOptions;
@@ -33,44 +34,110 @@ pub(crate) fn read(
     visit: Visit<'_>,
 ) -> Result<Vec<String>> {
     let mut file = BufReader::with_capacity(1 << 16, file);
-    let hidden = outline::look(path, &mut file)?;
+    let hidden = outline::inspect(path, &mut file)?;
     file.rewind().map_err(|e| Error::io(path, e))?;
     let mut book: Xlsx<_> = WORKBOOK.guarded(path, || Xlsx::new(file))?;
-    let sheets = Sheets::of(&book);
+    let sheets = Sheets::new(book.sheets_metadata());
     let (at, name) = sheets.choose(path, options.sheet.as_deref())?;
-    let nothing = BTreeSet::new();
-    let hidden = hidden.get(at).unwrap_or(&nothing);
     let mut cells = WORKBOOK.guarded(path, || book.worksheet_cells_reader(&name))?;
-    let mut table = Table { path, options, flags, header: None };
-    let mut with_sheets = |names: &[String]| choose(names).map_err(|e| sheets.told(e, &name, flags));
-    let mut last_hidden = None;
-    let (mut row, mut passed) = (Row::default(), 0u32);
-    while let Some(cell) = WORKBOOK.guarded(path, || cells.next_cell())? {
-        let (number, column) = cell.get_position();
-        if number < row.number || column >= COLUMNS {
-            return Err(WORKBOOK.bad(path, "its cells are in no order"));
-        }
-        if number != row.number {
-            table.add(&row, &mut with_sheets, visit)?;
-            row.start(number);
-        }
-        if hidden.contains(&number) {
-            passed += u32::from(last_hidden.replace(number) != Some(number));
-        } else if number as usize >= options.skip_lines {
-            row.put(path, column, cell.get_value())?;
-        }
-    }
-    table.add(&row, &mut with_sheets, visit)?;
-    let note = || {
-        let rows = if passed == 1 { "1 hidden row".into() } else { format!("{passed} hidden rows") };
-        format!("{rows} of the sheet `{name}` passed over")
+    let mut next = |text: &mut String| -> Result<Option<(u32, u32)>> {
+        let cell = WORKBOOK.guarded(path, || cells.next_cell())?;
+        Ok(cell.map(|cell| {
+            write(cell.get_value(), text);
+            cell.get_position()
+        }))
     };
-    match table.header {
-        Some(_) => Ok((passed > 0).then(note).into_iter().collect()),
-        None => Err(Error::format(
-            path,
-            format!("has nothing in its sheet `{name}`; rows under a header are expected"),
-        )),
+    let sheet = SheetFile { path, options, flags, format: &WORKBOOK, sheets: &sheets, name: &name };
+    sheet.read(hidden.get(at), &mut next, choose, visit)
+}
+
+/// As [`read`] of a spreadsheet of OpenDocument, which is held in memory.
+pub(crate) fn read_open_document(
+    path: &Path,
+    file: File,
+    options: &TextOptions,
+    flags: bool,
+    choose: Choose<'_>,
+    visit: Visit<'_>,
+) -> Result<Vec<String>> {
+    let mut file = BufReader::with_capacity(1 << 16, file);
+    let hidden = open_document::inspect(path, &mut file)?;
+    file.rewind().map_err(|e| Error::io(path, e))?;
+    let mut book: Ods<_> = OPEN_DOCUMENT.guarded(path, || Ods::new(file))?;
+    let sheets = Sheets::new(book.sheets_metadata());
+    let (at, name) = sheets.choose(path, options.sheet.as_deref())?;
+    let range = OPEN_DOCUMENT.guarded(path, || book.worksheet_range(&name))?;
+    // The other sheets are held with it.
+    drop(book);
+    let (top, left) = range.start().unwrap_or_default();
+    let mut cells = range.used_cells();
+    let mut next = |text: &mut String| -> Result<Option<(u32, u32)>> {
+        Ok(cells.next().map(|(row, column, value)| {
+            *text = match value {
+                Data::Float(number) => id_text::number(*number),
+                other => other.to_string(),
+            };
+            (top + row as u32, left + column as u32)
+        }))
+    };
+    let sheet = SheetFile { path, options, flags, format: &OPEN_DOCUMENT, sheets: &sheets, name: &name };
+    sheet.read(hidden.get(at), &mut next, choose, visit)
+}
+
+/// Writes the next cell of a sheet as text; its row and column, from 0.
+type NextCell<'a> = &'a mut dyn FnMut(&mut String) -> Result<Option<(u32, u32)>>;
+
+/// The sheet of a workbook that is read.
+struct SheetFile<'a> {
+    path: &'a Path,
+    options: &'a TextOptions,
+    flags: bool,
+    format: &'a Foreign,
+    sheets: &'a Sheets,
+    name: &'a str,
+}
+
+impl SheetFile<'_> {
+    /// Reads the rows but those of `hidden`.
+    fn read(
+        &self,
+        hidden: Option<&BTreeSet<u32>>,
+        next: NextCell<'_>,
+        choose: Choose<'_>,
+        visit: Visit<'_>,
+    ) -> Result<Vec<String>> {
+        let Self { path, options, name, .. } = *self;
+        let mut table = SheetTable { path, options, flags: self.flags, header: None };
+        let mut with_sheets =
+            |names: &[String]| choose(names).map_err(|e| self.sheets.with_sheet_read(e, name, self.flags));
+        let mut last_hidden = None;
+        let (mut row, mut text, mut passed) = (SheetRow::default(), String::new(), 0u32);
+        while let Some((number, column)) = next(&mut text)? {
+            if number < row.number || column >= COLUMNS {
+                return Err(self.format.bad(path, "its cells are in no order"));
+            }
+            if number != row.number {
+                table.add(&row, &mut with_sheets, visit)?;
+                row.start(number);
+            }
+            if hidden.is_some_and(|hidden| hidden.contains(&number)) {
+                passed += u32::from(last_hidden.replace(number) != Some(number));
+            } else if number as usize >= options.skip_lines {
+                row.put(path, column, &mut text)?;
+            }
+        }
+        table.add(&row, &mut with_sheets, visit)?;
+        let note = || {
+            let rows = if passed == 1 { "1 hidden row".into() } else { format!("{passed} hidden rows") };
+            format!("{rows} of the sheet `{name}` passed over")
+        };
+        match table.header {
+            Some(_) => Ok((passed > 0).then(note).into_iter().collect()),
+            None => Err(Error::format(
+                path,
+                format!("has nothing in its sheet `{name}`; rows under a header are expected"),
+            )),
+        }
     }
 }
 
@@ -81,8 +148,8 @@ struct Sheets {
 }
 
 impl Sheets {
-    fn of<R: std::io::Read + Seek>(book: &Xlsx<R>) -> Self {
-        let sheets = book.sheets_metadata().iter().enumerate().filter(|(_, s)| s.typ == SheetType::WorkSheet);
+    fn new(all: &[Sheet]) -> Self {
+        let sheets = all.iter().enumerate().filter(|(_, s)| s.typ == SheetType::WorkSheet);
         Self { all: sheets.map(|(at, s)| (at, s.name.clone(), s.visible == SheetVisible::Visible)).collect() }
     }
 
@@ -104,7 +171,7 @@ impl Sheets {
     }
 
     /// An error about the columns of the sheet `read`, which may be the wrong one.
-    fn told(&self, error: Error, read: &str, flags: bool) -> Error {
+    fn with_sheet_read(&self, error: Error, read: &str, flags: bool) -> Error {
         match error {
             Error::Format { path, line, message } if self.all.len() > 1 => {
                 let way = if flags {
@@ -123,29 +190,30 @@ impl Sheets {
 
 /// The cells of a row as they come in.
 #[derive(Default)]
-struct Row {
+struct SheetRow {
     number: u32,
     /// Column by column.
     cells: Vec<String>,
     bytes: usize,
 }
 
-impl Row {
+impl SheetRow {
     fn start(&mut self, number: u32) {
         self.number = number;
         self.bytes = 0;
         self.cells.iter_mut().for_each(String::clear);
     }
 
-    fn put(&mut self, path: &Path, column: u32, value: &DataRef<'_>) -> Result<()> {
+    /// Takes the text of a cell.
+    fn put(&mut self, path: &Path, column: u32, text: &mut String) -> Result<()> {
         let column = column as usize;
         if self.cells.len() <= column {
             self.cells.resize(column + 1, String::new());
         }
-        write(value, &mut self.cells[column]);
+        std::mem::swap(&mut self.cells[column], text);
         self.bytes += self.cells[column].len();
         match self.bytes as u64 > LINE_BYTES {
-            // A text that is kept once may stand in many cells.
+            // A text that is kept once may be in many cells.
             true => Err(self.place(path).error(format!("is longer than {} MiB", LINE_BYTES >> 20))),
             false => Ok(()),
         }
@@ -161,7 +229,7 @@ impl Row {
 }
 
 /// Rows under their header.
-struct Table<'a> {
+struct SheetTable<'a> {
     path: &'a Path,
     options: &'a TextOptions,
     flags: bool,
@@ -169,9 +237,9 @@ struct Table<'a> {
     header: Option<Vec<usize>>,
 }
 
-impl Table<'_> {
+impl SheetTable<'_> {
     /// Takes a row, the first one as the header.
-    fn add(&mut self, row: &Row, choose: Choose<'_>, visit: Visit<'_>) -> Result<()> {
+    fn add(&mut self, row: &SheetRow, choose: Choose<'_>, visit: Visit<'_>) -> Result<()> {
         if row.cells.iter().all(|cell| cell.trim().is_empty()) {
             return Ok(());
         }
@@ -193,7 +261,7 @@ impl Table<'_> {
     }
 
     /// Names of the columns, of which `first` are the first row.
-    fn names(&self, row: &Row, first: Vec<String>) -> Result<Vec<String>> {
+    fn names(&self, row: &SheetRow, first: Vec<String>) -> Result<Vec<String>> {
         let place = row.place(self.path);
         if self.options.no_header {
             return names_without_header(&place, &first, &self.options.names);

@@ -45,7 +45,7 @@ struct Outline {
 }
 
 /// Unpacks every part of the workbook once, and keeps nothing but which rows are hidden.
-pub(super) fn look(path: &Path, file: impl Read + Seek) -> Result<Hidden> {
+pub(super) fn inspect(path: &Path, file: impl Read + Seek) -> Result<Hidden> {
     look_within(path, file, &LIMITS)
 }
 
@@ -203,7 +203,7 @@ mod tests {
             ("xl/worksheets/one.xml", &rows("hidden=\"0\"")),
             ("xl/worksheets/two.xml", &rows("hidden = 'true'")),
         ];
-        let hidden = look(Path::new("x"), archive(&parts)).unwrap();
+        let hidden = inspect(Path::new("x"), archive(&parts)).unwrap();
         assert_eq!(hidden, [BTreeSet::from([6, 7]), BTreeSet::new()]);
     }
 

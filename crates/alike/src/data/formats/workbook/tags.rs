@@ -1,7 +1,7 @@
-//! The tags of XML that comes in blocks, without what stands between them.
+//! The tags of XML that comes in blocks, without what is between them.
 
 /// Bytes of a tag that are looked at; of longer ones only the length counts.
-const KEPT: usize = 1 << 12;
+pub(super) const KEPT: usize = 1 << 12;
 
 /// Takes tags out of blocks of XML.
 #[derive(Default)]

@@ -1,0 +1,224 @@
+//! How delimited text may be laid out: delimiters, quotes, first rows, comments, what programs write around
+//! rows.
+#![allow(clippy::unwrap_used)]
+
+mod data_files;
+
+use alike::data::{PrepareOptions, SplitKind, TextOptions};
+use data_files::kinds::*;
+use data_files::*;
+
+#[test]
+fn any_sign_may_separate_columns() {
+    for sign in ["::", "   ", " "] {
+        assert_reads("log.dat", TABLE.replace(',', sign).as_bytes(), plain());
+    }
+    for (name, sign) in [("^", "^"), ("||", "||"), ("tab", "\t"), ("blanks", " \t ")] {
+        let text = TextOptions { delimiter: Some(name.into()), ..plain() };
+        assert_reads("log.dat", TABLE.replace(',', sign).as_bytes(), text);
+    }
+    assert_says(
+        &refused("log.dat", TABLE.replace(',', "^").as_bytes(), plain()),
+        &["log.dat:1", "--delimiter"],
+    );
+    let none = TextOptions { delimiter: Some(String::new()), ..plain() };
+    assert_says(&refused("log.dat", b"", none), &["`delimiter`", "`tab`, `blanks`"]);
+    let short = TABLE.replace(',', "::").replace("b::z::4::5::1", "b::z::4");
+    assert_says(
+        &refused("log.dat", short.as_bytes(), plain()),
+        &["log.dat:6", "3 columns, the header has 5"],
+    );
+    let escaped =
+        TABLE.replace(',', ";").replace("x_label", "x_label;title").replace("\n", ";\"a \\\"b\\\"; c\"\n");
+    assert_reads("escaped.csv", escaped.replacen(";\"a \\\"b\\\"; c\"", "", 1).as_bytes(), plain());
+}
+
+#[test]
+fn a_first_row_of_data_is_not_lost() {
+    let rows = TABLE.split_once('\n').unwrap().1;
+    for sign in [",", "\t", "::"] {
+        let rows = rows.replace(',', sign);
+        let text = refused("log.dat", rows.as_bytes(), plain());
+        assert_says(
+            &text,
+            &["log.dat:1", "looks like data", "`5`", "--no-header --columns user,item,rating,time"],
+        );
+        let names = |names: &str| TextOptions {
+            no_header: true,
+            names: names.split(',').map(String::from).collect(),
+            ..plain()
+        };
+        assert_reads("log.dat", rows.as_bytes(), names("user,item,rating,time,x_label"));
+        assert_reads("log.dat", rows.as_bytes(), names("user,item,_,_,x_label"));
+        let text = refused("log.dat", rows.as_bytes(), names("user,item"));
+        assert_says(&text, &["has 5 columns, `--columns` names 2", "`_`"]);
+        let lines = TextOptions { skip_lines: 1, ..names("user,item,rating,time,x_label") };
+        assert_reads("log.dat", format!("0 1 2 3 4\n{rows}").as_bytes(), lines);
+        // A comment above the rows that names as many columns is their header.
+        let comment = TABLE.lines().next().unwrap().replace(',', sign);
+        assert_reads("log.dat", format!("# {comment}\n{rows}").as_bytes(), plain());
+    }
+    // Without names the columns are numbers.
+    let files = Files::new();
+    let path = files.write("log.csv", rows);
+    let mut numbered = options(&files, &path);
+    numbered.text.no_header = true;
+    assert_says(&files.error(&numbered), &["no column looks like user ids", "`1`, `2`, `3`, `4`, `5`"]);
+    numbered.columns.user = "1".into();
+    numbered.columns.item = "2".into();
+    numbered.columns.label = "5".into();
+    assert_eq!(files.open(&numbered).0.rows, 9);
+    // Words only: one of them comes again right below, or later.
+    let mut words =
+        PrepareOptions::new(files.write("words.csv", "ann,tea\nann,milk\nbob,tea\n"), files.out());
+    words.columns.user = "ann".into();
+    words.columns.item = "tea".into();
+    assert_says(&files.error(&words), &["words.csv:1", "`ann` comes again below it", "--no-header"]);
+    let late: String = (0..200).map(|n| format!("u{n},i{n}\n")).collect();
+    words.interactions = files.write("words.csv", format!("ann,tea\n{late}ann,milk\n"));
+    assert_says(&files.error(&words), &["column `ann` holds `ann` too", "--no-header"]);
+    for row in
+        ["zoe,harp,06.05.2014", "zoe,harp,5/6/14 6:28 PM", "zoe,harp,\"4,5\"", "zoe,harp,Movie,2014-01-01"]
+    {
+        words.interactions = files.write("dated.csv", format!("{row}\n{}\n", row.replace("zoe,harp", "u,i")));
+        assert_says(&files.error(&words), &["dated.csv:1", "looks like data"]);
+    }
+    // A catalogue, too, has a first row.
+    let items = files.write("movies.dat", "x::Red::Drama\ny::Blue::Drama\nz::White::Drama\n");
+    let catalogue = PrepareOptions { items: Some(items), ..files.options(LOG) };
+    assert_says(
+        &files.error(&catalogue),
+        &["movies.dat:1", "`Drama` comes again", "first line with the names"],
+    );
+    // A comment above rows of words that names users or items is their header.
+    let words = "#user_id,item_id,split\na,x,train\na,y,valid\na,z,test\n";
+    let path = files.write("named.csv", words);
+    assert_eq!(files.open(&options(&files, &path)).0.rows, 3);
+    let json = objects().join("\n");
+    let text = TextOptions { no_header: true, ..plain() };
+    assert_says(&refused("log.jsonl", json.as_bytes(), text), &["has names for its columns", "--no-header"]);
+    let contradiction = TextOptions { names: vec!["user".into()], ..plain() };
+    assert_says(
+        &refused("log.csv", rows.as_bytes(), contradiction),
+        &["`--columns` is for one without (`--no-header`)", "`--column ROLE=NAME`"],
+    );
+}
+
+/// Lines of a user and all their items, as LightGCN and its kin have them.
+#[test]
+fn lines_of_lists_are_told_from_tables() {
+    let says = ["a user and their items", "awk", "--no-header --columns user,item"];
+    assert_says(&refused("train.txt", b"0 11 12 13\n1 14\n2 11 12\n", plain()), &says);
+    assert_says(&refused("train.txt", b"0\t11\t12\n1\t14\n2\t11\n", plain()), &says);
+    let bare = TextOptions { no_header: true, ..plain() };
+    let numbered = |text: TextOptions| {
+        let files = Files::new();
+        let mut options = options(&files, &files.write("train.txt", "0 11 12\n1 14\n"));
+        (options.columns.user, options.columns.item, options.text) = ("1".into(), "2".into(), text);
+        options.split = SplitKind::Random;
+        files.error(&options)
+    };
+    assert_says(&numbered(bare), &["train.txt:2: 2 columns, the first row has 3", says[0], says[1]]);
+    // Three columns everywhere are a table.
+    assert_says(&refused("log.txt", b"0 11 12\n1 14 15\n", plain()), &["--columns user,item,rating,time"]);
+}
+
+#[test]
+fn quotes_around_a_field_go_whatever_the_delimiter() {
+    let quoted = |sign: &str| {
+        let row =
+            |line: &str| line.split(',').map(|f| format!("\"{f}\"")).collect::<Vec<_>>().join(sign) + "\n";
+        TABLE.lines().map(row).collect::<String>()
+    };
+    for sign in [",", ";", "\t", "::", " ", ", "] {
+        assert_reads("log.txt", quoted(sign).as_bytes(), plain());
+    }
+    // The delimiter, and an end of line, in a name and in a text.
+    for (sign, between) in [
+        (",", ", "),
+        (";", ",,,,,, "),
+        ("\t", "\t"),
+        (",", "\n"),
+        ("::", "::"),
+        ("\t", "\n"),
+        ("\t", "\t\n"),
+        ("\t", "\t\t\nas many: "),
+        ("\t", "\t\t\t\t\nmore: "),
+        ("::", "\n\n"),
+    ] {
+        let text = TABLE.replace(',', sign).replace("rating", &format!("\"rating{between}1 to 5\""));
+        let text =
+            text.replace(&format!("a{sign}x{sign}5"), &format!("a{sign}x{sign}\"5{between}\"\"good\"\"\""));
+        assert_reads("log.txt", text.as_bytes(), plain());
+    }
+    // The text at the end of a row goes on over lines, and a lone quote does not.
+    let long =
+        TABLE.replace(',', "\t").replace("label\n", "label\ttext\n").replace("\t0\n", "\t0\t5\" long\n");
+    let long = long.replace("\t1\n", "\t1\t\"a\n b\n\"\n").replace("\t2\n", "\t2\t\"x\n");
+    assert_reads("log.tsv", long.as_bytes(), plain());
+    let bare = TextOptions {
+        no_header: true,
+        names: ["user", "item", "x_label", "_"].map(String::from).into(),
+        ..plain()
+    };
+    let files = Files::new();
+    let path = files.write("log.csv", "\"Doe, a\",x,0,n\n\"Doe, a\",y,1,n\n\"Doe, a\",z,2,n\n");
+    let (_, data) = files.open(&PrepareOptions { text: bare, ..options(&files, &path) });
+    assert_eq!(data.users.names().collect::<Vec<_>>(), ["Doe, a"]);
+}
+
+/// Names of many columns may hold other signs than the one between them.
+#[test]
+fn the_delimiter_is_the_one_that_parts_the_rows() {
+    let wide = |line: &str, more: &str| line.split(',').collect::<Vec<_>>().join(";") + more;
+    let mut lines = TABLE.lines();
+    let mut text = wide(lines.next().unwrap(), ";size, colour, cut, cloth, care, made in") + "\n";
+    lines.for_each(|line| text += &wide(line, ";\"M, red\nor, as some say, pink\"\n"));
+    assert_reads("wide.csv", text.as_bytes(), plain());
+}
+
+/// As collections of networks and of sparse matrices write it.
+#[test]
+fn comments_above_the_rows_are_counted_and_no_row_is_taken_for_one() {
+    let notes = |content: &str, text: &TextOptions| {
+        let files = Files::new();
+        let path = files.write("out.log", content);
+        files.open(&PrepareOptions { text: text.clone(), ..options(&files, &path) }).0.notes
+    };
+    let said = |notes: &[String], text: &str| assert!(notes.iter().any(|n| n == text), "{notes:?}");
+    let (header, rows) = TABLE.split_once('\n').unwrap();
+    let (header, rows) = (header.replace(',', " "), rows.replace(',', " "));
+    let bare = TextOptions {
+        no_header: true,
+        names: ["user", "item", "rating", "time", "x_label"].map(String::from).into(),
+        ..plain()
+    };
+    let sizes = format!("% bip posweighted\n% 9 3 3 2 1\n{rows}");
+    assert_reads("out.log", sizes.as_bytes(), bare.clone());
+    said(&notes(&sizes, &bare), "2 comment lines above the table passed over");
+    assert_says(&refused("out.log", sizes.as_bytes(), plain()), &["out.log:3", "looks like data"]);
+    let matrix = format!("%%MatrixMarket matrix coordinate real general\n3 3 9\n{rows}");
+    assert_reads("out.log", matrix.as_bytes(), bare.clone());
+    said(&notes(&matrix, &bare), "1 comment line above the table passed over");
+    said(&notes(&matrix, &bare), "the line with the sizes of the matrix passed over");
+    // The last comment is the header where it names columns, and not counted then.
+    let named = format!("# made today\n%{header}\n{rows}");
+    assert_reads("out.log", named.as_bytes(), plain());
+    said(&notes(&named, &plain()), "1 comment line above the table passed over");
+    // Nothing above the rows, nothing to say; below the header a sign starts an id.
+    let ids = format!("{header}\n{rows}").replace("\nc ", "\n#c ");
+    assert!(notes(&ids, &plain()).iter().all(|note| !note.contains("comment")));
+    let text = refused("out.log", format!("#{rows}").as_bytes(), bare.clone());
+    assert_says(&text, &["out.log:1: starts with `#`", "as many columns", "--skip-lines 1", "a row"]);
+    let skipped = TextOptions { skip_lines: 1, ..bare };
+    assert_reads("out.log", format!("#0 0 0 0 0\n{rows}").as_bytes(), skipped);
+}
+
+#[test]
+fn what_programs_write_around_the_rows_is_none_of_them() {
+    for first in ["\"sep=;\"", "SEP=;", "sep=;;;;;"] {
+        assert_reads("log.csv", format!("{first}\n{}", TABLE.replace(',', ";")).as_bytes(), plain());
+    }
+    assert_reads("log.csv", format!("{TABLE}   \n\n").as_bytes(), plain());
+    assert_reads("log.tsv", format!("{}   \n", TABLE.replace(',', "::")).as_bytes(), plain());
+}
