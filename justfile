@@ -34,6 +34,10 @@ results:
 bench:
     cargo bench -p alike-ops
 
+# kill, stop, flip bits, fill the disk, send what is no request: what docs/reliability.md promises must hold; 20 minutes, needs root in part
+attacks *args:
+    cargo build && python3 benches/attacks/run.py {{args}}
+
 # licences and known vulnerabilities of the dependencies; `cargo install cargo-deny --locked` brings it
 deny:
     cargo deny check
