@@ -37,12 +37,12 @@ pub(crate) const FILE: OutputKind =
 #[serde(deny_unknown_fields)]
 struct Line {
     user: String,
-    items: Vec<Place>,
+    items: Vec<ListedItem>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Place {
+struct ListedItem {
     rank: usize,
     item: String,
     score: f32,
@@ -146,7 +146,7 @@ impl<'a> Sink<'a> {
         Ok(match &*ending(place) {
             "csv" => {
                 let mut writer = arrow_csv::WriterBuilder::new().with_header(true).build(file);
-                // The head stands also where nothing follows.
+                // The head is written also where nothing follows.
                 writer.write(&RecordBatch::new_empty(schema())).map_err(of_arrow)?;
                 Self::Csv(Box::new(writer))
             }
@@ -166,7 +166,7 @@ impl<'a> Sink<'a> {
             Self::Parquet(writer) => writer.write(&lists.rows().map_err(of_arrow)?).map_err(of_parquet),
             Self::JsonLines(file) => {
                 for (user, list) in lists.iter() {
-                    let place = |(rank, (item, score)): (usize, (&str, f32))| Place {
+                    let place = |(rank, (item, score)): (usize, (&str, f32))| ListedItem {
                         rank,
                         item: item.to_string(),
                         score,

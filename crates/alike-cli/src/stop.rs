@@ -1,8 +1,8 @@
 //! Ctrl-C and the termination signal: every command ends within two seconds, with exit code 130 and nothing
 //! half-written.
 //!
-//! Work that keeps what it has done looks at a [`flag`], saves and returns. Everything else is ended where it
-//! stands: outputs are written under temporary names, which are removed first.
+//! Work that keeps what it has done looks at a [`flag`], saves and returns. Everything else is ended at
+//! once: outputs are written under temporary names, which are removed first.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,10 +14,10 @@ use crate::failure::{Failure, Outcome};
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// What a command says when it was stopped, and how long it may take to stop by itself.
-static ASKED: Mutex<Option<(String, Duration)>> = Mutex::new(None);
+static GRACEFUL: Mutex<Option<(String, Duration)>> = Mutex::new(None);
 
-fn asked() -> MutexGuard<'static, Option<(String, Duration)>> {
-    ASKED.lock().unwrap_or_else(PoisonError::into_inner)
+fn graceful() -> MutexGuard<'static, Option<(String, Duration)>> {
+    GRACEFUL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Time for work that looks at the flag.
@@ -30,7 +30,7 @@ pub(crate) fn on_signal() -> Outcome {
     let on = || match STOP.swap(true, Ordering::SeqCst) {
         true => end(),
         false => {
-            if asked().is_some() {
+            if graceful().is_some() {
                 eprintln!("\nstopping; Ctrl-C again ends at once");
             }
             end_in_time();
@@ -42,20 +42,20 @@ pub(crate) fn on_signal() -> Outcome {
 /// The flag that a stop sets, for a command that looks at it and ends by itself within `grace`, then with the
 /// words `note`. A command that does not ask for it is ended at once.
 pub(crate) fn flag(note: impl Into<String>, grace: Duration) -> &'static AtomicBool {
-    *asked() = Some((note.into(), grace));
+    *graceful() = Some((note.into(), grace));
     &STOP
 }
 
 /// From now on another note than that of [`flag`] is true.
 pub(crate) fn continue_note(note: &str) {
-    if let Some(asked) = asked().as_mut() {
-        asked.0 = note.into();
+    if let Some(end) = graceful().as_mut() {
+        end.0 = note.into();
     }
 }
 
 /// Why a command that was stopped did not finish.
 pub(crate) fn interrupted() -> Failure {
-    Failure::Interrupted(match &*asked() {
+    Failure::Interrupted(match &*graceful() {
         Some((note, _)) => format!("interrupted; {note}"),
         None => "interrupted".into(),
     })
@@ -81,15 +81,15 @@ pub(crate) fn when_parent_ends() {
 
 /// Ends the program unless it ends by itself before.
 fn end_in_time() {
-    let grace = asked().as_ref().map_or(Duration::ZERO, |(_, grace)| *grace);
-    // Not in the thread of signals: a second one must be heard.
+    let grace = graceful().as_ref().map_or(Duration::ZERO, |(_, grace)| *grace);
+    // Not in the thread of signals, which waits for a second one.
     std::thread::spawn(move || {
         std::thread::sleep(grace);
         end();
     });
 }
 
-/// Ends the program where it stands.
+/// Ends the program at once.
 fn end() -> ! {
     let _nothing_more_is_written = alike::disk::unfinished::remove_all();
     let failure = interrupted();

@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scan = since.elapsed().as_secs_f64() / people as f64;
     for count in [20, 40, 100, 400, 1000] {
         let since = Instant::now();
-        let near: Vec<Vec<u32>> = vectors.iter().map(|t| index.near(t.row(), count)).collect();
+        let near: Vec<Vec<u32>> = vectors.iter().map(|t| index.nearest(t.row(), count)).collect();
         let search = since.elapsed().as_secs_f64() / people as f64;
         let found: usize = near
             .iter()

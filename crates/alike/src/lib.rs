@@ -28,7 +28,7 @@
 //! [`serving::Serving`] answers for people whom training did not know, [`models::register`] adds models of your own,
 //! [`experiment`] compares many of them.
 //!
-//! Modules stand in import order: each may use only those before it.
+//! Modules are listed in import order: each may use only those before it.
 
 #![deny(unsafe_code)]
 

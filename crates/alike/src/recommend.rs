@@ -60,15 +60,19 @@ impl Run {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_with(dir: &Path, data: Option<&Path>) -> Result<Self> {
-        Self::with(dir, data, Dataset::open)
+        Self::open_checked(dir, data, Dataset::open)
     }
 
     /// The same with features that are the run's own; see [`Dataset::open_owned`].
     pub(crate) fn open_owned(dir: &Path, data: Option<&Path>, in_memory: usize) -> Result<Self> {
-        Self::with(dir, data, |data| Dataset::open_owned(data, in_memory))
+        Self::open_checked(dir, data, |data| Dataset::open_owned(data, in_memory))
     }
 
-    fn with(dir: &Path, data: Option<&Path>, open: impl FnOnce(&Path) -> Result<Dataset>) -> Result<Self> {
+    fn open_checked(
+        dir: &Path,
+        data: Option<&Path>,
+        open: impl FnOnce(&Path) -> Result<Dataset>,
+    ) -> Result<Self> {
         let (run, info) = RunDir::open(dir)?;
         let best = run.best()?;
         let scorer = run.read_scorer(&best)?;

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
             ..TrainRequest::new(model)
         };
         let mut progress = TrainingProgress::new(title, quiet);
-        fit(data, &request, &mut |event| progress.on(&event)).map_err(explain)
+        fit(data, &request, &mut |event| progress.show(&event)).map_err(explain)
     };
     let mut summaries = Vec::new();
     for (model, folder) in MODELS {

@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Embed, quiet: bool) -> Outcome {
         if matches!(event, EmbedEvent::Planned { .. }) {
             stop::continue_note("what was encoded is saved: the same command goes on from there");
         }
-        progress.on(&event);
+        progress.show(&event);
     });
     drop(progress);
     let report = report.map_err(|e| match e {

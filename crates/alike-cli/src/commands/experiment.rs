@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Experiment, threads: Option<u16>, quiet: bool) -> Outco
     destination::mark_experiment(&out)?;
     let mut interrupted = false;
     if !args.report {
-        let pool = Pool { threads: (threads / jobs).max(1), jobs, devices: args.device.clone() };
+        let pool = RunPool { threads: (threads / jobs).max(1), jobs, devices: args.device.clone() };
         interrupted = work(&mut scheduler, &pool, stop, quiet)?;
     }
     let results = scheduler.outcome()?;
@@ -102,7 +102,7 @@ fn plan(scheduler: &mut Scheduler, jobs: usize) -> Outcome {
 }
 
 /// How runs share the machine.
-struct Pool {
+struct RunPool {
     threads: usize,
     jobs: usize,
     devices: Vec<DeviceName>,
@@ -119,8 +119,8 @@ struct Running {
 type Ended = (PathBuf, Result<u64, String>);
 
 /// Runs everything that is missing; says whether it was interrupted.
-fn work(scheduler: &mut Scheduler, pool: &Pool, stop: &AtomicBool, quiet: bool) -> Outcome<bool> {
-    let (tell, told) = channel::<Ended>();
+fn work(scheduler: &mut Scheduler, pool: &RunPool, stop: &AtomicBool, quiet: bool) -> Outcome<bool> {
+    let (sender, ended) = channel::<Ended>();
     let mut running: HashMap<PathBuf, Running> = HashMap::new();
     let mut whole = ExperimentProgress::new(quiet);
     let mut changed = true;
@@ -128,13 +128,13 @@ fn work(scheduler: &mut Scheduler, pool: &Pool, stop: &AtomicBool, quiet: bool) 
         let stopping = stop.load(Ordering::Relaxed);
         if changed {
             let (ready, progress) = scheduler.ready()?;
-            whole.at(&progress);
+            whole.show_progress(&progress);
             let free = if stopping { 0 } else { pool.jobs - running.len() };
             for job in ready.into_iter().take(free) {
                 let (child, input) = start(&job, pool)?;
                 whole.started(&job);
                 scheduler.started(&job);
-                listen(child, job.run.clone(), tell.clone());
+                listen(child, job.run.clone(), sender.clone());
                 running.insert(job.run.clone(), Running { job, input });
             }
             changed = false;
@@ -142,7 +142,7 @@ fn work(scheduler: &mut Scheduler, pool: &Pool, stop: &AtomicBool, quiet: bool) 
         if running.is_empty() {
             return Ok(stopping);
         }
-        match told.recv_timeout(LOOK) {
+        match ended.recv_timeout(LOOK) {
             Ok((run, result)) => {
                 changed = true;
                 let Running { job, .. } = running.remove(&run).expect("only running runs end");
@@ -170,7 +170,7 @@ fn own_program() -> std::io::Result<PathBuf> {
 }
 
 /// Starts a run as a process of this program.
-fn start(job: &Job, pool: &Pool) -> Outcome<(Child, Option<ChildStdin>)> {
+fn start(job: &Job, pool: &RunPool) -> Outcome<(Child, Option<ChildStdin>)> {
     let problem = |e: std::io::Error| Failure::Failed(format!("cannot start a run: {e}"));
     if job.run.is_dir() {
         // If another holds it for longer, the run says so.
@@ -196,7 +196,7 @@ fn start(job: &Job, pool: &Pool) -> Outcome<(Child, Option<ChildStdin>)> {
 }
 
 /// Waits for a run in a thread of its own.
-fn listen(mut child: Child, run: PathBuf, tell: Sender<Ended>) {
+fn listen(mut child: Child, run: PathBuf, sender: Sender<Ended>) {
     thread::spawn(move || {
         let mut said = String::new();
         if let Some(mut errors) = child.stderr.take() {
@@ -208,8 +208,8 @@ fn listen(mut child: Child, run: PathBuf, tell: Sender<Ended>) {
             Ok(end) => Err(said.lines().last().map_or_else(|| end.status.to_string(), reason)),
             Err(e) => Err(e.to_string()),
         };
-        // The receiver lives as long as runs are awaited.
-        let _ = tell.send((run, result));
+        // The receiver exists as long as runs are awaited.
+        let _ = sender.send((run, result));
     });
 }
 

@@ -28,7 +28,14 @@ pub(crate) fn run(args: &Recommend, quiet: bool) -> Outcome {
         }
         (None, Some(out)) => {
             let place = recommendations::FILE.place(out)?;
-            all(&Run::open_with(&args.run, args.data.as_deref())?, &place, out, top, args.json, quiet)
+            recommend_all(
+                &Run::open_with(&args.run, args.data.as_deref())?,
+                &place,
+                out,
+                top,
+                args.json,
+                quiet,
+            )
         }
         (None, None) => Err(Failure::Usage("either --user ID, or --all --out FILE".into())),
     }
@@ -48,7 +55,7 @@ pub(crate) fn list(items: &[Recommendation]) -> Outcome {
 }
 
 /// Writes the file at `place`, which was given as `out`.
-fn all(run: &Run, place: &Path, out: &Path, top: usize, json: bool, quiet: bool) -> Outcome {
+fn recommend_all(run: &Run, place: &Path, out: &Path, top: usize, json: bool, quiet: bool) -> Outcome {
     let written = recommendations::write(place, out, run, top)?;
     let users = run.data.users.len();
     if json {

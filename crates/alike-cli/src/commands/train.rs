@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
         if matches!(event, TrainEvent::Planned { .. }) {
             stop::continue_note(&saved);
         }
-        progress.on(&event);
+        progress.show(&event);
     });
     drop(progress);
     let summary = summary.map_err(|e| match e {

@@ -40,11 +40,12 @@ fn recall(report: &DemoReport) -> Markup {
         let (recall, best, last) = (m.valid.recall[1], m.best_epoch, m.curve.len());
         format!("{} reaches {recall:.4} in epoch {best} of {last}", m.name)
     };
-    let told: Vec<String> = report.models.iter().filter(|m| !m.curve.is_empty()).map(reached).collect();
+    let descriptions: Vec<String> =
+        report.models.iter().filter(|m| !m.curve.is_empty()).map(reached).collect();
     let labels = Labels {
         id: "recall",
         title: "Validation Recall@20 by epoch",
-        description: &told.join("; "),
+        description: &descriptions.join("; "),
         y: "Recall@20",
         x: "epoch",
     };
@@ -58,11 +59,11 @@ fn loss(report: &DemoReport) -> Markup {
         let (first, last) = (m.curve.first()?, m.curve.last()?);
         Some(format!("{} from {:.4} to {:.4}", m.name, first.loss, last.loss))
     };
-    let told: Vec<String> = report.models.iter().filter_map(ends).collect();
+    let descriptions: Vec<String> = report.models.iter().filter_map(ends).collect();
     let labels = Labels {
         id: "loss",
         title: "Training loss by epoch",
-        description: &told.join("; "),
+        description: &descriptions.join("; "),
         y: "loss",
         x: "epoch",
     };
@@ -113,5 +114,5 @@ fn loss_line<'a>(report: &DemoReport, at: usize, model: &'a ModelSummary) -> Ser
 fn style(report: &DemoReport, at: usize) -> Style {
     let name = &report.models[at].name;
     let dash = if *name == report.shown { 0 } else { 1 + at % 3 };
-    Style { dash, ..report.palette().of(name) }
+    Style { dash, ..report.palette().style_of(name) }
 }

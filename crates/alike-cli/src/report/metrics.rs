@@ -54,7 +54,7 @@ fn row(report: &DemoReport, model: &ModelSummary) -> Markup {
     html! {
         tr {
             th scope="row" {
-                span.swatch.{ "s" (report.palette().of(&model.name).colour) } {}
+                span.swatch.{ "s" (report.palette().style_of(&model.name).colour) } {}
                 (model.name)
             }
             @for columns in protocols() {

@@ -44,7 +44,7 @@ impl Palette {
     }
 
     /// The style of the model that is shown as `name`.
-    pub(crate) fn of(&self, name: &str) -> Style {
+    pub(crate) fn style_of(&self, name: &str) -> Style {
         let found = self.styles.iter().find(|(shown, _)| shown == name);
         found.map_or(Style { colour: 0, dash: 0 }, |(_, style)| *style)
     }
@@ -61,10 +61,11 @@ mod tests {
         let turned = Palette::new(["nsmar+", "popularity", "lightgcn"].map(|m| (m, m)));
         let alone = Palette::new([("ours", "nsmar+")]);
         for model in all {
-            assert_eq!(palette.of(model), turned.of(model));
+            assert_eq!(palette.style_of(model), turned.style_of(model));
         }
-        assert_eq!(palette.of("nsmar+"), alone.of("ours"));
-        let colours: std::collections::HashSet<usize> = all.iter().map(|m| palette.of(m).colour).collect();
+        assert_eq!(palette.style_of("nsmar+"), alone.style_of("ours"));
+        let colours: std::collections::HashSet<usize> =
+            all.iter().map(|m| palette.style_of(m).colour).collect();
         assert_eq!(colours.len(), 3);
     }
 
@@ -72,7 +73,7 @@ mod tests {
     fn as_many_colours_as_there_are_then_dashes() {
         let names: Vec<String> = (0..9).map(|n| format!("variant {n}")).collect();
         let palette = Palette::new(names.iter().map(|n| (n.as_str(), "bpr")));
-        let styles: Vec<Style> = names.iter().map(|n| palette.of(n)).collect();
+        let styles: Vec<Style> = names.iter().map(|n| palette.style_of(n)).collect();
         assert!(styles[..COLOURS].iter().all(|s| s.dash == 0));
         assert!((0..9).all(|i| (0..i).all(|j| styles[i] != styles[j])), "{styles:?}");
     }

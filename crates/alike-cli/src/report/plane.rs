@@ -1,4 +1,4 @@
-//! The vertical axis of a chart: round numbers, a line at each, and where a value stands.
+//! The vertical axis of a chart: round numbers, a line at each, and where a value is drawn.
 
 use maud::{Markup, html};
 
@@ -30,12 +30,12 @@ impl Plane {
         self.height - self.margins[3]
     }
 
-    /// Where a value stands that is `share` of the way from left to right.
+    /// Where a value is drawn that is `share` of the way from left to right.
     pub(super) fn x(&self, share: f64) -> f64 {
         self.left() + (self.right() - self.left()) * share
     }
 
-    /// The height at which a value stands.
+    /// The height at which a value is drawn.
     pub(super) fn y(&self, value: f64) -> f64 {
         let (low, high) = (self.ticks[0], self.ticks[self.ticks.len() - 1]);
         self.floor() - (self.floor() - self.margins[2]) * (value - low) / (high - low)

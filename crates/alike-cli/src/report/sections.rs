@@ -36,7 +36,7 @@ fn bars(report: &DemoReport) -> Markup {
                 @let width = format!("width:{:.1}%", (80.0 * recall / most).max(0.5));
                 dt { (model.name) }
                 dd {
-                    span.bar.{ "s" (palette.of(&model.name).colour) } style=(width) {}
+                    span.bar.{ "s" (palette.style_of(&model.name).colour) } style=(width) {}
                     b { (format!("{:.1}\u{a0}%", 100.0 * recall)) }
                 }
             }

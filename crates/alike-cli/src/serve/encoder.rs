@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use alike::data::Dataset;
-use alike::embed;
+use alike::{Error, embed};
 
 /// Encodes texts or pictures. It runs on threads of its own and may take its time.
 pub(crate) trait Encoder: Send + Sync {
@@ -13,14 +13,14 @@ pub(crate) trait Encoder: Send + Sync {
     /// The modality of the data in which a text's features lie, and those features.
     ///
     /// # Errors
-    /// What is wrong with the text, for people.
-    fn text(&self, text: &str) -> Result<Encoded, String>;
+    /// [`Error::Data`] says what is wrong with the text, any other that the encoder failed.
+    fn text(&self, text: &str) -> alike::Result<Encoded>;
 
     /// The same for a picture, given as the bytes of a file.
     ///
     /// # Errors
-    /// What is wrong with the picture, for people.
-    fn image(&self, bytes: &[u8]) -> Result<Encoded, String>;
+    /// As [`Self::text`].
+    fn image(&self, bytes: &[u8]) -> alike::Result<Encoded>;
 }
 
 /// Features of something that was brought.
@@ -48,25 +48,27 @@ impl SavedEncoders {
             if features.dim != encoder.dim() {
                 let (found, wanted) = (encoder.dim(), features.dim);
                 let text = format!("makes {found} values, but features of `{modality}` have {wanted}");
-                return Err(alike::Error::format(path, text));
+                return Err(Error::format(path, text));
             }
             Ok((modality.clone(), encoder))
         };
         named.iter().map(one).collect::<alike::Result<_>>().map(Self)
     }
 
+    /// Encodes with the first encoder of `wanted`; `part` is what the request calls what it brings.
     fn encode(
         &self,
         wanted: embed::Modality,
-        what: &str,
+        part: &str,
         encode: impl FnOnce(&embed::Encoder) -> alike::Result<Vec<f32>>,
-    ) -> Result<Encoded, String> {
-        let (modality, encoder) = self
-            .0
-            .iter()
-            .find(|(_, e)| e.modality() == wanted)
-            .ok_or_else(|| format!("this server has no encoder of {what}"))?;
-        let features = encode(encoder).map_err(|e| e.to_string())?;
+    ) -> alike::Result<Encoded> {
+        let (modality, encoder) = self.0.iter().find(|(_, e)| e.modality() == wanted).ok_or_else(|| {
+            Error::Data(format!("{part} cannot be encoded: this server has no encoder of it"))
+        })?;
+        let features = encode(encoder).map_err(|error| match error {
+            Error::Data(why) => Error::Data(format!("{part} cannot be encoded: {why}")),
+            other => other,
+        })?;
         Ok(Encoded { modality: modality.clone(), features })
     }
 }
@@ -77,11 +79,11 @@ impl Encoder for SavedEncoders {
         (any(embed::Modality::Text), any(embed::Modality::Image))
     }
 
-    fn text(&self, text: &str) -> Result<Encoded, String> {
-        self.encode(embed::Modality::Text, "texts", |e| e.text(text))
+    fn text(&self, text: &str) -> alike::Result<Encoded> {
+        self.encode(embed::Modality::Text, "`text`", |e| e.text(text))
     }
 
-    fn image(&self, bytes: &[u8]) -> Result<Encoded, String> {
-        self.encode(embed::Modality::Image, "pictures", |e| e.picture(bytes))
+    fn image(&self, bytes: &[u8]) -> alike::Result<Encoded> {
+        self.encode(embed::Modality::Image, "the picture", |e| e.picture(bytes))
     }
 }

@@ -48,7 +48,7 @@ impl ApiError {
     }
 
     /// The same with a header.
-    pub(crate) fn with(self, name: HeaderName, value: impl Into<String>) -> Self {
+    pub(crate) fn with_header(self, name: HeaderName, value: impl Into<String>) -> Self {
         Self { header: Some((name, value.into())), ..self }
     }
 

@@ -14,7 +14,7 @@ const FILE: &str = "events.sqlite";
 /// The file with the events of `run`. Where earlier versions kept one inside the run folder, it moves out, if
 /// nobody else has it open, and is used where it is otherwise.
 pub(super) fn events(run: &Path) -> Outcome<PathBuf> {
-    let (beside, inside) = (beside(run)?, run.join("serve").join(FILE));
+    let (beside, inside) = (store_beside(run)?, run.join("serve").join(FILE));
     if !inside.exists() {
         return Ok(beside);
     }
@@ -39,7 +39,7 @@ pub(super) fn events(run: &Path) -> Outcome<PathBuf> {
 }
 
 /// `RUN.serve/events.sqlite`, by the name that was given: links are not followed.
-fn beside(run: &Path) -> Outcome<PathBuf> {
+fn store_beside(run: &Path) -> Outcome<PathBuf> {
     let mut named = std::path::absolute(run).map_err(|e| Failure::io(run, &e))?;
     if named.file_name().is_none() {
         named = named.canonicalize().map_err(|e| Failure::io(run, &e))?;
@@ -55,18 +55,18 @@ fn beside(run: &Path) -> Outcome<PathBuf> {
 
 /// Moves a store that nobody else has open, whole.
 fn move_out(from: &Path, to: &Path) -> Result<(), String> {
-    let said = |e: rusqlite::Error| e.to_string();
+    let text = |e: rusqlite::Error| e.to_string();
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(from, flags).map_err(said)?;
-    connection.busy_timeout(std::time::Duration::ZERO).map_err(said)?;
+    let connection = Connection::open_with_flags(from, flags).map_err(text)?;
+    connection.busy_timeout(std::time::Duration::ZERO).map_err(text)?;
     // Everything goes from the log into the file, and the log away; anyone who else has them open prevents
     // it.
     let mode: String =
-        connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0)).map_err(said)?;
+        connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0)).map_err(text)?;
     if mode != "delete" {
         return Err("another process has it open".into());
     }
-    connection.close().map_err(|(_, e)| said(e))?;
+    connection.close().map_err(|(_, e)| text(e))?;
     let (old, new) = (from.parent().unwrap_or(from), to.parent().unwrap_or(to));
     disk::create_folders(new).map_err(|e| e.to_string())?;
     std::fs::rename(from, to).map_err(|e| e.to_string())?;
@@ -80,7 +80,7 @@ mod tests {
 
     fn event(user: &str) -> Vec<Event> {
         let (user, item) = (user.into(), "1".into());
-        vec![Event { user, item, kind: EventKind::Take, arrived: 1, said: None, key: None }]
+        vec![Event { user, item, kind: EventKind::Take, arrived: 1, happened: None, key: None }]
     }
 
     async fn open(path: &Path) -> Store {
@@ -120,12 +120,12 @@ mod tests {
 
     #[test]
     fn the_name_is_that_of_the_folder() {
-        let name = |run: &str| beside(Path::new(run)).unwrap();
+        let name = |run: &str| store_beside(Path::new(run)).unwrap();
         assert!(name("/a/b").ends_with("a/b.serve/events.sqlite"));
         assert!(name("/a/b/").ends_with("a/b.serve/events.sqlite"));
         assert!(name("/a/b/.").ends_with("a/b.serve/events.sqlite"));
         let here = std::env::current_dir().unwrap();
         assert!(name(".").to_str().unwrap().starts_with(here.to_str().unwrap()));
-        assert!(beside(Path::new("/")).is_err());
+        assert!(store_beside(Path::new("/")).is_err());
     }
 }

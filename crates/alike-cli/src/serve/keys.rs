@@ -47,7 +47,7 @@ pub(crate) struct Key {
 
 impl Key {
     /// Whether it is good for `needed`; none is needed where any key will do.
-    pub(crate) fn may(&self, needed: Option<Scope>) -> bool {
+    pub(crate) fn allows(&self, needed: Option<Scope>) -> bool {
         needed.is_none_or(|needed| self.scopes.contains(&needed) || self.scopes.contains(&Scope::Admin))
     }
 }
@@ -101,8 +101,8 @@ impl Keys {
 
     /// The key that a request brings, and its number, if it is one of these. Each is compared, and each
     /// comparison takes the same time wherever the hashes differ.
-    pub(crate) fn of(&self, headers: &HeaderMap) -> Option<(usize, &Key)> {
-        let given = blake3::hash(given(headers)?);
+    pub(crate) fn find(&self, headers: &HeaderMap) -> Option<(usize, &Key)> {
+        let given = blake3::hash(key_of_request(headers)?);
         self.0
             .iter()
             .enumerate()
@@ -111,7 +111,7 @@ impl Keys {
 }
 
 /// What a request brings as its key: `Authorization: Bearer KEY`, the word in any case, or `X-Api-Key: KEY`.
-fn given(headers: &HeaderMap) -> Option<&[u8]> {
+fn key_of_request(headers: &HeaderMap) -> Option<&[u8]> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
         let (scheme, key) = value.as_bytes().split_at_checked(b"bearer ".len())?;
         scheme.eq_ignore_ascii_case(b"bearer ").then_some(key.trim_ascii())
@@ -159,7 +159,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("x-api-key", key.parse().unwrap());
             let scopes = [Scope::Read, Scope::Write, Scope::Admin];
-            keys.of(&headers).map(|(_, key)| scopes.map(|scope| key.may(Some(scope))))
+            keys.find(&headers).map(|(_, key)| scopes.map(|scope| key.allows(Some(scope))))
         };
         assert_eq!(may("0123456789abcdef"), Some([true, false, false]));
         assert_eq!(may("fedcba9876543210"), Some([true, true, false]));

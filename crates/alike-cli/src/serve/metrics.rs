@@ -17,7 +17,7 @@ struct Request {
 
 /// Where the items of a list came from: an index, or all items or those that the request allows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Source {
+struct ListSource {
     from: &'static str,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Request, Counter>,
     seconds: Family<Route, Histogram, fn() -> Histogram>,
-    lists: Family<Source, Counter>,
+    lists: Family<ListSource, Counter>,
     memory: Gauge,
     /// Requests being answered.
     pub(crate) in_flight: Gauge,
@@ -39,9 +39,9 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     /// Connections that were closed for want of a place.
     pub(crate) refused_connections: Counter,
-    /// Orders that wait to be ranked.
+    /// Requests that wait to be ranked.
     pub(crate) rank_queue: Gauge,
-    /// Orders that were ranked together.
+    /// Requests that were ranked together.
     pub(crate) rank_batch: Histogram,
     /// Events that are on disk.
     pub(crate) events: Counter,
@@ -96,8 +96,8 @@ impl Metrics {
             "Connections that were closed for want of a place",
             metrics.refused_connections.clone(),
         );
-        registry.register("rank_queue", "Orders that wait to be ranked", metrics.rank_queue.clone());
-        registry.register("rank_batch", "Orders that were ranked together", metrics.rank_batch.clone());
+        registry.register("rank_queue", "Requests that wait to be ranked", metrics.rank_queue.clone());
+        registry.register("rank_batch", "Requests that were ranked together", metrics.rank_batch.clone());
         registry.register("lists", "Lists by where their items came from", metrics.lists.clone());
         registry.register("events", "Events that are on disk", metrics.events.clone());
         registry.register("panics", "Panics that were caught", metrics.panics.clone());
@@ -131,7 +131,7 @@ impl Metrics {
 
     /// Counts a ranked list.
     pub(crate) fn ranked(&self, by_index: bool) {
-        self.lists.get_or_create(&Source { from: if by_index { "index" } else { "scan" } }).inc();
+        self.lists.get_or_create(&ListSource { from: if by_index { "index" } else { "scan" } }).inc();
     }
 
     /// The page that Prometheus reads.

@@ -155,7 +155,7 @@ impl Guard {
     /// Whether anyone who asks may ask for this, and not too often.
     fn welcome(&self, route: &str, address: IpAddr, request: &Request) -> ApiResult<()> {
         let app = &self.app;
-        let key = app.keys.of(request.headers());
+        let key = app.keys.find(request.headers());
         if let Some(rate) = &app.rate {
             // Also before a key is known to be wrong: nobody should be able to try many.
             let who = key.map_or(Who::Address(address), |(number, _)| Who::Key(number));
@@ -170,10 +170,10 @@ impl Guard {
         let Some((_, key)) = key else {
             let text = "this server wants its API key: `Authorization: Bearer KEY` or `X-Api-Key: KEY`";
             let refusal = ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", text);
-            return Err(refusal.with(header::WWW_AUTHENTICATE, "Bearer"));
+            return Err(refusal.with_header(header::WWW_AUTHENTICATE, "Bearer"));
         };
         let needed = self.needed(request.method().as_str(), route);
-        if !key.may(needed) {
+        if !key.allows(needed) {
             let scope = needed.map_or("admin", Scope::word);
             let text = format!("this key is not good for that; allowed: keys with the scope {scope}");
             return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", text));
@@ -186,7 +186,8 @@ impl Guard {
 fn too_often(wait: Duration) -> ApiError {
     let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
     let text = format!("too many requests; try again in {seconds} s");
-    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate", text).with(header::RETRY_AFTER, seconds.to_string())
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate", text)
+        .with_header(header::RETRY_AFTER, seconds.to_string())
 }
 
 /// Counts a request while it is answered, also one that is given up because its client has gone.

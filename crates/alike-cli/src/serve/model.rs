@@ -89,7 +89,7 @@ pub(crate) struct ReloadableModel {
     /// The prepared data, where they are not where the run says.
     data: Option<PathBuf>,
     index: IndexChoice,
-    now: RwLock<Arc<ModelSnapshot>>,
+    current: RwLock<Arc<ModelSnapshot>>,
     /// Held while a checkpoint is loaded: one at a time.
     loading: std::sync::Mutex<()>,
 }
@@ -102,14 +102,14 @@ impl ReloadableModel {
 
     /// The same with the prepared data at `data`, where that is given.
     pub(crate) fn open_with(dir: &Path, data: Option<&Path>, index: IndexChoice) -> alike::Result<Self> {
-        let now = RwLock::new(Arc::new(ModelSnapshot::open(dir, data, &index, 1)?));
+        let current = RwLock::new(Arc::new(ModelSnapshot::open(dir, data, &index, 1)?));
         let (dir, data) = (dir.to_path_buf(), data.map(Path::to_path_buf));
-        Ok(Self { dir, data, index, now, loading: std::sync::Mutex::default() })
+        Ok(Self { dir, data, index, current, loading: std::sync::Mutex::default() })
     }
 
     /// What answers now.
     pub(crate) fn current(&self) -> Arc<ModelSnapshot> {
-        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Loads the run's best checkpoint if it is another than the one that answers, and puts it in its place;
@@ -124,7 +124,7 @@ impl ReloadableModel {
         }
         let next =
             Arc::new(ModelSnapshot::open(&self.dir, self.data.as_deref(), &self.index, current.version + 1)?);
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = next;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(true)
     }
 }

@@ -29,7 +29,7 @@ impl Origins {
     /// It was sent to another name, or by a page of another site.
     pub(crate) fn check<B>(&self, request: &Request<B>, open: bool) -> ApiResult<()> {
         let host = host(request).unwrap_or_default();
-        if self.local && !self.knows(host) {
+        if self.local && !self.allows_host(host) {
             // A page can point its own name at this machine, and is then of the same site for the browser.
             let text = "this server answers to localhost and IP addresses only; --allow-host NAME allows another name, an API key any";
             return Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, "unknown_host", text));
@@ -52,7 +52,7 @@ impl Origins {
         Err(ApiError::new(StatusCode::FORBIDDEN, "cross_site", text))
     }
 
-    fn knows(&self, host: &str) -> bool {
+    fn allows_host(&self, host: &str) -> bool {
         let name = without_port(host);
         let ip = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
         ip.parse::<IpAddr>().is_ok()

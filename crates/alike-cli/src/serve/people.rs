@@ -15,7 +15,7 @@ pub(crate) struct UserState {
 
 /// The user as training and their `events` (newest first) have them; `None` when neither knows them. Of
 /// several events about one item the newest counts.
-pub(crate) fn now(serving: &Serving, user: &str, events: &[Stored]) -> Option<UserState> {
+pub(crate) fn user_state(serving: &Serving, user: &str, events: &[Stored]) -> Option<UserState> {
     let data = &serving.run().data;
     let known = data.users.get(user);
     if known.is_none() && events.is_empty() {

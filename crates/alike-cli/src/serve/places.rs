@@ -14,7 +14,7 @@ pub(crate) struct Places {
 #[derive(Default)]
 struct Taken {
     all: usize,
-    by: HashMap<IpAddr, usize>,
+    by_address: HashMap<IpAddr, usize>,
 }
 
 impl Places {
@@ -27,12 +27,12 @@ impl Places {
     pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let address = network(address);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = taken.by.get(&address).copied().unwrap_or_default();
+        let own = taken.by_address.get(&address).copied().unwrap_or_default();
         if taken.all >= self.all || own >= self.of_one {
             return None;
         }
         taken.all += 1;
-        taken.by.insert(address, own + 1);
+        taken.by_address.insert(address, own + 1);
         Some(Place { places: self.clone(), address })
     }
 }
@@ -48,9 +48,9 @@ impl Drop for Place {
         let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.all -= 1;
         // Entries go with their last place, so that the table is never larger than the number of places.
-        match taken.by.get_mut(&self.address) {
+        match taken.by_address.get_mut(&self.address) {
             Some(own) if *own > 1 => *own -= 1,
-            _ => drop(taken.by.remove(&self.address)),
+            _ => drop(taken.by_address.remove(&self.address)),
         }
     }
 }
@@ -80,7 +80,7 @@ mod tests {
         assert!(places.take(c).is_some() && places.take(a).is_some());
         drop(second);
         let taken = places.taken.lock().unwrap();
-        assert_eq!((taken.all, taken.by.len()), (0, 0));
+        assert_eq!((taken.all, taken.by_address.len()), (0, 0));
     }
 
     #[test]

@@ -28,16 +28,16 @@ pub(crate) struct RankRequest {
     pub(crate) filter: Filter,
 }
 
-type Ranked = alike::Result<Vec<(u32, f32)>>;
+type RankResult = alike::Result<Vec<(u32, f32)>>;
 
-struct Job {
-    order: RankRequest,
-    reply: oneshot::Sender<Ranked>,
+struct RankJob {
+    request: RankRequest,
+    reply: oneshot::Sender<RankResult>,
 }
 
-/// Where orders are handed in.
+/// Where requests are handed in.
 pub(crate) struct Ranking {
-    queue: Option<mpsc::Sender<Job>>,
+    queue: Option<mpsc::Sender<RankJob>>,
     thread: Option<JoinHandle<()>>,
     metrics: Arc<Metrics>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Ranking {
 impl Ranking {
     /// Starts the thread.
     pub(crate) fn start(metrics: Arc<Metrics>) -> std::io::Result<Self> {
-        let (queue, mut jobs) = mpsc::channel::<Job>(WAITING);
+        let (queue, mut jobs) = mpsc::channel::<RankJob>(WAITING);
         let counts = metrics.clone();
         let thread = std::thread::Builder::new().name("ranking".into()).spawn(move || {
             while let Some(first) = jobs.blocking_recv() {
@@ -70,11 +70,11 @@ impl Ranking {
     }
 
     /// The best items, best first.
-    pub(crate) async fn rank(&self, order: RankRequest) -> ApiResult<Vec<(u32, f32)>> {
+    pub(crate) async fn rank(&self, request: RankRequest) -> ApiResult<Vec<(u32, f32)>> {
         let (reply, answer) = oneshot::channel();
         let queue = self.queue.as_ref().expect("the queue is there until the server ends");
         self.metrics.rank_queue.inc();
-        if queue.try_send(Job { order, reply }).is_err() {
+        if queue.try_send(RankJob { request, reply }).is_err() {
             self.metrics.rank_queue.dec();
             return Err(ApiError::busy());
         }
@@ -92,25 +92,25 @@ impl Drop for Ranking {
     }
 }
 
-/// Ranks a batch; orders of one checkpoint and one number of items go together.
-fn rank(mut batch: Vec<Job>, counts: &Metrics) {
+/// Ranks a batch; requests of one checkpoint and one number of items go together.
+fn rank(mut batch: Vec<RankJob>, counts: &Metrics) {
     while let Some(first) = batch.first() {
-        let model = first.order.model.clone();
-        let (same, rest) = batch.into_iter().partition(|job| Arc::ptr_eq(&job.order.model, &model));
+        let model = first.request.model.clone();
+        let (same, rest) = batch.into_iter().partition(|job| Arc::ptr_eq(&job.request.model, &model));
         batch = rest;
         rank_by(&model, same, counts);
     }
 }
 
-fn rank_by(model: &ModelSnapshot, mut jobs: Vec<Job>, counts: &Metrics) {
-    let people: Vec<UserHistory> = jobs.iter().map(|job| job.order.person.clone()).collect();
+fn rank_by(model: &ModelSnapshot, mut jobs: Vec<RankJob>, counts: &Metrics) {
+    let people: Vec<UserHistory> = jobs.iter().map(|job| job.request.person.clone()).collect();
     let vectors = match model.serving.vectors(&people) {
         Ok(vectors) => vectors,
         Err(error) => {
             // What is wrong with one of them is not the others' fault.
             match jobs.len() {
                 1 => {
-                    let job = jobs.into_iter().next().expect("one order");
+                    let job = jobs.into_iter().next().expect("one request");
                     drop(job.reply.send(Err(error)));
                 }
                 _ => jobs.into_iter().for_each(|job| rank_by(model, vec![job], counts)),
@@ -120,14 +120,14 @@ fn rank_by(model: &ModelSnapshot, mut jobs: Vec<Job>, counts: &Metrics) {
     };
     let items = model.serving.run().data.items.len();
     jobs.par_iter_mut().zip(&vectors).for_each(|(job, vector)| {
-        let filter = &mut job.order.filter;
+        let filter = &mut job.request.filter;
         filter.narrow(model.index.candidates(filter, items, vector));
     });
-    let mut whole: Vec<(Job, UserVector)> = Vec::new();
+    let mut whole: Vec<(RankJob, UserVector)> = Vec::new();
     for (job, vector) in jobs.into_iter().zip(vectors) {
-        let Filter { among, hidden, top, narrowed } = &job.order.filter;
+        let Filter { candidates, hidden, top, narrowed } = &job.request.filter;
         counts.ranked(*narrowed);
-        match among {
+        match candidates {
             Some(items) => {
                 let items: Vec<u32> =
                     items.iter().copied().filter(|i| hidden.binary_search(i).is_err()).collect();
@@ -137,12 +137,12 @@ fn rank_by(model: &ModelSnapshot, mut jobs: Vec<Job>, counts: &Metrics) {
             None => whole.push((job, vector)),
         }
     }
-    let Some(most) = whole.iter().map(|(job, _)| job.order.filter.top).max() else { return };
-    let (jobs, vectors): (Vec<Job>, Vec<UserVector>) = whole.into_iter().unzip();
-    let hidden: Vec<&[u32]> = jobs.iter().map(|job| &job.order.filter.hidden[..]).collect();
+    let Some(most) = whole.iter().map(|(job, _)| job.request.filter.top).max() else { return };
+    let (jobs, vectors): (Vec<RankJob>, Vec<UserVector>) = whole.into_iter().unzip();
+    let hidden: Vec<&[u32]> = jobs.iter().map(|job| &job.request.filter.hidden[..]).collect();
     let lists = model.serving.rank(&vectors, &hidden, most);
     for (job, mut list) in jobs.into_iter().zip(lists) {
-        list.truncate(job.order.filter.top);
+        list.truncate(job.request.filter.top);
         list.retain(|(_, score)| !score.is_nan());
         drop(job.reply.send(Ok(list)));
     }

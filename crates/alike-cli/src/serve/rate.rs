@@ -33,7 +33,7 @@ pub(crate) struct Rate {
 #[derive(Clone, Copy)]
 struct Bucket {
     tokens: f64,
-    at: Instant,
+    filled_at: Instant,
 }
 
 impl Rate {
@@ -53,7 +53,7 @@ impl Rate {
         };
         let most = self.per_second * BURST;
         let filled = |bucket: &Bucket| {
-            (bucket.tokens + now.saturating_duration_since(bucket.at).as_secs_f64() * self.per_second)
+            (bucket.tokens + now.saturating_duration_since(bucket.filled_at).as_secs_f64() * self.per_second)
                 .min(most)
         };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,8 +64,8 @@ impl Rate {
                 who = Who::Others;
             }
         }
-        let bucket = buckets.entry(who).or_insert(Bucket { tokens: most, at: now });
-        *bucket = Bucket { tokens: filled(bucket), at: now };
+        let bucket = buckets.entry(who).or_insert(Bucket { tokens: most, filled_at: now });
+        *bucket = Bucket { tokens: filled(bucket), filled_at: now };
         if bucket.tokens >= 1.0 {
             bucket.tokens -= 1.0;
             return Ok(());
@@ -78,7 +78,7 @@ impl Rate {
 mod tests {
     use super::*;
 
-    fn at(n: u8) -> Who {
+    fn client(n: u8) -> Who {
         Who::Address(IpAddr::from([10, 0, 0, n]))
     }
 
@@ -86,13 +86,13 @@ mod tests {
     fn each_client_has_its_rate() {
         let (rate, start) = (Rate::new(5), Instant::now());
         let taken = |who, when| (0..100).take_while(|_| rate.take(who, start + when).is_ok()).count();
-        assert_eq!(taken(at(1), Duration::ZERO), 10);
-        assert_eq!(taken(at(2), Duration::ZERO), 10, "others are not the first one's concern");
-        let wait = rate.take(at(1), start).unwrap_err();
+        assert_eq!(taken(client(1), Duration::ZERO), 10);
+        assert_eq!(taken(client(2), Duration::ZERO), 10, "others are not the first one's concern");
+        let wait = rate.take(client(1), start).unwrap_err();
         assert!(wait > Duration::from_millis(190) && wait <= Duration::from_millis(200), "{wait:?}");
-        assert_eq!(taken(at(1), Duration::from_secs(1)), 5);
+        assert_eq!(taken(client(1), Duration::from_secs(1)), 5);
         assert_eq!(taken(Who::Key(0), Duration::from_secs(1)), 10);
-        assert_eq!(taken(at(1), Duration::from_secs(1000)), 10, "no more than the bucket holds");
+        assert_eq!(taken(client(1), Duration::from_secs(1000)), 10, "no more than the bucket holds");
     }
 
     #[test]
@@ -100,12 +100,12 @@ mod tests {
         let (mut rate, start) = (Rate::new(5), Instant::now());
         rate.clients = 4;
         for n in 0..200 {
-            let _ = rate.take(at(n), start);
+            let _ = rate.take(client(n), start);
         }
         assert!(rate.buckets.lock().unwrap().len() <= 5);
-        assert!(rate.take(at(200), start).is_err(), "those who are too many share one");
+        assert!(rate.take(client(200), start).is_err(), "those who are too many share one");
         // Once the first ones are quiet, others are told apart again.
-        assert!(rate.take(at(201), start + Duration::from_secs(9)).is_ok());
+        assert!(rate.take(client(201), start + Duration::from_secs(9)).is_ok());
         assert_eq!(rate.buckets.lock().unwrap().len(), 1);
     }
 }

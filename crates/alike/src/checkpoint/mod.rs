@@ -60,7 +60,7 @@ pub(crate) fn data_from_run(run: &Path, data: &Path) -> Option<PathBuf> {
     Some(up.chain(data.components().skip(shared).map(|part| Path::new(part.as_os_str()))).collect())
 }
 
-/// Where training stands; written after each evaluation.
+/// The state of a training; written after each evaluation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Epochs done.

@@ -3,7 +3,7 @@
 /// Name of the last member.
 const MEMBER: &str = "\"blake3\":";
 
-/// `text`, a JSON object with members, with one more: the blake3 hash of what stands before it.
+/// `text`, a JSON object with members, with one more: the blake3 hash of what is before it.
 pub(super) fn seal(text: &str) -> String {
     let body = text.trim_end().strip_suffix('}').expect("a record is an object").trim_end();
     let (before, space, after) = if text.contains('\n') { ("\n  ", " ", "\n}") } else { ("", "", "}") };

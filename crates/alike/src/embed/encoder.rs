@@ -31,7 +31,7 @@ pub enum Modality {
 /// A file that an encoder needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FileRef {
+struct EncoderFile {
     path: PathBuf,
     blake3: String,
 }
@@ -40,10 +40,10 @@ struct FileRef {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Kind {
-    BuiltinText { weights: FileRef },
+    BuiltinText { weights: EncoderFile },
     BuiltinImage,
-    OnnxText { model: FileRef, tokenizer: FileRef, settings: TextSettings },
-    OnnxImage { model: FileRef, settings: ImageSettings },
+    OnnxText { model: EncoderFile, tokenizer: EncoderFile, settings: TextSettings },
+    OnnxImage { model: EncoderFile, settings: ImageSettings },
 }
 
 /// The description file.
@@ -76,7 +76,7 @@ impl Encoder {
     /// The built-in text encoder, fitted to `texts`: vectors of at most `dim` values.
     pub(crate) fn builtin_text(words: Words) -> Result<Self> {
         let bytes = words.to_bytes(Path::new("the encoder"))?;
-        let weights = FileRef { path: PathBuf::new(), blake3: hex(&bytes) };
+        let weights = EncoderFile { path: PathBuf::new(), blake3: hex(&bytes) };
         Self::new(Kind::BuiltinText { weights }, Engine::Words(words))
     }
 
@@ -188,7 +188,7 @@ impl Encoder {
     /// Its name, for people.
     pub fn name(&self) -> String {
         let file =
-            |model: &FileRef| model.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            |model: &EncoderFile| model.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match (&self.kind, &self.engine) {
             (Kind::OnnxText { model, .. } | Kind::OnnxImage { model, .. }, _) => file(model),
             (_, Engine::Words(words)) => format!("built-in text (modest): {} terms", words.terms()),
@@ -290,13 +290,13 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A file by its absolute path and its content.
-fn reference(path: &Path) -> Result<FileRef> {
+fn reference(path: &Path) -> Result<EncoderFile> {
     let blake3 = hex(&disk::bytes(path)?);
-    Ok(FileRef { path: std::path::absolute(path).map_err(|e| Error::io(path, e))?, blake3 })
+    Ok(EncoderFile { path: std::path::absolute(path).map_err(|e| Error::io(path, e))?, blake3 })
 }
 
 /// Finds a file and checks its content.
-fn content(file: &mut FileRef, folder: &Path) -> Result<Vec<u8>> {
+fn content(file: &mut EncoderFile, folder: &Path) -> Result<Vec<u8>> {
     if !disk::exists(&file.path) || file.path.is_relative() {
         file.path = folder.join(file.path.file_name().unwrap_or_default());
     }

@@ -190,12 +190,12 @@ impl Vectors {
 }
 
 /// Vectors that earlier runs made, and the work file of this one.
-struct Kept {
+struct EncodingState {
     vectors: Vectors,
     journal: Journal,
 }
 
-impl Kept {
+impl EncodingState {
     /// Takes over what the same encoder made: rows of the file at `out` and of its work file. A damaged file
     /// gives nothing, which `notes` say.
     fn open(out: &Path, encoder: &Encoder, notes: &mut Vec<String>) -> Result<Self> {
@@ -231,15 +231,15 @@ pub fn embed(request: &EmbedRequest<'_>, watch: &mut dyn FnMut(EmbedEvent<'_>)) 
     let keys = inputs.keys();
     let different = different(&keys);
     let encoder = encoder(request, &inputs, &different)?;
-    let mut kept = Kept::open(out, &encoder, &mut inputs.notes)?;
+    let mut kept = EncodingState::open(out, &encoder, &mut inputs.notes)?;
     let (known, todo): (Vec<_>, Vec<_>) =
         different.into_iter().partition(|(key, _)| kept.vectors.get(key).is_some());
     let name = encoder.name();
     watch(EmbedEvent::Planned { encoder: &name, total: known.len() + todo.len(), known: known.len() });
     let mut batches = |done: usize| watch(EmbedEvent::Batch { done: known.len() + done });
     let encoded = encode_all(request, &encoder, &inputs, &todo, &mut kept, &mut batches)?;
-    let Kept { vectors, journal } = kept;
-    let rows = Rows::of(&inputs.ids, keys, &vectors, &encoded.failed);
+    let EncodingState { vectors, journal } = kept;
+    let rows = FeatureRows::new(&inputs.ids, keys, &vectors, &encoded.failed);
     if rows.ids.is_empty() {
         // Nothing is worth keeping of such a run.
         journal.remove()?;
@@ -280,7 +280,7 @@ fn encode_all(
     encoder: &Encoder,
     inputs: &Inputs,
     todo: &[(ContentKey, usize)],
-    kept: &mut Kept,
+    kept: &mut EncodingState,
     done: &mut dyn FnMut(usize),
 ) -> Result<Encoded> {
     let mut encoded = Encoded::default();
@@ -313,15 +313,15 @@ fn encode_all(
 
 /// The rows of the file, in the order of the items, and the items without one.
 #[derive(Default)]
-struct Rows<'a> {
+struct FeatureRows<'a> {
     ids: Vec<&'a str>,
     contents: Vec<ContentKey>,
     features: Vec<f32>,
     left_out: Vec<LeftOut>,
 }
 
-impl<'a> Rows<'a> {
-    fn of(
+impl<'a> FeatureRows<'a> {
+    fn new(
         ids: &'a [String],
         keys: Vec<Result<ContentKey, String>>,
         vectors: &Vectors,

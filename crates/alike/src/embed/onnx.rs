@@ -126,7 +126,7 @@ impl OnnxImage {
     /// The vector of a picture.
     pub(crate) fn encode(&self, picture: &impl GenericImageView<Pixel = Rgb<u8>>) -> Result<Vec<f32>> {
         let s = &self.settings;
-        let small = s.fit().of(picture);
+        let small = s.fit().apply(picture);
         let (w, h) = (small.width() as usize, small.height() as usize);
         let mut values = vec![0f32; 3 * w * h];
         for (at, pixel) in small.pixels().enumerate() {

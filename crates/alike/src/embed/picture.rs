@@ -54,7 +54,7 @@ pub(crate) enum Middle {
 pub(crate) fn decode(bytes: &[u8], most: u64) -> Result<Upright> {
     let bad = |why: &str| Error::Data(why.to_string());
     if bytes.is_empty() {
-        return Err(bad("the file is empty"));
+        return Err(bad("is empty"));
     }
     let format = match image::guess_format(bytes) {
         // The decoder fills what is missing of a cut JPEG with grey.
@@ -86,7 +86,7 @@ pub(crate) fn decode(bytes: &[u8], most: u64) -> Result<Upright> {
         let text = format!("has {width} × {height} pixels; allowed: {} million", most / 1_000_000);
         return Err(bad(&text));
     }
-    if decoder.total_bytes() + pixels * beside(format, bytes) > MEMORY {
+    if decoder.total_bytes() + pixels * decoder_bytes_per_pixel(format, bytes) > MEMORY {
         return Err(bad(&format!("would take more than {} MiB to decode", MEMORY >> 20)));
     }
     let alone = (pixels > BROUGHT).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
@@ -96,7 +96,7 @@ pub(crate) fn decode(bytes: &[u8], most: u64) -> Result<Upright> {
 }
 
 /// Bytes a pixel that the decoder of a format holds beside its result.
-fn beside(format: ImageFormat, bytes: &[u8]) -> u64 {
+fn decoder_bytes_per_pixel(format: ImageFormat, bytes: &[u8]) -> u64 {
     match format {
         // A progressive one, which this mark tells, keeps two bytes of each of up to four channels until its
         // last scan.
@@ -130,7 +130,7 @@ pub(crate) struct Fit {
 
 impl Fit {
     /// The picture in that size.
-    pub(crate) fn of(&self, picture: &impl GenericImageView<Pixel = Rgb<u8>>) -> RgbImage {
+    pub(crate) fn apply(&self, picture: &impl GenericImageView<Pixel = Rgb<u8>>) -> RgbImage {
         let &Self { size: (width, height), shorter, filter, .. } = self;
         match self.resize {
             Resize::Stretch => resample(picture, width, height, filter),
@@ -223,7 +223,10 @@ pub(crate) mod tests {
         says(&png(6000, 4000, 16, 6), BROUGHT, "is damaged");
         // What its decoder keeps beside it counts, too.
         assert_eq!(
-            (beside(ImageFormat::Jpeg, &[0xff, 0xc0]), beside(ImageFormat::Jpeg, &[0xff, 0xc2])),
+            (
+                decoder_bytes_per_pixel(ImageFormat::Jpeg, &[0xff, 0xc0]),
+                decoder_bytes_per_pixel(ImageFormat::Jpeg, &[0xff, 0xc2])
+            ),
             (0, 8)
         );
     }
@@ -257,8 +260,8 @@ pub(crate) mod tests {
     fn shapes_are_stretched_or_cut() {
         let wide = decode(&file(ImageFormat::Png, 90, 30, [0, 0, 0]), BROUGHT).unwrap();
         let fit = |resize, filter, middle| Fit { size: (20, 20), resize, shorter: 24, middle, filter };
-        let cut = fit(Resize::CentreCrop, Filter::Bilinear, Middle::Even).of(&wide);
-        let stretched = fit(Resize::Stretch, Filter::Bicubic, Middle::Even).of(&wide);
+        let cut = fit(Resize::CentreCrop, Filter::Bilinear, Middle::Even).apply(&wide);
+        let stretched = fit(Resize::Stretch, Filter::Bicubic, Middle::Even).apply(&wide);
         assert_eq!((cut.dimensions(), stretched.dimensions()), ((20, 20), (20, 20)));
         // The middle has less of the gradient than the whole.
         let range = |p: &RgbImage| p.get_pixel(19, 19)[0].abs_diff(p.get_pixel(0, 0)[0]);
@@ -273,7 +276,7 @@ pub(crate) mod tests {
                 middle,
                 filter: Filter::Bilinear,
             };
-            fit.of(&narrow).get_pixel(0, 0)[0]
+            fit.apply(&narrow).get_pixel(0, 0)[0]
         };
         assert_eq!((first(Middle::Even), first(Middle::First)), (4, 3));
     }

@@ -44,7 +44,7 @@ fn load() -> Result<Environment, String> {
     })
 }
 
-/// The library as the variable says, that of the Python environment at hand, or whatever the system finds.
+/// The library as the variable says, that of the active Python environment, or whatever the system finds.
 fn library() -> PathBuf {
     if let Some(given) = std::env::var_os(VARIABLE).filter(|v| !v.is_empty()) {
         return given.into();

@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use alike_ops::Csr;
 use rand::RngExt;
 use rayon::prelude::*;
 
@@ -19,66 +20,53 @@ const POWERS: usize = 4;
 /// Rows that one task sums over.
 const BLOCK: usize = 4096;
 
-/// A sparse matrix `X [n, m]` by rows, and by columns.
+/// A sparse matrix `X [n, m]`.
 pub(crate) struct SparseRows {
-    by_row: Compressed,
-    by_column: Compressed,
-}
-
-/// Compressed rows: `ptr [n + 1]`, and `idx`, `values` of the entries.
-struct Compressed {
-    ptr: Vec<usize>,
-    idx: Vec<u32>,
+    pattern: Csr,
     values: Vec<f32>,
 }
 
 impl SparseRows {
-    /// From rows of (column, value), columns ascending and below `m`.
-    pub(crate) fn new(rows: &[Vec<(u32, f32)>], m: usize) -> Self {
-        let mut by_row = Compressed { ptr: vec![0], idx: Vec::new(), values: Vec::new() };
-        let mut ptr = vec![0usize; m + 1];
-        for row in rows {
-            for &(column, value) in row {
-                by_row.idx.push(column);
-                by_row.values.push(value);
-                ptr[column as usize + 1] += 1;
-            }
-            by_row.ptr.push(by_row.idx.len());
-        }
-        (0..m).for_each(|c| ptr[c + 1] += ptr[c]);
-        let entries = by_row.idx.len();
-        let mut by_column =
-            Compressed { ptr: ptr.clone(), idx: vec![0; entries], values: vec![0.0; entries] };
-        for (r, row) in rows.iter().enumerate() {
-            for &(column, value) in row {
-                let at = ptr[column as usize];
-                by_column.idx[at] = r as u32;
-                by_column.values[at] = value;
-                ptr[column as usize] += 1;
-            }
-        }
-        Self { by_row, by_column }
+    /// From rows of (column, value), columns below `m`.
+    pub(crate) fn new(rows: &[Vec<(u32, f32)>], m: usize) -> Result<Self> {
+        let columns: Vec<Vec<u32>> =
+            rows.iter().map(|row| row.iter().map(|entry| entry.0).collect()).collect();
+        let values = rows.iter().flatten().map(|entry| entry.1).collect();
+        Ok(Self { pattern: Csr::from_rows(m, &columns)?, values })
+    }
+
+    /// `X` times a dense `[m, l]`: `[n, l]`.
+    fn times(&self, dense: &[f32], l: usize) -> Vec<f32> {
+        let entry = |e: usize| (self.pattern.idx()[e], self.values[e]);
+        row_sums(self.pattern.ptr(), entry, dense, l)
+    }
+
+    /// `Xᵀ` times a dense `[n, l]`: `[m, l]`.
+    fn transposed_times(&self, dense: &[f32], l: usize) -> Vec<f32> {
+        let transposed = self.pattern.transposed();
+        let entry = |e: usize| (transposed.rows[e], self.values[transposed.edges[e] as usize]);
+        row_sums(&transposed.ptr, entry, dense, l)
     }
 }
 
-impl Compressed {
-    /// This matrix `[n, m]` times a dense `[m, l]`, row after row.
-    fn times(&self, dense: &[f32], l: usize) -> Vec<f32> {
-        let mut out = vec![0f32; (self.ptr.len() - 1) * l];
-        out.par_chunks_mut(l).enumerate().for_each(|(r, out)| {
-            for at in self.ptr[r]..self.ptr[r + 1] {
-                let (row, value) = (&dense[self.idx[at] as usize * l..][..l], self.values[at]);
-                out.iter_mut().zip(row).for_each(|(o, v)| *o += value * v);
-            }
-        });
-        out
-    }
+/// For each row of a sparse matrix, the sum of the rows of `dense [_, l]` that its entries name, each times
+/// its value, in the order of the entries. Row `r` has the entries `ptr[r]..ptr[r + 1]`.
+fn row_sums(ptr: &[u32], entry: impl Fn(usize) -> (u32, f32) + Sync, dense: &[f32], l: usize) -> Vec<f32> {
+    let mut out = vec![0f32; (ptr.len() - 1) * l];
+    out.par_chunks_mut(l).zip(ptr.par_windows(2)).for_each(|(out, span)| {
+        for e in span[0] as usize..span[1] as usize {
+            let (row, value) = entry(e);
+            let row = &dense[row as usize * l..][..l];
+            out.iter_mut().zip(row).for_each(|(o, v)| *o += value * v);
+        }
+    });
+    out
 }
 
 /// The first right singular vectors of `X`, `[m, k]` with `k ≤ dim` as the rank allows; column signs are
 /// fixed by their largest entry. `stop` ends the work with [`Error::Interrupted`].
 pub(crate) fn right_vectors(x: &SparseRows, dim: usize, stop: Option<&AtomicBool>) -> Result<Vec<f32>> {
-    let (n, m) = (x.by_row.ptr.len() - 1, x.by_column.ptr.len() - 1);
+    let (n, m) = (x.pattern.rows(), x.pattern.cols());
     let l = (dim + SPARE).min(n).min(m);
     let mut rng = Stream::Init.rng(0, 0);
     let mut z: Vec<f32> = (0..m * l).map(|_| rng.random_range(-1.0..1.0)).collect();
@@ -88,11 +76,11 @@ pub(crate) fn right_vectors(x: &SparseRows, dim: usize, stop: Option<&AtomicBool
             return Err(Error::Interrupted);
         }
         (z, width) = orthonormal(&z, width)?;
-        z = x.by_column.times(&x.by_row.times(&z, width), width);
+        z = x.transposed_times(&x.times(&z, width), width);
     }
     (z, width) = orthonormal(&z, width)?;
     // X restricted to the subspace: the eigenvectors of (X Z)ᵀ (X Z) turn Z onto the singular vectors.
-    let restricted = x.by_row.times(&z, width);
+    let restricted = x.times(&z, width);
     let (values, vectors) = eigen(&gram(&restricted, width), width)?;
     let kept = values.iter().take(dim).take_while(|&&v| v > 1e-9 * values[0]).count().max(1);
     let mut out = turn(&z, width, &vectors, &vec![1.0; kept]);
@@ -180,7 +168,7 @@ mod tests {
         };
         let rows: Vec<Vec<(u32, f32)>> =
             (0..n).map(|i| (0..m).map(|j| (j as u32, entry(i, j) as f32)).collect()).collect();
-        (SparseRows::new(&rows, m), s.to_vec(), v)
+        (SparseRows::new(&rows, m).unwrap(), s.to_vec(), v)
     }
 
     #[test]
@@ -208,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_is_heard() {
+    fn a_stop_ends_the_work() {
         let (x, ..) = known();
         let stopped = right_vectors(&x, 4, Some(&AtomicBool::new(true)));
         assert!(matches!(stopped, Err(Error::Interrupted)));

@@ -21,7 +21,7 @@ const BUCKETS: u64 = 1 << 18;
 const TERMS: usize = 1 << 16;
 /// Maximum of texts that the decomposition looks at; of more, as many at even distances.
 const FIT_TEXTS: usize = 200_000;
-/// Lengths of pieces of words, in characters; a blank stands before and after each word.
+/// Lengths of pieces of words, in characters; a blank is put before and after each word.
 const PIECES: std::ops::RangeInclusive<usize> = 3..=5;
 
 /// A fitted encoder: `m` terms, vectors of `d` values.
@@ -58,7 +58,7 @@ impl Words {
             projection: Vec::new(),
         };
         let rows: Vec<Vec<(u32, f32)>> = counts.par_iter().map(|counts| words.weigh(counts)).collect();
-        let rows = SparseRows::new(&rows, words.buckets.len());
+        let rows = SparseRows::new(&rows, words.buckets.len())?;
         words.projection = svd::right_vectors(&rows, dim, stop)?;
         Ok(words)
     }

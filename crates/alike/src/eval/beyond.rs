@@ -31,7 +31,7 @@ pub fn beyond_accuracy(ranked: &Ranked<'_>) -> Metrics {
     let counts = degrees_of_items(ranked);
     let tail = tail(&counts);
     let bits: Vec<f64> =
-        counts.iter().map(|&n| -(f64::from(n.max(1)) / ranked.held.rows() as f64).log2()).collect();
+        counts.iter().map(|&n| -(f64::from(n.max(1)) / ranked.held_out.rows() as f64).log2()).collect();
     let mut metrics = Metrics::default();
     for k in CUTS {
         let mut shown = vec![0u64; counts.len()];
@@ -73,7 +73,7 @@ fn list<'a>(ranked: &'a Ranked<'_>, row: usize, k: usize) -> &'a [u32] {
 }
 
 fn degrees_of_items(ranked: &Ranked<'_>) -> Vec<u32> {
-    let mut counts = vec![0u32; ranked.held.cols()];
+    let mut counts = vec![0u32; ranked.held_out.cols()];
     for &i in ranked.data.train.idx() {
         counts[i as usize] += 1;
     }
@@ -86,10 +86,10 @@ fn tail(counts: &[u32]) -> Vec<bool> {
     let mut order: Vec<usize> = (0..counts.len()).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(counts[i]), i));
     let limit = HEAD * counts.iter().map(|n| f64::from(*n)).sum::<f64>();
-    let (mut held, mut tail) = (0.0, vec![false; counts.len()]);
+    let (mut taken, mut tail) = (0.0, vec![false; counts.len()]);
     for i in order {
-        tail[i] = held >= limit;
-        held += f64::from(counts[i]);
+        tail[i] = taken >= limit;
+        taken += f64::from(counts[i]);
     }
     tail
 }

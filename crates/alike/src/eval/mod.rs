@@ -148,7 +148,7 @@ pub struct Ranked<'a> {
     /// The data.
     pub data: &'a Dataset,
     /// Held-out interactions, `[U, I]`.
-    pub held: &'a Csr,
+    pub held_out: &'a Csr,
     /// Users with at least one held-out item.
     pub users: Vec<u32>,
     /// Their lists, as long as the last of [`CUTS`], a row each.
@@ -162,26 +162,26 @@ pub fn rank<'a>(
     split: Split,
     protocol: Protocol,
 ) -> Result<Ranked<'a>> {
-    let held = match split {
+    let held_out = match split {
         Split::Valid => &data.valid,
         Split::Test => &data.test,
     };
-    let users: Vec<u32> = (0..held.rows() as u32).filter(|&u| held.degree(u as usize) > 0).collect();
+    let users: Vec<u32> = (0..held_out.rows() as u32).filter(|&u| held_out.degree(u as usize) > 0).collect();
     if users.is_empty() {
         return Err(Error::Data(format!("the {split} split is empty: nothing to evaluate")));
     }
-    if (scorer.users(), scorer.items()) != (held.rows(), held.cols()) {
+    if (scorer.users(), scorer.items()) != (held_out.rows(), held_out.cols()) {
         return Err(Error::Data(format!(
             "the model knows {} users and {} items, the data have {} and {}",
             scorer.users(),
             scorer.items(),
-            held.rows(),
-            held.cols()
+            held_out.rows(),
+            held_out.cols()
         )));
     }
     let extra = (split == Split::Test && protocol == Protocol::Clean).then_some(&data.valid);
     let top = scorer.rank(&users, Some(&data.train), extra, CUTS[CUTS.len() - 1])?;
-    Ok(Ranked { data, held, users, top })
+    Ok(Ranked { data, held_out, users, top })
 }
 
 impl Ranked<'_> {
@@ -193,7 +193,7 @@ impl Ranked<'_> {
         let (mut wanted, mut hits) = (Vec::new(), Vec::with_capacity(self.top.k));
         for (row, &u) in self.users.iter().enumerate() {
             wanted.clear();
-            wanted.extend(self.held.row(u as usize).iter().filter(|i| counts(**i)));
+            wanted.extend(self.held_out.row(u as usize).iter().filter(|i| counts(**i)));
             if wanted.is_empty() {
                 continue;
             }

@@ -95,7 +95,7 @@ pub(super) struct PlannedRun {
     pub(super) what: String,
 }
 
-/// How a run stands.
+/// The state of a run.
 #[derive(Debug, Clone)]
 pub(super) enum RunStatus {
     Done(Finished),
@@ -103,7 +103,7 @@ pub(super) enum RunStatus {
     Open,
 }
 
-/// Where the search of an entry on a data set stands.
+/// The state of the search of an entry on a data set.
 pub(super) enum Chosen {
     /// All settings of the winner, fixed ones included.
     Settings(Table),

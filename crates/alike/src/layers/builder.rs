@@ -96,7 +96,7 @@ impl<'a> Builder<'a> {
 
     /// As [`Self::linear`] with another start of the weight.
     pub fn linear_with(&mut self, name: &str, input: usize, output: usize, init: Init) -> Linear {
-        Linear::with(&mut self.params, name, input, output, init)
+        Linear::with_init(&mut self.params, name, input, output, init)
     }
 
     /// A trained affine map `input.<modality>` of a feature matrix to `width` columns; an item without

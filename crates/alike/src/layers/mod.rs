@@ -38,11 +38,11 @@ pub struct Linear {
 impl Linear {
     /// Registers `name.weight` (Xavier uniform) and `name.bias` (zeros).
     pub fn new(params: &mut Params, name: &str, input: usize, output: usize) -> Self {
-        Self::with(params, name, input, output, Init::Xavier)
+        Self::with_init(params, name, input, output, Init::Xavier)
     }
 
     /// As [`Self::new`] with another start of the weight.
-    pub fn with(params: &mut Params, name: &str, input: usize, output: usize, init: Init) -> Self {
+    pub fn with_init(params: &mut Params, name: &str, input: usize, output: usize, init: Init) -> Self {
         Self {
             weight: params.add(&format!("{name}.weight"), &[input, output], init),
             bias: params.add(&format!("{name}.bias"), &[output], Init::Zeros),

@@ -89,7 +89,7 @@ impl Model for Dragon {
         })?;
         let item_step = (config.item_layers > 1).then(|| {
             b.sparse(b.users() + per_item, || {
-                graph::block_diagonal(&graph::Neighbors::own(data.users.len()), &items()?)
+                graph::block_diagonal(&graph::Neighbors::identity(data.users.len()), &items()?)
             })
         });
         b.holds(2 * b.nodes() * config.dim * names.len());

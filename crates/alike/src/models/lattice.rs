@@ -59,20 +59,20 @@ struct Lattice {
     bipartite: Arc<ConstSparse>,
     frozen: Vec<Arc<ConstSparse>>,
     /// Near items of each modality in this epoch; found before evaluation where no epoch has begun.
-    near: Vec<Near>,
+    near: Vec<NearPairs>,
 }
 
-/// The near items of one modality, `k` a row, and which rows their pairs take.
-struct Near {
+/// The nearest items in one modality, `k` per row, and the matrices that pick both items of each pair.
+struct NearPairs {
     k: usize,
     pattern: Arc<Csr>,
-    from: Arc<ConstSparse>,
-    to: Arc<ConstSparse>,
+    item: Arc<ConstSparse>,
+    neighbor: Arc<ConstSparse>,
 }
 
 impl Lattice {
     /// The nearest items by the present maps.
-    fn nearest(&self, w: &Weights) -> Result<Vec<Near>> {
+    fn nearest(&self, w: &Weights) -> Result<Vec<NearPairs>> {
         let near = |input: &FeatureInput| {
             let rows = matrix(input.forward(w));
             let k = self.config.item_neighbors.min(rows.rows);
@@ -80,21 +80,21 @@ impl Lattice {
             let mut idx = knn.idx;
             idx.chunks_exact_mut(k).for_each(<[u32]>::sort_unstable);
             let ptr = (0..=rows.rows as u32).map(|r| r * k as u32).collect();
-            let from: Vec<u32> = (0..rows.rows as u32).flat_map(|r| std::iter::repeat_n(r, k)).collect();
-            let (from, to) = (selection(&from, rows.rows), selection(&idx, rows.rows));
-            Ok(Near { k, pattern: Arc::new(Csr::new(rows.rows, rows.rows, ptr, idx)?), from, to })
+            let item: Vec<u32> = (0..rows.rows as u32).flat_map(|r| std::iter::repeat_n(r, k)).collect();
+            let (item, neighbor) = (selection(&item, rows.rows), selection(&idx, rows.rows));
+            Ok(NearPairs { k, pattern: Arc::new(Csr::new(rows.rows, rows.rows, ptr, idx)?), item, neighbor })
         };
         self.inputs.iter().map(near).collect()
     }
 
     /// `α_m ReLU(cos)` of each near pair of modality `m`, `[I, k]`.
-    fn cosines(&self, w: &Weights, near: &Near, input: &FeatureInput, share: Tensor<2>) -> Tensor<2> {
+    fn cosines(&self, w: &Weights, near: &NearPairs, input: &FeatureInput, share: Tensor<2>) -> Tensor<2> {
         let rows = unit_rows(input.forward(w));
-        let cos = multiply(spmm_const(&near.from, rows.clone()), spmm_const(&near.to, rows)).sum_dim(1);
+        let cos = multiply(spmm_const(&near.item, rows.clone()), spmm_const(&near.neighbor, rows)).sum_dim(1);
         relu(cos).reshape([near.pattern.rows(), near.k]) * share
     }
 
-    fn items(&self, w: &Weights, near: &[Near], mut h: Tensor<2>) -> Tensor<2> {
+    fn items(&self, w: &Weights, near: &[NearPairs], mut h: Tensor<2>) -> Tensor<2> {
         let shares = softmax(w.matrix(self.weights), 1);
         let share = |m: usize| shares.clone().narrow(1, m, 1);
         let keep = self.config.keep as f32;
@@ -107,7 +107,7 @@ impl Lattice {
             .zip(near)
             .map(|(c, near)| {
                 let [rows, k] = c.dims();
-                let other = spmm_const(&near.to, scale.clone()).reshape([rows, k]);
+                let other = spmm_const(&near.neighbor, scale.clone()).reshape([rows, k]);
                 (c * scale.clone() * other * (1.0 - keep)).reshape([rows * k])
             })
             .collect();
@@ -121,7 +121,7 @@ impl Lattice {
         unit_rows(h)
     }
 
-    fn forward(&self, w: &Weights, near: &[Near]) -> Tensor<2> {
+    fn forward(&self, w: &Weights, near: &[NearPairs]) -> Tensor<2> {
         let e = w.table(self.embedding);
         let ids = e.clone().narrow(0, self.users, e.dims()[0] - self.users);
         let z = propagate_mean(&self.bipartite, e, self.config.layers);

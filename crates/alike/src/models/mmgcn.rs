@@ -1,7 +1,7 @@
 //! MMGCN: Wei et al., "MMGCN: Multi-modal Graph Convolution Network for Personalized Recommendation of
 //! Micro-video", ACM MM 2019.
 //!
-//! - A modality `m`: `x^(0) = unit rows of [P_m ; X_m W_m + b_m]`, `[N, latent]`. A layer `l`: heard `h =
+//! - A modality `m`: `x^(0) = unit rows of [P_m ; X_m W_m + b_m]`, `[N, latent]`. A layer `l`: messages `h =
 //!   leaky(D^-1 A (x A_l))` (eq. 1, mean), own `x̂ = leaky(x B_l + b) + e` (eq. 3), `x ← leaky([h ; x̂] G_l +
 //!   g)` (eq. 4, concatenation), `dim` wide from the first layer on; `e [N, dim]` ids shared by the
 //!   modalities.
@@ -44,7 +44,8 @@ crate::settings! {
 }
 
 struct Layer {
-    heard: ParamId,
+    /// `A_l`; saved under the name `heard`.
+    message: ParamId,
     own: Linear,
     joined: Linear,
 }
@@ -63,11 +64,11 @@ struct Mmgcn {
 }
 
 impl Layer {
-    /// `[heard ; own x + ids]` joined: what neighbours said `heard [R, from]`, `x [R, from]`, `ids [R, d]`.
-    fn forward(&self, w: &Weights, heard: Tensor<2>, x: Tensor<2>, ids: Tensor<2>) -> Tensor<2> {
-        let heard = leaky(heard, LEAKY_SLOPE);
+    /// `[messages ; own x + ids]` joined: the neighbours' mean `messages [R, from]`, `x [R, from]`, `ids [R, d]`.
+    fn forward(&self, w: &Weights, messages: Tensor<2>, x: Tensor<2>, ids: Tensor<2>) -> Tensor<2> {
+        let messages = leaky(messages, LEAKY_SLOPE);
         let own = add(self.own.forward_leaky(w, x), ids);
-        self.joined.forward_pair_leaky(w, [heard, own])
+        self.joined.forward_pair_leaky(w, [messages, own])
     }
 }
 
@@ -83,15 +84,15 @@ impl Mmgcn {
             let start = Tensor::cat(vec![w.table(view.preference), view.input.forward(w)], 0);
             let (last, layers) = view.layers.split_last().expect("a layer at least");
             let x = layers.iter().fold(unit_rows(start), |x, layer| {
-                let heard = spmm_const(&self.mean, matmul(x.clone(), w.matrix(layer.heard)));
-                layer.forward(w, heard, x, ids.clone())
+                let messages = spmm_const(&self.mean, matmul(x.clone(), w.matrix(layer.message)));
+                layer.forward(w, messages, x, ids.clone())
             });
-            let heard = matmul(x.clone(), w.matrix(last.heard));
-            let heard = match &near {
-                Some(near) => spmm_rows(near, heard),
-                None => spmm_const(&self.mean, heard),
+            let messages = matmul(x.clone(), w.matrix(last.message));
+            let messages = match &near {
+                Some(near) => spmm_rows(near, messages),
+                None => spmm_const(&self.mean, messages),
             };
-            last.forward(w, heard, part(x), last_ids.clone())
+            last.forward(w, messages, part(x), last_ids.clone())
         };
         let views = &self.views;
         views.iter().map(of).reduce(add).expect("a modality at least") / views.len() as f32
@@ -112,7 +113,7 @@ impl Model for Mmgcn {
             let layer = |l: usize| {
                 let from = if l == 1 { latent } else { d };
                 Layer {
-                    heard: b.matrix(&format!("heard.{m}.{l}"), from, from, Init::Xavier),
+                    message: b.matrix(&format!("heard.{m}.{l}"), from, from, Init::Xavier),
                     own: b.linear(&format!("own.{m}.{l}"), from, d),
                     joined: b.linear(&format!("joined.{m}.{l}"), from + d, d),
                 }
@@ -137,8 +138,8 @@ impl Model for Mmgcn {
             return loss;
         }
         let ids = l2_rows(w.table(self.ids), &step.node_rows(), step.share(l2));
-        let of = |v: &View| step.l2(w, v.preference, step.users(), l2);
-        self.views.iter().map(of).fold(loss + ids, |sum, norms| sum + norms)
+        let l2_of = |v: &View| step.l2(w, v.preference, step.users(), l2);
+        self.views.iter().map(l2_of).fold(loss + ids, |sum, norms| sum + norms)
     }
 
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {

@@ -61,19 +61,19 @@ fn solve(gram: &Gram, config: &Config, stop: Stop<'_>) -> Result<Vec<Vec<(u32, f
     let items = gram.diagonal.len();
     (0..items)
         .into_par_iter()
-        .map_init(|| Column::new(items), |column, i| column.solve(gram, config, stop, i))
+        .map_init(|| ColumnSolver::new(items), |column, i| column.solve(gram, config, stop, i))
         .collect()
 }
 
 /// One column at a time: only its candidates are looked at, by their place among them.
-struct Column {
+struct ColumnSolver {
     /// Place of an item among the candidates, from 1 on; 0: none. All 0 between columns.
     place: Vec<u32>,
     /// Rows of the Gram matrix cut down to the candidates, as (place from 0 on, count), one after the other.
     kept: Vec<(u32, f32)>,
 }
 
-impl Column {
+impl ColumnSolver {
     fn new(items: usize) -> Self {
         Self { place: vec![0; items], kept: Vec::new() }
     }

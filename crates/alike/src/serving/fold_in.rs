@@ -1,4 +1,4 @@
-//! Where people stand whom the model has not seen, or not lately.
+//! The rows of people whom the model has not seen, or not lately.
 
 use alike_ops::Csr;
 use rayon::prelude::*;

@@ -81,7 +81,7 @@ impl Index {
 
     /// About the `count` items with the largest inner products with `row`, fewer where no more are found; in
     /// no order that counts, since anyone who asked scores them.
-    pub fn near(&self, row: &[f32], count: usize) -> Vec<u32> {
+    pub fn nearest(&self, row: &[f32], count: usize) -> Vec<u32> {
         let scale = self.longest / norm(row);
         if !scale.is_normal() {
             // Nobody in particular: every item is as near as any other.
@@ -106,7 +106,7 @@ impl Index {
     }
 
     /// Never called.
-    pub fn near(&self, _: &[f32], _: usize) -> Vec<u32> {
+    pub fn nearest(&self, _: &[f32], _: usize) -> Vec<u32> {
         match *self {}
     }
 }
@@ -163,7 +163,7 @@ mod tests {
         for u in 0..users.rows {
             let row = users.row(u);
             let all = (0..items.rows as u32).map(|i| (i, dot(row, items.row(i as usize)))).collect();
-            let near = index.near(row, 40);
+            let near = index.nearest(row, 40);
             assert_eq!(near.len(), 40);
             wanted += 20;
             found += best(all, 20).iter().filter(|(i, _)| near.contains(i)).count();
@@ -172,7 +172,7 @@ mod tests {
         // The same once more, and wider.
         let again = Index::new(&scorer).unwrap();
         for u in 0..20 {
-            assert_eq!(index.near(users.row(u), 300), again.near(users.row(u), 300));
+            assert_eq!(index.nearest(users.row(u), 300), again.nearest(users.row(u), 300));
         }
     }
 
@@ -181,13 +181,13 @@ mod tests {
         let rows = |rows: &[&[f32]]| Matrix::new(rows.len(), 2, rows.concat());
         let index = |items: Matrix| Index::new(&Scorer::Dot { users: rows(&[&[0.0, 0.0]]), items });
         let few = index(rows(&[&[1.0, 0.0], &[3.0, 0.0], &[0.0, 2.0]])).unwrap();
-        assert_eq!(few.near(&[1.0, 0.1], 1), [1]);
-        assert_eq!(few.near(&[1.0, 0.1], 9).len(), 3);
+        assert_eq!(few.nearest(&[1.0, 0.1], 1), [1]);
+        assert_eq!(few.nearest(&[1.0, 0.1], 9).len(), 3);
         for none in [[0.0, 0.0], [f32::NAN, 1.0], [f32::INFINITY, 0.0]] {
-            assert!(few.near(&none, 2).is_empty());
+            assert!(few.nearest(&none, 2).is_empty());
         }
         let equal = index(Matrix::new(500, 2, vec![0.0; 1000])).unwrap();
-        assert!(equal.near(&[1.0, 0.0], 5).len() <= 5);
+        assert!(equal.nearest(&[1.0, 0.0], 5).len() <= 5);
         let bad = index(rows(&[&[0.0, 1.0], &[f32::NAN, 0.0]])).err().unwrap().to_string();
         assert!(bad.contains("item number 1 is not finite"), "{bad}");
     }

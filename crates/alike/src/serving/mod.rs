@@ -1,8 +1,8 @@
 //! Answers for people as they are now: new ones, and those who took something since the model was trained.
 //!
 //! A person's row is what training found, if it knew them, moved by what they took since: `z_u + f(H) -
-//! f(H_train)` with `f` the model's fold-in and `H` all that they took; `f(H)` for a new one. Items stand
-//! where training left them.
+//! f(H_train)` with `f` the model's fold-in and `H` all that they took; `f(H)` for a new one. Items keep
+//! the rows of training.
 
 mod diverse;
 mod fold_in;

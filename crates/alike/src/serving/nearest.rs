@@ -29,7 +29,7 @@ pub(super) struct Nearest {
 pub struct Placed {
     /// A row of the scorer's items.
     pub row: Vec<f32>,
-    /// The known items that it stands between, with their shares, largest first.
+    /// The known items that it is placed between, with their shares, largest first.
     pub between: Vec<(u32, f32)>,
 }
 
@@ -75,7 +75,7 @@ impl Serving {
         Ok(best(rows.map(score).collect(), k))
     }
 
-    /// Where an item stands that has features but that nobody took yet: between the items nearest to it, with
+    /// The place of an item that has features but that nobody took yet: between the items nearest to it, with
     /// shares that are the softmax of the cosines in each modality given, then their mean. The row of an
     /// inner product is made as long as those of known items are on average, since a mean of rows is shorter.
     ///

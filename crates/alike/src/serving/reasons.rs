@@ -1,4 +1,4 @@
-//! Why an item stands where it stands: by what its score would lose without each item of the history.
+//! Why an item has its rank: by what its score would lose without each item of the history.
 
 use super::Serving;
 use crate::error::Result;

@@ -230,7 +230,7 @@ fn reachable<'a>(imports: &'a Imports, file: &str) -> BTreeSet<&'a String> {
 mod tests {
     use super::*;
 
-    fn of(files: &[(&str, &str)]) -> Imports {
+    fn imports_of_files(files: &[(&str, &str)]) -> Imports {
         Crate::new(files.iter().map(|(name, code)| (name.to_string(), Source::new(code))).collect()).imports()
     }
 
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn paths_lead_to_the_file_that_defines_the_name() {
-        let found = of(&[
+        let found = imports_of_files(&[
             ("lib.rs", "mod a; mod b;\npub use a::Thing;"),
             ("a/mod.rs", "mod deep;\npub(crate) mod other;\npub use deep::{Thing, more as most};"),
             ("a/deep.rs", "use super::other::{self, X as Y};\npub struct Thing;\nfn f() { other::g() }"),
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_circle_is_found_over_three_files_and_a_re_export() {
-        let found = of(&[
+        let found = imports_of_files(&[
             ("lib.rs", "mod a; mod b; mod c; mod d;\npub use c::C;"),
             ("a.rs", "use crate::b::B;"),
             ("b.rs", "use crate::C;"),
@@ -267,10 +267,14 @@ mod tests {
 
     #[test]
     fn a_re_export_counts_where_the_file_uses_it_itself() {
-        let unused = of(&[("lib.rs", ""), ("a/mod.rs", "pub use b::B;"), ("a/b.rs", "use super::f;")]);
+        let unused =
+            imports_of_files(&[("lib.rs", ""), ("a/mod.rs", "pub use b::B;"), ("a/b.rs", "use super::f;")]);
         assert_eq!(edges(&unused), ["a/b.rs -> a/mod.rs"]);
-        let used =
-            of(&[("lib.rs", ""), ("a/mod.rs", "pub use b::B;\nfn g(b: B) {}"), ("a/b.rs", "use super::f;")]);
+        let used = imports_of_files(&[
+            ("lib.rs", ""),
+            ("a/mod.rs", "pub use b::B;\nfn g(b: B) {}"),
+            ("a/b.rs", "use super::f;"),
+        ]);
         assert_eq!(circles(&used), [["a/b.rs", "a/mod.rs"]]);
     }
 }

@@ -34,7 +34,7 @@ const LIBRARY: [&str; 19] = [
     "experiment",
 ];
 
-/// The rooms of the operators: each may import only those before it.
+/// The folders of the operators: each may import only those before it.
 const OPERATORS: [&str; 12] = [
     "error",
     "simd",
@@ -51,7 +51,7 @@ const OPERATORS: [&str; 12] = [
 ];
 
 /// Types of which one of two is compiled: with a feature, or without.
-const TWINS: [&str; 6] = ["Index", "OnnxImage", "OnnxText", "Portable", "Postgres", "VectorTable"];
+const EITHER_OR: [&str; 6] = ["Index", "OnnxImage", "OnnxText", "Portable", "Postgres", "VectorTable"];
 
 fn crates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
@@ -90,18 +90,21 @@ fn modules_import_only_earlier_ones() {
 }
 
 #[test]
-fn each_room_of_the_operators_says_what_it_imports() {
+fn each_folder_of_the_operators_says_what_it_imports() {
     let all = imports_of("alike-ops");
-    let room = |file: &str| module(file).first().map(|name| (*name).to_string()).filter(|n| n != "testing");
+    let folder_of =
+        |file: &str| module(file).first().map(|name| (*name).to_string()).filter(|n| n != "testing");
     for name in OPERATORS {
         let Ok(head) = fs::read_to_string(crates().join(format!("alike-ops/src/{name}/mod.rs"))) else {
             continue;
         };
         let said = head.lines().find_map(|line| line.strip_prefix("//! Imports: ")).unwrap_or_default();
         let said: BTreeSet<String> = said.split('`').skip(1).step_by(2).map(String::from).collect();
-        let own = all.iter().filter(|(file, _)| room(file).is_some_and(|r| r == name));
-        let found: BTreeSet<String> =
-            own.flat_map(|(_, others)| others.iter().filter_map(|o| room(o))).filter(|r| r != name).collect();
+        let own = all.iter().filter(|(file, _)| folder_of(file).is_some_and(|r| r == name));
+        let found: BTreeSet<String> = own
+            .flat_map(|(_, others)| others.iter().filter_map(|o| folder_of(o)))
+            .filter(|r| r != name)
+            .collect();
         assert_eq!(said, found, "{name}/mod.rs, `Imports:`");
     }
 }
@@ -131,7 +134,7 @@ fn a_type_name_means_one_thing() {
         let mut seen = BTreeMap::<String, PathBuf>::new();
         for source in sources(&crates().join(name).join("src")) {
             for (visible, found) in types(&code(&source)) {
-                if !visible || TWINS.contains(&&*found) {
+                if !visible || EITHER_OR.contains(&&*found) {
                     continue;
                 }
                 if let Some(other) = seen.insert(found.clone(), source.clone()) {

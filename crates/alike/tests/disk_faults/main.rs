@@ -59,7 +59,7 @@ fn tried(
     fault_at: usize,
     fault: Fault,
 ) -> (alike::Result<()>, Arc<Mutex<(Model, usize)>>) {
-    let disk = Arc::new(Mutex::new((Model::of(base), 0)));
+    let disk = Arc::new(Mutex::new((Model::new(base), 0)));
     let seen = disk.clone();
     watch(Some(Arc::new(move |op: &Op<'_>| {
         let mut disk = seen.lock().unwrap_or_else(PoisonError::into_inner);

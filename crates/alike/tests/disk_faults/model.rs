@@ -31,7 +31,7 @@ pub(crate) struct Model {
 
 impl Model {
     /// All of `root` as it is, safely on the disk.
-    pub(crate) fn of(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         let mut model = Self { root: root.to_path_buf(), nodes: Vec::new() };
         model.scan(root);
         model

@@ -143,7 +143,7 @@ fn check(case: &Case, arrays: &Arrays) {
         let grads = loss.backward();
         drop(loss);
         if step == 0 {
-            for (p, leaf) in names.iter().zip(tracked.all()) {
+            for (p, leaf) in names.iter().zip(tracked.tensors()) {
                 let (_, expected) = wanted("grad", p);
                 let found = leaf.grad(&grads).map_or(vec![0.0; expected.len()], values);
                 close(name, &format!("gradient of {p}"), &found, expected, 2e-5);

@@ -29,17 +29,19 @@ pub(super) fn charts(set: &DataOutcome, palette: &Palette) -> Vec<Chart> {
 
 fn chart(set: &DataOutcome, palette: &Palette, metric: &str) -> Option<Chart> {
     let cells = set.entries.iter().filter_map(|e| Some((e.name.as_str(), e.cell(metric)?)));
-    let bars: Vec<Bar> =
-        cells.map(|(name, (mean, sd))| Bar { name, colour: palette.of(name).colour, mean, sd }).collect();
+    let bars: Vec<Bar> = cells
+        .map(|(name, (mean, sd))| Bar { name, colour: palette.style_of(name).colour, mean, sd })
+        .collect();
     if bars.is_empty() {
         return None;
     }
     let most = bars.iter().map(|b| b.mean + b.sd.max(0.0)).fold(f64::MIN_POSITIVE, f64::max);
-    let told: Vec<String> = bars.iter().map(|b| format!("{} {}", b.name, pair(b.mean, b.sd))).collect();
+    let descriptions: Vec<String> =
+        bars.iter().map(|b| format!("{} {}", b.name, pair(b.mean, b.sd))).collect();
     let svg = Drawing {
         id: id(&["bars", &set.name, metric]),
         title: format!("{} by model", title(metric)),
-        description: told.join("; "),
+        description: descriptions.join("; "),
         height: ROW * bars.len() as f64 + 8.0,
         shapes: html! { @for (at, bar) in bars.iter().enumerate() { (draw(bar, ROW * at as f64 + 4.0, most)) } },
     };

@@ -3,7 +3,7 @@
 use alike::experiment::{DataOutcome, EntryOutcome, RunOutcome, Usage};
 use maud::{Markup, html};
 
-use super::tables::{NONE, over};
+use super::tables::{NONE, mean_over_runs};
 use crate::output::{bytes, duration, grouped};
 
 const HEAD: [&str; 8] =
@@ -34,11 +34,11 @@ fn means(entry: &EntryOutcome) -> [Option<String>; 5] {
     let epochs = |r: &RunOutcome| (r.summary.epochs > 0).then_some(r.summary.epochs as f64);
     let memory = |r: &RunOutcome| r.usage.map(|u| u.peak_memory_bytes as f64);
     [
-        over(entry, epochs).map(|v| format!("{v:.0}")),
-        over(entry, |r| r.seconds.map(|s| s.0)).map(seconds),
-        over(entry, |r| r.seconds.map(|s| s.1)).map(seconds),
-        over(entry, |r| Some(r.summary.seconds)).map(duration),
-        over(entry, memory).map(|v| bytes(v as u64)),
+        mean_over_runs(entry, epochs).map(|v| format!("{v:.0}")),
+        mean_over_runs(entry, |r| r.seconds.map(|s| s.0)).map(seconds),
+        mean_over_runs(entry, |r| r.seconds.map(|s| s.1)).map(seconds),
+        mean_over_runs(entry, |r| Some(r.summary.seconds)).map(duration),
+        mean_over_runs(entry, memory).map(|v| bytes(v as u64)),
     ]
 }
 

@@ -35,7 +35,7 @@ pub(super) fn curves(set: &DataOutcome, palette: &Palette) -> Option<Chart> {
     if series.is_empty() {
         return None;
     }
-    let told: Vec<String> = set
+    let descriptions: Vec<String> = set
         .entries
         .iter()
         .filter_map(|e| Some((e, e.runs.first()?)))
@@ -47,7 +47,7 @@ pub(super) fn curves(set: &DataOutcome, palette: &Palette) -> Option<Chart> {
     let labels = Labels {
         id: &id(&["curve", &set.name]),
         title: &format!("Validation Recall@20 by epoch, {}", set.name),
-        description: &told.join("; "),
+        description: &descriptions.join("; "),
         y: "Recall@20",
         x: "epoch",
     };
@@ -68,5 +68,5 @@ fn line<'a>(entry: &'a EntryOutcome, palette: &Palette) -> Option<Series<'a>> {
         .collect();
     let marked = points.iter().position(|p| p.0 == first.summary.best_epoch as f64);
     let level = points.is_empty().then(|| first.summary.valid.get("recall@20"));
-    Some(Series { name: &entry.name, style: palette.of(&entry.name), points, marked, level })
+    Some(Series { name: &entry.name, style: palette.style_of(&entry.name), points, marked, level })
 }

@@ -66,7 +66,7 @@ pub(crate) fn html(experiment: &Experiment, outcome: &Outcome, charts: &Charts) 
             (section("studies", "One setting varied", STUDIES, &studies))
         }
         (section("significance", "Is it chance?", SIGNIFICANCE, &each(significance::tests)))
-        (section("beyond", "Beyond accuracy", BEYOND, &each(tables::beyond)))
+        (section("beyond", "Beyond accuracy", BEYOND, &each(tables::beyond_accuracy)))
         (section("cost", "Time and memory", COST, &each(cost::table)))
         (section("learning", "How they learned", LEARNING, &curves))
         (section("settings", "What was tried", SETTINGS, &each(tables::settings)))

@@ -19,7 +19,7 @@ const MARGINS: [f64; 4] = [54.0, 20.0, 30.0, 42.0];
 struct Tried {
     value: String,
     /// Mean and standard deviation over seeds, 0 of one; `None` without runs.
-    found: Option<(f64, f64)>,
+    result: Option<(f64, f64)>,
 }
 
 /// The charts of each study, one a metric.
@@ -32,24 +32,24 @@ fn chart(set: &DataOutcome, study: &StudyOutcome, metric: &str, palette: &Palett
     let all: Vec<Tried> = study
         .points
         .iter()
-        .map(|(value, runs)| Tried { value: show(value), found: found(runs, metric) })
+        .map(|(value, runs)| Tried { value: show(value), result: mean_and_spread(runs, metric) })
         .collect();
-    let told: Vec<String> = all
+    let descriptions: Vec<String> = all
         .iter()
-        .filter_map(|t| t.found.map(|(m, s)| format!("{} {}: {}", study.setting, t.value, pair(m, s))))
+        .filter_map(|t| t.result.map(|(m, s)| format!("{} {}: {}", study.setting, t.value, pair(m, s))))
         .collect();
     let svg = Drawing {
         id: id(&["study", &set.name, &study.title, metric]),
         title: format!("{} by {}", title(metric), study.setting),
-        description: told.join("; "),
+        description: descriptions.join("; "),
         height: HEIGHT,
-        shapes: draw(&all, palette.of(&study.base).colour, &study.setting, &title(metric)),
+        shapes: draw(&all, palette.style_of(&study.base).colour, &study.setting, &title(metric)),
     };
     Chart {
         file: file_name(&["study", &set.name, &study.title, metric]),
         caption: format!("{}, {}", study.title, set.name),
         note: format!(
-            "{} of {} on the test split; the values stand at even distances.",
+            "{} of {} on the test split; the values are drawn at even distances.",
             title(metric),
             study.base
         ),
@@ -57,7 +57,7 @@ fn chart(set: &DataOutcome, study: &StudyOutcome, metric: &str, palette: &Palett
     }
 }
 
-fn found(runs: &[RunOutcome], metric: &str) -> Option<(f64, f64)> {
+fn mean_and_spread(runs: &[RunOutcome], metric: &str) -> Option<(f64, f64)> {
     let values: Vec<f64> = runs.iter().map(|r| r.scores.public.get(metric)).collect();
     let spread = if values.len() > 1 { sd(&values) } else { 0.0 };
     (!values.is_empty()).then(|| (mean(&values), spread))
@@ -65,7 +65,7 @@ fn found(runs: &[RunOutcome], metric: &str) -> Option<(f64, f64)> {
 
 /// Values at even distances: they may be words, or powers of ten.
 fn draw(all: &[Tried], colour: usize, x_name: &str, y_name: &str) -> Markup {
-    let ends = || all.iter().filter_map(|t| t.found).flat_map(|(m, s)| [m - s, m + s]);
+    let ends = || all.iter().filter_map(|t| t.result).flat_map(|(m, s)| [m - s, m + s]);
     let (low, high) = (ends().fold(f64::INFINITY, f64::min), ends().fold(f64::NEG_INFINITY, f64::max));
     let plane = Plane { height: HEIGHT, margins: MARGINS, ticks: ticks(low, high, 5) };
     let x = |at: usize| px(plane.x((at as f64 + 0.5) / all.len() as f64));
@@ -73,14 +73,14 @@ fn draw(all: &[Tried], colour: usize, x_name: &str, y_name: &str) -> Markup {
     let line: Vec<String> = all
         .iter()
         .enumerate()
-        .filter_map(|(at, t)| t.found.map(|(m, _)| format!("{},{}", x(at), y(m))))
+        .filter_map(|(at, t)| t.result.map(|(m, _)| format!("{},{}", x(at), y(m))))
         .collect();
     html! {
         (plane.grid(x_name, y_name))
         polyline.curve.{ "s" (colour) }.d0 points=(line.join(" ")) {}
         @for (at, tried) in all.iter().enumerate() {
             text x=(x(at)) y=(px(plane.floor() + 18.0)) text-anchor="middle" { (tried.value) }
-            @if let Some((m, s)) = tried.found {
+            @if let Some((m, s)) = tried.result {
                 path.whisker d=(format!("M{} {}V{}", x(at), y(m - s), y(m + s))) {}
                 circle.dot.{ "s" (colour) } cx=(x(at)) cy=(y(m)) r="4" {}
             }

@@ -111,12 +111,12 @@ pub(super) fn statistic(value: f64) -> String {
 }
 
 /// The mean over the runs of an entry that have the value, `None` where none has.
-pub(super) fn over(entry: &EntryOutcome, of: impl Fn(&RunOutcome) -> Option<f64>) -> Option<f64> {
+pub(super) fn mean_over_runs(entry: &EntryOutcome, of: impl Fn(&RunOutcome) -> Option<f64>) -> Option<f64> {
     let values: Vec<f64> = entry.runs.iter().filter_map(of).collect();
     (!values.is_empty()).then(|| mean(&values))
 }
 
-/// Columns of [`beyond`] over whole lists: heading, metric, digits.
+/// Columns of [`beyond_accuracy`] over whole lists: heading, metric, digits.
 const LISTS: [(&str, &str, usize); 5] = [
     ("Coverage", "coverage@20", 3),
     ("Gini", "gini@20", 3),
@@ -124,7 +124,7 @@ const LISTS: [(&str, &str, usize); 5] = [
     ("Diversity", "diversity@20", 3),
     ("Tail", "tail@20", 3),
 ];
-/// Columns of [`beyond`] over some of the users or items: heading, group.
+/// Columns of [`beyond_accuracy`] over some of the users or items: heading, group.
 const GROUPS: [(&str, &str); 4] = [
     ("Recall@20, cold users", "cold-users"),
     ("warm users", "warm-users"),
@@ -133,7 +133,7 @@ const GROUPS: [(&str, &str); 4] = [
 ];
 
 /// What lists are like, and for whom they are good.
-pub(super) fn beyond(set: &DataOutcome) -> Markup {
+pub(super) fn beyond_accuracy(set: &DataOutcome) -> Markup {
     let with: Vec<&EntryOutcome> = set.entries.iter().filter(|e| !e.runs.is_empty()).collect();
     if with.is_empty() {
         return Markup::default();
@@ -148,9 +148,9 @@ pub(super) fn beyond(set: &DataOutcome) -> Markup {
             tr {
                 th scope="row" { (entry.name) }
                 @for (_, metric, digits) in LISTS {
-                    td { (shown(over(entry, |r| r.scores.public.0.get(metric).copied()), digits)) }
+                    td { (shown(mean_over_runs(entry, |r| r.scores.public.0.get(metric).copied()), digits)) }
                 }
-                @for (_, group) in GROUPS { td { (shown(over(entry, |r| of_group(r, group)), 4)) } }
+                @for (_, group) in GROUPS { td { (shown(mean_over_runs(entry, |r| of_group(r, group)), 4)) } }
             }
         }
     };

@@ -133,11 +133,11 @@ fn the_page_shows_everything_and_is_well_formed() {
     let (bars, curves, study) =
         (file("bars-board-recall-20"), file("curves-board"), file("study-board-rate-ndcg-20"));
     for name in ["Popular", "MF", "LightGCN"] {
-        let style = palette.of(name);
+        let style = palette.style_of(name);
         assert!(drawn(curves).contains(&format!("class=\"name s{}\"", style.colour)), "{name}");
         assert!(drawn(bars).contains(&format!("class=\"fill s{}\"", style.colour)), "{name}");
     }
-    assert!(drawn(study).contains(&format!("class=\"curve s{} d0\"", palette.of("MF").colour)));
+    assert!(drawn(study).contains(&format!("class=\"curve s{} d0\"", palette.style_of("MF").colour)));
     assert_eq!(charts.len(), 5);
     assert!(charts.iter().all(|c| page.contains(&drawn(c))));
     // For papers.

@@ -17,7 +17,7 @@ use super::filter::Filter;
 use pgvector::VectorTable;
 
 /// Candidates that are fetched at most.
-const MOST: usize = 1000;
+const MAX_CANDIDATES: usize = 1000;
 /// Hidden items for which a candidate more is fetched, at most; of very many only few are near.
 const HIDDEN: usize = 400;
 /// Where less than this many times the candidates make up the catalogue, scoring all items costs no more.
@@ -61,7 +61,7 @@ pub(crate) enum Index {
 
 impl Index {
     /// Makes the index of a checkpoint or, in a database, finds the one that is there. May take minutes; must
-    /// run where waiting is allowed, with a runtime at hand.
+    /// run where waiting is allowed, within a runtime.
     ///
     /// # Errors
     /// The model does not rank by inner product, or the database does not do its part.
@@ -99,7 +99,7 @@ impl Index {
     /// Candidates for `vector` from memory; `None` where all items are to be scored.
     pub(super) fn candidates(&self, filter: &Filter, items: usize, vector: &UserVector) -> Option<Vec<u32>> {
         let Self::Hnsw(index) = self else { return None };
-        filter.passed(index.near(vector.row(), fetch(filter, items)?))
+        filter.passed(index.nearest(vector.row(), fetch(filter, items)?))
     }
 
     /// Whether candidates for such a list come from a database.
@@ -116,17 +116,17 @@ impl Index {
         vector: &UserVector,
     ) -> Option<Vec<u32>> {
         let Self::Postgres(table) = self else { return None };
-        filter.passed(table.near(vector.row(), fetch(filter, items)?).await?)
+        filter.passed(table.nearest(vector.row(), fetch(filter, items)?).await?)
     }
 }
 
 /// How many of `items` to fetch so that enough pass the filter; `None` where that is no help.
 fn fetch(filter: &Filter, items: usize) -> Option<usize> {
     let wanted = filter.top + filter.hidden.len().min(HIDDEN);
-    let count = match &filter.among {
+    let count = match &filter.candidates {
         // As many more as there are items beside those allowed, and some to spare.
-        Some(among) => (wanted * items).checked_div(among.len())? * 3 / 2,
+        Some(allowed) => (wanted * items).checked_div(allowed.len())? * 3 / 2,
         None => wanted,
     };
-    (count <= MOST && count * WORTH <= items).then_some(count)
+    (count <= MAX_CANDIDATES && count * WORTH <= items).then_some(count)
 }

@@ -10,7 +10,7 @@ impl VectorTable {
         Err("this build has no PostgreSQL; build it with the feature `postgres`, or use --index hnsw".into())
     }
 
-    pub(super) async fn near(&self, _: &[f32], _: usize) -> Option<Vec<u32>> {
+    pub(super) async fn nearest(&self, _: &[f32], _: usize) -> Option<Vec<u32>> {
         match *self {}
     }
 }

@@ -34,16 +34,16 @@ type Result<T> = std::result::Result<T, String>;
 pub(crate) struct VectorTable {
     url: String,
     name: String,
-    links: [Mutex<Option<Arc<Link>>>; LINKS],
+    links: [Mutex<Option<Arc<IndexLink>>>; LINKS],
     next: AtomicUsize,
     /// Whether the last search failed: only changes are logged.
     failing: AtomicBool,
 }
 
 /// A connection with its prepared statement.
-struct Link {
+struct IndexLink {
     client: Client,
-    near: Statement,
+    nearest: Statement,
 }
 
 impl VectorTable {
@@ -55,7 +55,7 @@ impl VectorTable {
         // From here on nobody removes the table.
         hold(&client, &name).await?;
         write(&mut client, &name, items).await?;
-        let link = Link { near: prepare(&client, &name).await?, client };
+        let link = IndexLink { nearest: prepare(&client, &name).await?, client };
         let links = std::array::from_fn(|_| Mutex::new(None));
         *links[0].lock().await = Some(Arc::new(link));
         let (next, failing) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -64,7 +64,7 @@ impl VectorTable {
 
     /// About the `count` items with the largest inner products with `row`; `None` where the database gives no
     /// answer.
-    pub(super) async fn near(&self, row: &[f32], count: usize) -> Option<Vec<u32>> {
+    pub(super) async fn nearest(&self, row: &[f32], count: usize) -> Option<Vec<u32>> {
         let found = match tokio::time::timeout(PATIENCE, self.search(row, count)).await {
             Ok(found) => found,
             Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
@@ -83,12 +83,13 @@ impl VectorTable {
 
     async fn search(&self, row: &[f32], count: usize) -> Result<Vec<u32>> {
         let link = self.link().await?;
-        let rows = link.client.query(&link.near, &[&text_of(row), &(count as i64)]).await.map_err(said)?;
-        rows.iter().map(|row| row.try_get::<_, i32>(0).map(|item| item as u32).map_err(said)).collect()
+        let rows =
+            link.client.query(&link.nearest, &[&text_of(row), &(count as i64)]).await.map_err(error_text)?;
+        rows.iter().map(|row| row.try_get::<_, i32>(0).map(|item| item as u32).map_err(error_text)).collect()
     }
 
     /// One of the connections, in turn; made again when it is lost.
-    async fn link(&self) -> Result<Arc<Link>> {
+    async fn link(&self) -> Result<Arc<IndexLink>> {
         let at = self.next.fetch_add(1, Ordering::Relaxed) % LINKS;
         let mut place = self.links[at].lock().await;
         if let Some(link) = place.as_ref().filter(|l| !l.client.is_closed()) {
@@ -96,26 +97,26 @@ impl VectorTable {
         }
         let client = connect(&self.url).await?;
         hold(&client, &self.name).await?;
-        let link = Arc::new(Link { near: prepare(&client, &self.name).await?, client });
+        let link = Arc::new(IndexLink { nearest: prepare(&client, &self.name).await?, client });
         *place = Some(link.clone());
         Ok(link)
     }
 }
 
 /// What the database says, with the cause, on one line.
-fn said(error: tokio_postgres::Error) -> String {
+fn error_text(error: tokio_postgres::Error) -> String {
     let cause = std::error::Error::source(&error).map(|e| format!(": {e}")).unwrap_or_default();
     format!("PostgreSQL: {error}{cause}").replace('\n', " ")
 }
 
 async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(said)?;
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(error_text)?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::warn!(%error, "a connection to the index in PostgreSQL is lost");
         }
     });
-    client.batch_execute("SET client_min_messages = warning").await.map_err(said)?;
+    client.batch_execute("SET client_min_messages = warning").await.map_err(error_text)?;
     Ok(client)
 }
 
@@ -124,11 +125,11 @@ async fn extension(client: &Client) -> Result<()> {
     const MISSING: &str = "needs the extension pgvector 0.5 or newer: install it on the server of the database, and let \
         its administrator run `CREATE EXTENSION vector`";
     let version = "SELECT extversion FROM pg_extension WHERE extname = 'vector'";
-    let mut found = client.query_opt(version, &[]).await.map_err(said)?;
+    let mut found = client.query_opt(version, &[]).await.map_err(error_text)?;
     if found.is_none() {
         let made = client.batch_execute("CREATE EXTENSION IF NOT EXISTS vector").await;
-        made.map_err(|e| format!("{MISSING} ({})", said(e)))?;
-        found = client.query_opt(version, &[]).await.map_err(said)?;
+        made.map_err(|e| format!("{MISSING} ({})", error_text(e)))?;
+        found = client.query_opt(version, &[]).await.map_err(error_text)?;
     }
     let version: String = found.map_or_else(String::new, |row| row.get(0));
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
@@ -152,46 +153,47 @@ fn lock_of(name: &str) -> Option<i64> {
 /// Holds the table for as long as the connection lasts.
 async fn hold(client: &Client, name: &str) -> Result<()> {
     let lock = lock_of(name).expect("it is a name of ours");
-    client.execute("SELECT pg_advisory_lock_shared($1)", &[&lock]).await.map(drop).map_err(said)
+    client.execute("SELECT pg_advisory_lock_shared($1)", &[&lock]).await.map(drop).map_err(error_text)
 }
 
 /// Searches keep [`WIDTH`] candidates; newer versions go on where more are asked for, older ones give no
 /// more.
 async fn prepare(client: &Client, name: &str) -> Result<Statement> {
-    client.batch_execute(&format!("SET hnsw.ef_search = {WIDTH}")).await.map_err(said)?;
+    client.batch_execute(&format!("SET hnsw.ef_search = {WIDTH}")).await.map_err(error_text)?;
     // Unknown before pgvector 0.8.
     let _ = client.batch_execute("SET hnsw.iterative_scan = relaxed_order").await;
     let near = format!("SELECT item FROM {name} ORDER BY vector <#> $1::text::vector LIMIT $2");
-    client.prepare(&near).await.map_err(said)
+    client.prepare(&near).await.map_err(error_text)
 }
 
 /// Writes the table with its index, unless it is there; then removes those that nobody holds.
 async fn write(client: &mut Client, name: &str, items: &Matrix) -> Result<()> {
     let since = std::time::Instant::now();
-    let transaction = client.transaction().await.map_err(said)?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(said)?;
-    let there = transaction.query_one("SELECT to_regclass($1) IS NOT NULL", &[&name]).await.map_err(said)?;
+    let transaction = client.transaction().await.map_err(error_text)?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(error_text)?;
+    let there =
+        transaction.query_one("SELECT to_regclass($1) IS NOT NULL", &[&name]).await.map_err(error_text)?;
     if there.get(0) {
         tracing::info!(table = name, "the index is there already");
         return Ok(());
     }
     let make = format!("CREATE TABLE {name} (item integer NOT NULL, vector vector({}) NOT NULL)", items.cols);
-    transaction.batch_execute(&make).await.map_err(said)?;
+    transaction.batch_execute(&make).await.map_err(error_text)?;
     let insert = format!(
         "INSERT INTO {name} SELECT item, row::vector FROM unnest($1::int[], $2::text[]) AS r (item, row)"
     );
-    let insert = transaction.prepare(&insert).await.map_err(said)?;
+    let insert = transaction.prepare(&insert).await.map_err(error_text)?;
     for from in (0..items.rows).step_by(ROWS) {
         let numbers: Vec<i32> = (from..items.rows.min(from + ROWS)).map(|i| i as i32).collect();
         let rows: Vec<String> = numbers.iter().map(|&i| text_of(items.row(i as usize))).collect();
-        transaction.execute(&insert, &[&numbers, &rows]).await.map_err(said)?;
+        transaction.execute(&insert, &[&numbers, &rows]).await.map_err(error_text)?;
     }
     let index = format!(
         "CREATE INDEX ON {name} USING hnsw (vector vector_ip_ops) WITH (ef_construction = 128); ANALYZE {name}"
     );
-    transaction.batch_execute(&index).await.map_err(said)?;
+    transaction.batch_execute(&index).await.map_err(error_text)?;
     remove_unused(&transaction, name).await?;
-    transaction.commit().await.map_err(said)?;
+    transaction.commit().await.map_err(error_text)?;
     tracing::info!(table = name, seconds = since.elapsed().as_secs_f64(), "the index is written");
     Ok(())
 }
@@ -199,13 +201,15 @@ async fn write(client: &mut Client, name: &str, items: &Matrix) -> Result<()> {
 async fn remove_unused(transaction: &Transaction<'_>, own: &str) -> Result<()> {
     let names =
         "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() AND tablename <> $1";
-    for row in transaction.query(names, &[&own]).await.map_err(said)? {
+    for row in transaction.query(names, &[&own]).await.map_err(error_text)? {
         let name: &str = row.get(0);
         let Some(lock) = lock_of(name) else { continue };
-        let free =
-            transaction.query_one("SELECT pg_try_advisory_xact_lock($1)", &[&lock]).await.map_err(said)?;
+        let free = transaction
+            .query_one("SELECT pg_try_advisory_xact_lock($1)", &[&lock])
+            .await
+            .map_err(error_text)?;
         if free.get(0) {
-            transaction.batch_execute(&format!("DROP TABLE {name}")).await.map_err(said)?;
+            transaction.batch_execute(&format!("DROP TABLE {name}")).await.map_err(error_text)?;
             tracing::info!(table = name, "an index that nobody uses is removed");
         }
     }

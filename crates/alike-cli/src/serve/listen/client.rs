@@ -11,19 +11,19 @@ pub(crate) struct Client {
     /// Whether it is there for health and counts only, since no other place was left.
     pub(crate) probe: bool,
     /// Requests that it may still send.
-    left: AtomicU32,
+    requests_left: AtomicU32,
     /// Whether it has more to send than was read.
     unread: AtomicBool,
 }
 
 impl Client {
     pub(crate) fn new(address: IpAddr, probe: bool, requests: u32) -> Self {
-        Self { address, probe, left: AtomicU32::new(requests), unread: AtomicBool::new(false) }
+        Self { address, probe, requests_left: AtomicU32::new(requests), unread: AtomicBool::new(false) }
     }
 
     /// Counts a request; whether it is the last one that the connection may send.
     pub(crate) fn is_last(&self) -> bool {
-        self.probe || self.left.fetch_sub(1, Ordering::Relaxed) <= 1
+        self.probe || self.requests_left.fetch_sub(1, Ordering::Relaxed) <= 1
     }
 
     /// A request was answered without having been read to its end: the connection ends with the answer.

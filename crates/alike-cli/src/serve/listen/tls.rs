@@ -13,7 +13,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 pub(crate) struct Tls {
     certificate: PathBuf,
     key: PathBuf,
-    now: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Arc<ServerConfig>>,
 }
 
 impl Tls {
@@ -22,8 +22,8 @@ impl Tls {
     /// # Errors
     /// A file cannot be read, or the two do not belong together.
     pub(crate) fn open(certificate: &Path, key: &Path) -> Result<Self, String> {
-        let now = RwLock::new(read(certificate, key)?);
-        Ok(Self { certificate: certificate.to_path_buf(), key: key.to_path_buf(), now })
+        let current = RwLock::new(read(certificate, key)?);
+        Ok(Self { certificate: certificate.to_path_buf(), key: key.to_path_buf(), current })
     }
 
     /// Reads both again; connections that are there keep what they began with.
@@ -32,13 +32,13 @@ impl Tls {
     /// As above; what was read before stays.
     pub(crate) fn refresh(&self) -> Result<(), String> {
         let next = read(&self.certificate, &self.key)?;
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = next;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(())
     }
 
     /// What encrypts a new connection.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        self.now.read().unwrap_or_else(PoisonError::into_inner).clone().into()
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone().into()
     }
 }
 

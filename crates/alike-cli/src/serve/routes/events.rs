@@ -116,9 +116,9 @@ pub(crate) async fn append(
         id("user", &user)?;
         id("item", &item)?;
         key.as_ref().map(|key| id("key", key)).transpose()?;
-        let said = time.map(|time| happened(time, arrived)).transpose()?;
+        let happened = time.map(|time| happened(time, arrived)).transpose()?;
         if model.serving.run().data.items.get(&item).is_some() {
-            known.push(Event { user, item, kind, arrived, said, key });
+            known.push(Event { user, item, kind, arrived, happened, key });
         } else if single {
             return Err(ApiError::unknown_item(&item));
         } else {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::users::{Find, Top};
-use super::views::{Item, MOST, RankedItems};
+use super::views::{Item, MAX_LISTED, RankedItems};
 use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
 use crate::serve::extract::{Path, Query, id, within};
 use crate::serve::model::ModelSnapshot;
@@ -53,7 +53,7 @@ pub(crate) async fn similar(
     Path(OfItem { item }): Path<OfItem>,
     Query(Top { top, model }): Query<Top>,
 ) -> ApiResult<Json<RankedItems>> {
-    within("top", top, 1, MOST)?;
+    within("top", top, 1, MAX_LISTED)?;
     let model = app.model(model)?;
     let item = number(&model, &item)?;
     let work = move || -> alike::Result<RankedItems> {
@@ -79,7 +79,7 @@ pub(crate) struct Items {
     responses((status = 200, description = "The items", body = Items), ErrorResponses))]
 pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) -> ApiResult<Json<Items>> {
     let Find { query, top, model } = find;
-    within("top", top, 1, MOST)?;
+    within("top", top, 1, MAX_LISTED)?;
     if !query.is_empty() {
         id("query", &query)?;
     }

@@ -9,7 +9,7 @@ use axum::http::{StatusCode, header};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::views::{MOST, RankedItems};
+use super::views::{MAX_LISTED, RankedItems};
 use crate::serve::encoder::Encoded;
 use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
 use crate::serve::extract::{Body, Query, bytes, whole, within};
@@ -84,11 +84,11 @@ pub(crate) async fn search(
             return Err(ApiError::busy());
         }
         let bytes = bytes(request, &app).await?;
-        let found = encode(&app, Brought::Picture(bytes)).await?;
-        return nearest(&app, Which::Main, found, top).await;
+        let encoded = encode(&app, Brought::Picture(bytes)).await?;
+        return nearest(&app, Which::Main, encoded, top).await;
     }
     let Body(search) = Body::<Search>::from_request(request, &app).await?;
-    let found = match (search.text, search.features, search.modality) {
+    let encoded = match (search.text, search.features, search.modality) {
         (Some(text), None, None) => {
             within("length of `text`", text.len(), 1, TEXT)?;
             encode(&app, Brought::Text(text)).await?
@@ -96,7 +96,7 @@ pub(crate) async fn search(
         (None, Some(features), Some(modality)) => Encoded { modality, features },
         _ => return Err(ApiError::invalid("either `text`, or `features` with their `modality`, is needed")),
     };
-    nearest(&app, search.model, found, search.top).await
+    nearest(&app, search.model, encoded, search.top).await
 }
 
 async fn encode(app: &App, brought: Brought) -> ApiResult<Encoded> {
@@ -105,18 +105,18 @@ async fn encode(app: &App, brought: Brought) -> ApiResult<Encoded> {
             "this server has no encoder of texts and pictures; `features` with their `modality` are allowed";
         return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "no_encoder", text));
     };
-    let found = match brought {
+    let encoded = match brought {
         Brought::Text(text) => app.work.run(move || encoder.text(&text)).await?,
         Brought::Picture(bytes) => app.pictures.run(move || encoder.image(&bytes)).await?,
     };
-    found.map_err(ApiError::invalid)
+    Ok(encoded?)
 }
 
-async fn nearest(app: &App, which: Which, found: Encoded, top: usize) -> ApiResult<Json<RankedItems>> {
-    within("top", top, 1, MOST)?;
+async fn nearest(app: &App, which: Which, encoded: Encoded, top: usize) -> ApiResult<Json<RankedItems>> {
+    within("top", top, 1, MAX_LISTED)?;
     let model = app.model(which)?;
     let work = move || -> alike::Result<RankedItems> {
-        let list = model.serving.nearest(&found.modality, &found.features, top)?;
+        let list = model.serving.nearest(&encoded.modality, &encoded.features, top)?;
         Ok(RankedItems { model: model.reference(), items: model.ranked(&list) })
     };
     Ok(Json(app.work.run(work).await??))

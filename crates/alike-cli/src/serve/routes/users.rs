@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::views::{Item, MOST, ModelRef};
+use super::views::{Item, MAX_LISTED, ModelRef};
 use crate::serve::error::{ApiResult, ErrorResponses};
 use crate::serve::extract::{Path, Query, id, within};
 use crate::serve::state::{App, Which};
@@ -91,7 +91,7 @@ pub(crate) async fn similar(
     Path(OfUser { user }): Path<OfUser>,
     Query(Top { top, model }): Query<Top>,
 ) -> ApiResult<Json<SimilarUsers>> {
-    within("top", top, 1, MOST)?;
+    within("top", top, 1, MAX_LISTED)?;
     let model = app.model(model)?;
     let person = app.user(&model, id("user", &user)?).await?.person;
     let work = move || -> alike::Result<SimilarUsers> {
@@ -151,10 +151,10 @@ pub(crate) async fn history(
     Path(OfUser { user }): Path<OfUser>,
     Query(Top { top, model }): Query<Top>,
 ) -> ApiResult<Json<History>> {
-    within("top", top, 1, MOST)?;
+    within("top", top, 1, MAX_LISTED)?;
     let model = app.model(model)?;
     let events = app.store.of_user(id("user", &user)?).await?;
-    let now = crate::serve::people::now(&model.serving, &user, &events)
+    let state = crate::serve::people::user_state(&model.serving, &user, &events)
         .ok_or_else(|| crate::serve::error::ApiError::unknown_user(&user))?;
     let mut seen = std::collections::BTreeSet::new();
     let mut items = Vec::new();
@@ -169,11 +169,11 @@ pub(crate) async fn history(
         };
         items.push((item, kind));
     }
-    let trained = now.person.history.iter().filter(|i| !seen.contains(i));
+    let trained = state.person.history.iter().filter(|i| !seen.contains(i));
     items.extend(trained.map(|&i| (i, PastKind::Trained)));
     items.truncate(top);
     let items = items.into_iter().map(|(item, kind)| Past { item: model.shown(item), kind }).collect();
-    Ok(Json(History { user, trained: now.person.user.is_some(), count: now.person.history.len(), items }))
+    Ok(Json(History { user, trained: state.person.user.is_some(), count: state.person.history.len(), items }))
 }
 
 /// Ids of users.
@@ -190,7 +190,7 @@ pub(crate) struct Users {
     responses((status = 200, description = "The users", body = Users), ErrorResponses))]
 pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) -> ApiResult<Json<Users>> {
     let Find { query, top, model } = find;
-    within("top", top, 1, MOST)?;
+    within("top", top, 1, MAX_LISTED)?;
     if !query.is_empty() {
         id("query", &query)?;
     }

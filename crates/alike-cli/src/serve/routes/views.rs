@@ -11,7 +11,7 @@ use crate::serve::model::ModelSnapshot;
 const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The largest number of items that one answer lists.
-pub(crate) const MOST: usize = 1000;
+pub(crate) const MAX_LISTED: usize = 1000;
 
 /// An item.
 #[derive(Debug, Serialize, ToSchema)]

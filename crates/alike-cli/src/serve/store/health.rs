@@ -7,7 +7,7 @@ use super::{Result, StoreError};
 
 /// How long a database that gave no answer is left alone.
 const REST: Duration = Duration::from_secs(1);
-/// How long a commit stands for those that would follow.
+/// How long the outcome of a commit counts for those that would follow.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// The last outcome of one kind of work. Failures that took long are remembered: who comes next fails at
@@ -15,11 +15,11 @@ const FRESH: Duration = Duration::from_secs(5);
 pub(super) struct WriteHealth {
     /// How long work may take.
     timeout: Duration,
-    state: Mutex<State>,
+    state: Mutex<WriteState>,
 }
 
 #[derive(Default)]
-struct State {
+struct WriteState {
     last: Option<(Instant, Result<()>)>,
     /// Why and until when nobody tries.
     closed: Option<(Instant, StoreError)>,
@@ -30,7 +30,7 @@ impl WriteHealth {
         Self { timeout, state: Mutex::default() }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> std::sync::MutexGuard<'_, WriteState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,7 +1,7 @@
 //! Events that people cause, kept for good: SQLite in a file, or PostgreSQL for several replicas.
 //!
 //! One writer takes the changes that wait and commits them together, so that one wait for the disk serves
-//! many requests. Anyone who asked for a change hears of it only after the commit.
+//! many requests. A change is answered only after its commit.
 
 mod group_commit;
 mod health;
@@ -92,7 +92,7 @@ pub(crate) struct Event {
     /// When it came, in milliseconds since 1970, by the clock of this server.
     pub(crate) arrived: i64,
     /// When it happened, where the client says so; not after it came.
-    pub(crate) said: Option<i64>,
+    pub(crate) happened: Option<i64>,
     /// Of several events with the same key only the first counts.
     pub(crate) key: Option<String>,
 }
@@ -164,12 +164,12 @@ impl std::str::FromStr for StoreAddress {
 
 /// An open store.
 pub(crate) struct Store {
-    kept: Kept,
+    backend: Backend,
     /// What is known of writing.
     writes: std::sync::Arc<WriteHealth>,
 }
 
-enum Kept {
+enum Backend {
     /// In a file.
     Sqlite(Sqlite),
     /// In a server.
@@ -180,28 +180,28 @@ impl Store {
     /// Opens the store and brings its tables up to date.
     pub(crate) async fn open(place: &StoreAddress, options: Options) -> Result<Self> {
         let writes = std::sync::Arc::new(WriteHealth::new(options.timeout));
-        let kept = match place {
-            StoreAddress::File(path) => Kept::Sqlite(Sqlite::open(path, options, writes.clone())?),
-            StoreAddress::Url(url) => Kept::Postgres(Postgres::open(url, options, writes.clone()).await?),
+        let backend = match place {
+            StoreAddress::File(path) => Backend::Sqlite(Sqlite::open(path, options, writes.clone())?),
+            StoreAddress::Url(url) => Backend::Postgres(Postgres::open(url, options, writes.clone()).await?),
         };
-        Ok(Self { kept, writes })
+        Ok(Self { backend, writes })
     }
 
     /// Its kind.
     pub(crate) fn kind(&self) -> &'static str {
-        match self.kept {
-            Kept::Sqlite(_) => "sqlite",
-            Kept::Postgres(_) => "postgres",
+        match self.backend {
+            Backend::Sqlite(_) => "sqlite",
+            Backend::Postgres(_) => "postgres",
         }
     }
 
     /// What is waited for where [`Erased::pending`] is set.
     pub(crate) fn waits_for(&self) -> &'static str {
-        match self.kept {
-            Kept::Sqlite(_) => {
+        match self.backend {
+            Backend::Sqlite(_) => {
                 "another process reads the store at an older state; its log is emptied as soon as that ends"
             }
-            Kept::Postgres(_) => {
+            Backend::Postgres(_) => {
                 "PostgreSQL removes deleted rows from its files by VACUUM, and from its log as that is recycled"
             }
         }
@@ -210,7 +210,7 @@ impl Store {
     /// Whether the store can be read and written: a commit is tried unless one was seen lately.
     pub(crate) async fn ready(&self) -> Result<()> {
         self.users("", 1).await?;
-        if let Kept::Sqlite(store) = &self.kept {
+        if let Backend::Sqlite(store) = &self.backend {
             store.check_room()?;
         }
         if let Some(known) = self.writes.known(Instant::now()) {
@@ -235,32 +235,32 @@ impl Store {
 
     async fn change<T>(&self, change: Change, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
         self.writes.admit(Instant::now())?;
-        match &self.kept {
-            Kept::Sqlite(store) => store.send(change)?,
-            Kept::Postgres(store) => store.send(change)?,
+        match &self.backend {
+            Backend::Sqlite(store) => store.send(change)?,
+            Backend::Postgres(store) => store.send(change)?,
         }
         answer.await.map_err(|_| StoreError::Failed("the writer has stopped".into()))?
     }
 
     /// The newest events of `user`, newest first, at most [`EVENTS_OF_USER`].
     pub(crate) async fn of_user(&self, user: &str) -> Result<Vec<Stored>> {
-        match &self.kept {
-            Kept::Sqlite(store) => store.of_user(user).await,
-            Kept::Postgres(store) => store.of_user(user).await,
+        match &self.backend {
+            Backend::Sqlite(store) => store.of_user(user).await,
+            Backend::Postgres(store) => store.of_user(user).await,
         }
     }
 
     /// At most `most` users with events whose ids start with `prefix`, in the order of their bytes.
     pub(crate) async fn users(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
-        match &self.kept {
-            Kept::Sqlite(store) => store.users(prefix, most).await,
-            Kept::Postgres(store) => store.users(prefix, most).await,
+        match &self.backend {
+            Backend::Sqlite(store) => store.users(prefix, most).await,
+            Backend::Postgres(store) => store.users(prefix, most).await,
         }
     }
 }
 
 /// The first text after all that start with `prefix`, by bytes.
-fn after(prefix: &str) -> String {
+fn end_of_prefix(prefix: &str) -> String {
     format!("{prefix}{}", char::MAX)
 }
 

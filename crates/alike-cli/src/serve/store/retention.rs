@@ -9,7 +9,7 @@ const STEP: i64 = 5000;
 /// How much more than the time that passed the clock may go on between two rounds.
 const JUMP: Duration = Duration::from_secs(600);
 
-/// Where the present round stands.
+/// How far the present round is.
 pub(super) struct Retention {
     keep: Duration,
     /// The clocks at the last round: the one that people set, and the one that only goes on.
@@ -19,7 +19,7 @@ pub(super) struct Retention {
 }
 
 struct Round {
-    at: i64,
+    looked_at: i64,
     last: i64,
     before: i64,
 }
@@ -62,19 +62,19 @@ impl Retention {
     pub(super) fn begin(&mut self, first: i64, last: i64) {
         let before = self.clocks.0.checked_sub(self.keep).and_then(|t| t.duration_since(UNIX_EPOCH).ok());
         let before = before.map_or(0, |t| t.as_millis() as i64);
-        self.round = Some(Round { at: first - 1, last, before });
+        self.round = Some(Round { looked_at: first - 1, last, before });
     }
 
     /// The next step of the round, if one is under way.
     pub(super) fn step(&mut self) -> Option<RemovalStep> {
         let round = self.round.as_mut()?;
-        if round.at >= round.last {
+        if round.looked_at >= round.last {
             self.round = None;
             return None;
         }
-        let after = round.at;
-        round.at = after.saturating_add(STEP).min(round.last);
-        Some(RemovalStep { after, to: round.at, before: round.before })
+        let after = round.looked_at;
+        round.looked_at = after.saturating_add(STEP).min(round.last);
+        Some(RemovalStep { after, to: round.looked_at, before: round.before })
     }
 }
 

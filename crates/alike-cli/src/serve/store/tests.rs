@@ -6,7 +6,7 @@ use super::*;
 
 pub(super) fn event(user: &str, item: &str, kind: EventKind, time: i64, key: Option<&str>) -> Event {
     let key = key.map(String::from);
-    Event { user: user.into(), item: item.into(), kind, arrived: 1_000_000, said: Some(time), key }
+    Event { user: user.into(), item: item.into(), kind, arrived: 1_000_000, happened: Some(time), key }
 }
 
 fn items(stored: &[Stored]) -> Vec<&str> {
@@ -103,9 +103,9 @@ pub(super) async fn order_of_arrival(place: &StoreAddress) {
     let store = Store::open(place, Options::default()).await.unwrap();
     let now = 1_700_000_000_000_i64;
     let hour = 3_600_000;
-    let at = |user: &str, item: &str, arrived: i64, said: Option<i64>| {
+    let at = |user: &str, item: &str, arrived: i64, happened: Option<i64>| {
         let (user, item) = (user.into(), item.into());
-        vec![Event { user, item, kind: EventKind::Take, arrived, said, key: None }]
+        vec![Event { user, item, kind: EventKind::Take, arrived, happened, key: None }]
     };
     let append = async |events| assert_eq!(store.append(events).await.unwrap(), [true]);
     // The clock goes a year ahead, and back.

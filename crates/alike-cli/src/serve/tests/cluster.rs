@@ -23,18 +23,18 @@ impl Cluster {
         let mut bins: Vec<PathBuf> = versions.flatten().map(|v| v.path().join("bin")).collect();
         bins.retain(|bin| bin.join("initdb").exists());
         bins.sort();
-        bins.pop().map(|bin| Self::of(&bin))
+        bins.pop().map(|bin| Self::start_from(&bin))
     }
 
     /// Starts the one that the variable names, otherwise the system's.
     pub(crate) fn named() -> Option<Self> {
         match std::env::var_os(BIN) {
-            Some(bin) => Some(Self::of(Path::new(&bin))),
+            Some(bin) => Some(Self::start_from(Path::new(&bin))),
             None => Self::start(),
         }
     }
 
-    fn of(bin: &Path) -> Self {
+    fn start_from(bin: &Path) -> Self {
         let root = run(Command::new("id").arg("-u")).trim() == "0";
         let known = |user: &&str| Command::new("id").arg(user).output().is_ok_and(|o| o.status.success());
         let user = root.then(|| ["postgres", "nobody"].into_iter().find(known)).flatten();

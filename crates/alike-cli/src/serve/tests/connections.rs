@@ -31,10 +31,10 @@ struct Listening {
 
 impl Listening {
     async fn new(limits: Limits) -> Self {
-        Self::with(limits, |_| ()).await
+        Self::with_app(limits, |_| ()).await
     }
 
-    async fn with(mut limits: Limits, change: impl FnOnce(&mut App)) -> Self {
+    async fn with_app(mut limits: Limits, change: impl FnOnce(&mut App)) -> Self {
         let listener = listen::bind("127.0.0.1:0".parse().unwrap(), &mut limits).unwrap();
         let served = Served::made("popularity", 60, limits, change).await;
         let address = listener.local_addr().unwrap();
@@ -53,7 +53,7 @@ impl Listening {
     async fn ask(&self, request: &str) -> String {
         let mut stream = self.connect().await;
         stream.write_all(request.as_bytes()).await.unwrap();
-        rest(&mut stream).await
+        read_to_end(&mut stream).await
     }
 
     async fn get(&self, path: &str) -> String {
@@ -71,7 +71,7 @@ impl Listening {
 }
 
 /// What comes until the connection ends.
-async fn rest(stream: &mut TcpStream) -> String {
+async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let read = timeout(Duration::from_secs(10), stream.read_to_end(&mut bytes)).await;
     read.expect("the connection ends").unwrap_or_default();
@@ -106,14 +106,14 @@ async fn clients_that_do_not_read_lose_their_places_and_probes_get_through_meanw
     for _ in 0..6 {
         held.push(greedy(server.address).await);
     }
-    // Nobody else gets a place, but health is told, and who asks for more hears why there is none.
+    // Nobody else gets a place, but health is answered, and a request for more is told why there is none.
     assert!(server.get("/health/live").await.starts_with("HTTP/1.1 200"));
     assert!(server.get("/metrics").await.contains("alike_connections 5"));
     let refused = server.get("/v1/model").await;
     assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("connection: close"), "{refused}");
     server.serves("/v1/model").await;
     // They were cut off without the last answers.
-    assert!(rest(&mut held[0]).await.matches("HTTP/1.1 200").count() < 600);
+    assert!(read_to_end(&mut held[0]).await.matches("HTTP/1.1 200").count() < 600);
 }
 
 #[tokio::test]
@@ -145,10 +145,10 @@ async fn those_who_hold_no_place_make_room_for_one_another() {
     let refused = server.get("/v1/model").await;
     assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("connection: close"), "{refused}");
     // The oldest of them went first; those with a place have their time.
-    assert_eq!(rest(&mut silent[2]).await, "");
+    assert_eq!(read_to_end(&mut silent[2]).await, "");
     assert!(server.get("/metrics").await.contains("alike_refused_connections_total"));
     server.serves("/v1/model").await;
-    assert_eq!(rest(&mut silent[0]).await, "", "silence is not waited for");
+    assert_eq!(read_to_end(&mut silent[0]).await, "", "silence is not waited for");
 }
 
 #[tokio::test]
@@ -161,13 +161,13 @@ async fn connections_end_after_their_share_of_requests_and_of_time() {
         let answer = answer(&mut stream).await;
         assert_eq!(answer.contains("connection: close"), last, "{answer}");
     }
-    assert_eq!(rest(&mut stream).await, "");
+    assert_eq!(read_to_end(&mut stream).await, "");
     let limits = Limits { life: Duration::from_millis(200), ..Limits::default() };
     let server = Listening::new(limits).await;
     let mut stream = server.connect().await;
     stream.write_all(LIVE).await.unwrap();
     assert!(answer(&mut stream).await.starts_with("http/1.1 200"));
-    assert_eq!(rest(&mut stream).await, "", "it is closed while it idles");
+    assert_eq!(read_to_end(&mut stream).await, "", "it is closed while it idles");
 }
 
 #[tokio::test]
@@ -189,7 +189,7 @@ async fn bodies_on_their_way_take_no_more_than_their_places() {
     assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("connection: close"), "{refused}");
     assert!(server.get("/v1/users/4/recommendations").await.starts_with("HTTP/1.1 200"));
     for stream in &mut slow {
-        let answer = rest(stream).await;
+        let answer = read_to_end(stream).await;
         assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("too slowly"), "{answer}");
     }
     let mut stream = server.connect().await;
@@ -210,7 +210,7 @@ async fn a_refusal_can_be_read_by_those_who_still_send() {
         stream.write_all(&[b' '; 40_000]).await.unwrap();
         sleep(Duration::from_millis(5)).await;
     }
-    let answer = rest(&mut stream).await;
+    let answer = read_to_end(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("connection: close"), "{answer}");
 }
 
@@ -229,10 +229,10 @@ async fn a_server_that_stops_says_so_first() {
     stream.write_all(LIVE).await.unwrap();
     let last = answer(&mut stream).await;
     assert!(last.starts_with("http/1.1 200") && last.contains("connection: close"), "{last}");
-    assert_eq!(rest(&mut stream).await, "");
+    assert_eq!(read_to_end(&mut stream).await, "");
     assert!(server.stop.take().unwrap().send(()).is_ok());
     timeout(Duration::from_secs(10), server.task).await.expect("it ends").unwrap();
-    assert_eq!(rest(&mut idle).await, "");
+    assert_eq!(read_to_end(&mut idle).await, "");
 }
 
 /// Writes a certificate that signs itself, and its key.
@@ -271,13 +271,13 @@ async fn connections_are_encrypted_where_there_is_a_certificate() {
     let first = certify(folder.path());
     let limits = Limits { head: Duration::from_millis(500), ..Limits::default() };
     let tls = Tls::open(&certificate, &key).unwrap();
-    let server = Listening::with(limits, |app| app.tls = Some(tls)).await;
+    let server = Listening::with_app(limits, |app| app.tls = Some(tls)).await;
     let request = b"GET /v1/model HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let answer = ask_encrypted(&server, first.clone(), request).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"popularity\""), "{answer}");
     // Who does not speak it, and who says nothing, is not waited for.
     assert!(!server.get("/v1/model").await.contains("200 OK"));
-    assert_eq!(rest(&mut server.connect().await).await, "");
+    assert_eq!(read_to_end(&mut server.connect().await).await, "");
     // A renewed certificate is taken over; a damaged one is not.
     let second = certify(folder.path());
     let tls = server.served.app.tls.as_ref().unwrap();

@@ -14,7 +14,7 @@ async fn a_disk_that_fails_is_503_and_what_was_acknowledged_stays() {
     let path = folder.path().canonicalize().unwrap();
     let disk = watch(&path);
     let store = Store::open(&StoreAddress::File(path.join("a.sqlite")), Options::default()).await.unwrap();
-    let served = Served::with("popularity", |app| app.store = store).await;
+    let served = Served::with_app("popularity", |app| app.store = store).await;
     let (mut answered, mut refused) = (Vec::new(), 0);
     for at in 0..60 {
         let (user, gone) = (format!("u{at}"), format!("gone{at}"));

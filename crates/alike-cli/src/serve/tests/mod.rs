@@ -43,11 +43,11 @@ struct Served {
 impl Served {
     /// A server of `model`.
     async fn new(model: &'static str) -> Self {
-        Self::with(model, |_| ()).await
+        Self::with_app(model, |_| ()).await
     }
 
     /// A server of `model` with other parts or limits.
-    async fn with(model: &'static str, change: impl FnOnce(&mut App)) -> Self {
+    async fn with_app(model: &'static str, change: impl FnOnce(&mut App)) -> Self {
         Self::trained(model, 60, change).await
     }
 

@@ -127,7 +127,7 @@ async fn diversity_and_reasons() {
 
 #[tokio::test]
 async fn long_lists_wait_for_one_another_only() {
-    let served = Served::with("bpr", |app| {
+    let served = Served::with_app("bpr", |app| {
         app.limits.long = 60;
         // As if all its places and those who may wait were taken.
         app.long = Pool::new(0, 0, app.metrics.panics.clone());
@@ -175,7 +175,7 @@ async fn events_are_counted_once_and_reported() {
 #[tokio::test]
 async fn times_that_lie_in_the_future_are_refused_and_later_events_count() {
     const NOW: i64 = 1_700_000_000_000;
-    let served = Served::with("popularity", |app| app.clock = || NOW).await;
+    let served = Served::with_app("popularity", |app| app.clock = || NOW).await;
     let event = |kind: &str, time: i64| json!({ "user": "x", "item": "3", "kind": kind, "time": time });
     for time in [253_402_300_799_999, NOW + 5 * 60_000 + 1] {
         let (status, body) = served.post("/v1/events", &event("take", time)).await;

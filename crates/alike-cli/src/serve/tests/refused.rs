@@ -118,7 +118,7 @@ async fn what_is_not_there_is_named() {
 
 #[tokio::test]
 async fn bodies_that_are_no_json_or_too_large() {
-    let served = Served::with("popularity", |app| app.limits.max_body = 2000).await;
+    let served = Served::with_app("popularity", |app| app.limits.max_body = 2000).await;
     for body in ["", "{", "{\"user\": ", "nul", "\u{0}"] {
         refused(&served, "/v1/recommendations", Some(body), 400, "malformed", "").await;
     }
@@ -136,7 +136,7 @@ async fn bodies_that_are_no_json_or_too_large() {
 
 #[tokio::test]
 async fn too_much_at_once_is_refused() {
-    let served = Served::with("popularity", |app| app.requests = Places::new(0, 0)).await;
+    let served = Served::with_app("popularity", |app| app.requests = Places::new(0, 0)).await;
     refused(&served, "/v1/model", None, 503, "busy", "try again").await;
 }
 
@@ -162,7 +162,7 @@ async fn a_store_that_lost_its_file_is_said_to_have() {
 #[tokio::test]
 async fn bodies_that_do_not_end_are_not_waited_for() {
     let served =
-        Served::with("popularity", |app| app.limits.request_timeout = Duration::from_millis(50)).await;
+        Served::with_app("popularity", |app| app.limits.request_timeout = Duration::from_millis(50)).await;
     let never = never_coming();
     let request =
         Request::post("/v1/events").header(header::CONTENT_TYPE, "application/json").body(never).unwrap();
@@ -191,7 +191,8 @@ async fn the_document_describes_what_there_is() {
     let served = Served::new("popularity").await;
     let document = served.got("/openapi.json").await;
     assert!(!document["paths"].to_string().contains("security"), "no key is asked for");
-    let keyed = Served::with("popularity", |app| app.keys = Keys::admin("a-key-of-16-bytes").unwrap()).await;
+    let keyed =
+        Served::with_app("popularity", |app| app.keys = Keys::admin("a-key-of-16-bytes").unwrap()).await;
     assert_eq!(keyed.got("/openapi.json").await, serde_json::to_value(router::document()).unwrap());
     let mut found = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alike::Error;
 use alike::data::{Dataset, PrepareOptions, prepare};
 use axum::body::Body;
 use axum::http::{Request, header};
@@ -22,15 +23,19 @@ impl Encoder for Known {
         (true, true)
     }
 
-    fn text(&self, text: &str) -> Result<Encoded, String> {
+    fn text(&self, text: &str) -> alike::Result<Encoded> {
         let row = text.parse::<usize>().ok().and_then(|i| self.0.get(i));
-        let features = row.ok_or_else(|| format!("`{text}` is no item; allowed: 0..{}", self.0.len()))?;
+        let unknown = || Error::Data(format!("`{text}` is no item; allowed: 0..{}", self.0.len()));
+        let features = row.ok_or_else(unknown)?;
         Ok(Encoded { modality: "text".into(), features: features.clone() })
     }
 
-    fn image(&self, bytes: &[u8]) -> Result<Encoded, String> {
+    fn image(&self, bytes: &[u8]) -> alike::Result<Encoded> {
         assert!(bytes != b"a bug", "a picture that the encoder was not made for");
-        self.text(std::str::from_utf8(bytes).map_err(|e| e.to_string())?)
+        if bytes == b"a failure" {
+            return Err(Error::format("/models/clip.onnx", "ONNX Runtime: no memory"));
+        }
+        self.text(std::str::from_utf8(bytes).map_err(|e| Error::Data(e.to_string()))?)
     }
 }
 
@@ -77,7 +82,7 @@ async fn an_encoder_is_used_where_there_is_one() {
         let rows = data.values().chunks(data.dim).map(<[f32]>::to_vec).collect();
         app.encoder = Some(Arc::new(Known(rows)));
     };
-    let served = Served::with("popularity", encoder).await;
+    let served = Served::with_app("popularity", encoder).await;
     let body = served.posted("/v1/items/search", json!({ "text": "7", "top": 1 })).await;
     assert_eq!(items(&body), ["7"]);
     let (status, body) = served.post("/v1/items/search", &json!({ "text": "red shoes" })).await;
@@ -88,6 +93,10 @@ async fn an_encoder_is_used_where_there_is_one() {
     };
     let (status, body) = served.send(picture("9")).await;
     assert_eq!((status, items(&body)), (200, vec!["9".to_string()]));
+    // What fails on the server's side is not the client's fault, and its files are not the client's concern.
+    let (status, body) = served.send(picture("a failure")).await;
+    assert_eq!((status, &body["error"]["code"]), (500, &json!("internal")));
+    assert!(!body.to_string().contains("clip.onnx"), "{body}");
     // A panic is an error of one request, counted, and the next one is served.
     let (status, body) = served.send(picture("a bug")).await;
     assert_eq!((status, &body["error"]["code"]), (500, &json!("internal")));
@@ -98,7 +107,7 @@ async fn an_encoder_is_used_where_there_is_one() {
 
 #[tokio::test]
 async fn pictures_wait_in_a_line_of_their_own() {
-    let served = Served::with("popularity", |app| {
+    let served = Served::with_app("popularity", |app| {
         app.encoder = Some(Arc::new(Known(vec![vec![1.0; 6]])));
         app.pictures = Pool::new(0, 0, app.metrics.panics.clone());
     })
@@ -135,7 +144,7 @@ async fn what_the_server_says_of_itself() {
 
 #[tokio::test]
 async fn the_page_needs_no_key() {
-    let served = Served::with("bpr", |app| app.keys = Keys::admin("0123456789abcdef").unwrap()).await;
+    let served = Served::with_app("bpr", |app| app.keys = Keys::admin("0123456789abcdef").unwrap()).await;
     assert_eq!(served.get("/v1/model").await.0, 401);
     for path in ["/", "/page/page.css", "/page/page.js"] {
         assert_eq!(served.get(path).await.0, 200, "{path}");
@@ -175,7 +184,10 @@ async fn encoders_that_embed_saved_find_items_by_words() {
     for (a, b) in found.features.iter().zip(&data.features[0].values()[row..]) {
         assert!((a - b).abs() < 1e-5);
     }
-    assert!(saved.image(b"no picture").unwrap_err().contains("no encoder of pictures"));
+    let error = saved.image(b"no picture").unwrap_err().to_string();
+    assert!(error.starts_with("the picture cannot be encoded: this server has no encoder"), "{error}");
+    let error = saved.text("?").unwrap_err().to_string();
+    assert!(error.starts_with("`text` cannot be encoded: none of its words"), "{error}");
     let error = SavedEncoders::open(&named("sound"), &data).err().unwrap().to_string();
     assert!(error.contains("the data have: words"), "{error}");
 }

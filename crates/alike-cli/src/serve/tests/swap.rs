@@ -159,7 +159,7 @@ async fn two_models_side_by_side() {
         train(&data, &run, "popularity", 1);
         app.compare = Some(ReloadableModel::open(&run, IndexChoice::Exact).unwrap());
     };
-    let served = Served::with("bpr", compare).await;
+    let served = Served::with_app("bpr", compare).await;
     assert_eq!(served.got("/v1/model?model=compare").await["name"], "popularity");
     assert_eq!(served.got("/v1/model").await["compare"], true);
     let own = served.list("4", "").await;

@@ -36,7 +36,7 @@ async fn answer(served: &Served, method: &str, path: &str, headers: &[(&str, &st
 
 #[tokio::test]
 async fn the_key_is_asked_for_everywhere_but_where_machines_look() {
-    let served = Served::with("popularity", |app| app.keys = Keys::admin(KEY).unwrap()).await;
+    let served = Served::with_app("popularity", |app| app.keys = Keys::admin(KEY).unwrap()).await;
     for path in ["/v1/model", "/metrics", "/nowhere"] {
         assert_eq!(status(&served, "GET", path, &[]).await, (401, json!("unauthorized")), "{path}");
     }
@@ -63,7 +63,7 @@ async fn the_key_is_asked_for_everywhere_but_where_machines_look() {
 #[tokio::test]
 async fn keys_are_good_for_their_scopes() {
     let file = "reader read 0123456789abcdef\nwriter write fedcba9876543210\noffice admin aaaabbbbccccdddd";
-    let served = Served::with("popularity", |app| app.keys.add_file(file).unwrap()).await;
+    let served = Served::with_app("popularity", |app| app.keys.add_file(file).unwrap()).await;
     let json = ("content-type", "application/json");
     for (method, path, by_reader, by_writer, by_office) in [
         ("GET", "/v1/users/4/recommendations", 200, 403, 200),
@@ -100,7 +100,7 @@ async fn keys_are_good_for_their_scopes() {
 
 #[tokio::test]
 async fn a_server_without_a_key_is_none_of_other_sites_business() {
-    let served = Served::with("popularity", |app| app.origins.local = true).await;
+    let served = Served::with_app("popularity", |app| app.origins.local = true).await;
     let rebound =
         [("host", "evil.example"), ("origin", "http://evil.example"), ("sec-fetch-site", "same-origin")];
     for (method, path) in
@@ -147,7 +147,7 @@ async fn a_request_has_one_host() {
 #[tokio::test]
 async fn sites_that_are_named_may_ask_from_browsers() {
     let shop = ("origin", "https://shop.example");
-    let served = Served::with("popularity", |app| {
+    let served = Served::with_app("popularity", |app| {
         app.origins = Origins { local: true, hosts: Vec::new(), sites: vec!["https://shop.example".into()] };
         app.keys = Keys::admin(KEY).unwrap();
     })
@@ -181,7 +181,7 @@ async fn sites_that_are_named_may_ask_from_browsers() {
 
 #[tokio::test]
 async fn those_who_ask_too_often_are_told_when_to_come_again() {
-    let served = Served::with("popularity", |app| {
+    let served = Served::with_app("popularity", |app| {
         app.rate = Some(Rate::new(1));
         app.keys.add_file("a read 0123456789abcdef\nb read fedcba9876543210").unwrap();
     })

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, NoTls, Row, Statement};
 use self::writer::PostgresWriter;
 use super::group_commit::{Change, WAITING};
 use super::health::WriteHealth;
-use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, after, stored};
+use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, end_of_prefix, stored};
 
 /// How long the server may take when a store is opened.
 const OPENING: Duration = Duration::from_secs(10);
@@ -145,7 +145,7 @@ impl Postgres {
     }
 
     pub(super) async fn users(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
-        let rows = self.rows(|link| &link.users, &[&prefix, &after(prefix), &(most as i64)]).await?;
+        let rows = self.rows(|link| &link.users, &[&prefix, &end_of_prefix(prefix), &(most as i64)]).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 }

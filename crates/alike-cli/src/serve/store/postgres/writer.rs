@@ -227,18 +227,18 @@ async fn insert(
     let text = |of: fn(&Event) -> &str| events.iter().map(|e| of(e)).collect::<Vec<&str>>();
     let keys: Vec<Option<&str>> = events.iter().map(|e| e.key.as_deref()).collect();
     let arrived: Vec<i64> = events.iter().map(|e| e.arrived).collect();
-    let said: Vec<Option<i64>> = events.iter().map(|e| e.said).collect();
+    let happened: Vec<Option<i64>> = events.iter().map(|e| e.happened).collect();
     let rows = transaction
         .query(
             r#"INSERT INTO alike_events (seq, user_id, item, kind, time, key) OVERRIDING SYSTEM VALUE
                SELECT seq, user_id, item, kind,
-                      CASE WHEN said IS NOT NULL AND newest <= arrived + $7 THEN said
-                           ELSE greatest(coalesce(said, arrived), newest) END,
+                      CASE WHEN happened IS NOT NULL AND newest <= arrived + $7 THEN happened
+                           ELSE greatest(coalesce(happened, arrived), newest) END,
                       key
                FROM (SELECT nextval(pg_get_serial_sequence('alike_events', 'seq')) AS seq, n.*,
                             (SELECT coalesce(max(e.time), 0) FROM alike_events e WHERE e.user_id = n.user_id) AS newest
                      FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[])
-                          WITH ORDINALITY AS n (user_id, item, kind, arrived, said, key, place)) AS n
+                          WITH ORDINALITY AS n (user_id, item, kind, arrived, happened, key, place)) AS n
                ORDER BY key COLLATE "C" NULLS FIRST, place
                ON CONFLICT (key) DO NOTHING RETURNING key, seq, user_id"#,
             &[
@@ -246,7 +246,7 @@ async fn insert(
                 &text(|e| &e.item),
                 &text(|e| e.kind.word()),
                 &arrived,
-                &said,
+                &happened,
                 &keys,
                 &AHEAD,
             ],

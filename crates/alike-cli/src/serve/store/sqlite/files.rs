@@ -1,6 +1,6 @@
 //! Whether the files of a store are still those that were opened.
 //!
-//! SQLite keeps writing to a file that has lost its name, or stands under another one, without a word: what
+//! SQLite keeps writing to a file that has lost its name, or has another one, without an error: what
 //! it then commits is gone when the process ends. So the names are compared with what was opened before each
 //! commit, and again before it is acknowledged.
 
@@ -25,7 +25,7 @@ pub(super) struct Files(Vec<(PathBuf, Id)>);
 
 impl Files {
     /// The files of an open connection, which has read or written before: its log is there.
-    pub(super) fn of(connection: &Connection) -> Result<Self> {
+    pub(super) fn new(connection: &Connection) -> Result<Self> {
         // Links are followed, as SQLite does for the names of the other files.
         let path = connection.path().unwrap_or_default().to_string();
         let one = |ending: &&str| {
@@ -80,7 +80,7 @@ impl Files {
         match file.read_exact(&mut head) {
             Ok(()) if head != LOG => Err(moved(path, "was cut or overwritten")),
             Ok(()) => Ok(()),
-            // Emptied, as is done when everything in it stands in the database.
+            // Emptied, as is done when everything in it is in the database.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(()),
             Err(error) => Err(moved(path, &error.to_string())),
         }

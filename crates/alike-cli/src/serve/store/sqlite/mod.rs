@@ -18,7 +18,7 @@ use self::files::Files;
 use self::writer::SqliteWriter;
 use super::group_commit::{Change, WAITING};
 use super::health::WriteHealth;
-use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, after, stored};
+use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, end_of_prefix, stored};
 
 /// Each entry brings the tables from its index to the next version; `user_version` says how many were done.
 const MIGRATIONS: &[&str] = &["
@@ -65,7 +65,7 @@ impl Sqlite {
         let mut connection = Connection::open(path).map_err(|e| failed(&e))?;
         prepare(&mut connection, path, options.timeout).map_err(|e| failed(&e))?;
         disk::sync_folder(inside).map_err(|e| failed(&e))?;
-        let files = Arc::new(Files::of(&connection)?);
+        let files = Arc::new(Files::new(&connection)?);
         let readers = Readers { files: files.clone(), timeout: options.timeout, idle: Mutex::default() };
         let (queue, changes) = mpsc::sync_channel::<Change>(WAITING);
         let writer = SqliteWriter::new(connection, files, options, health);
@@ -100,7 +100,7 @@ impl Sqlite {
     }
 
     pub(super) async fn users(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
-        let (from, to) = (prefix.to_string(), after(prefix));
+        let (from, to) = (prefix.to_string(), end_of_prefix(prefix));
         self.read(move |connection| {
             let mut query = connection.prepare_cached(
                 "SELECT DISTINCT user FROM events WHERE user >= ? AND user <= ? ORDER BY user LIMIT ?",

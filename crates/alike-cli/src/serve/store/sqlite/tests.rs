@@ -28,7 +28,7 @@ impl Open {
     /// Whether an event of `user` is acknowledged.
     async fn take(&self, user: &str) -> Result<(), StoreError> {
         let (user, item) = (user.into(), "1".into());
-        let event = Event { user, item, kind: EventKind::Take, arrived: 1, said: None, key: None };
+        let event = Event { user, item, kind: EventKind::Take, arrived: 1, happened: None, key: None };
         self.store.append(vec![event]).await.map(drop)
     }
 
@@ -51,7 +51,7 @@ fn rename(from: &Path, to: &Path) {
 }
 
 /// Users with events in the file, as another process finds them.
-async fn found(path: PathBuf) -> Vec<String> {
+async fn users_of_store(path: PathBuf) -> Vec<String> {
     Store::open(&StoreAddress::File(path), Options::default()).await.unwrap().users("", 10).await.unwrap()
 }
 
@@ -72,7 +72,7 @@ async fn nothing_is_acknowledged_once_a_file_of_the_store_is_gone() {
         rename(&open.path("aside"), &file);
         open.take("c").await.unwrap();
         drop(open.store);
-        assert_eq!(found(open.folder.path().join("a.sqlite")).await, ["a", "c"], "{ending}");
+        assert_eq!(users_of_store(open.folder.path().join("a.sqlite")).await, ["a", "c"], "{ending}");
     }
 }
 
@@ -194,7 +194,7 @@ async fn a_store_of_the_first_version_is_taken_over() {
     };
     assert_eq!(number(), super::ours::APPLICATION);
     Connection::open(&path).unwrap().pragma_update(None, "application_id", 0).unwrap();
-    assert_eq!(found(path.clone()).await, ["a"]);
+    assert_eq!(users_of_store(path.clone()).await, ["a"]);
     assert_eq!(number(), super::ours::APPLICATION, "from now on it does");
 }
 
@@ -286,7 +286,7 @@ async fn room_comes_back_after_somebody_with_many_events_is_forgotten() {
             item: "x".repeat(200),
             kind: EventKind::Take,
             arrived: n,
-            said: None,
+            happened: None,
             key: None,
         };
         open.store.append((0..1000).map(event).collect()).await.unwrap();
@@ -313,7 +313,7 @@ async fn old_events_go_and_the_file_gets_shorter() {
         item: "x".repeat(200),
         kind: EventKind::Take,
         arrived: now,
-        said: Some(now - days * day),
+        happened: Some(now - days * day),
         key: Some(format!("{n}")),
     };
     let store = Store::open(&place, Options::default()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The one thread that writes: commits what waits, and between commits does what is owed to the disk.
+//! The one thread that writes: commits what waits, and between commits clears up files.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,20 +32,20 @@ pub(super) struct SqliteWriter {
     timeout: Duration,
     keep_of_user: u32,
     /// The log is to be emptied.
-    owed: Option<Owed>,
+    log_cleanup: Option<LogCleanup>,
     /// There may be free pages to give back.
     free: bool,
     retention: Option<Retention>,
 }
 
-struct Owed {
+struct LogCleanup {
     /// Whether what was deleted is still in the log; otherwise it is only long.
     deleted: bool,
     next: Instant,
     wait: Duration,
 }
 
-impl Owed {
+impl LogCleanup {
     fn new(deleted: bool) -> Self {
         Self { deleted, next: Instant::now(), wait: AGAIN.0 }
     }
@@ -61,18 +61,18 @@ impl SqliteWriter {
         let days = options.keep_days;
         let retention = days.map(|days| Retention::new(days, SystemTime::now(), Instant::now()));
         // An earlier process may have ended before its log was emptied.
-        let owed = Some(Owed::new(true));
+        let log_cleanup = Some(LogCleanup::new(true));
         let Options { timeout, keep_of_user, .. } = options;
-        Self { connection, files, health, timeout, keep_of_user, owed, free: true, retention }
+        Self { connection, files, health, timeout, keep_of_user, log_cleanup, free: true, retention }
     }
 
     /// Writes what comes until nobody can send any more.
     pub(super) fn run(mut self, changes: &Receiver<Change>) {
         loop {
-            let more = self.tidy();
-            let wait = match (&self.owed, more) {
+            let more = self.clear_up();
+            let wait = match (&self.log_cleanup, more) {
                 (_, true) => Duration::ZERO,
-                (Some(owed), _) => owed.next.saturating_duration_since(Instant::now()),
+                (Some(cleanup), _) => cleanup.next.saturating_duration_since(Instant::now()),
                 (None, _) => IDLE,
             };
             let first = match changes.recv_timeout(wait) {
@@ -85,7 +85,7 @@ impl SqliteWriter {
             let outcome = self.commit(&group);
             let slow = self.health.note(began, Instant::now(), &outcome);
             let failed = outcome.as_ref().err().filter(|_| slow).cloned();
-            answer(group, outcome, self.owed.as_ref().is_some_and(|owed| owed.deleted));
+            answer(group, outcome, self.log_cleanup.as_ref().is_some_and(|cleanup| cleanup.deleted));
             if let Some(error) = failed {
                 turn_away(&error, || changes.try_recv().ok());
             }
@@ -120,15 +120,15 @@ impl SqliteWriter {
     /// Rows are gone: their pages were overwritten, and what the log has of them is to go.
     fn deleted(&mut self) {
         self.free = true;
-        self.owed = Some(Owed::new(true));
+        self.log_cleanup = Some(LogCleanup::new(true));
         self.empty_log();
     }
 
     /// Empties the log, if nobody reads an older state from it.
     fn empty_log(&mut self) {
         let now = Instant::now();
-        let Some(owed) = self.owed.as_mut().filter(|o| o.next <= now) else { return };
-        (owed.next, owed.wait) = (now + owed.wait, (2 * owed.wait).min(AGAIN.1));
+        let Some(cleanup) = self.log_cleanup.as_mut().filter(|o| o.next <= now) else { return };
+        (cleanup.next, cleanup.wait) = (now + cleanup.wait, (2 * cleanup.wait).min(AGAIN.1));
         if self.files.check().is_err() {
             return;
         }
@@ -139,7 +139,7 @@ impl SqliteWriter {
             busy
         };
         match busy() {
-            Ok(false) => self.owed = None,
+            Ok(false) => self.log_cleanup = None,
             Ok(true) => {
                 tracing::debug!("the store's log is emptied when nobody reads an older state from it")
             }
@@ -147,8 +147,8 @@ impl SqliteWriter {
         }
     }
 
-    /// Does a part of what is owed; whether there is more that can be done at once.
-    fn tidy(&mut self) -> bool {
+    /// Does a part of what is to be cleared up; whether there is more that can be done at once.
+    fn clear_up(&mut self) -> bool {
         self.empty_log();
         match self.remove_old().and_then(|more| Ok(self.give_back()? || more)) {
             Ok(more) => more,
@@ -195,7 +195,7 @@ impl SqliteWriter {
             let mut pages = vacuum.query([])?;
             while pages.next()?.is_some() {}
             // The file gets shorter when the log is emptied.
-            self.owed.get_or_insert_with(|| Owed::new(false));
+            self.log_cleanup.get_or_insert_with(|| LogCleanup::new(false));
         }
         Ok(self.free)
     }
@@ -243,8 +243,8 @@ fn insert(transaction: &Transaction<'_>, event: &Event) -> Result<bool> {
          WHERE true
          ON CONFLICT (key) DO NOTHING",
     )?;
-    let Event { user, item, kind, arrived, said, key } = event;
-    Ok(insert.execute(params![user, item, kind.word(), arrived, said, key, AHEAD])? == 1)
+    let Event { user, item, kind, arrived, happened, key } = event;
+    Ok(insert.execute(params![user, item, kind.word(), arrived, happened, key, AHEAD])? == 1)
 }
 
 /// Removes the oldest events of `user` beyond so many; how many.

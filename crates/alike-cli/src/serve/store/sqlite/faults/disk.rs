@@ -51,7 +51,7 @@ enum Change {
 
 /// One file; no content, no file.
 #[derive(Default)]
-struct Kept {
+struct FileContent {
     synced: Option<Vec<u8>>,
     since: Vec<Change>,
 }
@@ -65,18 +65,20 @@ pub(crate) struct Disk {
 struct State {
     calls: usize,
     goes_wrong: Option<(usize, Fault)>,
-    files: BTreeMap<String, Kept>,
+    files: BTreeMap<String, FileContent>,
 }
 
 impl Disk {
     /// `folder` with what is in it, safely on the disk.
-    pub(super) fn of(folder: &Path) -> Self {
+    pub(super) fn new(folder: &Path) -> Self {
         let mut files = BTreeMap::new();
         for entry in std::fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();
             let synced = Some(std::fs::read(entry.path()).unwrap());
-            files
-                .insert(entry.file_name().to_string_lossy().into_owned(), Kept { synced, since: Vec::new() });
+            files.insert(
+                entry.file_name().to_string_lossy().into_owned(),
+                FileContent { synced, since: Vec::new() },
+            );
         }
         let state = State { calls: 0, goes_wrong: None, files };
         Self { folder: folder.to_path_buf(), state: Mutex::new(state) }
@@ -138,7 +140,7 @@ impl Disk {
                     && kept.since.iter().any(|c| matches!(c, Change::Create));
                 kept.sync();
                 if new {
-                    state.files.values_mut().for_each(Kept::sync_removal);
+                    state.files.values_mut().for_each(FileContent::sync_removal);
                 }
             }
         }
@@ -156,7 +158,7 @@ impl Disk {
     }
 }
 
-impl Kept {
+impl FileContent {
     fn sync(&mut self) {
         self.synced = self.now(Left::All);
         self.since.clear();

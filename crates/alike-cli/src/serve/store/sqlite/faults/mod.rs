@@ -24,13 +24,13 @@ const FILE: &str = "a.sqlite";
 /// Numbers of events that users may have.
 type Expected = BTreeMap<&'static str, BTreeSet<usize>>;
 
-fn events(user: &str, count: usize, said: i64) -> Vec<Event> {
+fn events(user: &str, count: usize, happened: i64) -> Vec<Event> {
     let one = |n: usize| Event {
         user: user.into(),
         item: format!("{n}{}", "x".repeat(200)),
         kind: EventKind::Take,
         arrived: NOW,
-        said: Some(said),
+        happened: Some(happened),
         key: Some(format!("{user}-{n}")),
     };
     (0..count).map(one).collect()

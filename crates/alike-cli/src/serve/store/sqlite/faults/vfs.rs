@@ -16,7 +16,7 @@ use super::disk::{Call, Disk};
 struct Watched {
     base: sqlite3_file,
     /// From `Box::into_raw`, until the file is closed.
-    of: *mut (Arc<Disk>, String),
+    entry: *mut (Arc<Disk>, String),
 }
 
 /// The system's layer and this one.
@@ -50,7 +50,7 @@ pub(crate) fn watch(folder: &Path) -> Arc<Disk> {
         assert_eq!(unsafe { ffi::sqlite3_vfs_register(&raw mut *ours, 1) }, ffi::SQLITE_OK);
         Layers { system, _ours: ours }
     });
-    let disk = Arc::new(Disk::of(folder));
+    let disk = Arc::new(Disk::new(folder));
     let mut disks = DISKS.lock().unwrap_or_else(PoisonError::into_inner);
     disks.retain(|disk| disk.strong_count() > 0);
     disks.push(Arc::downgrade(&disk));
@@ -65,7 +65,7 @@ fn system() -> *mut sqlite3_vfs {
 ///
 /// # Safety
 /// `path` is null or a C string.
-unsafe fn found(path: *const c_char) -> Option<(Arc<Disk>, String)> {
+unsafe fn watched_file(path: *const c_char) -> Option<(Arc<Disk>, String)> {
     if path.is_null() {
         return None;
     }
@@ -87,7 +87,7 @@ unsafe extern "C" fn open(
     // and only for a file that was opened SQLite calls anything else.
     unsafe {
         let pass_on = (*system()).xOpen.unwrap();
-        let Some((disk, name)) = found(path) else { return pass_on(system(), path, file, flags, out) };
+        let Some((disk, name)) = watched_file(path) else { return pass_on(system(), path, file, flags, out) };
         (*file).pMethods = std::ptr::null();
         if let Err(code) = disk.pass(&name, &Call::Open { creates: flags & ffi::SQLITE_OPEN_CREATE != 0 }) {
             return code;
@@ -95,7 +95,7 @@ unsafe extern "C" fn open(
         let code = pass_on(system(), path, behind(file), flags, out);
         if code == ffi::SQLITE_OK {
             let ours = file.cast::<Watched>();
-            (*ours).of = Box::into_raw(Box::new((disk, name)));
+            (*ours).entry = Box::into_raw(Box::new((disk, name)));
             (*ours).base.pMethods = &raw const METHODS;
         }
         code
@@ -105,7 +105,7 @@ unsafe extern "C" fn open(
 unsafe extern "C" fn delete(_: *mut sqlite3_vfs, path: *const c_char, synced: c_int) -> c_int {
     // SAFETY: SQLite's arguments, given on as they are.
     unsafe {
-        if let Some((disk, name)) = found(path)
+        if let Some((disk, name)) = watched_file(path)
             && let Err(code) = disk.pass(&name, &Call::Delete { synced: synced != 0 })
         {
             return code;
@@ -125,7 +125,7 @@ fn behind(file: *mut sqlite3_file) -> *mut sqlite3_file {
 /// `file` was opened by [`open`] and is not closed.
 unsafe fn pass(file: *mut sqlite3_file, call: &Call<'_>) -> Result<(), c_int> {
     // SAFETY: the caller's: the box is there until the file is closed.
-    let (disk, name) = unsafe { &*(*file.cast::<Watched>()).of };
+    let (disk, name) = unsafe { &*(*file.cast::<Watched>()).entry };
     disk.pass(name, call)
 }
 
@@ -168,7 +168,7 @@ method!(unfetch = xUnfetch(file, from: sqlite3_int64, at: *mut c_void) -> c_int)
 unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
     // SAFETY: SQLite closes a file that `open` opened once.
     unsafe {
-        drop(Box::from_raw((*file.cast::<Watched>()).of));
+        drop(Box::from_raw((*file.cast::<Watched>()).entry));
         let system = behind(file);
         (*(*system).pMethods).xClose.unwrap()(system)
     }
