@@ -4,11 +4,9 @@
 //! an [`Unfinished`] meanwhile; a program that ends at a signal calls [`remove_all`] first.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
 
 static PATHS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
@@ -63,22 +61,25 @@ impl Drop for Unfinished {
     }
 }
 
-/// How often a folder is removed in which another thread still makes files.
-const ATTEMPTS: usize = 100;
-
 /// Removes everything that is unfinished, for a program that ends now. As long as the returned guard lives
 /// nothing more is begun or put in place.
 pub fn remove_all() -> impl Sized {
     let paths = paths();
     for path in paths.iter() {
-        for _ in 0..ATTEMPTS {
-            let done = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-            // What cannot be removed stays under its temporary name, as after a kill.
-            match done {
-                Err(e) if e.kind() == ErrorKind::DirectoryNotEmpty => thread::sleep(Duration::from_millis(1)),
-                _ => break,
-            }
-        }
+        // What cannot be removed stays under a temporary name, as after a kill.
+        let _ = if path.is_dir() { remove_folder(path) } else { fs::remove_file(path) };
     }
     paths
+}
+
+/// Removes a folder in which another thread may still make files: it finds none of this name any more.
+fn remove_folder(path: &Path) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    // Of a temporary name this makes another one.
+    name.push("0");
+    let renamed = path.with_file_name(name);
+    match fs::rename(path, &renamed) {
+        Ok(()) => fs::remove_dir_all(renamed),
+        Err(_) => fs::remove_dir_all(path),
+    }
 }
