@@ -217,6 +217,9 @@ fn a_sheet_of_open_document_is_measured_before_it_is_read() {
         "",
     ));
     assert_says(&large, &["has a sheet of more than 1048576 rows", "save the sheet as .xlsx or CSV"]);
+    let mut cut = ods::content(&[("Log", false, ods::rows(&sheet))]);
+    cut.truncate(cut.rfind("<table:table-row").unwrap());
+    assert_says(&refused(&ods::packed(cut, "")), &["ends before its sheets do", "save the sheet as .xlsx"]);
     assert_says(&with(&format!("table:x=\"{}\"", "x".repeat(5000))), &["a tag of more than 4096 bytes"]);
 }
 

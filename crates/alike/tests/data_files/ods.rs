@@ -11,6 +11,11 @@ pub(crate) const REST: &str = "<table:table-row table:number-rows-repeated=\"104
 
 /// A spreadsheet; `manifest` is what its list of parts holds.
 pub(crate) fn archive(sheets: &[Sheet<'_>], manifest: &str) -> Vec<u8> {
+    packed(content(sheets), manifest)
+}
+
+/// What the file says of its sheets.
+pub(crate) fn content(sheets: &[Sheet<'_>]) -> String {
     let style = |name: &str, shown: bool| {
         format!(
             "<style:style style:name=\"{name}\" style:family=\"table\">\
@@ -23,11 +28,15 @@ pub(crate) fn archive(sheets: &[Sheet<'_>], manifest: &str) -> Vec<u8> {
     };
     let styles = style("shown", true) + &style("away", false);
     let tables: String = sheets.iter().map(table).collect();
-    let content = format!(
+    format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><office:document-content>\
          <office:automatic-styles>{styles}</office:automatic-styles>\
          <office:body><office:spreadsheet>{tables}</office:spreadsheet></office:body></office:document-content>"
-    );
+    )
+}
+
+/// A file of this content.
+pub(crate) fn packed(content: String, manifest: &str) -> Vec<u8> {
     let manifest = format!("<manifest:manifest>{manifest}</manifest:manifest>");
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let plain = zip::write::SimpleFileOptions::default();

@@ -41,6 +41,10 @@ pub(super) fn inspect(path: &Path, file: impl Read + Seek) -> Result<Vec<BTreeSe
     }
     let mut content = Content::default();
     each_tag(path, &mut archive, "content.xml", &mut |tag, end| content.add(tag, end))?;
+    if !content.complete {
+        // The reader would look for the end of the sheet for ever.
+        return Err(OPEN_DOCUMENT.bad(path, "its content ends before its sheets do"));
+    }
     Ok(content.hidden)
 }
 
@@ -90,6 +94,8 @@ struct Filled {
 #[derive(Default)]
 struct Content {
     hidden: Vec<BTreeSet<u32>>,
+    /// Whether the content came to its end.
+    complete: bool,
     /// Cells of the sheets that have ended.
     cells: u64,
     /// Cells of the rows that were read, each row once.
@@ -118,6 +124,7 @@ impl Content {
         let (is_cell, is_row) = (cell(tag), is_element(tag, "table-row"));
         let is_sheet = is_element(tag, "table");
         let ended = tag.strip_prefix('/').unwrap_or_default();
+        self.complete |= is_element(ended, "document-content");
         let ends_row = is_element(ended, "table-row");
         let start = end.saturating_sub(tag.len() as u64 + 2);
         if is_cell || cell(ended) || is_row || is_sheet || ends_row {
