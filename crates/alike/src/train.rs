@@ -370,9 +370,9 @@ impl Training<'_> {
             if self.on_processor() { Box::new(drawn) } else { Box::new(drawn.ahead()) };
         let mut losses = Losses::new(epoch, config.lr, self.on_processor());
         let mut say = |batch, loss| on(TrainEvent::Batch { epoch, batch, batches, loss });
-        for (at, drawn) in list.enumerate() {
+        for (at, batch) in list.enumerate() {
             Stop(self.request.stop).check()?;
-            let mut step = replicas.begin(drawn, epoch as u64, at);
+            let mut step = replicas.begin(batch, epoch as u64, at);
             losses.add(at + 1, std::mem::take(&mut step.losses), &mut say)?;
             replicas.finish(step, &adam);
         }

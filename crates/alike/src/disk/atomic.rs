@@ -51,19 +51,27 @@ pub fn write_atomic_with<T>(
 
 /// A new file beside `path`, locked as long as this process has it open.
 fn temporary(path: &Path) -> Result<(Unfinished, File)> {
-    loop {
-        let (unfinished, file) = Unfinished::create(temporary_name(path), File::create_new)?;
+    begin(path, |name| {
+        let file = File::create_new(name)?;
         // Some network file systems know no locks.
         let _ = file.plain().lock();
+        Ok(file)
+    })
+}
+
+/// Begins what will become `path`, beside it: `make` makes it under the name that it is given, and locks it.
+pub(super) fn begin<T>(path: &Path, make: impl Fn(&Path) -> Result<T>) -> Result<(Unfinished, T)> {
+    loop {
+        let (unfinished, made) = Unfinished::create(temporary_name(path), &make)?;
         // Another process may have taken it for a leftover before it was locked.
         if super::exists(unfinished.path()) {
-            return Ok((unfinished, file));
+            return Ok((unfinished, made));
         }
     }
 }
 
 /// `.NAME.writing-` and what no other writer has, beside `path`.
-pub(super) fn temporary_name(path: &Path) -> PathBuf {
+fn temporary_name(path: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     super::parent(path).join(format!("{}{}-{count}", prefix(path), std::process::id()))

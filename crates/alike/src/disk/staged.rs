@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::atomic::{remove_leftovers, temporary_name};
+use super::atomic::{begin, remove_leftovers};
 use super::unfinished::Unfinished;
 use super::watched::{Op, tell};
 use super::{File, create_folders, exists, parent, remove_folder, rename, sync_folder};
@@ -59,16 +59,11 @@ impl Staged {
         check_replaceable(out, marker)?;
         create_folders(parent(out))?;
         remove_leftovers(out);
-        let (unfinished, lock) = loop {
-            let make = |path: &Path| tell(&Op::MakeFolder(path)).and_then(|()| fs::create_dir(path));
-            let (unfinished, ()) =
-                Unfinished::create(temporary_name(out), make).map_err(|e| Error::io(out, e))?;
-            let lock = fs::File::open(unfinished.path()).ok().filter(|f| f.lock().is_ok());
-            // Another process may have taken it for a leftover before it was locked.
-            if exists(unfinished.path()) {
-                break (unfinished, lock);
-            }
-        };
+        let (unfinished, lock) = begin(out, |name| {
+            let made = tell(&Op::MakeFolder(name)).and_then(|()| fs::create_dir(name));
+            made.map_err(|e| Error::io(out, e))?;
+            Ok(fs::File::open(name).ok().filter(|folder| folder.lock().is_ok()))
+        })?;
         take_permissions(unfinished.path(), out);
         Ok(Self { unfinished, out: out.to_path_buf(), placed: false, _lock: lock })
     }

@@ -67,13 +67,13 @@ pub fn remove_all() -> impl Sized {
     let paths = paths();
     for path in paths.iter() {
         // What cannot be removed stays under a temporary name, as after a kill.
-        let _ = if path.is_dir() { remove_folder(path) } else { fs::remove_file(path) };
+        let _ = if path.is_dir() { remove_while_written(path) } else { fs::remove_file(path) };
     }
     paths
 }
 
 /// Removes a folder in which another thread may still make files: it finds none of this name any more.
-fn remove_folder(path: &Path) -> io::Result<()> {
+fn remove_while_written(path: &Path) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     // Of a temporary name this makes another one.
     name.push("0");

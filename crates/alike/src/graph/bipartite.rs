@@ -63,11 +63,7 @@ pub fn users_block(train: &Arc<Csr>, bipartite: &ConstSparse) -> Result<ConstSpa
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn toy() -> Csr {
-        // u0: 0 1 2, u1: 0 1, u2: 2, u3: none, u4: 0
-        Csr::from_rows(4, &[vec![0, 1, 2], vec![0, 1], vec![2], vec![], vec![0]]).unwrap()
-    }
+    use crate::graph::toy;
 
     #[test]
     fn bipartite_graph_is_symmetric_and_normalised() {

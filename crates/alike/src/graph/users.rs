@@ -103,11 +103,7 @@ pub fn user_graph(data: &Dataset, k: usize, weight: UserWeight) -> Result<Neighb
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn toy() -> Csr {
-        // u0: 0 1 2, u1: 0 1, u2: 2, u3: none, u4: 0
-        Csr::from_rows(4, &[vec![0, 1, 2], vec![0, 1], vec![2], vec![], vec![0]]).unwrap()
-    }
+    use crate::graph::toy;
 
     #[test]
     fn co_interaction_counts_shared_items_and_breaks_ties_by_id() {

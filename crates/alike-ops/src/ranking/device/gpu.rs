@@ -151,6 +151,13 @@ fn best_of_stripe(scores: &mut [f32], first: usize, items: u32) -> (f32, u32) {
     (best, item)
 }
 
+/// Whether item `i` of score `v` may be picked and does not come after the item `limit_item` of score
+/// `limit`.
+#[cube]
+fn reaches(v: f32, i: u32, limit: f32, limit_item: u32) -> bool {
+    v != TAKEN && !before(limit, limit_item, v, i)
+}
+
 /// Items that a workgroup sorts at once.
 const SORTED: u32 = 1024;
 
@@ -205,13 +212,13 @@ fn best_kernel(
     let lowest = limit_score[0];
     let lowest_item = limit_item[0];
     // Units whose best comes after the limit have nothing to give.
-    let gives = item != u32::MAX && !before(lowest, lowest_item, best, item);
+    let gives = reaches(best, item, lowest, lowest_item);
     let mut count = 0u32;
     if gives {
         let mut i = UNIT_POS;
         while i < own_items {
             let v = ranked_by(scores[first + i as usize]);
-            if v != TAKEN && !before(lowest, lowest_item, v, i) {
+            if reaches(v, i, lowest, lowest_item) {
                 count += 1;
             }
             i += UNITS;
@@ -232,7 +239,7 @@ fn best_kernel(
             let mut i = UNIT_POS;
             while i < own_items {
                 let v = ranked_by(scores[first + i as usize]);
-                if v != TAKEN && !before(lowest, lowest_item, v, i) {
+                if reaches(v, i, lowest, lowest_item) {
                     shared_scores[own as usize] = v;
                     shared_items[own as usize] = i;
                     own += 1;

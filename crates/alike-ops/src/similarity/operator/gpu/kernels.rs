@@ -144,8 +144,10 @@ pub(super) fn similarities_kernel(
             let mut base = 0u32;
             if comptime!(several) {
                 sync_cube();
-                base = comptime!(rows * width).runtime();
-                load_tile(unit, idx, &mut tile, base, other, end, d, rows);
+                if other != first {
+                    base = comptime!(rows * width).runtime();
+                    load_tile(unit, idx, &mut tile, base, other, end, d, rows);
+                }
             }
             sync_cube();
             let mut row = jy;

@@ -5,6 +5,7 @@ mod outline;
 mod tags;
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::io::{BufReader, Seek};
 use std::path::Path;
 
@@ -33,12 +34,8 @@ pub(crate) fn read(
     choose: Choose<'_>,
     visit: Visit<'_>,
 ) -> Result<Vec<String>> {
-    let mut file = BufReader::with_capacity(1 << 16, file);
-    let hidden = outline::inspect(path, &mut file)?;
-    file.rewind().map_err(|e| Error::io(path, e))?;
-    let mut book: Xlsx<_> = WORKBOOK.guarded(path, || Xlsx::new(file))?;
-    let sheets = Sheets::new(book.sheets_metadata());
-    let (at, name) = sheets.choose(path, options.sheet.as_deref())?;
+    let Opened { mut book, sheets, name, hidden } =
+        open::<Xlsx<_>>(path, file, options, &WORKBOOK, |file| outline::inspect(path, file))?;
     let mut cells = WORKBOOK.guarded(path, || book.worksheet_cells_reader(&name))?;
     let mut next = |text: &mut String| -> Result<Option<(u32, u32)>> {
         let cell = WORKBOOK.guarded(path, || cells.next_cell())?;
@@ -48,7 +45,7 @@ pub(crate) fn read(
         }))
     };
     let sheet = SheetFile { path, options, flags, format: &WORKBOOK, sheets: &sheets, name: &name };
-    sheet.read(hidden.get(at), &mut next, choose, visit)
+    sheet.read(hidden.as_ref(), &mut next, choose, visit)
 }
 
 /// As [`read`] of a spreadsheet of OpenDocument, which is held in memory.
@@ -60,12 +57,8 @@ pub(crate) fn read_open_document(
     choose: Choose<'_>,
     visit: Visit<'_>,
 ) -> Result<Vec<String>> {
-    let mut file = BufReader::with_capacity(1 << 16, file);
-    let hidden = open_document::inspect(path, &mut file)?;
-    file.rewind().map_err(|e| Error::io(path, e))?;
-    let mut book: Ods<_> = OPEN_DOCUMENT.guarded(path, || Ods::new(file))?;
-    let sheets = Sheets::new(book.sheets_metadata());
-    let (at, name) = sheets.choose(path, options.sheet.as_deref())?;
+    let Opened { mut book, sheets, name, hidden } =
+        open::<Ods<_>>(path, file, options, &OPEN_DOCUMENT, |file| open_document::inspect(path, file))?;
     let range = OPEN_DOCUMENT.guarded(path, || book.worksheet_range(&name))?;
     // The other sheets are held with it.
     drop(book);
@@ -81,7 +74,33 @@ pub(crate) fn read_open_document(
         }))
     };
     let sheet = SheetFile { path, options, flags, format: &OPEN_DOCUMENT, sheets: &sheets, name: &name };
-    sheet.read(hidden.get(at), &mut next, choose, visit)
+    sheet.read(hidden.as_ref(), &mut next, choose, visit)
+}
+
+/// A workbook, and the sheet of it that is read.
+struct Opened<R> {
+    book: R,
+    sheets: Sheets,
+    name: String,
+    /// Rows of the sheet that are hidden.
+    hidden: Option<BTreeSet<u32>>,
+}
+
+/// Opens a workbook once `inspect` found that it may be read; that gives the hidden rows of each sheet.
+fn open<R: Reader<BufReader<File>, Error: Display>>(
+    path: &Path,
+    file: File,
+    options: &TextOptions,
+    format: &Foreign,
+    inspect: impl FnOnce(&mut BufReader<File>) -> Result<Vec<BTreeSet<u32>>>,
+) -> Result<Opened<R>> {
+    let mut file = BufReader::with_capacity(1 << 16, file);
+    let hidden = inspect(&mut file)?;
+    file.rewind().map_err(|e| Error::io(path, e))?;
+    let book = format.guarded(path, || R::new(file))?;
+    let sheets = Sheets::new(book.sheets_metadata());
+    let (at, name) = sheets.choose(path, options.sheet.as_deref())?;
+    Ok(Opened { book, sheets, name, hidden: hidden.into_iter().nth(at) })
 }
 
 /// Writes the next cell of a sheet as text; its row and column, from 0.
