@@ -1,6 +1,8 @@
 //! Every command, flag and default; help texts, completions and `docs/cli.md` are made from this module.
 
+mod given;
 mod prepare;
+mod values;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use prepare::{Prepare, Role, SplitName};
+use values::{Text, parse_named};
 
 /// Recommendations from interactions, pictures and text, on one machine.
 #[derive(Debug, Parser)]
@@ -33,7 +36,8 @@ pub(crate) struct Global {
     /// Threads to compute with; the numbers are the same for any count [default: all cores]
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// No progress bars and no notes on stderr
+    /// No progress, no notes, no summary of what was made: only errors, and what was asked for, such as
+    /// scores, lists and --json
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
     /// More notes on stderr; twice for details
@@ -91,14 +95,6 @@ pub(crate) struct Demo {
     pub(crate) seed: u64,
 }
 
-/// How files of text are written, for every command that reads such.
-#[derive(Debug, Args)]
-pub(crate) struct Text {
-    /// Encoding of files of text that are not UTF-8, such as windows-1252
-    #[arg(long, value_name = "NAME")]
-    pub(crate) encoding: Option<String>,
-}
-
 /// `alike embed`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("from").required(true).multiple(true).args(["items", "image_folder"]))]
@@ -149,9 +145,10 @@ pub(crate) struct Embed {
 #[derive(Debug, Args)]
 pub(crate) struct Train {
     /// Model, one of `alike models`
+    #[arg(value_parser = given::model)]
     pub(crate) model: String,
     /// Prepared folder
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = given::prepared())]
     pub(crate) data: PathBuf,
     /// Run folder to write: checkpoint, log, metrics
     #[arg(long, value_name = "RUN")]
@@ -174,7 +171,7 @@ pub(crate) struct Train {
     pub(crate) resume: bool,
     /// Start from the best parameters of another run of the model: rows of users and items by id, new ones
     /// fresh
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", value_parser = given::run())]
     pub(crate) warm_start: Option<PathBuf>,
     /// Do not score the test split: for searches, which choose on validation
     #[arg(long)]
@@ -191,9 +188,10 @@ pub(crate) struct Train {
 #[derive(Debug, Args)]
 pub(crate) struct Evaluate {
     /// Run folder
+    #[arg(value_parser = given::run())]
     pub(crate) run: PathBuf,
     /// Prepared data, where they are no longer where the run says, nor beside it as they were
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = given::prepared())]
     pub(crate) data: Option<PathBuf>,
     /// Which held-out interactions
     #[arg(long, default_value = "test", value_parser = words::<alike::eval::Split>(&["valid", "test"]))]
@@ -238,9 +236,10 @@ pub(crate) struct Experiment {
 #[command(group = clap::ArgGroup::new("who").required(true).args(["user", "all"]))]
 pub(crate) struct Recommend {
     /// Run folder
+    #[arg(value_parser = given::run())]
     pub(crate) run: PathBuf,
     /// Prepared data, where they are no longer where the run says, nor beside it as they were
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = given::prepared())]
     pub(crate) data: Option<PathBuf>,
     /// A user's id, as in the interactions
     #[arg(long, value_name = "ID")]
@@ -263,9 +262,10 @@ pub(crate) struct Recommend {
 #[derive(Debug, Args)]
 pub(crate) struct Similar {
     /// Run folder
+    #[arg(value_parser = given::run())]
     pub(crate) run: PathBuf,
     /// Prepared data, where they are no longer where the run says, nor beside it as they were
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = given::prepared())]
     pub(crate) data: Option<PathBuf>,
     /// An item's id, as in the interactions
     #[arg(long, value_name = "ID")]
@@ -282,9 +282,10 @@ pub(crate) struct Similar {
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Run folder
+    #[arg(value_parser = given::run())]
     pub(crate) run: PathBuf,
     /// Prepared data, where they are no longer where the run says, nor beside it as they were
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = given::prepared())]
     pub(crate) data: Option<PathBuf>,
     /// Address to listen on; port 0 takes any that is free. What was taken is printed on stdout
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
@@ -354,7 +355,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(0..=600))]
     pub(crate) drain: u64,
     /// A second run, to compare with
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", value_parser = given::run())]
     pub(crate) compare: Option<PathBuf>,
     /// Search by what people bring: an encoder that `alike embed` saved, given by its feature file, and the
     /// name that the features have in the data; repeat for more
@@ -413,16 +414,6 @@ where
     T: std::str::FromStr<Err = alike::Error> + Clone + Send + Sync + 'static,
 {
     PossibleValuesParser::new(allowed).try_map(|word| word.parse::<T>())
-}
-
-fn split_pair<'a>(text: &'a str, form: &str) -> Result<(&'a str, &'a str), String> {
-    let pair = text.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
-    pair.filter(|(name, value)| !name.is_empty() && !value.is_empty())
-        .ok_or_else(|| format!("expected {form}"))
-}
-
-fn parse_named(text: &str) -> Result<(String, PathBuf), String> {
-    split_pair(text, "NAME=FILE").map(|(name, file)| (name.to_string(), file.into()))
 }
 
 fn parse_device(text: &str) -> Result<DeviceName, String> {

@@ -23,10 +23,7 @@ mod summary;
 
 use losses::Losses;
 use start::{Warm, reopen};
-pub use summary::{Popularity, Remark, Summary};
-
-/// The metric that decides which epoch is the best.
-pub const CRITERION: &str = "recall@20";
+pub use summary::{CRITERION, Popularity, Remark, Summary};
 
 /// What to train.
 #[derive(Debug, Clone)]

@@ -51,6 +51,7 @@ fn whole() -> &'static [(&'static str, Vec<u8>, Kind)] {
         ];
         if cfg!(feature = "excel") {
             all.push(("l.xlsx", xlsx::table(&LOG.replace('\t', ",")), Kind::Log));
+            all.push(("l.ods", ods::table(&LOG.replace('\t', ",")), Kind::Log));
         }
         all
     })

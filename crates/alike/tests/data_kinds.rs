@@ -135,28 +135,28 @@ fn json_logs_are_read() {
         ),
         (
             format!("{{\"data\": [{}]}}", objects.join(",")),
-            vec!["`data` holds the rows", "jq -c '.data[]' FILE"],
+            vec!["`data` holds the rows", "jq -c '.data[]?' FILE"],
         ),
         (
             format!("{{\n  \"all\": 9,\n  \"my rows\": [\n{}]\n}}", objects.join(",\n")),
-            vec!["jq -c '.\"my rows\"[]'"],
+            vec!["jq -c '.\"my rows\"[]?'"],
         ),
         // A user beside their items is kept, and whatever differs between objects.
         (
             "{\"user\": \"a\", \"seen\": [{\"item\": 1}, {\"item\": 2}]}\n".into(),
-            vec!["each with what is beside them (`user`)", "jq -c 'del(.seen) + .seen[]' FILE"],
+            vec!["each with what is beside them (`user`)", "jq -c 'del(.seen) + .seen[]?' FILE"],
         ),
         (
             "{\n  \"user\": \"a\",\n  \"seen\": [\n    {\"item\": 1}\n  ]\n}\n".into(),
-            vec!["log.json:1", "jq -c 'del(.seen) + .seen[]' FILE"],
+            vec!["log.json:1", "jq -c 'del(.seen) + .seen[]?' FILE"],
         ),
         (
             "[{\"user\": \"a\", \"seen\": [{\"item\": 1}]}]\n".into(),
-            vec!["jq -c '.[] | del(.seen) + .seen[]' FILE"],
+            vec!["jq -c '.[] | del(.seen) + .seen[]?' FILE"],
         ),
         (
             "{\"who\": \"a\", \"id\": 1, \"seen\": [{\"id\": 7}]}\n{\"who\": \"b\", \"id\": 2, \"seen\": []}\n".into(),
-            vec!["jq -c '{\"outer_id\": .id} + del(.seen) + .seen[]' FILE"],
+            vec!["jq -c '{\"outer_id\": .id} + del(.seen, .id) + .seen[]?' FILE"],
         ),
         (
             "{\"event\": {\"user\": 1, \"item\": 2}}\n".into(),
@@ -176,7 +176,23 @@ fn json_logs_are_read() {
         ),
         (
             "{\"user\": 7, \"item\": [1, 2], \"x_label\": 0}\n".into(),
-            vec!["column `item` holds a list", "jq -c '.item = .item[]' FILE"],
+            vec![
+                "column `item` holds a list",
+                "jq -c '.item = (.item | if type == \"array\" then .[] else . end)' FILE",
+            ],
+        ),
+        // Who took nothing yet comes first; the keys are users; a key that a shell would take apart.
+        (
+            "{\"user\": \"a\", \"seen\": null}\n{\"user\": \"b\", \"seen\": [{\"item\": 1}]}\n".into(),
+            vec!["jq -c 'del(.seen) + .seen[]?' FILE"],
+        ),
+        (
+            "{\"u1\": [{\"item\": 1}], \"u2\": [{\"item\": 2}]}\n".into(),
+            vec!["listed by key (`u1`, `u2`, …)", "jq -c 'to_entries[] | {\"user\": .key} + .value[]?' FILE"],
+        ),
+        (
+            "[{\"who's\": {\"user\": 1, \"item\": 2}}]\n".into(),
+            vec!["jq -c '.[] | . + .\"who\\u0027s\"' FILE"],
         ),
         (objects.concat(), vec!["log.json:1", "several objects stand in one line", "jq -c . FILE"]),
         (objects.join(",\n"), vec!["log.json:1", "a comma stands between", "sed "]),

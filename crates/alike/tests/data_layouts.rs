@@ -175,6 +175,64 @@ fn the_delimiter_is_the_one_that_parts_the_rows() {
     let mut text = wide(lines.next().unwrap(), ";size, colour, cut, cloth, care, made in") + "\n";
     lines.for_each(|line| text += &wide(line, ";\"M, red\nor, as some say, pink\"\n"));
     assert_reads("wide.csv", text.as_bytes(), plain());
+    // Bars are more frequent and part the rows alike, too, but not into columns with usual names.
+    let barred = TABLE.replace('\n', ",1|2|3|4|5|6|7\n").replacen(",1|2|3|4|5|6|7", ",p|q|r|s|t|u|v", 1);
+    assert_reads("barred.csv", barred.as_bytes(), plain());
+    // Where no name tells, the report says what was taken.
+    let files = Files::new();
+    let log = "who,what,part,p|q\na,x,0,1|2\na,y,1,1|2\na,z,2,1|2\n";
+    let mut near = options(&files, &files.write("near.csv", log));
+    near.columns.user = "who".into();
+    near.columns.item = "what".into();
+    near.columns.label = "part".into();
+    let notes = files.open(&near).0.notes;
+    let said = "`,` is taken for the delimiter; `|` parts the rows alike, too (`--delimiter '|'` takes it)";
+    assert!(notes.iter().any(|note| note == said), "{notes:?}");
+}
+
+/// Between tabs a quote is mostly text, such as a sign of inches.
+#[test]
+fn quotes_between_tabs_hold_lines_together_where_no_row_is_lost() {
+    let log = |texts: [&str; 3]| {
+        let rows = [("x", 0), ("y", 1), ("z", 2)].iter().zip(texts);
+        let rows: String = rows.map(|((item, label), text)| format!("a\t{item}\t{label}{text}\n")).collect();
+        format!("user\titem\tx_label\ttext\n{rows}")
+    };
+    let rows = |texts: [&str; 3]| {
+        let files = Files::new();
+        let path = files.write("log.tsv", log(texts));
+        files.open(&options(&files, &path)).0.rows
+    };
+    // A text in the last column goes on over lines: empty ones, and ones with as many tabs as a row.
+    for text in [
+        "\t\"one\ntwo\"",
+        "\t\"one\n\ntwo\"",
+        "\t\"\n\n\n\"",
+        "\t\"see\n1\t2\t3\t4\nend\"",
+        "\t\"see\n\n1\t2\t3\t4\n\nend\"",
+        "\t\"one\ntwo\tthree\"",
+    ] {
+        assert_eq!(rows([text, text, text]), 3, "{text}");
+        assert_eq!(rows(["\tfine", text, "\t12\" disk"]), 3, "{text}");
+    }
+    // Quotes in rows of one line are text.
+    let texts = ["\t12\" disk", "\t\"Best of\" x", "\t\"lone", "\t\"", "\tof 6\"", "\t\"whole\""];
+    for first in texts {
+        for second in texts {
+            assert_eq!(rows([first, second, first]), 3, "{first} {second}");
+        }
+    }
+    // A short row after a lone quote is refused, and not taken for a part of a text.
+    let text = refused("log.tsv", log(["\t\"lone", "", "\tof 6\""]).as_bytes(), plain());
+    assert_says(&text, &["log.tsv:3: 3 columns, the header has 4"]);
+    let short = |row: &str| log(["\tfine"; 3]).replacen("a\ty\t1\tfine\n", row, 1);
+    let text = refused("log.tsv", short("a\t\"y\n").as_bytes(), plain());
+    assert_says(&text, &["log.tsv:3: column `item`", "a quote is not closed"]);
+    // What closes the quote is in the middle of a field of another line.
+    let text = refused("log.tsv", short("a\t\"y\t1\nb\" c\td\n").as_bytes(), plain());
+    assert_says(&text, &["log.tsv:3: column `item`", "a quote is not closed"]);
+    let text = refused("log.tsv", (log(["\tfine"; 3]) + "b\t\"x").as_bytes(), plain());
+    assert_says(&text, &["log.tsv:5: 2 columns, the header has 4: is the file cut off here?"]);
 }
 
 /// As collections of networks and of sparse matrices write it.
@@ -210,6 +268,14 @@ fn comments_above_the_rows_are_counted_and_no_row_is_taken_for_one() {
     assert!(notes(&ids, &plain()).iter().all(|note| !note.contains("comment")));
     let text = refused("out.log", format!("#{rows}").as_bytes(), bare.clone());
     assert_says(&text, &["out.log:1: starts with `#`", "as many columns", "--skip-lines 1", "a row"]);
+    // One usual name may be a word of a row, and each of the comments may be one.
+    for doubtful in ["#tea movie 1 2 0", "#c x 4 8 1\n# made today", "  #c x 4 8 1\n\n% made today"] {
+        let text = refused("out.log", format!("{doubtful}\n{rows}").as_bytes(), bare.clone());
+        assert_says(&text, &["out.log:1: starts with `#`", "--skip-lines 1"]);
+    }
+    let named = format!("#user movie stars when part\n# made today\n{rows}");
+    assert_reads("out.log", named.as_bytes(), bare.clone());
+    said(&notes(&named, &bare), "2 comment lines above the table passed over");
     let skipped = TextOptions { skip_lines: 1, ..bare };
     assert_reads("out.log", format!("#0 0 0 0 0\n{rows}").as_bytes(), skipped);
 }
@@ -219,6 +285,45 @@ fn what_programs_write_around_the_rows_is_none_of_them() {
     for first in ["\"sep=;\"", "SEP=;", "sep=;;;;;"] {
         assert_reads("log.csv", format!("{first}\n{}", TABLE.replace(',', ";")).as_bytes(), plain());
     }
+    // Comments come before that line or after it, indented or with an empty line below them.
+    let table = TABLE.replace(',', ";");
+    for first in ["# made today\nsep=;", "sep=;\n# a, b, c, d, e", "  # made, by hand\n   % twice\n\nsep=;"] {
+        assert_reads("log.csv", format!("{first}\n{table}").as_bytes(), plain());
+    }
+    assert_reads("log.csv", format!("  # made today\n\n{TABLE}").as_bytes(), plain());
+    let text = refused("log.csv", b"# made today\n\n  % by hand\n", plain());
+    assert_says(&text, &["log.csv: has only comments", "write a line with the names of the columns"]);
     assert_reads("log.csv", format!("{TABLE}   \n\n").as_bytes(), plain());
     assert_reads("log.tsv", format!("{}   \n", TABLE.replace(',', "::")).as_bytes(), plain());
+}
+
+/// As some collections of networks are written.
+#[test]
+fn blanks_and_tabs_may_both_separate_numbers() {
+    let (header, rows) = TABLE.split_once('\n').unwrap();
+    let digits = [("a", "1"), ("b", "2"), ("c", "3"), ("x", "4"), ("y", "5"), ("z", "6")];
+    let rows = digits.iter().fold(rows.to_string(), |rows, (letter, digit)| rows.replace(letter, digit));
+    let in_each: String =
+        rows.lines().map(|row| row.replacen(',', " ", 2).replace(',', "\t") + "\n").collect();
+    let in_some: String = rows
+        .lines()
+        .zip(["\t", " "].iter().cycle())
+        .map(|(row, sign)| row.replace(',', sign) + "\n")
+        .collect();
+    let bare = TextOptions {
+        no_header: true,
+        names: ["user", "item", "rating", "time", "x_label"].map(String::from).into(),
+        ..plain()
+    };
+    for (content, text) in [
+        (format!("% bip weighted\n{in_each}"), bare.clone()),
+        (format!("% bip weighted\n{in_some}"), bare.clone()),
+        (in_some.clone(), bare),
+        (format!("{}\n{in_some}", header.replace(',', "\t")), plain()),
+    ] {
+        let files = Files::new();
+        let path = files.write("out.log", &content);
+        let (report, _) = files.open(&PrepareOptions { text, ..options(&files, &path) });
+        assert_eq!((report.users, report.items, report.rows), (3, 3, 9), "{content}");
+    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::args::{Text, parse_named, split_pair};
+use crate::args::values::{Text, parse_named, split_pair};
 
 /// `alike prepare`.
 #[derive(Debug, Args)]

@@ -58,6 +58,9 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
     if args.json {
         return output::json(&summary);
     }
+    if quiet {
+        return Ok(());
+    }
     report(&summary, &args.out)
 }
 

@@ -1,6 +1,7 @@
 //! The page of a made-up run: complete, escaped, self-contained. It is left in the target folder to look at.
 
 use super::*;
+use crate::commands::Unseen;
 
 fn scores(base: f64) -> RecallAndNdcg {
     RecallAndNdcg { recall: [base * 0.6, base], ndcg: [base * 0.35, base * 0.45] }

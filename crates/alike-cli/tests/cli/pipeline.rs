@@ -66,6 +66,26 @@ fn a_run_is_evaluated_and_recommends() {
 }
 
 #[test]
+fn quiet_leaves_only_what_was_asked_for() {
+    let world = World::new().prepared();
+    let train = |run: &str, more: &[&str]| {
+        world.train("bpr", run, &[&SMALL[..], more].concat()).assert().success().stderr("")
+    };
+    train("run", &["--quiet"]).stdout("");
+    let summary = train("other", &["-q", "--json"]).get_output().stdout.clone();
+    assert_eq!(serde_json::from_slice::<Value>(&summary).unwrap()["model"], "bpr");
+    let run = world.at("run");
+    let run = run.as_str();
+    let asked: [&[&str]; 3] =
+        [&["evaluate", run], &["recommend", run, "--user", "4"], &["similar", run, "--item", "7"]];
+    for args in asked {
+        let usual = alike().args(args).assert().success().get_output().stdout.clone();
+        assert!(!usual.is_empty());
+        alike().args(args).arg("-q").assert().success().stdout(usual).stderr("");
+    }
+}
+
+#[test]
 fn a_run_opens_where_it_was_moved_or_copied() {
     let world = World::new().prepared();
     world.train("bpr", "runs/one", &SMALL).assert().success();

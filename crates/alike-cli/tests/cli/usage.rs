@@ -42,6 +42,33 @@ fn wrong_arguments_exit_with_2() {
 }
 
 #[test]
+fn what_is_given_for_something_else_is_told_with_the_way_out() {
+    let world = World::new().prepared();
+    let (log, data, run) = (world.at("log.inter"), world.at("data"), world.at("run"));
+    let (log, data, run) = (log.as_str(), data.as_str(), run.as_str());
+    let way = format!(
+        "`alike prepare --interactions {log} --out DIR`, then `alike train nsmar+ --data DIR --out RUN`"
+    );
+    let a_run = format!("it is a file; a run folder is wanted: {way}");
+    refused(&["evaluate", log, "--json"], &a_run);
+    refused(&["recommend", log], &a_run);
+    refused(&["recommend", log, "--user", "1"], &a_run);
+    refused(&["similar", log, "--item", "1"], &a_run);
+    refused(&["serve", log], &a_run);
+    refused(&["serve", run, "--compare", log], &a_run);
+    refused(&["train", "bpr", "--data", data, "--out", run, "--warm-start", log], &a_run);
+    refused(&["train", log], &format!("it is a file; a model's name is wanted: {way}"));
+    let prepared = "it is a file; a folder of prepared data is wanted";
+    refused(&["train", "bpr", "--data", log, "--out", run], prepared);
+    let trained = format!("`alike train nsmar+ --data {data} --out RUN`");
+    refused(&["train", data], &format!("it is prepared data; a model's name is wanted: {trained}"));
+    refused(&["evaluate", data], &format!("it is prepared data; a run folder is wanted: {trained}"));
+    world.train("popularity", "run", &[]).assert().success();
+    refused(&["train", "bpr", "--data", run, "--out", &world.at("other")], "it is a run");
+    refused(&["evaluate", &world.at("run/run.json")], "give the run folder that it is in");
+}
+
+#[test]
 fn nothing_at_all_shows_the_help_and_exits_with_2() {
     alike().assert().code(2).stdout("").stderr(predicate::str::contains("alike demo"));
 }

@@ -80,7 +80,8 @@ impl RunDir {
     /// Opens an existing run, to read it.
     pub fn open(dir: &Path) -> Result<(Self, RunInfo)> {
         if !dir.is_dir() {
-            return Err(Error::checkpoint(dir, "no such run folder"));
+            let text = if dir.exists() { "it is a file, not a run folder" } else { "no such run folder" };
+            return Err(Error::checkpoint(dir, text));
         }
         let path = dir.join("run.json");
         let content = disk::bytes_if_there(&path)?

@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 use super::watched::{Op, tell, watched};
 use crate::error::{Error, Result};
 
+/// True when `path` is there, whatever it is.
+pub(crate) fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
 /// A file and where it is.
 #[derive(Debug)]
 pub(crate) struct File {
@@ -32,7 +37,7 @@ impl File {
 
     /// Opens a file for reading and writing from its start; makes it if it is not there.
     pub(crate) fn edit(path: &Path) -> Result<Self> {
-        if !super::exists(path) {
+        if !exists(path) {
             tell(&Op::Create(path)).map_err(|e| Error::io(path, e))?;
         }
         let options = fs::File::options().read(true).write(true).create(true).truncate(false).open(path);

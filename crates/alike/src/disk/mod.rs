@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 
 pub(crate) use atomic::{remove_leftovers, temporary_of};
 pub use atomic::{write_atomic, write_atomic_with};
-pub(crate) use file::File;
+pub(crate) use file::{File, exists};
 pub(crate) use staged::{FileEntry, Staged, check_replaceable};
 use watched::tell;
 pub use watched::{Op, Watcher, watch};
@@ -108,11 +108,6 @@ pub(crate) fn array<T: Pod>(path: &Path, content: &[u8]) -> Result<Vec<T>> {
         return Err(Error::format(path, format!("{} bytes are no whole number of values", content.len())));
     }
     Ok(bytemuck::pod_collect_to_vec(content))
-}
-
-/// True when `path` is there, whatever it is.
-pub(crate) fn exists(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
 }
 
 /// Size of a file in bytes.

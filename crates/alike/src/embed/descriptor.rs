@@ -6,6 +6,8 @@
 use image::imageops::{self, FilterType};
 use image::{GenericImageView, Rgb};
 
+use super::unit_length::to_unit_length;
+
 /// Side that every picture is brought to.
 const SIDE: usize = 64;
 /// Cells of edge directions a side.
@@ -33,10 +35,10 @@ pub(crate) fn describe(picture: &impl GenericImageView<Pixel = Rgb<u8>>) -> Vec<
     let mut colours = colours(&pixels);
     // Square roots keep a few strong cells from being all that counts; each part has half of the length.
     edges.iter_mut().chain(&mut colours).for_each(|v| *v = v.sqrt());
-    super::to_unit_length(&mut edges);
-    super::to_unit_length(&mut colours);
+    to_unit_length(&mut edges);
+    to_unit_length(&mut colours);
     edges.append(&mut colours);
-    super::to_unit_length(&mut edges);
+    to_unit_length(&mut edges);
     edges
 }
 

@@ -9,11 +9,40 @@ use crate::data::folder::journal::ContentKey;
 use crate::data::prepare::item_texts::{ItemContent, read_item_texts};
 use crate::data::prepare::pictures::{Folder, Pictures};
 use crate::disk;
-use crate::embed::{EmbedSource, Modality};
+use crate::embed::encoder::Modality;
 use crate::{Error, Result};
 
 /// Maximum of bytes of a picture's file.
 const FILE_BYTES: u64 = 256 << 20;
+
+/// Where texts or pictures come from.
+#[derive(Debug, Clone)]
+pub enum EmbedSource {
+    /// Columns of an items file, joined; none given: title, category, author and description, those that are
+    /// there.
+    Texts {
+        /// JSON objects, delimited text, a workbook or Parquet.
+        items: PathBuf,
+        /// Columns.
+        columns: Vec<String>,
+    },
+    /// Paths in a column of an items file.
+    PictureColumn {
+        /// JSON objects, delimited text, a workbook or Parquet.
+        items: PathBuf,
+        /// The column; by default guessed.
+        column: Option<String>,
+        /// Where paths start; by default the items file's folder.
+        folder: Option<PathBuf>,
+    },
+    /// The pictures of a folder, named as the items.
+    PictureFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// The items that should have a picture; by default those that have one.
+        items: Option<PathBuf>,
+    },
+}
 
 /// What an item offers.
 #[derive(Debug)]

@@ -21,6 +21,7 @@ mod resample;
 mod runtime;
 mod settings;
 mod svd;
+mod unit_length;
 mod upright;
 mod words;
 
@@ -40,37 +41,9 @@ use crate::data::formats::open::has_extension;
 use crate::{Error, Result};
 
 pub use encoder::{Encoder, Modality, companions};
+pub use inputs::EmbedSource;
 use inputs::{Content, Inputs};
 use words::Words;
-
-/// Where texts or pictures come from.
-#[derive(Debug, Clone)]
-pub enum EmbedSource {
-    /// Columns of an items file, joined; none given: title, category, author and description, those that are
-    /// there.
-    Texts {
-        /// JSON objects, delimited text, a workbook or Parquet.
-        items: PathBuf,
-        /// Columns.
-        columns: Vec<String>,
-    },
-    /// Paths in a column of an items file.
-    PictureColumn {
-        /// JSON objects, delimited text, a workbook or Parquet.
-        items: PathBuf,
-        /// The column; by default guessed.
-        column: Option<String>,
-        /// Where paths start; by default the items file's folder.
-        folder: Option<PathBuf>,
-    },
-    /// The pictures of a folder, named as the items.
-    PictureFolder {
-        /// The folder.
-        folder: PathBuf,
-        /// The items that should have a picture; by default those that have one.
-        items: Option<PathBuf>,
-    },
-}
 
 /// Which encoder.
 #[derive(Debug, Clone)]
@@ -398,14 +371,4 @@ fn encode(encoder: &Encoder, content: &Content, key: &ContentKey) -> Result<Vec<
         }
         Content::Nothing(why) => Err(why.clone()),
     }
-}
-
-/// Divides by the length; false when there is none.
-fn to_unit_length(vector: &mut [f32]) -> bool {
-    let length = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
-    if !length.is_normal() {
-        return false;
-    }
-    vector.iter_mut().for_each(|v| *v /= length);
-    true
 }

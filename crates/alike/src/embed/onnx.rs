@@ -7,7 +7,7 @@ use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::embed::runtime::{Input, OnnxModel};
 use crate::embed::settings::{Channels, ImageSettings, Layout, Pooling, TextSettings};
-use crate::embed::to_unit_length;
+use crate::embed::unit_length::to_unit_length;
 use crate::{Error, Result};
 
 /// Outputs that text models usually have, in order of preference.

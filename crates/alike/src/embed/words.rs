@@ -13,6 +13,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::disk;
 use crate::embed::svd::{self, SparseRows};
+use crate::embed::unit_length::to_unit_length;
 use crate::{Error, Result};
 
 /// Hash buckets.
@@ -81,7 +82,7 @@ impl Words {
             let row = &self.projection[term as usize * d..][..d];
             out.iter_mut().zip(row).for_each(|(o, v)| *o += weight * v);
         }
-        if super::to_unit_length(&mut out) {
+        if to_unit_length(&mut out) {
             return Ok(out);
         }
         Err(Error::Data("none of its words occurs in the texts that the encoder was made from".into()))

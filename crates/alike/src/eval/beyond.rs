@@ -64,6 +64,14 @@ pub fn beyond_accuracy(ranked: &Ranked<'_>) -> Metrics {
     metrics
 }
 
+/// Everything that is measured of the lists: accuracy, of which `each` has every user's, and what they are
+/// like beyond it.
+pub fn all_metrics(ranked: &Ranked<'_>, each: &PerUser) -> Metrics {
+    let mut metrics = each.mean();
+    metrics.0.extend(beyond_accuracy(ranked).0);
+    metrics
+}
+
 /// The first `k` items of a list; shorter where fewer were left to recommend.
 fn list<'a>(ranked: &'a Ranked<'_>, row: usize, k: usize) -> &'a [u32] {
     let list = ranked.top.row(row).0;

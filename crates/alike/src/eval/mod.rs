@@ -14,7 +14,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::scorer::Ranks;
 
-pub use beyond::{Group, beyond_accuracy, groups};
+pub use beyond::{Group, all_metrics, beyond_accuracy, groups};
 
 /// The cut-offs that are computed.
 pub const CUTS: [usize; 4] = [5, 10, 20, 50];
@@ -212,14 +212,6 @@ impl Ranked<'_> {
     pub fn per_user(&self) -> PerUser {
         self.accuracy(|_| true)
     }
-}
-
-/// Everything that is measured of the lists: accuracy, of which `each` has every user's, and what they are
-/// like beyond it.
-pub fn all_metrics(ranked: &Ranked<'_>, each: &PerUser) -> Metrics {
-    let mut metrics = each.mean();
-    metrics.0.extend(beyond_accuracy(ranked).0);
-    metrics
 }
 
 /// Mean metrics of `scorer` on one split under one protocol.

@@ -13,12 +13,8 @@ use crate::data::Dataset;
 
 pub use init::Init;
 pub use saved::Saved;
-pub use tables::{Row, Rows, Table};
+pub use tables::{ParamId, Row, Rows, Table};
 pub use weights::Weights;
-
-/// Place of a parameter in its [`Params`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ParamId(usize);
 
 /// One parameter: a matrix, or a vector kept as a matrix of one row.
 #[derive(Debug)]

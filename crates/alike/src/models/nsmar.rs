@@ -38,14 +38,13 @@
 
 mod fold_in;
 
-use alike_ops::{
-    ConstSparse, Csr, Triples, add, bpr_dot, info_nce, leaky, matmul, neighbor_similarity, scale_rows,
-    spmm_const, unit_rows,
-};
+use alike_ops::{ConstSparse, Csr, Triples, add, bpr_dot, info_nce, leaky, matmul, scale_rows, unit_rows};
 
+use self::fold_in::{Fold, Side, UserGraph, aggregate, fuse};
 use super::prelude::*;
 use crate::config::{Draw, ModalityWeights as Shares, Names};
 use crate::graph::{self, Normalization, UserWeight};
+use crate::scorer::matrix;
 
 pub(super) const PLUS: ModelInfo = ModelInfo::trained::<Nsmar>(
     "nsmar+",
@@ -171,14 +170,6 @@ enum Align {
     Mlp(Linear, Linear),
 }
 
-/// One side of the scorer: `x + leaky(x W + b) V`. A bias after `V` would vanish from the difference of two
-/// items.
-#[derive(Clone, Copy)]
-struct Side {
-    hidden: Linear,
-    back: ParamId,
-}
-
 struct Nsmar {
     config: Config,
     users: usize,
@@ -261,22 +252,6 @@ fn graphs(data: &Dataset, names: &[&str], config: &Config) -> Result<ConstSparse
         false => vec![Vec::new(); data.items.len()],
     };
     graph::block_diagonal(&users, &items)
-}
-
-/// The modalities' rows side by side.
-fn fuse(outputs: Vec<Tensor<2>>) -> Tensor<2> {
-    match outputs.len() {
-        1 => outputs.into_iter().next().expect("one output"),
-        _ => Tensor::cat(outputs, 1),
-    }
-}
-
-/// One layer: each row of `pattern` from the rows of `x` that it names, weighed by `plain` where given.
-fn aggregate(pattern: &Arc<Csr>, plain: Option<&Arc<ConstSparse>>, x: Tensor<2>) -> Tensor<2> {
-    match plain {
-        Some(plain) => spmm_const(plain, x),
-        None => neighbor_similarity(pattern, x),
-    }
 }
 
 impl Nsmar {
@@ -370,13 +345,6 @@ impl Nsmar {
             unit_rows(gather(z.clone(), &each))
         };
         info_nce(rows(&triples.users), rows(&triples.positives), self.config.temperature as f32)
-    }
-}
-
-impl Side {
-    /// `[n, D]` → `[n, D]`.
-    fn forward(&self, w: &Weights, x: Tensor<2>) -> Tensor<2> {
-        add(x.clone(), matmul(self.hidden.forward_leaky(w, x), w.matrix(self.back)))
     }
 }
 
@@ -483,7 +451,23 @@ impl Model for Nsmar {
     }
 
     fn fold_in(self, w: Weights) -> Result<Option<FoldIn>> {
-        fold_in::of(self, w).map(|forward| Some(FoldIn::Forward(forward)))
+        let (users, items) = (self.users, self.pattern.rows() - self.users);
+        let mut inputs = vec![Vec::new(); self.modalities.len()];
+        let outputs = self.outputs(&w, &self.fixed, |at, x| {
+            inputs[at].push(matrix(x.clone().narrow(0, users, items)));
+        });
+        let mix = matrix(w.table(self.mix).mean_dim(0)).data;
+        let degree = |i: usize| self.pattern.degree(users + i).max(1) as f32;
+        let taken = self.plain.is_some().then(|| (0..items).map(degree).collect());
+        let graph = self.config.user_graph.then(|| UserGraph {
+            rows: matrix(fuse(outputs).narrow(0, 0, users)),
+            train: self.train.clone(),
+            neighbors: self.config.user_neighbors,
+            weight: self.config.user_weight,
+        });
+        let side = self.scorer.map(|[own, _]| own);
+        let fold = Fold { w, inputs, mix, taken, graph, side };
+        Ok(Some(FoldIn::Forward(fold.forward())))
     }
 
     fn parts(&self) -> Vec<(String, usize)> {

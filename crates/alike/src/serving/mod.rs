@@ -7,6 +7,7 @@
 mod diverse;
 mod fold_in;
 mod index;
+mod lengths;
 mod nearest;
 mod probe;
 mod reasons;
@@ -20,6 +21,7 @@ use rayon::prelude::*;
 
 pub use fold_in::fit;
 pub use index::{Index, dot_items};
+use lengths::Lengths;
 pub use nearest::Placed;
 pub use reasons::{HISTORY_LOOKED_AT, Reason};
 
@@ -59,7 +61,7 @@ pub struct Serving {
     ranker: Option<Ranker>,
     /// The mean of all users' rows: who took nothing is nobody in particular.
     mean_user: Vec<f32>,
-    nearest: nearest::Nearest,
+    lengths: Lengths,
 }
 
 impl Serving {
@@ -99,9 +101,9 @@ impl Serving {
             Scorer::PairMlp { items, out, .. } => Some(Ranker::pair_mlp(&items.data, out)),
             Scorer::ItemItem(_) | Scorer::Static { .. } => None,
         };
-        let nearest = nearest::Nearest::new(&run.data, &run.scorer);
+        let lengths = Lengths::new(&run.data, &run.scorer);
         let mean_user = mean_row(&run.scorer);
-        Ok(Self { run, fold, parts, ranker, mean_user, nearest })
+        Ok(Self { run, fold, parts, ranker, mean_user, lengths })
     }
 
     /// The run.
@@ -238,7 +240,7 @@ impl Serving {
         };
         let own = norm(&vector.row);
         let cosine = |u: u32| {
-            let scale = own * self.nearest.users[u as usize];
+            let scale = own * self.lengths.users[u as usize];
             (u, if scale > 0.0 { dot(&vector.row, users.row(u as usize)) / scale } else { 0.0 })
         };
         let others = (0..users.rows as u32).into_par_iter().filter(|&u| Some(u) != user);

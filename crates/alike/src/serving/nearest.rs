@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::{Serving, UserVector};
-use crate::data::{Dataset, Features};
 use crate::error::{Error, Result};
 use crate::scorer::{Matrix, Scorer, best, dot, norm};
 
@@ -14,16 +13,6 @@ const NEIGHBORS: usize = 50;
 /// How much nearer ones count for more: shares are the softmax of the cosines over this.
 const TEMPERATURE: f32 = 0.1;
 
-/// Lengths of rows.
-pub(super) struct Nearest {
-    /// Those of the feature rows, one list per modality.
-    norms: Vec<Vec<f32>>,
-    /// Mean length of the scorer's item rows.
-    length: f32,
-    /// Lengths of the scorer's user rows; none where it has no such rows.
-    pub(super) users: Vec<f32>,
-}
-
 /// A new item as the scorer takes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Placed {
@@ -31,25 +20,6 @@ pub struct Placed {
     pub row: Vec<f32>,
     /// The known items that it is placed between, with their shares, largest first.
     pub between: Vec<(u32, f32)>,
-}
-
-impl Nearest {
-    pub(super) fn new(data: &Dataset, scorer: &Scorer) -> Self {
-        let norms = |f: &Features| f.values().par_chunks(f.dim).map(norm).collect();
-        let length = match scorer {
-            Scorer::Dot { items, .. } => {
-                (0..items.rows).map(|i| norm(items.row(i))).sum::<f32>() / items.rows.max(1) as f32
-            }
-            _ => 1.0,
-        };
-        let users = match scorer {
-            Scorer::Dot { users, .. } | Scorer::PairMlp { users, .. } => {
-                users.data.par_chunks(users.cols.max(1)).map(norm).collect()
-            }
-            Scorer::ItemItem(_) | Scorer::Static { .. } => Vec::new(),
-        };
-        Self { norms: data.features.iter().map(norms).collect(), length, users }
-    }
 }
 
 impl Serving {
@@ -68,7 +38,7 @@ impl Serving {
         }
         let length = norm(features);
         let score = |(i, row): (usize, &[f32])| {
-            let scale = length * self.nearest.norms[at][i];
+            let scale = length * self.lengths.features[at][i];
             (i as u32, if scale > 0.0 { dot(features, row) / scale } else { 0.0 })
         };
         let rows = own.values().par_chunks(own.dim).enumerate().filter(|(i, _)| !own.missing[*i]);
@@ -106,7 +76,7 @@ impl Serving {
             row.iter_mut().zip(rows.row(item as usize)).for_each(|(r, v)| *r += v * share);
         }
         if matches!(self.run.scorer, Scorer::Dot { .. }) {
-            let scale = self.nearest.length / norm(&row).max(f32::MIN_POSITIVE);
+            let scale = self.lengths.mean_item / norm(&row).max(f32::MIN_POSITIVE);
             row.iter_mut().for_each(|r| *r *= scale);
         }
         Ok(Placed { row, between })

@@ -4,8 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::CRITERION;
 use crate::eval::Metrics;
+
+/// The metric that decides which epoch is the best.
+pub const CRITERION: &str = "recall@20";
 
 /// How a run ended, `metrics.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,5 @@
 //! Which file of a crate imports which: paths are followed through re-exports to the file that defines the
-//! name.
+//! name. Neither `mod x;` nor a re-export that the file itself makes no use of is an import.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -65,9 +65,10 @@ impl Source {
         Self { uses, body }
     }
 
-    /// Whether the file itself makes use of a name that it imports.
+    /// Whether the file itself makes use of a name that it imports; `mod name;` is no use.
     fn mentions(&self, name: &str) -> bool {
-        words(&self.body).any(|word| word == name)
+        let mut before = "";
+        words(&self.body).any(|word| std::mem::replace(&mut before, word) != "mod" && word == name)
     }
 }
 
@@ -159,7 +160,23 @@ impl Crate {
             found.remove(file);
             all.insert(file.clone(), found);
         }
+        for (file, usual) in self.sources.keys().filter_map(|file| Some((file, self.in_place_of(file)?))) {
+            for (importing, found) in &mut all {
+                let inside = module(importing).starts_with(&module(&usual));
+                if !inside && importing != file && found.contains(&usual) {
+                    found.insert(file.clone());
+                }
+            }
+        }
         all
+    }
+
+    /// The file in whose place `no_x.rs` is compiled where a feature is off: that of the module `x`.
+    fn in_place_of(&self, file: &str) -> Option<String> {
+        let mut usual: Vec<String> = module(file).into_iter().map(String::from).collect();
+        let name = usual.pop()?.strip_prefix("no_")?.to_string();
+        usual.push(name);
+        self.modules.get(&usual).cloned()
     }
 
     /// The file that defines what `path` names in `file`; `None` for other crates.
@@ -180,7 +197,11 @@ impl Crate {
                 }
             }
             _ if self.modules.contains_key(&child(&module, &path[0])) => {}
-            _ => return None,
+            // A module that the file has by a `use`, or another crate.
+            name => {
+                let found = self.sources[file].uses.get(name).filter(|_| depth < 8)?;
+                return self.file_of(file, &[found.path.as_slice(), &path[1..]].concat(), depth + 1);
+            }
         }
         while let [name, tail @ ..] = rest {
             let inner = child(&module, name);
@@ -276,5 +297,41 @@ mod tests {
             ("a/b.rs", "use super::f;"),
         ]);
         assert_eq!(circles(&used), [["a/b.rs", "a/mod.rs"]]);
+        let declared = imports_of_files(&[
+            ("lib.rs", ""),
+            ("a/mod.rs", "mod b;\npub use b::b;"),
+            ("a/b.rs", "use super::f;\npub fn b() {}"),
+        ]);
+        assert_eq!(edges(&declared), ["a/b.rs -> a/mod.rs"]);
+    }
+
+    #[test]
+    fn paths_through_an_imported_module_lead_to_the_file_that_defines_the_name() {
+        let found = imports_of_files(&[
+            ("lib.rs", "mod a; mod b;"),
+            ("a/mod.rs", "mod deep;\npub use deep::Thing;"),
+            ("a/deep.rs", "pub struct Thing;"),
+            ("b.rs", "use std::io;\nuse image;\nuse crate::a;\nfn f(t: a::Thing) { io::g(); image::h() }"),
+        ]);
+        assert_eq!(edges(&found), ["b.rs -> a/deep.rs", "b.rs -> a/mod.rs"]);
+    }
+
+    #[test]
+    fn the_file_of_a_feature_that_is_off_is_imported_like_the_usual_one() {
+        let found = imports_of_files(&[
+            ("lib.rs", "mod a;"),
+            ("a/mod.rs", "mod b;\nuse b::B;"),
+            ("a/b/mod.rs", "mod c;\npub struct B;"),
+            ("a/b/c.rs", "use super::B;"),
+            ("a/no_b.rs", "use super::f;\npub struct B;"),
+        ]);
+        let expected = [
+            "a/b/c.rs -> a/b/mod.rs",
+            "a/mod.rs -> a/b/mod.rs",
+            "a/mod.rs -> a/no_b.rs",
+            "a/no_b.rs -> a/mod.rs",
+        ];
+        assert_eq!(edges(&found), expected);
+        assert_eq!(circles(&found), [["a/mod.rs", "a/no_b.rs"]]);
     }
 }

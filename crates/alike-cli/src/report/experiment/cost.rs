@@ -3,7 +3,7 @@
 use alike::experiment::{DataOutcome, EntryOutcome, RunOutcome, Usage};
 use maud::{Markup, html};
 
-use super::tables::{NONE, mean_over_runs};
+use super::tables::{self, NONE, mean_over_runs};
 use crate::output::{bytes, duration, grouped};
 
 const HEAD: [&str; 8] =
@@ -26,7 +26,7 @@ pub(super) fn table(set: &DataOutcome) -> Markup {
             }
         }
     };
-    super::table(&set.name, HEAD, &rows)
+    tables::table(&set.name, HEAD, &rows)
 }
 
 /// Epochs, seconds of an epoch, of an evaluation and in all, and memory.

@@ -148,11 +148,5 @@ fn grid<'a>(charts: impl IntoIterator<Item = &'a Chart>) -> Markup {
     }
 }
 
-/// A table whose caption says all: names of the columns, and rows.
-fn table<'a>(caption: &str, head: impl IntoIterator<Item = &'a str>, rows: &Markup) -> Markup {
-    let head = html! { tr { @for name in head { th scope="col" { (name) } } } };
-    page::table(caption, caption, &head, rows)
-}
-
 #[cfg(test)]
 mod tests;

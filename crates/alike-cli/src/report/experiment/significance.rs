@@ -4,8 +4,7 @@ use alike::experiment::stats::{Anova, Test};
 use alike::experiment::{Comparison, DataOutcome};
 use maud::{Markup, html};
 
-use super::table;
-use super::tables::{NONE, statistic, title};
+use super::tables::{NONE, statistic, table, title};
 
 const VARIANCE: [&str; 7] =
     ["Metric", "To read", "Shapiro-Wilk W", "Levene F", "ANOVA F", "Welch F", "Kruskal-Wallis H"];

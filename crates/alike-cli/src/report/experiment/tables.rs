@@ -8,10 +8,16 @@ use alike::experiment::{DataOutcome, EntryOutcome, Experiment, RunOutcome, Trial
 use alike::train::Remark;
 use maud::{Markup, html};
 
-use super::table;
+use crate::report::page;
 
 /// A cell without a value.
 pub(super) const NONE: &str = "–";
+
+/// A table whose caption says all: names of the columns, and rows.
+pub(super) fn table<'a>(caption: &str, head: impl IntoIterator<Item = &'a str>, rows: &Markup) -> Markup {
+    let head = html! { tr { @for name in head { th scope="col" { (name) } } } };
+    page::table(caption, caption, &head, rows)
+}
 
 /// A metric's name as people write it.
 pub(super) fn title(metric: &str) -> String {

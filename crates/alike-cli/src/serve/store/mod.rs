@@ -3,8 +3,11 @@
 //! One writer takes the changes that wait and commits them together, so that one wait for the disk serves
 //! many requests. A change is answered only after its commit.
 
+mod error;
+mod events;
 mod group_commit;
 mod health;
+mod options;
 mod per_user;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -15,130 +18,20 @@ mod retention;
 mod sqlite;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
-use utoipa::ToSchema;
 
+pub(crate) use error::{Result, StoreError};
+pub(crate) use events::{AHEAD, EVENTS_OF_USER, Erased, Event, EventKind, Stored};
 use group_commit::Change;
 use health::WriteHealth;
+pub(crate) use options::Options;
 pub(crate) use per_user::KEPT;
 use postgres::Postgres;
 use sqlite::Sqlite;
 #[cfg(test)]
 pub(crate) use sqlite::faults;
-
-/// Of one user at most so many events count, the newest.
-pub(crate) const EVENTS_OF_USER: usize = 5000;
-/// How far clocks of clients and of replicas may run ahead, in milliseconds. What lies further ahead is a
-/// wrong time.
-pub(crate) const AHEAD: i64 = 5 * 60 * 1000;
-
-/// How a store is used.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Options {
-    /// How long the database may take to answer.
-    pub(crate) timeout: Duration,
-    /// Days after which events are removed; they stay for good where this is not given.
-    pub(crate) keep_days: Option<u32>,
-    /// Events of one user that are kept, the newest; a few hundredths more may stay for a while.
-    pub(crate) keep_of_user: u32,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { timeout: Duration::from_secs(2), keep_days: None, keep_of_user: KEPT }
-    }
-}
-
-/// What somebody did with an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum EventKind {
-    /// Bought, watched, read: counts as history.
-    Take,
-    /// Said to like it: counts as history.
-    Like,
-    /// Said not to like it: no history, and never recommended.
-    Dislike,
-    /// Takes back whatever was said before, training included.
-    Remove,
-}
-
-impl EventKind {
-    const ALL: [(Self, &'static str); 4] =
-        [(Self::Take, "take"), (Self::Like, "like"), (Self::Dislike, "dislike"), (Self::Remove, "remove")];
-
-    /// The word that is stored.
-    pub(crate) fn word(self) -> &'static str {
-        Self::ALL[self as usize].1
-    }
-
-    fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.iter().find(|k| k.1 == word).map(|k| k.0)
-    }
-}
-
-/// An event to be written.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Event {
-    /// Id of the user.
-    pub(crate) user: String,
-    /// Id of the item.
-    pub(crate) item: String,
-    /// What they did.
-    pub(crate) kind: EventKind,
-    /// When it came, in milliseconds since 1970, by the clock of this server.
-    pub(crate) arrived: i64,
-    /// When it happened, where the client says so; not after it came.
-    pub(crate) happened: Option<i64>,
-    /// Of several events with the same key only the first counts.
-    pub(crate) key: Option<String>,
-}
-
-/// An event as it is read.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Stored {
-    /// Id of the item.
-    pub(crate) item: String,
-    /// What the user did.
-    pub(crate) kind: EventKind,
-}
-
-/// What forgetting somebody left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Erased {
-    /// Events that were removed.
-    pub(crate) events: u64,
-    /// Whether what they held may still lie in files of the database, where no query finds it.
-    pub(crate) pending: bool,
-}
-
-/// The store did not do what it was asked; the text is for the log.
-#[derive(Debug, Clone)]
-pub(crate) enum StoreError {
-    /// More changes wait than the queue holds.
-    Busy,
-    /// The database refused or is gone; nothing was written.
-    Failed(String),
-    /// The database's files are not those that were opened; nothing was written.
-    Moved(String),
-    /// The database was lost while it committed: the changes were written, or not.
-    Unsure(String),
-}
-
-impl std::fmt::Display for StoreError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Busy => f.write_str("too many changes wait to be written"),
-            Self::Failed(text) | Self::Moved(text) | Self::Unsure(text) => f.write_str(text),
-        }
-    }
-}
-
-/// Result of the store.
-pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Where events are kept.
 pub(crate) enum StoreAddress {
@@ -257,18 +150,6 @@ impl Store {
             Backend::Postgres(store) => store.users(prefix, most).await,
         }
     }
-}
-
-/// The first text after all that start with `prefix`, by bytes.
-fn end_of_prefix(prefix: &str) -> String {
-    format!("{prefix}{}", char::MAX)
-}
-
-fn stored(item: String, kind: &str) -> Result<Stored> {
-    let kind = EventKind::from_word(kind).ok_or_else(|| {
-        StoreError::Failed(format!("the store holds an event of the unknown kind `{kind}`"))
-    })?;
-    Ok(Stored { item, kind })
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Delimited text: the rows under the header.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, Cursor, Read};
 use std::path::Path;
 
 use csv::ByteRecord;
 
 use crate::data::formats::encoding::encoding_advice;
-use crate::data::formats::fields::{self, has_escaped_quotes, mend_padded};
+use crate::data::formats::fields::{self, Joined, has_escaped_quotes, mend_padded};
 use crate::data::formats::header::{LISTS, TableLayout, layout};
 use crate::data::formats::options::{Delimiter, TextOptions};
 use crate::data::formats::row::{
@@ -159,49 +160,119 @@ fn read_plain(
     layout: &TableLayout,
     visit: &mut dyn FnMut(u64, &ByteRecord) -> Result<()>,
 ) -> Result<()> {
-    let mut input = Cursor::new(&layout.first[..]).chain(input);
     let width = layout.names.len();
-    let (mut line, mut ahead, mut number) = (Vec::new(), Vec::new(), layout.lines);
-    let (mut record, mut other) = (ByteRecord::new(), ByteRecord::new());
-    loop {
-        number += 1;
-        // The line that was looked at already, if one was.
-        std::mem::swap(&mut line, &mut ahead);
-        if line.is_empty() && !next_line(&Place { path, line: number }, &mut input, &mut line)? {
-            return Ok(());
-        }
-        ahead.clear();
-        if without_end(&line).is_empty() {
+    let input = Cursor::new(&layout.first[..]).chain(input);
+    let mut lines = Lines { path, input, number: layout.lines, ahead: VecDeque::new() };
+    let (mut line, mut record) = (Vec::new(), ByteRecord::new());
+    while lines.read(&mut line)? {
+        let text = without_end(&line);
+        if text.is_empty() {
             continue;
         }
-        fields::read(without_end(&line), delimiter, width, &mut record);
-        let start = number;
-        let mut lines = 1;
-        while fields::is_open(without_end(&line), delimiter)
-            && next_line(&Place { path, line: number + 1 }, &mut input, &mut ahead)?
-        {
-            fields::read(without_end(&ahead), delimiter, width, &mut other);
-            let is_row = other.len() == width || without_end(&ahead).is_empty();
-            if lines == 1 && record.len() == width && is_row {
-                // What follows is a row of its own: the quote is text.
-                break;
+        fields::read(text, delimiter, width, &mut record);
+        let place = Place { path, line: lines.number };
+        if let Some(open) = fields::open_field(text, delimiter) {
+            let is_row = record.len() == width;
+            match lines.joined(&line, open, delimiter, is_row.then_some(width))? {
+                Some((joined, more)) => {
+                    record = joined;
+                    lines.pass(more);
+                }
+                // The quote is text, or the file is cut off here.
+                None if is_row || lines.ahead.is_empty() => {}
+                None => return Err(not_closed(&place, &layout.names[open.min(width - 1)])),
             }
-            let place = Place { path, line: start };
-            if (line.len() + ahead.len()) as u64 > LINE_BYTES {
-                return Err(too_long(&place));
-            }
-            if lines == FIELD_LINES {
-                return Err(not_closed(&place, &layout.names[record.len().min(width) - 1]));
-            }
-            line.append(&mut ahead);
-            (number, lines) = (number + 1, lines + 1);
-            fields::read(without_end(&line), delimiter, width, &mut record);
         }
-        let open = |field: &[u8]| field.starts_with(b"\"") && field.contains(&b'\n');
-        if let Some(at) = record.iter().position(open).filter(|_| lines > 1 && record.len() == width) {
-            return Err(not_closed(&Place { path, line: start }, &layout.names[at]));
+        visit(place.line, &record)?;
+    }
+    Ok(())
+}
+
+/// The lines of a text, some of which are looked at before they are read.
+struct Lines<'a, R> {
+    path: &'a Path,
+    input: R,
+    /// How many are read.
+    number: u64,
+    /// Those after them that were looked at.
+    ahead: VecDeque<Vec<u8>>,
+}
+
+impl<R: BufRead> Lines<'_, R> {
+    /// Reads the next line into `line`; false at the end.
+    fn read(&mut self, line: &mut Vec<u8>) -> Result<bool> {
+        self.number += 1;
+        match self.ahead.pop_front() {
+            Some(ahead) => {
+                *line = ahead;
+                Ok(true)
+            }
+            None => next_line(&Place { path: self.path, line: self.number }, &mut self.input, line),
         }
-        visit(start, &record)?;
+    }
+
+    /// The line that comes after the next `after` ones, which were looked at before; nothing at the end.
+    fn look(&mut self, after: usize) -> Result<Option<&[u8]>> {
+        if after == self.ahead.len() {
+            let mut line = Vec::new();
+            let place = Place { path: self.path, line: self.number + 1 + after as u64 };
+            if !next_line(&place, &mut self.input, &mut line)? {
+                return Ok(None);
+            }
+            self.ahead.push_back(line);
+        }
+        Ok(self.ahead.get(after).map(Vec::as_slice))
+    }
+
+    /// Passes over lines that were looked at.
+    fn pass(&mut self, lines: usize) {
+        self.ahead.drain(..lines);
+        self.number += lines as u64;
+    }
+
+    /// The row that starts with `line`, whose field `open` starts with a quote, and goes on over the next
+    /// lines; and how many of these. Nothing where the quote is text: none closes it at the end of a field.
+    /// `row` is the number of columns where `line` is a row by itself. Then the row over several lines must
+    /// have as many, too, and of the lines that it takes in no more may be rows by themselves than there are
+    /// without a delimiter, so that a lone quote before a short row takes in no others.
+    fn joined(
+        &mut self,
+        line: &[u8],
+        open: usize,
+        delimiter: &Delimiter,
+        row: Option<usize>,
+    ) -> Result<Option<(ByteRecord, usize)>> {
+        let mut text = line.to_vec();
+        let (mut rows, mut words) = (0, 0);
+        let mut other = ByteRecord::new();
+        for more in 1..FIELD_LINES {
+            let Some(next) = self.look(more - 1)? else { return Ok(None) };
+            if (text.len() + next.len()) as u64 > LINE_BYTES {
+                return Ok(None);
+            }
+            text.extend_from_slice(next);
+            let next = without_end(next);
+            if let Some(width) = row.filter(|_| !next.trim_ascii().is_empty()) {
+                fields::read(next, delimiter, width, &mut other);
+                match other.len() {
+                    n if n == width => rows += 1,
+                    1 => words += 1,
+                    _ => {}
+                }
+            }
+            if !fields::may_close(next) {
+                continue;
+            }
+            match fields::join(without_end(&text), delimiter) {
+                // Beside a row by itself only one field goes on over lines, or the search would be long.
+                Joined::Open(at) if row.is_none() || at == open => {}
+                Joined::Row(record) if row.is_none_or(|width| record.len() == width && rows <= words) => {
+                    return Ok(Some((record, more)));
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -16,16 +16,50 @@ pub(crate) fn has_escaped_quotes(text: &[u8], not: &[u8]) -> bool {
 /// The fields of a line. What is in quotes is one field whatever it holds, and comes without them; a
 /// quote elsewhere is text.
 pub(crate) fn split<'a>(line: &'a [u8], delimiter: &Delimiter) -> Vec<Cow<'a, [u8]>> {
-    walk(line, delimiter).0
+    walk(line, delimiter).fields
 }
 
-/// True when a field starts with a quote that the line does not close: it may go on in the next line.
-pub(crate) fn is_open(line: &[u8], delimiter: &Delimiter) -> bool {
-    line.contains(&b'"') && walk(line, delimiter).1
+/// The first field that starts with a quote which the line does not close: it may go on in the next line.
+pub(crate) fn open_field(line: &[u8], delimiter: &Delimiter) -> Option<usize> {
+    if line.contains(&b'"') { walk(line, delimiter).open } else { None }
 }
 
-/// The fields of a line, and whether one of them starts with a quote that is not closed.
-fn walk<'a>(line: &'a [u8], delimiter: &Delimiter) -> (Vec<Cow<'a, [u8]>>, bool) {
+/// What several lines are when they are read as one row.
+pub(crate) enum Joined {
+    /// A row: all line ends are within quotes around fields.
+    Row(ByteRecord),
+    /// The field of this number, which starts with a quote, is not closed yet.
+    Open(usize),
+    /// No row: a line ends outside of such quotes.
+    Apart,
+}
+
+/// Reads several lines as one row.
+pub(crate) fn join(lines: &[u8], delimiter: &Delimiter) -> Joined {
+    let walk = walk(lines, delimiter);
+    match walk.open {
+        _ if walk.apart => Joined::Apart,
+        Some(at) => Joined::Open(at),
+        None => Joined::Row(walk.fields.into_iter().collect()),
+    }
+}
+
+/// True when a quote in the line may close a field that was opened in a line before: two are one inside it.
+pub(crate) fn may_close(line: &[u8]) -> bool {
+    line.split(|&c| c != b'"').any(|quotes| quotes.len() % 2 == 1) || line.windows(2).any(|w| w == b"\\\"")
+}
+
+/// What [`walk`] finds.
+struct Walk<'a> {
+    fields: Vec<Cow<'a, [u8]>>,
+    /// The first field that starts with a quote which is not closed.
+    open: Option<usize>,
+    /// Whether a line ends before that one outside of quotes around fields.
+    apart: bool,
+}
+
+/// The fields of a line, or of several that quotes hold together.
+fn walk<'a>(line: &'a [u8], delimiter: &Delimiter) -> Walk<'a> {
     let blanks = *delimiter == Delimiter::Blanks;
     // Blanks beside quotes count for nothing where they separate no columns.
     let padding = |text: &[u8]| match delimiter {
@@ -34,23 +68,25 @@ fn walk<'a>(line: &'a [u8], delimiter: &Delimiter) -> (Vec<Cow<'a, [u8]>>, bool)
     };
     let escaped = has_escaped_quotes(line, sign_of(delimiter));
     let mut rest = if blanks { line.trim_ascii() } else { line };
-    let (mut fields, mut open) = (Vec::new(), false);
+    let mut walk = Walk { fields: Vec::new(), open: None, apart: false };
     loop {
         let from = padding(rest);
         let starts = rest[from..].starts_with(b"\"");
         let quoted = starts.then(|| closing(&rest[from..], escaped)).flatten();
-        open |= starts && quoted.is_none();
+        if starts && quoted.is_none() && walk.open.is_none() {
+            walk.open = Some(walk.fields.len());
+        }
         if let Some(length) = quoted {
             let after = &rest[from + length..];
             let after = &after[padding(after)..];
             let field = content(&rest[from..from + length], escaped);
             match next_sign(after, delimiter) {
                 _ if after.is_empty() => {
-                    fields.push(field);
-                    return (fields, open);
+                    walk.fields.push(field);
+                    return walk;
                 }
                 Some((0, length)) => {
-                    fields.push(field);
+                    walk.fields.push(field);
                     rest = &after[length..];
                     continue;
                 }
@@ -58,11 +94,14 @@ fn walk<'a>(line: &'a [u8], delimiter: &Delimiter) -> (Vec<Cow<'a, [u8]>>, bool)
                 _ => {}
             }
         }
-        let Some((at, length)) = next_sign(rest, delimiter) else {
-            fields.push(Cow::Borrowed(rest));
-            return (fields, open);
+        let sign = next_sign(rest, delimiter);
+        let end = sign.map_or(rest.len(), |(at, length)| at + length);
+        walk.apart |= walk.open.is_none() && rest[..end].contains(&b'\n');
+        let Some((at, length)) = sign else {
+            walk.fields.push(Cow::Borrowed(rest));
+            return walk;
         };
-        fields.push(Cow::Borrowed(&rest[..at]));
+        walk.fields.push(Cow::Borrowed(&rest[..at]));
         rest = &rest[at + length..];
     }
 }
@@ -238,12 +277,45 @@ mod tests {
         let mut record = ByteRecord::new();
         read(b"\"Stay\tor go\"", &Delimiter::Byte(b'\t'), 2, &mut record);
         assert_eq!(texts(&record), ["\"Stay", "or go\""]);
-        let is_open = |line: &str| is_open(line.as_bytes(), &Delimiter::Byte(b'\t'));
-        for line in ["a\t\"more", "a\t\"more\tand more", "a\t \"x\"\"\tb", "\"a\"\t\"b\tc\"\t\"d"] {
-            assert!(is_open(line), "{line}");
+        let open = |line: &str| open_field(line.as_bytes(), &Delimiter::Byte(b'\t'));
+        for (line, at) in
+            [("a\t\"more", 1), ("a\t\"more\tand more", 1), ("a\t \"x\"\"\tb", 1), ("\"a\"\t\"b\tc\"\t\"d", 2)]
+        {
+            assert_eq!(open(line), Some(at), "{line}");
         }
         for line in ["a\t5\" pipe", "\"Stay\tor go\"", "\"A\" and \"B\"\tc", "a\tb"] {
-            assert!(!is_open(line), "{line}");
+            assert_eq!(open(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn lines_are_one_row_where_quotes_hold_them_together() {
+        let shown = |lines: &str, delimiter: &Delimiter| match join(lines.as_bytes(), delimiter) {
+            Joined::Row(record) => texts(&record).join("|"),
+            Joined::Open(at) => format!("open {at}"),
+            Joined::Apart => "apart".into(),
+        };
+        let tab = Delimiter::Byte(b'\t');
+        for (lines, what) in [
+            ("a\t\"b\n\tc\"\td", "a|b\n\tc|d"),
+            ("a\t\"b\nc\"\t\"d\n\"", "a|b\nc|d\n"),
+            ("a\t\"b\nc \"\"d\"\"\"", "a|b\nc \"d\""),
+            ("a\t\"b\nc \\\"d\\\"\"", "a|b\nc \"d\""),
+            ("a\t\"b\nc\td", "open 1"),
+            ("a\t\"b\nc\"\t\"d\n", "open 2"),
+            // What closes the quote is in the middle of a field.
+            ("a\t\"b\nc\t6\" long", "apart"),
+            ("a\t\"b\tc\nd\" e\tf", "apart"),
+        ] {
+            assert_eq!(shown(lines, &tab), what, "{lines}");
+        }
+        assert_eq!(shown("a \"b\nc\" d", &Delimiter::Blanks), "a|b\nc|d");
+        assert_eq!(shown("a \"b\nc\"x d", &Delimiter::Blanks), "apart");
+        for line in ["6\" long", "a\"", "\"\"\"", "\\\"\""] {
+            assert!(may_close(line.as_bytes()), "{line}");
+        }
+        for line in ["", "long", "\"\"", "a \"\"b\"\" c"] {
+            assert!(!may_close(line.as_bytes()), "{line}");
         }
     }
 

@@ -2,19 +2,56 @@
 
 use std::cmp::Reverse;
 
+use crate::data::formats::columns::is_usual_name;
 use crate::data::formats::fields::{outside_quotes, split};
 use crate::data::formats::options::Delimiter;
 use crate::data::formats::row::without_end;
 
+const TAB: Delimiter = Delimiter::Byte(b'\t');
 /// Rows that are looked at.
 const ROWS: usize = 50;
 /// Lines that one of them may go on over, within quotes.
 const ROW_LINES: usize = 20;
 
+/// What separates the columns, as far as the first lines tell.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Guess {
+    pub(crate) delimiter: Delimiter,
+    /// Another one that parts the rows alike, too, where the names of the columns do not tell which it is.
+    pub(crate) rival: Option<Delimiter>,
+}
+
+impl Guess {
+    /// What is to be said of it; `flags` where there is one that names another.
+    pub(crate) fn note(&self, flags: bool) -> Option<String> {
+        let name = |delimiter: &Delimiter| match delimiter {
+            Delimiter::Byte(b'\t') => "tab".to_string(),
+            Delimiter::Byte(byte) => char::from(*byte).to_string(),
+            Delimiter::Text(text) => text.clone(),
+            Delimiter::Blanks => "blanks".to_string(),
+        };
+        let rival = name(self.rival.as_ref()?);
+        let way = if flags { format!(" (`--delimiter '{rival}'` takes it)") } else { String::new() };
+        Some(format!(
+            "`{}` is taken for the delimiter; `{rival}` parts the rows alike, too{way}",
+            name(&self.delimiter)
+        ))
+    }
+}
+
+impl From<Delimiter> for Guess {
+    fn from(delimiter: Delimiter) -> Self {
+        Self { delimiter, rival: None }
+    }
+}
+
 /// The sign that separates the columns, of those that usually do: one that parts the rows `ahead` of the
-/// header into as many fields as that; of several, or where none does, the one that occurs most often in the
-/// header outside quotes. Blanks where the header has none of them.
-pub(crate) fn guess_delimiter(header: &str, ahead: &[u8]) -> Option<Delimiter> {
+/// header into as many fields as that. Of several, the one by which more columns have usual names; of equals,
+/// one that parts all rows so, save one that may be broken; of equals, or where none parts the rows, the one
+/// that occurs most often in the header outside quotes. Blanks where the header has none of these signs, and
+/// where blanks as well as tabs are between numbers: in some rows, or in all of a `network`, whose file may
+/// be written so.
+pub(crate) fn guess_delimiter(header: &str, ahead: &[u8], network: bool) -> Option<Guess> {
     // After a lone quote all of it counts.
     let line = match outside_quotes(header) {
         (_, true) => header.to_string(),
@@ -26,22 +63,45 @@ pub(crate) fn guess_delimiter(header: &str, ahead: &[u8]) -> Option<Delimiter> {
         std::iter::once(doubled).chain(b"\t,;|".iter().map(byte)).filter(|(count, _)| *count > 0).collect();
     // The sort is stable: of equally many the first of the list counts.
     found.sort_by_key(|(count, _)| Reverse(*count));
-    let at = match found.len() {
-        0 => return line.trim().contains(' ').then_some(Delimiter::Blanks),
-        1 => 0,
-        _ => {
+    match &found[..] {
+        [] => return line.trim().contains(' ').then_some(Delimiter::Blanks.into()),
+        [(_, Delimiter::Byte(b'\t'))] => {
             let rows = rows_of(ahead);
-            found.iter().position(|(_, sign)| parts_alike(header, &rows, sign)).unwrap_or(0)
+            let mixed = network || parts_alike(header, &rows, &TAB).is_none();
+            let delimiter = if mixed && is_of_numbers(header, &rows) { Delimiter::Blanks } else { TAB };
+            return Some(delimiter.into());
         }
-    };
-    Some(found.swap_remove(at).1)
+        [(_, only)] => return Some(only.clone().into()),
+        _ => {}
+    }
+    let rows = rows_of(ahead);
+    let parts = |(_, sign): &(usize, Delimiter)| Some((parts_alike(header, &rows, sign)?, sign.clone()));
+    let mut alike: Vec<((usize, bool), Delimiter)> = found.iter().filter_map(parts).collect();
+    // This sort, too, is stable: of equals the most frequent counts.
+    alike.sort_by_key(|(how, _)| Reverse(*how));
+    let mut alike = alike.into_iter();
+    let Some(((names, _), delimiter)) = alike.next() else { return Some(found.swap_remove(0).1.into()) };
+    let second = alike.next().filter(|((others, _), _)| !rows.is_empty() && (*others > 0 || names == 0));
+    Some(Guess { delimiter, rival: second.map(|(_, sign)| sign) })
 }
 
-/// True where four of five rows have as many fields as the header: one of them may be cut or broken.
-fn parts_alike(header: &str, rows: &[Vec<u8>], delimiter: &Delimiter) -> bool {
-    let width = split(header.as_bytes(), delimiter).len();
-    let alike = rows.iter().filter(|row| split(row, delimiter).len() == width).count();
-    alike * 5 >= rows.len() * 4
+/// How the delimiter parts the rows, if four of five have as many fields as the header, since one may be cut
+/// or broken: how many names in the header are usual ones, and whether no more than one row is another.
+fn parts_alike(header: &str, rows: &[Vec<u8>], delimiter: &Delimiter) -> Option<(usize, bool)> {
+    let names = split(header.as_bytes(), delimiter);
+    let alike = rows.iter().filter(|row| split(row, delimiter).len() == names.len()).count();
+    let usual = names.iter().filter(|name| is_usual_name(&String::from_utf8_lossy(name))).count();
+    (alike * 5 >= rows.len() * 4).then_some((usual, alike + 1 >= rows.len()))
+}
+
+/// True where all rows are of numbers, with blanks or tabs between them, as many as the header has fields.
+fn is_of_numbers(header: &str, rows: &[Vec<u8>]) -> bool {
+    let width = split(header.as_bytes(), &Delimiter::Blanks).len();
+    let number = |field: &[u8]| std::str::from_utf8(field).is_ok_and(|text| text.parse::<f64>().is_ok());
+    rows.iter().all(|row| {
+        let fields = split(row, &Delimiter::Blanks);
+        fields.len() == width && fields.iter().all(|field| number(field))
+    })
 }
 
 /// The first rows of a text, each with the lines that its quotes go on over.
@@ -94,7 +154,54 @@ mod tests {
             ("a", "1\n", None),
         ];
         for (header, ahead, delimiter) in cases {
-            assert_eq!(guess_delimiter(header, ahead.as_bytes()), delimiter, "{header}");
+            let guess = guess_delimiter(header, ahead.as_bytes(), false);
+            assert_eq!(guess.map(|guess| guess.delimiter), delimiter, "{header}");
+        }
+    }
+
+    #[test]
+    fn of_several_that_part_all_rows_alike_the_names_decide() {
+        let guess = |header: &str, ahead: &str| {
+            let guess = guess_delimiter(header, ahead.as_bytes(), false).unwrap();
+            (guess.delimiter, guess.rival)
+        };
+        let (comma, bar, semicolon) = (Delimiter::Byte(b','), Delimiter::Byte(b'|'), Delimiter::Byte(b';'));
+        // The bar is the more frequent one, and gives no name.
+        let only = guess("user,item,a|b|c|d", "1,2,3|4|5|6\n1,3,3|4|5|6\n");
+        assert_eq!(only, (comma.clone(), None));
+        let several = guess("user,item,title|genres", "1,2,3|4\n1,3,3|4\n");
+        assert_eq!(several, (comma.clone(), Some(bar.clone())));
+        // No usual name: the one that parts more rows alike, one broken row left aside; the most frequent.
+        let rows = "1,2;3,4\n".repeat(8) + "1,2,3;4,5\n";
+        assert_eq!(guess("a,b;c,d", &rows), (comma.clone(), Some(semicolon.clone())));
+        let rows = rows + "1,2,3;4,5\n";
+        assert_eq!(guess("a,b;c,d", &rows), (semicolon, Some(comma.clone())));
+        let note = |delimiter, rival| Guess { delimiter, rival: Some(rival) }.note(true).unwrap();
+        assert_eq!(
+            note(Delimiter::Byte(b'\t'), bar.clone()),
+            "`tab` is taken for the delimiter; `|` parts the rows alike, too (`--delimiter '|'` takes it)"
+        );
+        assert!(note(bar.clone(), Delimiter::Byte(b'\t')).contains("--delimiter 'tab'"));
+        assert!(!Guess { delimiter: comma, rival: Some(bar) }.note(false).unwrap().contains("--"));
+    }
+
+    #[test]
+    fn blanks_and_tabs_may_both_be_between_numbers() {
+        let guess = |header: &str, ahead: &str, network: bool| {
+            guess_delimiter(header, ahead.as_bytes(), network).unwrap().delimiter
+        };
+        for (header, ahead, network, delimiter) in [
+            // As networks are written: in each row, or in some.
+            ("1 2\t1", "1 3\t1\n2 3\t1\n", true, Delimiter::Blanks),
+            ("1\t2\t1", "1\t3\t1\n2 3\t1\n", false, Delimiter::Blanks),
+            ("user\titem\tweight", "1 3 1\n2 3\t1\n", false, Delimiter::Blanks),
+            // Tables with blanks in their columns, words or too few numbers.
+            ("1 2\t1", "1 3\t1\n2 3\t1\n", false, TAB),
+            ("user\ttime", "1\t2020-01-01 10:00\n", true, TAB),
+            ("user id\titem", "1\t2\n", true, TAB),
+            ("user\titem\ttime", "a\tx y\n", false, TAB),
+        ] {
+            assert_eq!(guess(header, ahead, network), delimiter, "{header}");
         }
     }
 

@@ -7,10 +7,10 @@ use std::path::Path;
 use crate::data::formats::columns::{is_usual_name, plain_name};
 use crate::data::formats::encoding::encoding_advice;
 use crate::data::formats::fields::{outside_quotes, split};
-use crate::data::formats::guess::guess_delimiter;
+use crate::data::formats::guess::{Guess, guess_delimiter};
 use crate::data::formats::looks::is_value;
 use crate::data::formats::options::{Delimiter, TextOptions};
-use crate::data::formats::row::{Place, next_line, without_end};
+use crate::data::formats::row::{LINE_BYTES, Place, next_line, without_end};
 use crate::{Error, Result};
 
 /// Lines that are looked at to know what a text without a header is.
@@ -55,15 +55,18 @@ pub(crate) fn layout(
     for _ in 0..options.skip_lines {
         line_of(path, input, &mut lines)?;
     }
-    let mut delimiter = options.delimiter()?;
+    let given = options.delimiter()?;
+    let (mut comments, mut sep) = (Comments::default(), None);
     let mut first = line_of(path, input, &mut lines)?;
-    if let Some(sign) = sep_of(&first) {
-        delimiter = delimiter.or(Some(Delimiter::Byte(sign)));
+    loop {
+        match sep_of(&first) {
+            Some(sign) if sep.is_none() => sep = Some(sign),
+            _ if is_comment(&first) => comments.add(first, lines),
+            // Comments may end with an empty line.
+            _ if comments.count > 0 && is_blank(&first) => {}
+            _ => break,
+        }
         first = line_of(path, input, &mut lines)?;
-    }
-    let mut comments = Comments::default();
-    while is_comment(&first) {
-        comments.add(std::mem::replace(&mut first, line_of(path, input, &mut lines)?), lines - 1);
     }
     if comments.matrix && is_sizes(&first) {
         comments.sizes = true;
@@ -74,6 +77,10 @@ pub(crate) fn layout(
     let header = text_of(path, start, &first.bytes)?;
     if header.is_empty() {
         let message = match options.no_header {
+            _ if comments.count > 0 && !comments.sizes => {
+                "has only comments, lines that start with `#` or `%`; if they are rows, write a line with the \
+                 names of the columns above them"
+            }
             true => "is empty or starts with an empty line; rows are expected",
             false => "is empty or starts with an empty line; a header line is expected",
         };
@@ -83,12 +90,16 @@ pub(crate) fn layout(
         true => input.fill_buf().map_err(|e| Error::io(path, e))?,
         false => &first.after,
     };
-    let Some(delimiter) = delimiter.or_else(|| guess_delimiter(header, ahead)) else {
+    let delimiter = given.or(sep.map(Delimiter::Byte)).map(Guess::from);
+    let Some(guess) = delimiter.or_else(|| guess_delimiter(header, ahead, comments.network)) else {
         let way = if flags { "; name another (`--delimiter X`)" } else { "" };
         let message = format!("the first line has no tab, comma, semicolon or bar to separate columns{way}");
         return Err(Error::format_at(path, start, message));
     };
-    let fields = names_of(header, &delimiter);
+    let notes =
+        |named: bool| -> Vec<String> { comments.notes(named).into_iter().chain(guess.note(flags)).collect() };
+    let delimiter = &guess.delimiter;
+    let fields = names_of(header, delimiter);
     // A row of data is read again, as a row.
     let as_row = |names: Vec<String>, first: First, notes: Vec<String>| TableLayout {
         delimiter: delimiter.clone(),
@@ -99,34 +110,39 @@ pub(crate) fn layout(
     };
     if options.no_header {
         let names = names_without_header(&Place { path, line: start }, &fields, &options.names)?;
-        comments.check_no_row(path, fields.len(), &delimiter)?;
-        return Ok(as_row(names, first, comments.notes(false)));
+        comments.check_no_row(path, fields.len(), delimiter)?;
+        return Ok(as_row(names, first, notes(false)));
     }
     let plain = |names: &[String]| names.iter().map(|n| plain_name(n).to_string()).collect::<Vec<_>>();
     let names = plain(&fields);
-    let looks = looks_like_data(&names, flags).or_else(|| comes_again(&names, ahead, &delimiter, flags));
+    let looks = looks_like_data(&names, flags).or_else(|| comes_again(&names, ahead, delimiter, flags));
     // A comment above the rows may be their header.
-    let above = comments.names(&delimiter).map(|above| plain(&above));
+    let above = comments.last.as_ref().map(|last| plain(&names_in(last, delimiter)));
     if let Some(above) = above.filter(|above| above.len() == names.len())
         && looks_like_data(&above, flags).is_none()
         && (looks.is_some() || (holds_usual(&above) && !holds_usual(&names)))
     {
-        return Ok(as_row(above, first, comments.notes(true)));
+        return Ok(as_row(above, first, notes(true)));
     }
     if let Some(message) = looks {
-        let message = if is_ragged(&names, ahead, &delimiter) { LISTS.into() } else { message };
+        let message = if is_ragged(&names, ahead, delimiter) { LISTS.into() } else { message };
         return Err(Error::format_at(path, start, message));
     }
-    let notes = comments.notes(false);
-    Ok(TableLayout { delimiter, names, lines: first.lines, first: first.after, notes })
+    let notes = notes(false);
+    Ok(TableLayout { delimiter: guess.delimiter, names, lines: first.lines, first: first.after, notes })
 }
 
 /// The comments above a table.
 #[derive(Default)]
 struct Comments {
     count: u64,
-    /// The last one, and its line.
-    last: Option<(Vec<u8>, u64)>,
+    /// The last one.
+    last: Option<Vec<u8>>,
+    /// Those that may be rows, each with its line, and what they take of memory.
+    doubtful: Vec<(Vec<u8>, u64)>,
+    bytes: usize,
+    /// Whether one of them starts as those above networks and sparse matrices do.
+    network: bool,
     /// Whether one of them says that the rows are those of a sparse matrix.
     matrix: bool,
     /// Whether a line with the matrix's sizes came after them.
@@ -136,30 +152,33 @@ struct Comments {
 impl Comments {
     fn add(&mut self, comment: Vec<u8>, line: u64) {
         self.count += 1;
-        self.matrix |= comment.starts_with(MATRIX_MARKET);
-        self.last = Some((comment, line));
-    }
-
-    /// What columns are called if the last comment names them.
-    fn names(&self, delimiter: &Delimiter) -> Option<Vec<String>> {
-        let (comment, _) = self.last.as_ref()?;
-        let text = String::from_utf8_lossy(comment);
-        Some(names_of(text.trim_end().trim_start_matches(COMMENT).trim_start_matches(' '), delimiter))
-    }
-
-    /// An error if the last comment may be a row, since an id may start with the same sign.
-    fn check_no_row(&self, path: &Path, width: usize, delimiter: &Delimiter) -> Result<()> {
-        let (Some((comment, line)), Some(names)) = (&self.last, self.names(delimiter)) else { return Ok(()) };
+        let text = without_indent(&comment);
+        self.network |= text.starts_with(b"%");
+        self.matrix |= text.starts_with(MATRIX_MARKET);
         // Behind the sign of a comment mostly comes a blank, or the sign again.
-        let close =
-            comment.get(1).is_some_and(|&c| !c.is_ascii_whitespace() && !COMMENT.contains(&(c as char)));
-        if width < 2 || names.len() != width || !close || holds_usual(&names) {
-            return Ok(());
+        let close = text.get(1).is_some_and(|&c| !c.is_ascii_whitespace() && !COMMENT.contains(&(c as char)));
+        let bytes = self.bytes + comment.len() + size_of::<(Vec<u8>, u64)>();
+        if close && bytes as u64 <= LINE_BYTES {
+            self.bytes = bytes;
+            self.doubtful.push((comment.clone(), line));
         }
+        self.last = Some(comment);
+    }
+
+    /// An error if one of the comments may be a row, since an id may start with the same sign.
+    fn check_no_row(&self, path: &Path, width: usize, delimiter: &Delimiter) -> Result<()> {
+        let may_be_row = |comment: &[u8]| {
+            let names = names_in(comment, delimiter);
+            // One usual name may be a word of a row, two beside each other are names of columns.
+            width >= 2 && names.len() == width && names.iter().filter(|n| is_usual_name(n)).count() < 2
+        };
+        // The last one: with it those above it are passed over.
+        let doubtful = self.doubtful.iter().rev().find(|(comment, _)| may_be_row(comment));
+        let Some((comment, line)) = doubtful else { return Ok(()) };
         let message = format!(
             "starts with `{}` and has as many columns as the rows: if it is a comment, `--skip-lines {line}` passes \
              over it; if it is a row, write a line with the names of the columns above it",
-            comment[0] as char
+            without_indent(comment).first().map_or('#', |&sign| char::from(sign))
         );
         Err(Error::format_at(path, *line, message))
     }
@@ -177,7 +196,23 @@ impl Comments {
 }
 
 fn is_comment(line: &[u8]) -> bool {
-    line.first().is_some_and(|&c| COMMENT.contains(&(c as char)))
+    without_indent(line).first().is_some_and(|&c| COMMENT.contains(&(c as char)))
+}
+
+/// A line without the blanks before its text; a tab may be a delimiter.
+fn without_indent(line: &[u8]) -> &[u8] {
+    &line[line.iter().take_while(|&&c| c == b' ').count()..]
+}
+
+/// True for a line of nothing but blanks.
+fn is_blank(line: &[u8]) -> bool {
+    !line.is_empty() && without_indent(without_end(line)).is_empty()
+}
+
+/// What columns are called if a comment names them.
+fn names_in(comment: &[u8], delimiter: &Delimiter) -> Vec<String> {
+    let text = String::from_utf8_lossy(without_indent(comment));
+    names_of(text.trim_end().trim_start_matches(COMMENT).trim_start_matches(' '), delimiter)
 }
 
 /// True for a line of three whole numbers: rows, columns and entries of a sparse matrix.

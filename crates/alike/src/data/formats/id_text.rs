@@ -19,6 +19,12 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
+/// Whether a number may be another than the one that was written: floats keep only the first digits of whole
+/// ones from 2^53 on.
+pub(crate) fn has_lost_digits(value: f64) -> bool {
+    value.fract() == 0.0 && value.abs() >= 2f64.powi(53)
+}
+
 /// An id as it counts: without blanks around it.
 pub(crate) fn clean(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')

@@ -1,6 +1,7 @@
 //! JSON: objects one per line, or one array of them.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
@@ -8,7 +9,6 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::data::formats::json_advice::InnerRows;
 use crate::data::formats::row::{Choose, LimitedRows, Place, Visit, next_line, too_long};
 use crate::data::formats::{id_text, json_advice};
 use crate::{Error, Result};
@@ -40,12 +40,9 @@ pub(crate) fn read_objects(path: &Path, mut input: Box<dyn BufRead>, visit: Visi
         let object = serde_json::from_slice(text);
         let object: Map<String, Value> = object
             .map_err(|e| json_advice::of_line(&place, text, input.fill_buf().unwrap_or_default(), &e))?;
-        let rows = if number == 1 { InnerRows::of(&object) } else { None };
-        visit(&place, object).map_err(|e| match &rows {
-            Some(rows) => {
-                let more = input.fill_buf().unwrap_or_default();
-                rows.explain(e, "", !more.trim_ascii().is_empty())
-            }
+        let first = (number == 1).then(|| object.clone());
+        visit(&place, object).map_err(|e| match &first {
+            Some(first) => json_advice::of_first(e, first, input.fill_buf().unwrap_or_default()),
             None => e,
         })?;
     }
@@ -133,11 +130,10 @@ fn read_array(path: &Path, mut input: Box<dyn BufRead>, visit: VisitObject<'_>) 
 
 /// Adds the keys of `object` that are not among `names`.
 fn see(names: &mut Vec<String>, object: &Map<String, Value>) {
-    for key in object.keys() {
-        if !names.contains(key) {
-            names.push(key.clone());
-        }
-    }
+    // An object may have a key for every user.
+    let known: HashSet<&String> = names.iter().collect();
+    let new: Vec<String> = object.keys().filter(|key| !known.contains(key)).cloned().collect();
+    names.extend(new);
 }
 
 /// Adds the columns of objects that are not among `names`.
@@ -178,8 +174,7 @@ pub(crate) fn read(
         if names.is_empty() {
             return Err(Error::format(path, "holds no objects with keys"));
         }
-        let chosen =
-            choose(&names).map_err(|e| json_advice::of_columns(e, &first[0].1, each, first.len() > 1))?;
+        let chosen = choose(&names).map_err(|e| json_advice::of_columns(e, first, each))?;
         // A key that only other part files have is found in no object.
         Ok(chosen.into_iter().map(|at| names.get(at).cloned().unwrap_or_default()).collect())
     };
@@ -223,8 +218,7 @@ fn cell(value: &Value) -> Option<String> {
 
 /// A number as text if it is the one that was written: whole numbers beyond 64 bits have lost digits.
 pub(crate) fn exact(number: &Number) -> Option<String> {
-    let lost =
-        number.as_f64().is_some_and(|n| number.is_f64() && n.fract() == 0.0 && n.abs() >= 2f64.powi(53));
+    let lost = number.is_f64() && number.as_f64().is_some_and(id_text::has_lost_digits);
     (!lost).then(|| number_text(number))
 }
 

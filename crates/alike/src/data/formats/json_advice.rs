@@ -1,12 +1,20 @@
 //! What is wrong with JSON as people have it, and the way out.
 
-use serde::de::{Deserializer, MapAccess, Visitor};
+mod jq;
+mod nested;
+mod partial;
+
+use serde::de::DeserializeSeed;
 use serde_json::{Map, Value, error::Category};
 
 use crate::Error;
-use crate::data::formats::columns::{USER, guess};
 use crate::data::formats::encoding::encoding_advice;
 use crate::data::formats::row::Place;
+use jq::{command, jq_path};
+use nested::{InnerRows, is_empty};
+use partial::Partial;
+
+type Object = Map<String, Value>;
 
 /// Words of Python where JSON has others.
 const PYTHON: [&str; 3] = ["None", "True", "False"];
@@ -55,7 +63,7 @@ pub(crate) fn of_line(place: &Place<'_>, text: &[u8], ahead: &[u8], error: &serd
         );
     }
     match wrapper(&[text, b"\n", ahead].concat()) {
-        Some(rows) => say(&rows.advice("", false)),
+        Some((rows, several)) => say(&rows.advice("", several)),
         None => {
             say("an object does not end in its line; one object a line is read: `jq -c . FILE > NEW.jsonl`")
         }
@@ -64,7 +72,7 @@ pub(crate) fn of_line(place: &Place<'_>, text: &[u8], ahead: &[u8], error: &serd
 
 /// The first byte after the object that `text` starts with, if it starts with one.
 fn byte_after_object(text: &[u8]) -> Option<u8> {
-    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Map<String, Value>>();
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Object>();
     values.next()?.ok()?;
     text.get(values.byte_offset()..)?.trim_ascii_start().first().copied()
 }
@@ -89,76 +97,51 @@ pub(crate) fn of_array(place: &Place<'_>, head: &[u8], error: &serde_json::Error
     }
 }
 
-/// Rows that an object holds instead of being one.
-pub(crate) struct InnerRows {
-    /// The key of the array of them.
-    key: String,
-    /// Keys of single values beside it.
-    beside: Vec<String>,
-    /// Those of them that the rows have too.
-    shared: Vec<String>,
-}
-
-impl InnerRows {
-    /// The rows in the object, if it has an array of objects.
-    pub(crate) fn of(object: &Map<String, Value>) -> Option<Self> {
-        let (key, rows) = object.iter().find(|(_, value)| is_rows(value))?;
-        let single = object.iter().filter(|(_, value)| is_single(value));
-        let beside: Vec<String> = single.map(|(key, _)| key.clone()).collect();
-        let first = rows.get(0).and_then(Value::as_object);
-        let shared = beside.iter().filter(|key| first.is_some_and(|row| row.contains_key(*key)));
-        let shared = shared.cloned().collect();
-        Some(Self { key: key.clone(), beside, shared })
-    }
-
-    /// How to take them out. `each` is what `jq` needs to come to the objects; `several` where there are more
-    /// than one of these: then what is beside the rows differs, and is kept. So is a user.
-    pub(crate) fn advice(&self, each: &str, several: bool) -> String {
-        let (key, at) = (&self.key, jq_path(&self.key));
-        if self.beside.is_empty() || !(several || guess(&self.beside, USER).is_some()) {
-            return format!(
-                "`{key}` holds the rows: take them out with `jq -c '{each}{at}[]' FILE > NEW.jsonl`"
-            );
-        }
-        let other = |key: &String| format!("{{\"outer_{key}\": {}}} + ", jq_path(key));
-        let others: String = self.shared.iter().map(other).collect();
-        format!(
-            "`{key}` holds the rows: take them out, each with what is beside them (`{}`), with \
-             `jq -c '{each}{others}del({at}) + {at}[]' FILE > NEW.jsonl`",
-            self.beside[0]
-        )
-    }
-
-    /// An error about the object that holds them.
-    pub(crate) fn explain(&self, error: Error, each: &str, several: bool) -> Error {
-        match error {
-            Error::Format { path, line, message } => {
-                let message = format!("{message}; {}", self.advice(each, several));
-                Error::Format { path, line, message }
-            }
-            other => other,
-        }
-    }
-}
-
-/// An error about the columns of objects such as `first`, with what they hold instead of columns; `several`
-/// where there are more of them.
-pub(crate) fn of_columns(error: Error, first: &Map<String, Value>, each: &str, several: bool) -> Error {
-    let hint = match InnerRows::of(first) {
-        Some(rows) => return rows.explain(error, each, several),
-        None => match first.iter().find_map(|(key, value)| value.as_object().map(|_| key)) {
-            Some(key) => {
-                format!(
-                    "; `{key}` holds objects: lift what is in them (`jq -c '{each}. + {}' FILE > NEW.jsonl`)",
-                    jq_path(key)
-                )
-            }
-            None => return error,
-        },
-    };
+/// `error`, and what to do about it.
+fn with_hint(error: Error, hint: &str) -> Error {
     match error {
-        Error::Format { path, line, message } => Error::Format { path, line, message: message + &hint },
+        Error::Format { path, line, message } => {
+            let message = format!("{message}; {hint}");
+            match line {
+                Some(line) => Error::format_at(path, line, message),
+                None => Error::format(path, message),
+            }
+        }
         other => other,
+    }
+}
+
+/// An error about the first of a file's lines, which is `first`, with what it holds instead of being a row;
+/// `ahead` is what follows.
+pub(crate) fn of_first(error: Error, first: &Object, ahead: &[u8]) -> Error {
+    let mut next: Vec<Object> = Vec::new();
+    // What is empty in the first may hold something in one of the next.
+    if first.values().any(is_empty) {
+        let lines = ahead.split(|&c| c == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+        // The last may be cut.
+        next.extend(lines.map_while(|line| serde_json::from_slice::<Object>(line).ok()));
+    }
+    let objects: Vec<&Object> = std::iter::once(first).chain(&next).collect();
+    match InnerRows::of(&objects) {
+        Some(rows) => with_hint(error, &rows.advice("", !ahead.trim_ascii().is_empty())),
+        None => error,
+    }
+}
+
+/// An error about the columns of the objects `first`, with what they hold instead of columns. `each` is what
+/// `jq` needs to come to the objects.
+pub(crate) fn of_columns(error: Error, first: &[(u64, Object)], each: &str) -> Error {
+    let objects: Vec<&Object> = first.iter().map(|(_, object)| object).collect();
+    if let Some(rows) = InnerRows::of(&objects) {
+        return with_hint(error, &rows.advice(each, objects.len() > 1));
+    }
+    let mut all = objects.iter().flat_map(|object| object.iter());
+    match all.find(|(_, value)| value.is_object()) {
+        Some((key, _)) => {
+            let lift = command(&format!("{each}. + {}", jq_path(key)));
+            with_hint(error, &format!("`{key}` holds objects: lift what is in them ({lift})"))
+        }
+        None => error,
     }
 }
 
@@ -169,25 +152,18 @@ pub(crate) fn of_cell(place: &Place<'_>, key: &str, value: &Value, each: &str) -
         Value::Object(parts) => {
             let inner: Vec<String> = parts.keys().take(5).map(|k| format!("`{k}`")).collect();
             let first = parts.keys().next().map(|k| jq_path(k)).unwrap_or_default();
-            format!(
-                "column `{key}` holds an object (of {}); take one value out: `jq -c '{each}{at} = {at}{first}' FILE > NEW.jsonl`",
-                inner.join(", ")
-            )
+            let take = command(&format!("{each}{at} = {at}{first}"));
+            format!("column `{key}` holds an object (of {}); take one value out: {take}", inner.join(", "))
         }
         Value::Number(number) => format!(
             "column `{key}` holds a whole number with more digits than are kept (it is read as {number}); write it as text, in quotes"
         ),
-        _ => format!("column `{key}` holds a list; write an object for each entry: `jq -c '{each}{at} = {at}[]' FILE > NEW.jsonl`"),
+        _ => {
+            // Other objects may have one value there.
+            let parts = format!("{each}{at} = ({at} | if type == \"array\" then .[] else . end)");
+            format!("column `{key}` holds a list; write an object for each entry: {}", command(&parts))
+        }
     })
-}
-
-/// A key as `jq` takes it.
-fn jq_path(key: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    match key.chars().all(plain) && !key.starts_with(|c: char| c.is_ascii_digit()) {
-        true => format!(".{key}"),
-        false => format!(".\"{key}\""),
-    }
 }
 
 /// Whether what follows `{` is how Python writes a dict.
@@ -196,45 +172,18 @@ fn is_python(text: &str) -> bool {
     text.starts_with('\'') || text.starts_with("u'") || text.starts_with("u\"")
 }
 
-fn is_rows(value: &Value) -> bool {
-    value.as_array().is_some_and(|all| all.first().is_some_and(Value::is_object))
-}
-
-/// True for a value that a cell can hold.
-fn is_single(value: &Value) -> bool {
-    !matches!(value, Value::Null | Value::Array(_) | Value::Object(_))
-}
-
-/// The rows in the one object that `text` starts; it may be cut.
-fn wrapper(text: &[u8]) -> Option<InnerRows> {
-    /// Keys of single values, and the last key.
-    struct Keys<'a>(&'a mut Vec<String>, &'a mut Option<String>);
-    impl<'de> Visitor<'de> for Keys<'_> {
-        type Value = ();
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            while let Some(key) = map.next_key::<String>()? {
-                *self.1 = Some(key.clone());
-                if is_single(&map.next_value()?) {
-                    self.0.push(key);
-                }
-            }
-            Ok(())
-        }
-    }
-    if let Ok(whole) = serde_json::from_slice::<Map<String, Value>>(text) {
-        return InnerRows::of(&whole);
-    }
-    // Of a cut one, what is cut is the value of its last key.
-    let (mut beside, mut last) = (Vec::new(), None);
-    let _cut = serde_json::Deserializer::from_slice(text).deserialize_map(Keys(&mut beside, &mut last));
-    let key = last?;
-    let text = String::from_utf8_lossy(text);
-    let after = text.split_once(&format!("\"{key}\""))?.1.trim_start().strip_prefix(':')?;
-    let entry = after.trim_start().strip_prefix('[')?;
-    entry.trim_start().starts_with('{').then_some(InnerRows { key, beside, shared: Vec::new() })
+/// The rows in the object that `text` starts with, which may be cut, and whether something follows it.
+fn wrapper(text: &[u8]) -> Option<(InnerRows, bool)> {
+    let (mut value, mut cut) = (Value::Null, None);
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let read = Partial { value: &mut value, cut: &mut cut }.deserialize(&mut reader);
+    let several = read.is_ok() && reader.end().is_err();
+    let Value::Object(mut object) = value else { return None };
+    // Of a cut object the last value is not all there: it says nothing about what is alike.
+    let last = cut.and_then(|key| object.remove_entry(&key));
+    let keyed = InnerRows::keyed(&[&object]);
+    object.extend(last);
+    Some((keyed.or_else(|| InnerRows::under(&object))?, several))
 }
 
 #[cfg(test)]
@@ -251,13 +200,29 @@ mod tests {
             ("{\n \"user\": 1,", None),
         ];
         for (text, key) in cases {
-            assert_eq!(wrapper(text.as_bytes()).map(|rows| rows.key).as_deref(), key, "{text}");
+            let found = match wrapper(text.as_bytes()) {
+                Some((InnerRows::Under { key, .. }, _)) => Some(key),
+                _ => None,
+            };
+            assert_eq!(found.as_deref(), key, "{text}");
         }
-        let cut = wrapper(b"{\"user\": 7, \"tags\": [1], \"all\": null, \"seen\": [{\"item\": ").unwrap();
-        assert_eq!((cut.key.as_str(), cut.beside), ("seen", vec!["user".to_string()]));
-        assert_eq!(
-            (jq_path("user_1"), jq_path("rows of it"), jq_path("$oid")),
-            (".user_1".into(), ".\"rows of it\"".into(), ".\"$oid\"".into())
-        );
+        let cut = b"{\"user\": 7, \"tags\": [1], \"a \\\"b\\\"\": [{\"user\": 8, \"item\": ";
+        let says =
+            "jq -c '{\"outer_user\": .user} + del(.\"a \\\"b\\\"\", .user) + .\"a \\\"b\\\"\"[]?' FILE";
+        let (rows, several) = wrapper(cut).unwrap();
+        assert!(rows.advice("", several).contains(says), "{}", rows.advice("", several));
+    }
+
+    #[test]
+    fn rows_listed_by_user_are_known_before_the_end_of_the_file() {
+        let cut = b"{\n\"u1\": [{\"item\": 1}],\n\"u2\": [{\"item\": 2}, {\"item\": 3}],\n\"u3\": [{\"ti";
+        let (rows, several) = wrapper(cut).unwrap();
+        let says = "(`u1`, `u2`, …): write each with its key, with \
+                    `jq -c 'to_entries[] | {\"user\": .key} + .value[]?' FILE > NEW.jsonl`";
+        assert!(rows.advice("", several).contains(says), "{}", rows.advice("", several));
+        let two = b"{\n\"who\": 1,\n\"seen\": [{\"item\": 1}]\n}\n{\n\"who\": 2,";
+        let (rows, several) = wrapper(two).unwrap();
+        let says = "(`who`), with `jq -c 'del(.seen) + .seen[]?' FILE";
+        assert!(rows.advice("", several).contains(says), "{}", rows.advice("", several));
     }
 }

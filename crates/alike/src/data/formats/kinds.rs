@@ -57,6 +57,10 @@ const OTHERS: &[(&[u8], &str)] = &[
 ];
 const PICKLE: &str = "a Python pickle, which is not read since it can run code; save the table as Parquet or the array as .npy";
 
+/// What another file of OpenDocument is.
+pub(crate) const NO_SPREADSHEET: &str =
+    "an OpenDocument file and no spreadsheet; save its table as .ods or CSV";
+
 /// Where a tar archive says that it is one.
 const TAR_AT: usize = 257;
 
@@ -79,7 +83,7 @@ pub(crate) fn kind_of(head: &[u8]) -> FileKind {
     }
 }
 
-/// What an archive holds, by the name of its first entry.
+/// What an archive holds, by the name of its first entry. Archives that were packed again may start with any.
 fn zip_of(head: &[u8]) -> FileKind {
     let name = head.get(30..).unwrap_or_default();
     let starts = |with: &[&[u8]]| with.iter().any(|start| name.starts_with(start));
@@ -87,7 +91,7 @@ fn zip_of(head: &[u8]) -> FileKind {
         return FileKind::OpenDocument;
     }
     if starts(&[b"mimetypeapplication/vnd.oasis.opendocument."]) {
-        return FileKind::Other("an OpenDocument file and no spreadsheet; save its table as .ods or CSV");
+        return FileKind::Other(NO_SPREADSHEET);
     }
     match starts(&[b"[Content_Types].xml", b"xl/", b"_rels/", b"docProps/"]) {
         true => FileKind::Workbook,

@@ -12,6 +12,8 @@ use crate::data::formats::encoding::{
 };
 use crate::data::formats::kinds::{FileKind, HEAD, kind_of};
 use crate::data::formats::options::TextOptions;
+#[cfg(feature = "excel")]
+use crate::data::formats::workbook;
 use crate::disk;
 use crate::disk::source::{self, File, Source};
 use crate::{Error, Result};
@@ -19,6 +21,7 @@ use crate::{Error, Result};
 /// Times that a file is looked at: so many packings less one are undone. More is no accident.
 const LAYERS: usize = 3;
 const PACKED_OFTEN: &str = "is packed several times over; unpack it";
+const ZIP: &str = "a zip archive; unpack it (`unzip FILE`) and give the file inside";
 const UTF_32: &str =
     "is text in UTF-32; write it as UTF-8 (`iconv -f UTF-32LE -t UTF-8 FILE > NEW`, or UTF-32BE)";
 
@@ -188,7 +191,17 @@ pub(crate) fn open_table(path: &Path, options: &TextOptions) -> Result<OpenTable
         FileKind::Workbook | FileKind::OpenDocument => {
             is_not("a workbook, which this build does not read; save the sheet as CSV")
         }
-        FileKind::Zip => is_not("a zip archive; unpack it (`unzip FILE`) and give the file inside"),
+        #[cfg(feature = "excel")]
+        FileKind::Zip => {
+            let file = unpacked.into_file(path)?;
+            match workbook::kind_within(&file) {
+                FileKind::Workbook => Ok(OpenTable::Workbook(file)),
+                FileKind::OpenDocument => Ok(OpenTable::OpenDocument(file)),
+                _ => is_not(ZIP),
+            }
+        }
+        #[cfg(not(feature = "excel"))]
+        FileKind::Zip => is_not(ZIP),
         FileKind::Npy => is_not("a NumPy array; a table is expected (CSV, JSON lines or Parquet)"),
         FileKind::Safetensors => {
             is_not("a safetensors file; a table is expected (CSV, JSON lines or Parquet)")

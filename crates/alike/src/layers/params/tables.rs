@@ -1,12 +1,16 @@
-//! Tables of users, items or nodes, whose rows only numbers of the same kind pick.
+//! What names a parameter: its place, or a table of users, items or nodes, whose rows only numbers of the
+//! same kind pick.
 
 use std::marker::PhantomData;
 
 use bytemuck::TransparentWrapper;
 
-use super::ParamId;
 use crate::data::Dataset;
 use crate::ids::{ItemId, NodeId, UserId};
+
+/// Place of a parameter in its [`Params`](crate::layers::Params).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParamId(pub(super) usize);
 
 /// Whose rows a table holds, one each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,7 @@
 use alike_ops::gather;
 use burn::tensor::{Device, Gradients, Tensor};
 
-use super::ParamId;
-use super::tables::{Row, Table};
+use super::tables::{ParamId, Row, Table};
 use crate::ids::numbers;
 
 /// The parameters of one forward pass.

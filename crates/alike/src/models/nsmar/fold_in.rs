@@ -4,49 +4,53 @@
 
 use std::sync::Arc;
 
-use alike_ops::{ConstSparse, Csr, add, scale_rows};
+use alike_ops::{ConstSparse, Csr, add, matmul, neighbor_similarity, scale_rows, spmm_const};
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
-use super::{Nsmar, aggregate, fuse};
 use crate::error::Result;
-use crate::graph::{CoCounts, Neighbors};
-use crate::layers::Weights;
-use crate::models::Forward;
+use crate::graph::{CoCounts, Neighbors, UserWeight};
+use crate::layers::{Forward, Linear, ParamId, Weights};
 use crate::scorer::{Matrix, UserHistory, matrix};
 
 /// People whose neighbours one task finds.
 const TASK: usize = 256;
 
-struct Fold {
-    model: Nsmar,
-    w: Weights,
+/// What a trained model leaves for them.
+pub(super) struct Fold {
+    pub(super) w: Weights,
     /// What each layer of each modality aggregates: the items' rows, `[I, d]`.
-    inputs: Vec<Vec<Matrix>>,
+    pub(super) inputs: Vec<Vec<Matrix>>,
     /// The weight of each modality.
-    mix: Vec<f32>,
-    /// The users' rows before the user graph, `[U, D]`, where there is one.
-    users: Option<Matrix>,
+    pub(super) mix: Vec<f32>,
+    /// For the plain convolution: how many users took each item, at least 1, `[I]`.
+    pub(super) taken: Option<Vec<f32>>,
+    /// The user graph, where there is one.
+    pub(super) graph: Option<UserGraph>,
+    /// The scorer's map of users.
+    pub(super) side: Option<Side>,
 }
 
-/// The forward pass of a trained model for anybody.
-pub(super) fn of(model: Nsmar, w: Weights) -> Result<Forward> {
-    let users = model.users;
-    let mut inputs: Vec<Vec<Matrix>> = model.modalities.iter().map(|_| Vec::new()).collect();
-    let outputs = model.outputs(&w, &model.fixed, |at, x| {
-        let items = x.dims()[0] - users;
-        inputs[at].push(matrix(x.clone().narrow(0, users, items)));
-    });
-    let mix = matrix(w.table(model.mix).mean_dim(0)).data;
-    let others = model.config.user_graph.then(|| matrix(fuse(outputs).narrow(0, 0, users)));
-    let fold = Fold { model, w, inputs, mix, users: others };
-    Ok(Box::new(move |people| fold.place(people)))
+/// What gives people a place in the user graph.
+pub(super) struct UserGraph {
+    /// The users' rows before the graph, `[U, D]`.
+    pub(super) rows: Matrix,
+    /// Who took what, `[U, I]`.
+    pub(super) train: Arc<Csr>,
+    /// Maximum of a person's neighbours.
+    pub(super) neighbors: usize,
+    /// What the edges count.
+    pub(super) weight: UserWeight,
 }
 
 impl Fold {
+    /// The forward pass for anybody.
+    pub(super) fn forward(self) -> Forward {
+        Box::new(move |people| self.place(people))
+    }
+
     /// Rows as the scorer takes them, `[B, D]`.
     fn place(&self, people: &[UserHistory]) -> Result<Matrix> {
-        let model = &self.model;
         // Only the items that somebody took are needed.
         let mut items: Vec<u32> = people.iter().flat_map(|person| person.history.iter().copied()).collect();
         items.sort_unstable();
@@ -58,8 +62,8 @@ impl Fold {
         let rows: Vec<Vec<u32>> =
             people.iter().map(|person| person.history.iter().map(local).collect()).collect();
         let pattern = Arc::new(Csr::from_rows(items.len(), &rows)?);
-        let plain = match model.plain {
-            Some(_) => Some(Arc::new(self.plain(&pattern, &items)?)),
+        let plain = match &self.taken {
+            Some(taken) => Some(Arc::new(plain(&pattern, &items, taken)?)),
             None => None,
         };
         let output = |(inputs, &weight): (&Vec<Matrix>, &f32)| {
@@ -73,40 +77,26 @@ impl Fold {
         };
         let mut z = matrix(fuse(self.inputs.iter().zip(&self.mix).map(output).collect()));
         self.propagate(people, &mut z);
-        Ok(match model.scorer {
+        Ok(match self.side {
             None => z,
-            Some([side, _]) => matrix(side.forward(&self.w, self.tensor(z))),
+            Some(side) => matrix(side.forward(&self.w, self.tensor(z))),
         })
-    }
-
-    /// Symmetric weights of the people's edges.
-    fn plain(&self, pattern: &Arc<Csr>, items: &[u32]) -> Result<ConstSparse> {
-        let users = self.model.users;
-        let degree = |&i: &u32| self.model.pattern.degree(users + i as usize).max(1) as f32;
-        let taken: &[f32] = &items.iter().map(degree).collect::<Vec<_>>();
-        let row = |r: usize| {
-            let own = pattern.degree(r) as f32;
-            pattern.row(r).iter().map(move |&j| own * taken[j as usize])
-        };
-        let values = (0..pattern.rows()).flat_map(row).map(|product| product.sqrt().recip());
-        Ok(ConstSparse::new(pattern.clone(), values.collect())?)
     }
 
     /// Adds the rows of the users who share most with each of `people`.
     fn propagate(&self, people: &[UserHistory], z: &mut Matrix) {
-        let Some(users) = &self.users else { return };
-        let config = &self.model.config;
+        let Some(graph) = &self.graph else { return };
         let width = z.cols;
         z.data.par_chunks_mut(width * TASK).zip(people.par_chunks(TASK)).for_each(|(rows, people)| {
-            let mut shared = CoCounts::new(&self.model.train, self.model.train.transposed());
+            let mut shared = CoCounts::new(&graph.train, graph.train.transposed());
             let mut best = Vec::new();
             for (row, person) in rows.chunks_exact_mut(width).zip(people) {
-                let k = config.user_neighbors;
-                shared.nearest(&person.history, person.user, k, config.user_weight, &mut best);
+                let k = graph.neighbors;
+                shared.nearest(&person.history, person.user, k, graph.weight, &mut best);
                 let (weight, idx) = best.drain(..).unzip();
                 let neighbors = Neighbors::single(idx, weight).softmax();
                 for (other, weight) in neighbors.row(0) {
-                    let other = users.row(other as usize);
+                    let other = graph.rows.row(other as usize);
                     row.iter_mut().zip(other).for_each(|(r, o)| *r += weight * o);
                 }
             }
@@ -115,5 +105,47 @@ impl Fold {
 
     fn tensor(&self, m: Matrix) -> Tensor<2> {
         Tensor::from_data(TensorData::new(m.data, [m.rows, m.cols]), &self.w.device())
+    }
+}
+
+/// Symmetric weights of the edges from people to `items`; `taken` says of every item how many took it.
+fn plain(pattern: &Arc<Csr>, items: &[u32], taken: &[f32]) -> Result<ConstSparse> {
+    let taken: &[f32] = &items.iter().map(|&i| taken[i as usize]).collect::<Vec<_>>();
+    let row = |r: usize| {
+        let own = pattern.degree(r) as f32;
+        pattern.row(r).iter().map(move |&j| own * taken[j as usize])
+    };
+    let values = (0..pattern.rows()).flat_map(row).map(|product| product.sqrt().recip());
+    Ok(ConstSparse::new(pattern.clone(), values.collect())?)
+}
+
+/// One layer: each row of `pattern` from the rows of `x` that it names, weighed by `plain` where given.
+pub(super) fn aggregate(pattern: &Arc<Csr>, plain: Option<&Arc<ConstSparse>>, x: Tensor<2>) -> Tensor<2> {
+    match plain {
+        Some(plain) => spmm_const(plain, x),
+        None => neighbor_similarity(pattern, x),
+    }
+}
+
+/// The modalities' rows side by side.
+pub(super) fn fuse(outputs: Vec<Tensor<2>>) -> Tensor<2> {
+    match outputs.len() {
+        1 => outputs.into_iter().next().expect("one output"),
+        _ => Tensor::cat(outputs, 1),
+    }
+}
+
+/// One side of the scorer: `x + leaky(x W + b) V`. A bias after `V` would vanish from the difference of two
+/// items.
+#[derive(Clone, Copy)]
+pub(super) struct Side {
+    pub(super) hidden: Linear,
+    pub(super) back: ParamId,
+}
+
+impl Side {
+    /// `[n, D]` → `[n, D]`.
+    pub(super) fn forward(&self, w: &Weights, x: Tensor<2>) -> Tensor<2> {
+        add(x.clone(), matmul(self.hidden.forward_leaky(w, x), w.matrix(self.back)))
     }
 }

@@ -1,5 +1,6 @@
 //! The store in a PostgreSQL server, which several replicas share.
 
+mod connection;
 mod writer;
 
 use std::sync::Arc;
@@ -7,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, mpsc};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, Row, Statement};
+use tokio_postgres::{Client, Row, Statement};
 
+use self::connection::{Connected, connect, limit};
 use self::writer::PostgresWriter;
+use super::events::{end_of_prefix, stored};
 use super::group_commit::{Change, WAITING};
 use super::health::WriteHealth;
-use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, end_of_prefix, stored};
+use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored};
 
 /// How long the server may take when a store is opened.
 const OPENING: Duration = Duration::from_secs(10);
@@ -41,32 +44,11 @@ pub(crate) struct Postgres {
     reads: WriteHealth,
 }
 
-/// A connection and the task that carries its messages. That ends with it: a server that has stopped would
-/// keep it.
-struct Connected {
-    client: Client,
-    carrier: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.carrier.abort();
-    }
-}
-
 /// A connection with its prepared statements.
 struct Link {
     connected: Connected,
     of_user: Statement,
     users: Statement,
-}
-
-impl From<tokio_postgres::Error> for StoreError {
-    fn from(error: tokio_postgres::Error) -> Self {
-        // The outer text alone says little more than `db error`.
-        let cause = std::error::Error::source(&error).map(|e| format!(": {e}")).unwrap_or_default();
-        Self::Failed(format!("PostgreSQL: {error}{cause}"))
-    }
 }
 
 impl Postgres {
@@ -148,27 +130,6 @@ impl Postgres {
         let rows = self.rows(|link| &link.users, &[&prefix, &end_of_prefix(prefix), &(most as i64)]).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
-}
-
-/// A connection whose statements may take `timeout`.
-async fn connect(url: &str, timeout: Duration) -> Result<Connected> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    let carrier = tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::warn!(%error, "the connection to PostgreSQL is lost");
-        }
-    });
-    let connected = Connected { client, carrier };
-    // Whatever the server's default is: an answer means that the events are on its disk.
-    connected.client.batch_execute("SET synchronous_commit = on").await?;
-    limit(&connected.client, timeout).await?;
-    Ok(connected)
-}
-
-/// Lets the server itself end what nobody waits for any more; later than we give up, so that a commit which
-/// it breaks off half-way is not taken for one that came through.
-async fn limit(client: &Client, timeout: Duration) -> Result<()> {
-    Ok(client.batch_execute(&format!("SET statement_timeout = {}", 2 * timeout.as_millis())).await?)
 }
 
 async fn migrate(client: &mut Client) -> Result<()> {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
-use super::{Connected, connect};
+use super::connection::{Connected, connect};
 use crate::serve::store::group_commit::{Change, Done, answer, gather, turn_away};
 use crate::serve::store::health::WriteHealth;
 use crate::serve::store::per_user;

@@ -4,6 +4,7 @@
 pub(crate) mod faults;
 mod files;
 mod ours;
+mod schema;
 mod writer;
 
 use std::path::Path;
@@ -12,26 +13,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use alike::disk;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, params};
 
 use self::files::Files;
+use self::schema::prepare;
 use self::writer::SqliteWriter;
+use super::events::{end_of_prefix, stored};
 use super::group_commit::{Change, WAITING};
 use super::health::WriteHealth;
-use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, end_of_prefix, stored};
+use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored};
 
-/// Each entry brings the tables from its index to the next version; `user_version` says how many were done.
-const MIGRATIONS: &[&str] = &["
-    CREATE TABLE events (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,
-        user TEXT NOT NULL,
-        item TEXT NOT NULL,
-        kind TEXT NOT NULL,
-        time INTEGER NOT NULL,
-        key TEXT UNIQUE
-    ) STRICT;
-    CREATE INDEX events_of_user ON events (user, time, seq);
-"];
 /// Reading connections that are kept open.
 const READERS: usize = 8;
 
@@ -156,38 +147,6 @@ impl Readers {
             }
         }
     }
-}
-
-/// Settings of the writing connection, and the newest tables.
-fn prepare(connection: &mut Connection, path: &Path, timeout: Duration) -> Result<()> {
-    connection.busy_timeout(timeout)?;
-    ours::check(connection, path)?;
-    // Counts only for a file that is new: of others, free pages are used again but not given back.
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    if mode != "wal" {
-        return Err(StoreError::Failed(format!(
-            "its journal is `{mode}`; a file system that can do WAL is needed"
-        )));
-    }
-    // FULL: a commit is on disk when it returns. Rows of forgotten users are overwritten, not only unlinked.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "secure_delete", true)?;
-    // A log that grew beyond this while somebody read an older state gets shorter again.
-    connection.query_row("PRAGMA journal_size_limit = 67108864", [], |_| Ok(()))?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: usize =
-        transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? as usize;
-    let Some(missing) = MIGRATIONS.get(version..) else {
-        return Err(StoreError::Failed(format!(
-            "its tables have version {version}; this program knows {}",
-            MIGRATIONS.len()
-        )));
-    };
-    missing.iter().try_for_each(|script| transaction.execute_batch(script))?;
-    transaction.pragma_update(None, "application_id", ours::APPLICATION)?;
-    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
-    Ok(transaction.commit()?)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 
-use super::MIGRATIONS;
 use super::files::Files;
+use super::schema::MIGRATIONS;
 use crate::serve::store::group_commit::{Change, Done, answer, gather, turn_away};
 use crate::serve::store::health::WriteHealth;
 use crate::serve::store::per_user;

@@ -1,27 +1,40 @@
 //! Workbooks of Excel (`.xlsx`, `.xlsm`) and of OpenDocument (`.ods`): one sheet as a table of text.
 
+mod cell;
+mod content;
 mod open_document;
 mod outline;
 mod tags;
 
-use std::collections::BTreeSet;
-use std::fmt::Display;
 use std::io::{BufReader, Seek};
 use std::path::Path;
 
-use calamine::{Data, DataRef, ExcelDateTime, Ods, Reader, Sheet, SheetType, SheetVisible, Xlsx};
+use calamine::{Data, DataRef, ExcelDateTime, Reader, Sheet, SheetType, SheetVisible, Xlsx};
+use zip::ZipArchive;
 
 use crate::data::formats::columns::listed;
 use crate::data::formats::foreign::{Foreign, OPEN_DOCUMENT, WORKBOOK};
 use crate::data::formats::header::{looks_like_data, names_without_header};
 use crate::data::formats::id_text;
+use crate::data::formats::kinds::FileKind;
 use crate::data::formats::options::TextOptions;
 use crate::data::formats::row::{Choose, LINE_BYTES, Place, Visit};
+use crate::data::formats::workbook::cell::{COLUMNS, SheetCell};
+use crate::data::formats::workbook::open_document::{OpenDocument, is_open_document};
 use crate::disk::source::File;
 use crate::{Error, Result};
 
-/// Maximum of columns of a sheet, as in Excel.
-const COLUMNS: u32 = 1 << 14;
+/// What an archive holds by the names of its parts, whichever is first: a workbook, a spreadsheet of
+/// OpenDocument, or anything.
+pub(crate) fn kind_within(file: &File) -> FileKind {
+    let Ok(archive) = ZipArchive::new(BufReader::new(file)) else { return FileKind::Zip };
+    let has = |name: &str| archive.index_for_name(name).is_some();
+    match has("xl/workbook.xml") {
+        true => FileKind::Workbook,
+        false if is_open_document(has) => FileKind::OpenDocument,
+        false => FileKind::Zip,
+    }
+}
 
 /// Reads the rows of the sheet that the options name, or of the first that is not hidden; see
 /// [`crate::data::formats::table::read_rows`]. Its first row is the header. Rows that are empty or hidden are
@@ -34,21 +47,28 @@ pub(crate) fn read(
     choose: Choose<'_>,
     visit: Visit<'_>,
 ) -> Result<Vec<String>> {
-    let Opened { mut book, sheets, name, hidden } =
-        open::<Xlsx<_>>(path, file, options, &WORKBOOK, |file| outline::inspect(path, file))?;
+    let mut file = BufReader::with_capacity(1 << 16, file);
+    let hidden = outline::inspect(path, &mut file)?;
+    file.rewind().map_err(|e| Error::io(path, e))?;
+    let mut book: Xlsx<BufReader<File>> = WORKBOOK.guarded(path, || Xlsx::new(file))?;
+    let sheets = Sheets::of_excel(book.sheets_metadata());
+    let (at, name) = sheets.choose(path, options.sheet.as_deref())?;
+    let hidden = hidden.into_iter().nth(at).unwrap_or_default();
     let mut cells = WORKBOOK.guarded(path, || book.worksheet_cells_reader(&name))?;
-    let mut next = |text: &mut String| -> Result<Option<(u32, u32)>> {
+    let mut next = |text: &mut String| -> Result<Option<SheetCell>> {
         let cell = WORKBOOK.guarded(path, || cells.next_cell())?;
         Ok(cell.map(|cell| {
-            write(cell.get_value(), text);
-            cell.get_position()
+            let ((row, column), value) = (cell.get_position(), cell.get_value());
+            write(value, text);
+            let lost_digits = matches!(value, DataRef::Float(number) if id_text::has_lost_digits(*number));
+            SheetCell { row, column, is_hidden: hidden.contains(&row), lost_digits }
         }))
     };
     let sheet = SheetFile { path, options, flags, format: &WORKBOOK, sheets: &sheets, name: &name };
-    sheet.read(hidden.as_ref(), &mut next, choose, visit)
+    sheet.read(&mut next, choose, visit)
 }
 
-/// As [`read`] of a spreadsheet of OpenDocument, which is held in memory.
+/// As [`read`] of a spreadsheet of OpenDocument.
 pub(crate) fn read_open_document(
     path: &Path,
     file: File,
@@ -57,54 +77,17 @@ pub(crate) fn read_open_document(
     choose: Choose<'_>,
     visit: Visit<'_>,
 ) -> Result<Vec<String>> {
-    let Opened { mut book, sheets, name, hidden } =
-        open::<Ods<_>>(path, file, options, &OPEN_DOCUMENT, |file| open_document::inspect(path, file))?;
-    let range = OPEN_DOCUMENT.guarded(path, || book.worksheet_range(&name))?;
-    // The other sheets are held with it.
-    drop(book);
-    let (top, left) = range.start().unwrap_or_default();
-    let mut cells = range.used_cells();
-    let mut next = |text: &mut String| -> Result<Option<(u32, u32)>> {
-        Ok(cells.next().map(|(row, column, value)| {
-            *text = match value {
-                Data::Float(number) => id_text::number(*number),
-                other => other.to_string(),
-            };
-            (top + row as u32, left + column as u32)
-        }))
-    };
-    let sheet = SheetFile { path, options, flags, format: &OPEN_DOCUMENT, sheets: &sheets, name: &name };
-    sheet.read(hidden.as_ref(), &mut next, choose, visit)
-}
-
-/// A workbook, and the sheet of it that is read.
-struct Opened<R> {
-    book: R,
-    sheets: Sheets,
-    name: String,
-    /// Rows of the sheet that are hidden.
-    hidden: Option<BTreeSet<u32>>,
-}
-
-/// Opens a workbook once `inspect` found that it may be read; that gives the hidden rows of each sheet.
-fn open<R: Reader<BufReader<File>, Error: Display>>(
-    path: &Path,
-    file: File,
-    options: &TextOptions,
-    format: &Foreign,
-    inspect: impl FnOnce(&mut BufReader<File>) -> Result<Vec<BTreeSet<u32>>>,
-) -> Result<Opened<R>> {
-    let mut file = BufReader::with_capacity(1 << 16, file);
-    let hidden = inspect(&mut file)?;
-    file.rewind().map_err(|e| Error::io(path, e))?;
-    let book = format.guarded(path, || R::new(file))?;
-    let sheets = Sheets::new(book.sheets_metadata());
+    let mut book = OpenDocument::open(path, file)?;
+    let sheets = Sheets::of_open_document(&book.sheets);
     let (at, name) = sheets.choose(path, options.sheet.as_deref())?;
-    Ok(Opened { book, sheets, name, hidden: hidden.into_iter().nth(at) })
+    let mut cells = book.cells(path, at)?;
+    let mut next = |text: &mut String| cells.advance(text);
+    let sheet = SheetFile { path, options, flags, format: &OPEN_DOCUMENT, sheets: &sheets, name: &name };
+    sheet.read(&mut next, choose, visit)
 }
 
-/// Writes the next cell of a sheet as text; its row and column, from 0.
-type NextCell<'a> = &'a mut dyn FnMut(&mut String) -> Result<Option<(u32, u32)>>;
+/// Gives the next cell of a sheet, and writes its text.
+type NextCell<'a> = &'a mut dyn FnMut(&mut String) -> Result<Option<SheetCell>>;
 
 /// The sheet of a workbook that is read.
 struct SheetFile<'a> {
@@ -117,32 +100,27 @@ struct SheetFile<'a> {
 }
 
 impl SheetFile<'_> {
-    /// Reads the rows but those of `hidden`.
-    fn read(
-        &self,
-        hidden: Option<&BTreeSet<u32>>,
-        next: NextCell<'_>,
-        choose: Choose<'_>,
-        visit: Visit<'_>,
-    ) -> Result<Vec<String>> {
+    /// Reads the rows but those that are hidden.
+    fn read(&self, next: NextCell<'_>, choose: Choose<'_>, visit: Visit<'_>) -> Result<Vec<String>> {
         let Self { path, options, name, .. } = *self;
         let mut table = SheetTable { path, options, flags: self.flags, header: None };
         let mut with_sheets =
             |names: &[String]| choose(names).map_err(|e| self.sheets.with_sheet_read(e, name, self.flags));
         let mut last_hidden = None;
         let (mut row, mut text, mut passed) = (SheetRow::default(), String::new(), 0u32);
-        while let Some((number, column)) = next(&mut text)? {
-            if number < row.number || column >= COLUMNS {
+        while let Some(cell) = next(&mut text)? {
+            let number = cell.row;
+            if number < row.number || cell.column >= COLUMNS {
                 return Err(self.format.bad(path, "its cells are in no order"));
             }
             if number != row.number {
                 table.add(&row, &mut with_sheets, visit)?;
                 row.start(number);
             }
-            if hidden.is_some_and(|hidden| hidden.contains(&number)) {
+            if cell.is_hidden {
                 passed += u32::from(last_hidden.replace(number) != Some(number));
             } else if number as usize >= options.skip_lines {
-                row.put(path, column, &mut text)?;
+                row.put(path, &cell, &mut text)?;
             }
         }
         table.add(&row, &mut with_sheets, visit)?;
@@ -152,10 +130,10 @@ impl SheetFile<'_> {
         };
         match table.header {
             Some(_) => Ok((passed > 0).then(note).into_iter().collect()),
-            None => Err(Error::format(
-                path,
-                format!("has nothing in its sheet `{name}`; rows under a header are expected"),
-            )),
+            None => {
+                let message = format!("has nothing in its sheet `{name}`; rows under a header are expected");
+                Err(self.sheets.with_sheet_read(Error::format(path, message), name, self.flags))
+            }
         }
     }
 }
@@ -167,9 +145,14 @@ struct Sheets {
 }
 
 impl Sheets {
-    fn new(all: &[Sheet]) -> Self {
+    fn of_excel(all: &[Sheet]) -> Self {
         let sheets = all.iter().enumerate().filter(|(_, s)| s.typ == SheetType::WorkSheet);
         Self { all: sheets.map(|(at, s)| (at, s.name.clone(), s.visible == SheetVisible::Visible)).collect() }
+    }
+
+    fn of_open_document(all: &[(String, bool)]) -> Self {
+        let sheets = all.iter().enumerate();
+        Self { all: sheets.map(|(at, (name, shown))| (at, name.clone(), *shown)).collect() }
     }
 
     fn names(&self) -> Vec<String> {
@@ -183,8 +166,13 @@ impl Sheets {
             None => self.all.iter().find(|(_, _, shown)| *shown).or(self.all.first()),
         };
         let missing = || {
-            let what = wanted.map_or("no sheet of cells".into(), |wanted| format!("no sheet `{wanted}`"));
-            Error::format(path, format!("has {what}; its sheets are {}", listed(&self.names())))
+            let message = match wanted {
+                Some(wanted) if !self.all.is_empty() => {
+                    format!("has no sheet `{wanted}`; its sheets are {}", listed(&self.names()))
+                }
+                _ => "has no sheet of cells; rows under a header are expected in one".into(),
+            };
+            Error::format(path, message)
         };
         found.map(|(at, name, _)| (*at, name.clone())).ok_or_else(missing)
     }
@@ -214,6 +202,8 @@ struct SheetRow {
     /// Column by column.
     cells: Vec<String>,
     bytes: usize,
+    /// Columns with a number that may be another than the one that was written.
+    lost_digits: Vec<usize>,
 }
 
 impl SheetRow {
@@ -221,11 +211,15 @@ impl SheetRow {
         self.number = number;
         self.bytes = 0;
         self.cells.iter_mut().for_each(String::clear);
+        self.lost_digits.clear();
     }
 
     /// Takes the text of a cell.
-    fn put(&mut self, path: &Path, column: u32, text: &mut String) -> Result<()> {
-        let column = column as usize;
+    fn put(&mut self, path: &Path, cell: &SheetCell, text: &mut String) -> Result<()> {
+        let column = cell.column as usize;
+        if cell.lost_digits {
+            self.lost_digits.push(column);
+        }
         if self.cells.len() <= column {
             self.cells.resize(column + 1, String::new());
         }
@@ -252,8 +246,8 @@ struct SheetTable<'a> {
     path: &'a Path,
     options: &'a TextOptions,
     flags: bool,
-    /// The columns that were chosen, once the header is read.
-    header: Option<Vec<usize>>,
+    /// The columns that were chosen and their names, once the header is read.
+    header: Option<Vec<(usize, String)>>,
 }
 
 impl SheetTable<'_> {
@@ -269,13 +263,23 @@ impl SheetTable<'_> {
             let columns: Vec<usize> = named.collect();
             let names =
                 self.names(row, columns.iter().map(|&at| row.cell(at).trim().to_string()).collect())?;
-            self.header = Some(choose(&names)?.into_iter().map(|at| columns[at]).collect());
+            let chosen = choose(&names)?.into_iter();
+            self.header = Some(chosen.map(|at| (columns[at], names[at].clone())).collect());
             if !self.options.no_header {
                 return Ok(());
             }
         }
         let chosen = self.header.iter().flatten();
-        let cells: Vec<&str> = chosen.map(|&at| row.cell(at)).collect();
+        // The first that are chosen are ids: the user and the item of interactions, the item of a catalogue.
+        let ids = if self.flags { 2 } else { 1 };
+        if let Some((at, name)) = chosen.clone().take(ids).find(|(at, _)| row.lost_digits.contains(at)) {
+            return Err(row.place(self.path).error(format!(
+                "column `{name}` holds a whole number with more digits than a sheet keeps (it is read as {}); \
+                 make it a column of text and write its ids again",
+                row.cell(*at)
+            )));
+        }
+        let cells: Vec<&str> = chosen.map(|(at, _)| row.cell(*at)).collect();
         visit(&row.place(self.path), &cells)
     }
 

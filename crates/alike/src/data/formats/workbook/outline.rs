@@ -147,7 +147,8 @@ impl<'a> Part<'a> {
         self.bytes += block.len() as u64;
         self.since_cell += block.len() as u64;
         let Self { name, since_cell, tags, row, rows, styles, texts, .. } = self;
-        tags.feed(block, &mut |tag| {
+        tags.feed(block, &mut |piece| {
+            let Some(tag) = piece.as_tag() else { return };
             if is_element(tag, "c") {
                 *since_cell = 0;
             } else if is_element(tag, "row") {

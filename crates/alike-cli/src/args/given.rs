@@ -1,0 +1,155 @@
+//! What is given as a run, as prepared data or as a model, and is something else: the error says what is
+//! wanted, and the commands that make it. What is not there is for the command to say.
+
+use std::path::{Path, PathBuf, is_separator};
+
+use clap::builder::{PathBufValueParser, TypedValueParser};
+
+use crate::terminal::printable;
+
+/// Takes a run folder.
+pub(crate) fn run() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path: PathBuf| match not_a_run(&path) {
+        Some(text) => Err(text),
+        None => Ok(path),
+    })
+}
+
+/// Takes a prepared folder.
+pub(crate) fn prepared() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path: PathBuf| match not_prepared(&path) {
+        Some(text) => Err(text),
+        None => Ok(path),
+    })
+}
+
+/// Takes a model's name.
+pub(crate) fn model(text: &str) -> Result<String, String> {
+    let known = alike::models::find(text).is_ok();
+    match not_a_model(Path::new(text)).filter(|_| !known) {
+        Some(text) => Err(text),
+        None => Ok(text.to_string()),
+    }
+}
+
+/// What is at a path.
+enum Given {
+    /// A run folder, or the file of one that says so.
+    Run,
+    /// The same of a prepared folder.
+    Prepared,
+    /// Another file.
+    File,
+    /// Another folder, or nothing.
+    Other,
+}
+
+impl Given {
+    fn at(path: &Path) -> Self {
+        let has = |name: &str| path.join(name).is_file() || (path.ends_with(name) && path.is_file());
+        match path.is_file() {
+            _ if has("run.json") => Self::Run,
+            _ if has("manifest.json") => Self::Prepared,
+            true => Self::File,
+            false => Self::Other,
+        }
+    }
+}
+
+fn not_a_run(path: &Path) -> Option<String> {
+    let shown = shown(path);
+    match Given::at(path) {
+        Given::Run if path.is_file() => {
+            Some("it is a file of a run; give the run folder that it is in".into())
+        }
+        Given::Prepared => Some(format!(
+            "it is prepared data; a run folder is wanted: `alike train nsmar+ --data {shown} --out RUN` makes one"
+        )),
+        Given::File => Some(format!("it is a file; a run folder is wanted: {}", from_a_log(&shown))),
+        Given::Run | Given::Other => None,
+    }
+}
+
+fn not_prepared(path: &Path) -> Option<String> {
+    match Given::at(path) {
+        Given::Prepared if path.is_file() => {
+            Some("it is a file of prepared data; give the folder that it is in".into())
+        }
+        Given::Run => {
+            Some("it is a run; the folder of prepared data is wanted that it was trained on".into())
+        }
+        Given::File => Some(format!(
+            "it is a file; a folder of prepared data is wanted: `alike prepare --interactions {} --out DIR` makes one",
+            shown(path)
+        )),
+        Given::Prepared | Given::Other => None,
+    }
+}
+
+fn not_a_model(path: &Path) -> Option<String> {
+    let shown = shown(path);
+    match Given::at(path) {
+        Given::Run => Some(
+            "it is a run; a model's name is wanted (`alike models` lists them), and `--out RUN --resume` continues a run"
+                .into(),
+        ),
+        Given::Prepared => Some(format!(
+            "it is prepared data; a model's name is wanted: `alike train nsmar+ --data {shown} --out RUN`"
+        )),
+        Given::File => Some(format!("it is a file; a model's name is wanted: {}", from_a_log(&shown))),
+        Given::Other => None,
+    }
+}
+
+/// How a log becomes a run.
+fn from_a_log(shown: &str) -> String {
+    format!(
+        "`alike prepare --interactions {shown} --out DIR`, then `alike train nsmar+ --data DIR --out RUN`"
+    )
+}
+
+/// A path as it can be typed; `PATH` where a shell would want it in quotes.
+fn shown(path: &Path) -> String {
+    let text = printable(&path.display().to_string());
+    let plain = |c: char| c.is_alphanumeric() || is_separator(c) || "._-+:@%,=~".contains(c);
+    if text.chars().all(plain) { text } else { "PATH".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_is_given_is_told_from_what_is_wanted() {
+        let base = tempfile::tempdir().unwrap();
+        let at = |name: &str| base.path().join(name);
+        for name in ["run/run.json", "data/manifest.json", "log.csv", "my log.csv", "logs/a.csv"] {
+            fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+            fs::write(at(name), "{}").unwrap();
+        }
+        let says = |said: Option<String>, text: &str| {
+            let said = said.unwrap();
+            assert!(said.contains(text), "{said}");
+        };
+        says(not_a_run(&at("log.csv")), "log.csv --out DIR`, then `alike train nsmar+ --data DIR --out RUN`");
+        says(not_a_run(&at("my log.csv")), "`alike prepare --interactions PATH --out DIR`");
+        says(not_a_run(&at("data")), "data --out RUN` makes one");
+        says(not_a_run(&at("run/run.json")), "give the run folder");
+        says(not_prepared(&at("log.csv")), "log.csv --out DIR` makes one");
+        says(not_prepared(&at("run")), "it is a run");
+        says(not_prepared(&at("data/manifest.json")), "give the folder");
+        says(not_a_model(&at("log.csv")), "a model's name is wanted: `alike prepare --interactions ");
+        says(not_a_model(&at("data")), "data --out RUN`");
+        says(not_a_model(&at("run")), "--resume");
+        for name in ["nothing", "logs"] {
+            assert_eq!(
+                (not_a_run(&at(name)), not_prepared(&at(name)), not_a_model(&at(name))),
+                (None, None, None)
+            );
+        }
+        assert_eq!((not_a_run(&at("run")), not_prepared(&at("data"))), (None, None));
+        assert!(model("bpr").is_ok() && model("no such model").is_ok());
+    }
+}

@@ -1,0 +1,49 @@
+//! Connections to the server.
+
+use std::time::Duration;
+
+use tokio_postgres::{Client, NoTls};
+
+use crate::serve::store::{Result, StoreError};
+
+/// A connection and the task that carries its messages. That ends with it: a server that has stopped would
+/// keep it.
+pub(super) struct Connected {
+    pub(super) client: Client,
+    carrier: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.carrier.abort();
+    }
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        // The outer text alone says little more than `db error`.
+        let cause = std::error::Error::source(&error).map(|e| format!(": {e}")).unwrap_or_default();
+        Self::Failed(format!("PostgreSQL: {error}{cause}"))
+    }
+}
+
+/// A connection whose statements may take `timeout`.
+pub(super) async fn connect(url: &str, timeout: Duration) -> Result<Connected> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    let carrier = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::warn!(%error, "the connection to PostgreSQL is lost");
+        }
+    });
+    let connected = Connected { client, carrier };
+    // Whatever the server's default is: an answer means that the events are on its disk.
+    connected.client.batch_execute("SET synchronous_commit = on").await?;
+    limit(&connected.client, timeout).await?;
+    Ok(connected)
+}
+
+/// Lets the server itself end what nobody waits for any more; later than we give up, so that a commit which
+/// it breaks off half-way is not taken for one that came through.
+pub(super) async fn limit(client: &Client, timeout: Duration) -> Result<()> {
+    Ok(client.batch_execute(&format!("SET statement_timeout = {}", 2 * timeout.as_millis())).await?)
+}
