@@ -60,6 +60,11 @@ impl<'a> Builder<'a> {
         self.users() + self.items()
     }
 
+    /// Pairs of a batch of the size `batch`: no more than there are.
+    pub fn pairs(&self, batch: usize) -> usize {
+        batch.min(self.data().train.nnz())
+    }
+
     /// The feature matrices, one per modality.
     ///
     /// # Errors

@@ -4,17 +4,21 @@ mod batches;
 mod builder;
 mod features;
 mod fold_in;
+mod neighbor_contrast;
 mod params;
 mod step;
 mod tower;
+mod views;
 
 pub use batches::{Batch, Batches, Negatives, Sampler, Sampling};
 pub use builder::Builder;
 pub use features::{FeatureInput, FeatureMap};
 pub use fold_in::{FoldIn, Forward};
+pub use neighbor_contrast::{NeighborContrast, propagations};
 pub use params::{Init, ParamId, Params, Row, Rows, Saved, Table, Weights};
 pub use step::{BatchRows, Step, rows_of};
 pub use tower::Towers;
+pub use views::{Attention, with_users};
 
 use std::sync::Arc;
 

@@ -6,7 +6,8 @@
 //! - `Z = 1/(L+1) Σ_{l=0..L} Â^l E`, `E [N, d]`, and for items `+ (S^n E)_i`, `S` the frozen item graph: the
 //!   mean of each modality's `item_neighbors` nearest items (the item itself among them), mixed by
 //!   `item_weights`; `n` = `item_layers`.
-//! - Loss: mean BPR on `Z` + `auxiliary · Σ_m` mean BPR of `z_u · (X_m W_m + b_m)` (eqs. 13, 14).
+//! - Loss: mean BPR on `Z` + `auxiliary · Σ_m` mean BPR of `z_u · (X_m W_m + b_m)` (eqs. 13, 14); with
+//!   `neighbor_contrast` also the contrast of `layers/neighbor_contrast.rs` between the layers `Â^l E`.
 //!
 //! Departure: raw features stay frozen (the authors' code trains them, though they reach the auxiliary loss
 //! only).
@@ -16,6 +17,7 @@ use alike_ops::{ConstSparse, Csr, RowSubset, add, bpr_dot, propagate_mean, spmm_
 use super::prelude::*;
 use crate::config::{Draw, ModalityWeights as Shares};
 use crate::graph::{self, Normalization};
+use crate::layers::{NeighborContrast, propagations};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Freedom>(
     "freedom",
@@ -40,11 +42,18 @@ crate::settings! {
         item_layers: usize = 1, 1..=4;
         /// Weight of the loss on mapped features.
         auxiliary: f64 = 1e-3, 0.0..=10.0;
+        /// Weight of the contrast between neighbouring layers.
+        neighbor_contrast: f64 = 0.0, 0.0..=10.0;
+        /// Share of that contrast whose anchors are items; those of the rest are users.
+        contrast_balance: f64 = 0.5, 0.0..=1.0;
+        /// Temperature of that contrast.
+        temperature: f64 = 0.2, 0.05..=10.0;
     }
 }
 
 struct Freedom {
     config: Config,
+    contrast: NeighborContrast,
     embedding: Table<NodeId>,
     inputs: Vec<FeatureInput>,
     train: Arc<Csr>,
@@ -74,7 +83,8 @@ impl Model for Freedom {
     type Config = Config;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
-        let d = config.dim;
+        let Config { dim: d, layers, neighbor_contrast, contrast_balance, temperature, .. } = config;
+        let contrast = NeighborContrast::new(neighbor_contrast, contrast_balance, temperature);
         let embedding = b.table("embedding", d, Init::XavierSides(b.users()));
         let inputs = b.features()?.iter().map(|f| {
             let name = &format!("input.{}", f.name);
@@ -89,8 +99,14 @@ impl Model for Freedom {
         })?;
         // The thinned graph, and the vectors.
         b.holds(4 * data.train.nnz() + (2 + inputs.len()) * b.nodes() * d);
+        b.holds(contrast.held(layers, b.nodes(), d, b.pairs(Self::training().batch)));
         let train = data.train.clone();
-        Ok(Self { config, embedding, inputs, train, thinned: whole.clone(), whole, items })
+        Ok(Self { config, contrast, embedding, inputs, train, thinned: whole.clone(), whole, items })
+    }
+
+    /// The contrast sets the pairs of a batch against each other.
+    fn separable(&self) -> bool {
+        self.contrast.is_off()
     }
 
     fn start_epoch(&mut self, _: &Weights, draw: Draw) -> Result<()> {
@@ -104,7 +120,8 @@ impl Model for Freedom {
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
         let local = step.local();
         let z = self.forward(w, &self.thinned, Some(&local.rows));
-        let loss = bpr_dot(z.clone(), &local.triples);
+        let layers = || propagations(&self.thinned, w.table(self.embedding), self.config.layers);
+        let loss = self.contrast.added(bpr_dot(z.clone(), &local.triples), step.nodes(), layers);
         if self.config.auxiliary == 0.0 {
             return loss;
         }

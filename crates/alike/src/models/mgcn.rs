@@ -14,13 +14,13 @@
 //! multiplies the squared norms as they are.
 
 use alike_ops::{
-    ConstSparse, RowSubset, add, bpr_dot, info_nce, l2_rows, matmul, multiply, propagate_mean, scale_rows,
-    sigmoid, spmm_const, spmm_rows, tanh, unit_rows,
+    ConstSparse, add, bpr_dot, info_nce, l2_rows, multiply, propagate_mean, scale_rows, sigmoid, spmm_const,
+    unit_rows,
 };
-use burn::tensor::activation::softmax;
 
 use super::prelude::*;
 use crate::graph::{self, Normalization};
+use crate::layers::{Attention, with_users};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Mgcn>(
     "mgcn",
@@ -59,8 +59,7 @@ struct Mgcn {
     users: usize,
     embedding: Table<NodeId>,
     views: Vec<View>,
-    query: Linear,
-    query_out: ParamId,
+    attention: Attention,
     bipartite: Arc<ConstSparse>,
     /// `R̂ [U, I]`, the users' block of the bipartite graph.
     users_items: Arc<ConstSparse>,
@@ -78,28 +77,19 @@ impl Mgcn {
         let e = w.table(self.embedding);
         let ids = e.clone().narrow(0, self.users, e.dims()[0] - self.users);
         let content = propagate_mean(&self.bipartite, e, self.config.layers);
-        // What follows the graphs is needed for the batch's rows only.
-        let wanted = local.map(|l| (RowSubset::new(&self.users_items, numbers(l.users()), false), l.items()));
         let content = local.map_or(content.clone(), |l| gather(content, &l.rows));
         let of = |(view, graph): (&View, &Arc<ConstSparse>)| {
             let pure = gated(w, &view.purify, ids.clone(), view.input.forward(w));
-            let items = (0..self.config.item_layers).fold(pure, |x, _| spmm_const(graph, x));
-            let parts = match &wanted {
-                Some((users, some)) => vec![spmm_rows(users, items.clone()), gather(items, numbers(some))],
-                None => vec![spmm_const(&self.users_items, items.clone()), items],
-            };
-            Tensor::cat(parts, 0)
+            (0..self.config.item_layers).fold(pure, |x, _| spmm_const(graph, x))
         };
-        let sides = self.views.iter().zip(&self.item_graphs).map(of).collect();
-        let side = self.fuse(w, sides, content.clone());
+        let items = self.views.iter().zip(&self.item_graphs).map(of).collect();
+        let side = self.fuse(w, with_users(&self.users_items, items, local), content.clone());
         (content, side)
     }
 
     /// What the modalities have in common and what each has of its own, row by row.
     fn fuse(&self, w: &Weights, sides: Vec<Tensor<2>>, content: Tensor<2>) -> Tensor<2> {
-        let scores =
-            sides.iter().map(|h| matmul(tanh(self.query.forward(w, h.clone())), w.matrix(self.query_out)));
-        let shares = softmax(Tensor::cat(scores.collect(), 1), 1);
+        let shares = self.attention.shares(w, &sides);
         let weighted = |(m, h): (usize, &Tensor<2>)| scale_rows(h.clone(), shares.clone().narrow(1, m, 1));
         let common = sides.iter().enumerate().map(weighted).reduce(add).expect("a modality at least");
         let own = |sum: Tensor<2>, (h, view): (Tensor<2>, &View)| {
@@ -129,8 +119,7 @@ impl Model for Mgcn {
             Ok(View { input, purify, prefer })
         });
         let views = views.collect::<Result<_>>()?;
-        let query = b.linear("query", d, d);
-        let query_out = b.matrix("query.out", d, 1, Init::Xavier);
+        let attention = Attention::new(b, d);
         let bipartite = b.bipartite(Normalization::Symmetric, false)?;
         let (data, k) = (b.data(), config.item_neighbors);
         let users_items = b.sparse(data.train.nnz(), || graph::users_block(&data.train, &bipartite))?;
@@ -139,7 +128,7 @@ impl Model for Mgcn {
         let item_graphs = item_graphs.collect::<Result<_>>()?;
         b.holds((8 + 8 * features.len()) * b.nodes() * d);
         let users = b.users();
-        Ok(Self { config, users, embedding, views, query, query_out, bipartite, users_items, item_graphs })
+        Ok(Self { config, users, embedding, views, attention, bipartite, users_items, item_graphs })
     }
 
     /// The contrast sets the rows of a batch against each other.

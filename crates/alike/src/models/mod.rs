@@ -3,6 +3,7 @@
 
 mod bm3;
 mod bpr;
+mod cohesion;
 mod dragon;
 mod dualgnn;
 mod ease;
@@ -15,10 +16,13 @@ mod lattice;
 mod lightgcn;
 mod mgcn;
 mod mmgcn;
+mod nlgcl;
 mod nsmar;
+mod pgl;
 mod popularity;
 pub mod prelude;
 mod slim;
+mod soil;
 mod vbpr;
 
 use std::sync::{PoisonError, RwLock};
@@ -44,6 +48,7 @@ static BUILT_IN: &[&[ModelInfo]] = &[
         ease::INFO,
         fism::INFO,
         lightgcn::INFO,
+        nlgcl::INFO,
         vbpr::INFO,
         mmgcn::INFO,
         lattice::INFO,
@@ -52,6 +57,9 @@ static BUILT_IN: &[&[ModelInfo]] = &[
         freedom::INFO,
         mgcn::INFO,
         dragon::INFO,
+        soil::INFO,
+        pgl::INFO,
+        cohesion::INFO,
         nsmar::PLUS,
     ],
     &nsmar::VARIANTS,

@@ -6,16 +6,25 @@
 //!   l2))` with the residual `r = G_i - G w` kept up to date. `G ≥ 0` and `w ≥ 0`, so `r` only falls below
 //!   `G_i`: items with `G_ji ≤ l1` are out from the start, exactly.
 //! - `neighbors` > 0 (fsSLIM): only the items nearest by cosine of their columns take part.
+//! - `feature_weight` `α` > 0 (collective SLIM: Ning and Karypis, "Sparse Linear Methods with Side
+//!   Information for Top-N Recommendations", RecSys 2012): pseudo-users join in, per modality `m` one for
+//!   each item, `F_m [I, I]`, with 1 at the item itself and the cosines of those nearest to it: `G = AᵀA +
+//!   α Σ_m F_mᵀF_m`. Scores are of what people took, as before.
+//!
+//! Departures: pseudo-users have lists of nearest items, where that paper has the features themselves: `G`
+//! stays sparse. Cosines below 0 are left out: `G ≥ 0`.
 //!
 //! scikit-learn's ElasticNet divides the squares by the number of users `U`: `l1 = U·alpha·l1_ratio`,
 //! `l2 = U·alpha·(1 - l1_ratio)`. Columns are solved in parallel, each to `tolerance`.
 
 use std::ops::Range;
 
+use alike_ops::Csr;
 use rayon::prelude::*;
 
 use super::item_item::{Gram, from_columns};
 use super::prelude::*;
+use crate::graph::{self, Neighbors};
 
 pub(super) const INFO: ModelInfo = ModelInfo::solved::<Slim>(
     "slim",
@@ -36,7 +45,17 @@ crate::settings! {
         passes: usize = 200, 1..=100_000;
         /// A column is solved when no weight moves by more than this share of the largest.
         tolerance: f64 = 1e-4, 0.0..=1.0;
+        /// Weight of a pseudo-user per item and modality, who has the item and its 9 nearest; 0: none.
+        feature_weight: f64 = 0.0, 0.0..=1e6;
     }
+}
+
+/// Items of a pseudo-user, the item itself among them.
+const NEAREST: usize = 10;
+
+/// Modalities that have pseudo-users.
+fn modalities<'a>(data: &'a Dataset, config: &Config) -> Vec<&'a str> {
+    if config.feature_weight > 0.0 { graph::modalities(data) } else { Vec::new() }
 }
 
 struct Slim;
@@ -44,24 +63,108 @@ struct Slim;
 impl Solved for Slim {
     type Config = Config;
 
-    fn memory(data: &Dataset, _: &Config) -> u64 {
-        Gram::memory(data)
+    fn memory(data: &Dataset, config: &Config) -> u64 {
+        let items = data.items.len() as u64;
+        // The lists and their pattern both ways; what they add to `G`, and to weights of its pattern.
+        let of_item = (NEAREST * (4 + 2 * NEAREST)) as u64;
+        Gram::memory(data) + 8 * items * of_item * modalities(data, config).len() as u64
     }
 
     fn solve(data: &Dataset, config: &Config, stop: Stop<'_>) -> Result<Scorer> {
-        let gram = Gram::new(&data.train, stop)?;
-        let columns = solve(&gram, config, stop)?;
-        drop(gram);
+        let near = modalities(data, config).into_iter().map(|name| {
+            stop.check()?;
+            graph::item_neighbors_and_self(data, name, NEAREST)
+        });
+        let near = near.collect::<Result<Vec<_>>>()?;
+        let features = of_features(&near, data.items.len(), config.feature_weight, stop)?;
+        let products = Products::new(Gram::new(&data.train, stop)?, features);
+        let columns = solve(&products, config, stop)?;
+        drop(products);
         Ok(Scorer::ItemItem(from_columns(data.train.clone(), &columns)?))
     }
 }
 
-/// For every item its positive weights, by item.
-fn solve(gram: &Gram, config: &Config, stop: Stop<'_>) -> Result<Vec<Vec<(u32, f32)>>> {
-    let items = gram.diagonal.len();
+/// `G = AᵀA + α Σ_m F_mᵀF_m`.
+struct Products {
+    /// `AᵀA` with the diagonal of `G`.
+    users: Gram,
+    /// The rows of `α Σ_m F_mᵀF_m`.
+    features: Vec<Vec<(u32, f32)>>,
+}
+
+impl Products {
+    fn new(mut users: Gram, features: Vec<Vec<(u32, f32)>>) -> Self {
+        for (i, row) in features.iter().enumerate() {
+            row.iter().filter(|e| e.0 as usize == i).for_each(|e| users.diagonal[i] += e.1);
+        }
+        Self { users, features }
+    }
+
+    /// The entries of row `i`. An item may come twice, once from users and once from features; both count.
+    fn row(&self, i: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
+        self.users.row(i).chain(self.features[i].iter().map(|&(j, g)| (j as usize, g)))
+    }
+
+    /// The entries of row `i`, each item once, by item.
+    fn summed(&self, i: usize) -> Vec<(usize, f32)> {
+        let mut row: Vec<(usize, f32)> = self.row(i).collect();
+        row.sort_unstable_by_key(|&(j, _)| j);
+        row.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1 += next.1;
+            }
+            same
+        });
+        row
+    }
+}
+
+/// The rows of `α Σ_m F_mᵀF_m`, `[I, I]`, each by item; `F_m` is made of the lists `near[m]`.
+fn of_features(near: &[Neighbors], items: usize, alpha: f64, stop: Stop<'_>) -> Result<Vec<Vec<(u32, f32)>>> {
+    // √α times all F_m below one another.
+    let (mut ptr, mut idx, mut values) = (vec![0u32], Vec::new(), Vec::new());
+    for (list, r) in near.iter().flat_map(|list| (0..list.rows()).map(move |r| (list, r))) {
+        for (j, cosine) in list.row(r) {
+            let value = (alpha.sqrt() * f64::from(cosine.clamp(0.0, 1.0))) as f32;
+            // The square of a smaller one could be 0.
+            if value > 1e-18 {
+                idx.push(j);
+                values.push(value);
+            }
+        }
+        ptr.push(idx.len() as u32);
+    }
+    let rows = Csr::new(ptr.len() - 1, items, ptr, idx)?;
+    let t = rows.transposed();
+    let scratch = || (vec![0f32; items], Vec::<u32>::new());
     (0..items)
         .into_par_iter()
-        .map_init(|| ColumnSolver::new(items), |column, i| column.solve(gram, config, stop, i))
+        .map_init(scratch, |(sums, touched), i| {
+            stop.check()?;
+            let column = t.ptr[i] as usize..t.ptr[i + 1] as usize;
+            for (&r, &edge) in t.rows[column.clone()].iter().zip(&t.edges[column]) {
+                let row = rows.ptr()[r as usize] as usize..rows.ptr()[r as usize + 1] as usize;
+                for (&j, value) in rows.idx()[row.clone()].iter().zip(&values[row]) {
+                    if sums[j as usize] == 0.0 {
+                        touched.push(j);
+                    }
+                    sums[j as usize] += values[edge as usize] * value;
+                }
+            }
+            touched.sort_unstable();
+            let row = touched.drain(..).map(|j| (j, std::mem::take(&mut sums[j as usize])));
+            Ok(row.collect::<Vec<_>>())
+        })
+        .collect()
+}
+
+/// For every item its positive weights, by item.
+fn solve(products: &Products, config: &Config, stop: Stop<'_>) -> Result<Vec<Vec<(u32, f32)>>> {
+    let items = products.users.diagonal.len();
+    (0..items)
+        .into_par_iter()
+        .map_init(|| ColumnSolver::new(items), |column, i| column.solve(products, config, stop, i))
         .collect()
 }
 
@@ -78,11 +181,18 @@ impl ColumnSolver {
         Self { place: vec![0; items], kept: Vec::new() }
     }
 
-    fn solve(&mut self, gram: &Gram, config: &Config, stop: Stop<'_>, i: usize) -> Result<Vec<(u32, f32)>> {
-        let near = |&(j, g): &(usize, f32)| j != i && f64::from(g) > config.l1;
-        let mut candidates: Vec<(usize, f32)> = gram.row(i).filter(near).collect();
+    fn solve(
+        &mut self,
+        products: &Products,
+        config: &Config,
+        stop: Stop<'_>,
+        i: usize,
+    ) -> Result<Vec<(u32, f32)>> {
+        let diagonal = &products.users.diagonal;
+        let mut candidates = products.summed(i);
+        candidates.retain(|&(j, g)| j != i && f64::from(g) > config.l1);
         if config.neighbors > 0 && candidates.len() > config.neighbors {
-            let cosine = |&(j, g): &(usize, f32)| g / gram.diagonal[j].sqrt();
+            let cosine = |&(j, g): &(usize, f32)| g / diagonal[j].sqrt();
             candidates.sort_unstable_by(|a, b| cosine(b).total_cmp(&cosine(a)).then(a.0.cmp(&b.0)));
             candidates.truncate(config.neighbors);
             candidates.sort_unstable_by_key(|&(j, _)| j);
@@ -99,12 +209,12 @@ impl ColumnSolver {
             stop.check()?;
             let (mut moved, mut largest) = (0f64, 0f64);
             for &c in &active {
-                let own = f64::from(gram.diagonal[candidates[c].0]);
+                let own = f64::from(diagonal[candidates[c].0]);
                 let next = ((residual[c] + own * weight[c] - config.l1) / (own + config.l2)).max(0.0);
                 let delta = next - weight[c];
                 if delta != 0.0 {
                     if spans[c].is_empty() {
-                        spans[c] = self.keep(gram, candidates[c].0);
+                        spans[c] = self.keep(products, candidates[c].0);
                     }
                     for &(m, g) in &self.kept[spans[c].clone()] {
                         residual[m as usize] -= f64::from(g) * delta;
@@ -127,12 +237,14 @@ impl ColumnSolver {
         Ok(taken.map(|(&(j, _), w)| (j as u32, w as f32)).collect())
     }
 
-    /// Keeps what row `j` of the Gram matrix says of the candidates, and says where; `j` itself is among
-    /// them.
-    fn keep(&mut self, gram: &Gram, j: usize) -> Range<usize> {
+    /// Keeps what row `j` of `G` says of the candidates, and says where; `j` itself is among them.
+    fn keep(&mut self, products: &Products, j: usize) -> Range<usize> {
         let start = self.kept.len();
-        let of_candidates = gram.row(j).filter_map(|(m, g)| Some((self.place[m].checked_sub(1)?, g)));
-        self.kept.extend(of_candidates);
+        products.row(j).for_each(|(m, g)| {
+            if let Some(at) = self.place[m].checked_sub(1) {
+                self.kept.push((at, g));
+            }
+        });
         start..self.kept.len()
     }
 }
@@ -141,10 +253,122 @@ impl ColumnSolver {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use alike_ops::Csr;
-
     use super::*;
+    use crate::data::{GivenKnn, PrepareOptions, SplitKind, prepare};
     use crate::error::Error;
+
+    const ITEMS: usize = 5;
+    const NONE: u32 = u32::MAX;
+
+    /// What five users took; nobody took the last item.
+    fn train() -> Csr {
+        let rows = [vec![0, 1], vec![0, 1, 2], vec![1, 2, 3], vec![0, 3], vec![2]];
+        Csr::from_rows(ITEMS, &rows).unwrap()
+    }
+
+    /// Two modalities; the second lacks item 1.
+    fn lists() -> [Neighbors; 2] {
+        let image = vec![0, 1, 4, 1, 0, 2, 2, 3, NONE, 3, 2, 4, 4, 0, 3];
+        let cosines = vec![1.0, 0.8, 0.5, 1.0, 0.8, -0.3, 1.0, 0.6, 0.0, 1.0, 0.6, 0.4, 1.0, 0.5, 0.4];
+        let text = vec![0, 2, NONE, NONE, 2, 0, 3, 4, 4, 3];
+        let others = vec![1.0, 0.9, 0.0, 0.0, 1.0, 0.9, 1.0, 0.7, 1.0, 0.7];
+        [Neighbors { k: 3, idx: image, weight: cosines }, Neighbors { k: 2, idx: text, weight: others }]
+    }
+
+    fn products(near: &[Neighbors], alpha: f64) -> Products {
+        let stop = Stop(None);
+        Products::new(Gram::new(&train(), stop).unwrap(), of_features(near, ITEMS, alpha, stop).unwrap())
+    }
+
+    /// `AᵀA + α Σ_m F_mᵀF_m` of dense matrices.
+    fn dense(near: &[Neighbors], alpha: f64) -> Vec<Vec<f64>> {
+        let train = train();
+        let taken = |u: usize| -> Vec<f64> {
+            (0..ITEMS as u32).map(|i| f64::from(u8::from(train.row(u).contains(&i)))).collect()
+        };
+        let mut rows: Vec<(f64, Vec<f64>)> = (0..train.rows()).map(|u| (1.0, taken(u))).collect();
+        for (list, i) in near.iter().flat_map(|list| (0..ITEMS).map(move |i| (list, i))) {
+            let mut row = vec![0.0; ITEMS];
+            list.row(i).for_each(|(j, cosine)| row[j as usize] = f64::from(cosine.max(0.0)));
+            rows.push((alpha, row));
+        }
+        let entry =
+            |i: usize, j: usize| rows.iter().map(|(weight, row)| weight * row[i] * row[j]).sum::<f64>();
+        (0..ITEMS).map(|i| (0..ITEMS).map(|j| entry(i, j)).collect()).collect()
+    }
+
+    /// Column `i`, one weight after the other, until nothing moves.
+    fn descent(gram: &[Vec<f64>], config: &Config, i: usize) -> Vec<f64> {
+        let mut weight = vec![0f64; ITEMS];
+        for j in (0..5_000).flat_map(|_| (0..ITEMS).filter(move |&j| j != i)) {
+            let others: f64 = (0..ITEMS).filter(|&m| m != j).map(|m| gram[j][m] * weight[m]).sum();
+            weight[j] = ((gram[i][j] - others - config.l1) / (gram[j][j] + config.l2)).max(0.0);
+        }
+        weight
+    }
+
+    #[test]
+    fn features_add_what_dense_matrices_say() {
+        let alpha = 0.7;
+        let (found, gram) = (products(&lists(), alpha), dense(&lists(), alpha));
+        for (i, wanted) in gram.iter().enumerate() {
+            let mut row = vec![0f64; ITEMS];
+            found.row(i).for_each(|(j, g)| row[j] += f64::from(g));
+            let summed = found.summed(i);
+            assert!(summed.windows(2).all(|pair| pair[0].0 < pair[1].0), "{summed:?}");
+            assert!(summed.iter().all(|&(j, g)| (f64::from(g) - wanted[j]).abs() < 1e-5), "{summed:?}");
+            assert!(row.iter().zip(wanted).all(|(f, w)| (f - w).abs() < 1e-5), "{row:?}, not {wanted:?}");
+            assert!((f64::from(found.users.diagonal[i]) - wanted[i]).abs() < 1e-5);
+        }
+        let exact = Config { l1: 0.1, l2: 1.0, passes: 10_000, tolerance: 1e-9, ..Config::default() };
+        let columns = solve(&found, &exact, Stop(None)).unwrap();
+        for (i, column) in columns.iter().enumerate() {
+            let mut row = vec![0f64; ITEMS];
+            column.iter().for_each(|&(j, w)| row[j as usize] = f64::from(w));
+            let wanted = descent(&gram, &exact, i);
+            assert!(row.iter().zip(&wanted).all(|(f, w)| (f - w).abs() < 1e-5), "{row:?}, not {wanted:?}");
+        }
+        // What nobody took is reached by its features.
+        assert!(!columns[ITEMS - 1].is_empty());
+        assert!(solve(&products(&[], alpha), &exact, Stop(None)).unwrap()[ITEMS - 1].is_empty());
+    }
+
+    #[test]
+    fn values_that_are_no_cosines_leave_the_sums_finite() {
+        let list = Neighbors { k: 3, idx: vec![0, 1, 2], weight: vec![1.0, f32::MAX, f32::NAN] };
+        for alpha in [1e-300, 1e-30, 1e6] {
+            let rows = of_features(std::slice::from_ref(&list), 3, alpha, Stop(None)).unwrap();
+            assert!(rows.iter().flatten().all(|e| e.0 < 2 && e.1 > 0.0 && e.1 <= 1.01e6), "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn the_weight_of_features_does_nothing_without_any() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, out) = (dir.path().join("log.inter"), dir.path().join("data"));
+        // Nobody took item 6 in train.
+        let mut text = String::from("userID\titemID\tx_label\n0\t6\t1\n1\t6\t2\n");
+        for (u, k) in (0..8).flat_map(|u| (0..3).map(move |k| (u, k))) {
+            text += &format!("{u}\t{}\t0\n", (u + k) % 6);
+        }
+        std::fs::write(&log, text).unwrap();
+        prepare(&PrepareOptions { split: SplitKind::Label, ..PrepareOptions::new(&log, &out) }).unwrap();
+        let mut data = Dataset::open(&out).unwrap();
+        let weights = |data: &Dataset, feature_weight| {
+            let config = Config { l1: 0.1, l2: 1.0, feature_weight, ..Config::default() };
+            let Scorer::ItemItem(found) = Slim::solve(data, &config, Stop(None)).unwrap() else {
+                panic!("weights between items")
+            };
+            found
+        };
+        let plain = weights(&data, 0.0);
+        assert!(plain == weights(&data, 5.0), "there are no features");
+        let items = data.items.len() as u32;
+        let (name, idx) = ("given".into(), (1..=items).map(|j| j % items).collect());
+        data.knn.push(GivenKnn { name, k: 1, idx, cos: vec![0.9; items as usize] });
+        assert!(plain == weights(&data, 0.0), "features have no weight");
+        assert!(plain != weights(&data, 5.0), "features have a weight");
+    }
 
     #[test]
     fn a_stop_ends_both_parts_of_the_solution() {
@@ -152,10 +376,12 @@ mod tests {
         let flag = AtomicBool::new(false);
         let stop = Stop(Some(&flag));
         let gram = Gram::new(&train, stop).unwrap();
+        let products = Products::new(gram, of_features(&[], 3, 0.0, stop).unwrap());
         let config = Config { l1: 0.1, ..Config::default() };
-        assert!(solve(&gram, &config, stop).unwrap().iter().any(|column| !column.is_empty()));
+        assert!(solve(&products, &config, stop).unwrap().iter().any(|column| !column.is_empty()));
         flag.store(true, Ordering::Relaxed);
         assert!(matches!(Gram::new(&train, stop), Err(Error::Interrupted)));
-        assert!(matches!(solve(&gram, &config, stop), Err(Error::Interrupted)));
+        assert!(matches!(of_features(&[], 3, 0.0, stop), Err(Error::Interrupted)));
+        assert!(matches!(solve(&products, &config, stop), Err(Error::Interrupted)));
     }
 }

@@ -136,6 +136,23 @@ def leaky(x, margins=None):
     return F.leaky_relu(x, SLOPE)
 
 
+def info_nce(a, c, temperature):
+    """Each row of `a` finds the row of `c` at its place among all rows of `c`, by cosine."""
+    a, c = F.normalize(a, dim=1), F.normalize(c, dim=1)
+    return F.cross_entropy(a @ c.T / temperature, torch.arange(len(a)))
+
+
+def layer_contrast(settings, layers, users, pos):
+    """Each pair's item in a layer finds its user in the layer below, and the user the item: summed over layers."""
+    weight, balance, t = (settings.get(k, 0.0) for k in ("neighbor_contrast", "contrast_balance", "temperature"))
+    total = 0.0
+    if weight:
+        for below, above in zip(layers, layers[1:]):
+            total = total + balance * info_nce(above[pos], below[users], t)
+            total = total + (1.0 - balance) * info_nce(above[users], below[pos], t)
+    return weight * total
+
+
 # ---- models ----------------------------------------------------------------------------------------------------
 
 
@@ -251,20 +268,24 @@ class Factors:
     def shapes(self):
         return {"embedding": (self.g["users"] + self.g["items"], self.s["dim"])}
 
-    def final(self, p, margins=None):
-        x = p["embedding"]
-        layers = [x]
+    def layers(self, p):
+        layers = [p["embedding"]]
         for _ in range(self.s.get("layers", 0)):
-            layers.append(self.plain.to(x.dtype) @ layers[-1])
-        return torch.stack(layers).mean(dim=0)
+            layers.append(self.plain.to(layers[0].dtype) @ layers[-1])
+        return layers
+
+    def final(self, p, margins=None):
+        return torch.stack(self.layers(p)).mean(dim=0)
 
     def loss(self, p, triples, margins=None):
-        z, ego = self.final(p), p["embedding"]
+        layers, ego = self.layers(p), p["embedding"]
+        z = torch.stack(layers).mean(dim=0)
         users, pos, neg = (torch.tensor(column) for column in zip(*triples))
         pos, neg = pos + self.g["users"], neg + self.g["users"]
         gap = (z[users] * z[neg]).sum(dim=1) - (z[users] * z[pos]).sum(dim=1)
         norms = sum(ego[rows].pow(2).sum() for rows in (users, pos, neg))
-        return F.softplus(gap).mean() + self.s["l2"] / len(triples) * norms
+        loss = F.softplus(gap).mean() + self.s["l2"] / len(triples) * norms
+        return loss + layer_contrast(self.s, layers, users, pos)
 
 
 def nearest_with_self(features, missing, keep):
@@ -324,11 +345,14 @@ class Featured:
         x = self.g["features"][m].to(p[f"{name or 'input.' + m}.weight"].dtype)
         return affine(p, name or f"input.{m}", x)
 
-    def mean_layers(self, e, layers):
+    def layers(self, e, layers):
         rows = [e]
         for _ in range(layers):
             rows.append(self.plain.to(e.dtype) @ rows[-1])
-        return torch.stack(rows).mean(dim=0)
+        return rows
+
+    def mean_layers(self, e, layers):
+        return torch.stack(self.layers(e, layers)).mean(dim=0)
 
     def item_mean(self):
         """Mean of each modality's nearest items, mixed over the modalities that an item has."""
@@ -453,7 +477,8 @@ class Freedom(Featured):
         for m in self.names:
             table = torch.cat([z[: self.u], self.fill(p, m, self.g["features"][m].to(z.dtype) @ p[f"input.{m}.weight"])])
             total = total + self.s["auxiliary"] * self.bpr(table, triples)
-        return total
+        users, pos, _ = self.columns(triples)
+        return total + layer_contrast(self.s, self.layers(p["embedding"], self.s["layers"]), users, pos)
 
 
 class Mgcn(Featured):
@@ -492,16 +517,12 @@ class Mgcn(Featured):
         content, side = self.parts(p)
         return content + side
 
-    def info_nce(self, a, c):
-        a, c = F.normalize(a, dim=1), F.normalize(c, dim=1)
-        logits = a @ c.T / self.s["temperature"]
-        return F.cross_entropy(logits, torch.arange(len(a)))
-
     def loss(self, p, triples, margins=None):
         content, side = self.parts(p)
         users, pos, _ = self.columns(triples)
         total = self.bpr(content + side, triples) + self.s["l2"] * self.norms(content + side, triples)
-        contrast = self.info_nce(side[pos], content[pos]) + self.info_nce(side[users], content[users])
+        t = self.s["temperature"]
+        contrast = info_nce(side[pos], content[pos], t) + info_nce(side[users], content[users], t)
         return total + self.s["contrast"] * contrast
 
 
@@ -669,6 +690,6 @@ class Fism(Featured):
 
 
 CLASSES = {
-    "lightgcn": Factors, "bpr": Factors, "vbpr": Vbpr, "dualgnn": Towers, "dragon": Towers, "freedom": Freedom,
+    "lightgcn": Factors, "nlgcl": Factors, "bpr": Factors, "vbpr": Vbpr, "dualgnn": Towers, "dragon": Towers, "freedom": Freedom,
     "mgcn": Mgcn, "mmgcn": Mmgcn, "lattice": Lattice, "fism": Fism, "bm3": Bm3,
 }  # fmt: skip

@@ -183,6 +183,9 @@ fn models_agree_with_an_independent_implementation() {
 struct ItemItemCases {
     items: usize,
     train: Vec<Vec<u32>>,
+    /// Rows per modality, zero where an item has none.
+    #[serde(default)]
+    features: BTreeMap<String, Vec<Vec<f32>>>,
     cases: Vec<ItemItemCase>,
 }
 
@@ -201,7 +204,12 @@ fn weights_between_items_agree_with_other_libraries() {
     for file in ["slim.json", "item_item.json"] {
         let all: ItemItemCases = serde_json::from_slice(&std::fs::read(folder.join(file)).unwrap()).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let data = prepared(&all.train, all.items, Vec::new(), dir.path());
+        let features = all.features.iter().map(|(name, rows)| {
+            let file = dir.path().join(format!("{name}.npy"));
+            write_npy(&file, rows.len(), rows[0].len(), &rows.concat());
+            (name.clone(), file)
+        });
+        let data = prepared(&all.train, all.items, features.collect(), dir.path());
         for ItemItemCase { model, settings, weights } in all.cases {
             let learner = models::build(&model, &data, &settings, 1, &Device::flex()).unwrap();
             let Learner::Direct(solver) = learner else { panic!("{model} is solved at once") };

@@ -5,6 +5,7 @@
 mod conformance;
 #[cfg(feature = "gpu")]
 mod device;
+mod given_graphs;
 mod golden;
 mod metrics;
 mod npy;
