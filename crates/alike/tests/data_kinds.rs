@@ -121,9 +121,11 @@ fn json_logs_are_read() {
     let cases = [
         (with("{'user_id': 'a', 'item_id': 'x'}"), vec!["log.json:2", "Python dict", "ast.literal_eval"]),
         (with("{\"user_id\": NaN}"), vec!["log.json:2", "NaN", "write null"]),
-        (with("7"), vec!["log.json:2", "is no JSON object"]),
+        (with("7"), vec!["log.json:2", "is no JSON object but a number"]),
+        (with("null"), vec!["log.json:2", "is null", "jq -c values FILE"]),
+        (format!("[{}, null]", objects[0]), vec!["log.json:2", "is null", "jq -c '.[] | values' FILE"]),
         ("{\n  \"user_id\": 1\n}\n".into(), vec!["log.json:1", "one object a line", "jq -c"]),
-        (format!("[{}, 5]", objects[0]), vec!["log.json:1", "array of objects"]),
+        (format!("[{}, 5]", objects[0]), vec!["log.json:2", "is a number, no JSON object", "array of objects"]),
         (with("{\"item_id\": \"x\"}"), vec!["log.json:2", "column `user_id` is empty"]),
         ("{}\n".into(), vec!["no objects with keys"]),
         (with("{\"user_id\": \"a\""), vec!["log.json:2", "cut", "download or copy it again"]),
@@ -135,32 +137,32 @@ fn json_logs_are_read() {
         ),
         (
             format!("{{\"data\": [{}]}}", objects.join(",")),
-            vec!["`data` holds the rows", "jq -c '.data[]?' FILE"],
+            vec!["`data` holds the rows", "jq -c '(.data | if type == \"array\" then .[] else . // empty end)' FILE"],
         ),
         (
             format!("{{\n  \"all\": 9,\n  \"my rows\": [\n{}]\n}}", objects.join(",\n")),
-            vec!["jq -c '.\"my rows\"[]?'"],
+            vec!["jq -c '(.\"my rows\" | if type"],
         ),
         // A user beside their items is kept, and whatever differs between objects.
         (
             "{\"user\": \"a\", \"seen\": [{\"item\": 1}, {\"item\": 2}]}\n".into(),
-            vec!["each with what is beside them (`user`)", "jq -c 'del(.seen) + .seen[]?' FILE"],
+            vec!["each with what is beside them (`user`)", "jq -c 'del(.seen) + (.seen | if type == \"array\" then .[] else . // empty end)' FILE"],
         ),
         (
             "{\n  \"user\": \"a\",\n  \"seen\": [\n    {\"item\": 1}\n  ]\n}\n".into(),
-            vec!["log.json:1", "jq -c 'del(.seen) + .seen[]?' FILE"],
+            vec!["log.json:1", "jq -c 'del(.seen) + (.seen | if type == \"array\" then .[] else . // empty end)' FILE"],
         ),
         (
             "[{\"user\": \"a\", \"seen\": [{\"item\": 1}]}]\n".into(),
-            vec!["jq -c '.[] | del(.seen) + .seen[]?' FILE"],
+            vec!["jq -c '.[] | del(.seen) + (.seen | if type == \"array\" then .[] else . // empty end)' FILE"],
         ),
         (
             "{\"who\": \"a\", \"id\": 1, \"seen\": [{\"id\": 7}]}\n{\"who\": \"b\", \"id\": 2, \"seen\": []}\n".into(),
-            vec!["jq -c '{\"outer_id\": .id} + del(.seen, .id) + .seen[]?' FILE"],
+            vec!["jq -c '{\"outer_id\": .id} + del(.seen, .id) + (.seen | if type == \"array\" then .[] else . // empty end)' FILE"],
         ),
         (
             "{\"event\": {\"user\": 1, \"item\": 2}}\n".into(),
-            vec!["`event` holds objects", "jq -c '. + .event' FILE"],
+            vec!["`event` holds objects", "jq -c 'del(.event) + (.event | objects // {})' FILE"],
         ),
         (
             "{\"user\": {\"$oid\": \"a\"}, \"item\": 2, \"x_label\": 0}\n".into(),
@@ -184,15 +186,15 @@ fn json_logs_are_read() {
         // Who took nothing yet comes first; the keys are users; a key that a shell would take apart.
         (
             "{\"user\": \"a\", \"seen\": null}\n{\"user\": \"b\", \"seen\": [{\"item\": 1}]}\n".into(),
-            vec!["jq -c 'del(.seen) + .seen[]?' FILE"],
+            vec!["jq -c 'del(.seen) + (.seen | if type == \"array\" then .[] else . // empty end)' FILE"],
         ),
         (
             "{\"u1\": [{\"item\": 1}], \"u2\": [{\"item\": 2}]}\n".into(),
-            vec!["listed by key (`u1`, `u2`, …)", "jq -c 'to_entries[] | {\"user\": .key} + .value[]?' FILE"],
+            vec!["listed by key (`u1`, `u2`, …)", "jq -c 'to_entries[] | {\"user\": .key} + (.value | if type == \"array\" then .[] else . // empty end)' FILE"],
         ),
         (
             "[{\"who's\": {\"user\": 1, \"item\": 2}}]\n".into(),
-            vec!["jq -c '.[] | . + .\"who\\u0027s\"' FILE"],
+            vec!["jq -c '.[] | del(.\"who\\u0027s\") + (.\"who\\u0027s\" | objects // {})' FILE"],
         ),
         (objects.concat(), vec!["log.json:1", "several objects stand in one line", "jq -c . FILE"]),
         (objects.join(",\n"), vec!["log.json:1", "a comma stands between", "sed "]),
@@ -202,6 +204,48 @@ fn json_logs_are_read() {
         assert_says(&refused("log.json", content.as_bytes(), plain()), &says);
     }
     assert_says(&refused("log.json", b"{'user': 1}\n", plain()), &["Python dict"]);
+}
+
+/// Files of JSON in which the rows are something else than objects, one after another.
+#[test]
+fn json_of_columns_and_lists_names_the_command_that_makes_rows_of_it() {
+    let cases = [
+        (
+            "{\"user\": [\"a\", \"a\", \"b\"], \"item\": [1, 2, 3], \"x_label\": 0}",
+            vec!["`item`, `user` are lists of one length", "jq -c 'range([.item, .user | "],
+        ),
+        (
+            "[{\"user\": \"a\", \"item\": [1, 2], \"rating\": [5, 4], \"x_label\": 0}]",
+            vec!["`item`, `rating` are lists of one length", "jq -c '.[] | range([.item, .rating | "],
+        ),
+        (
+            "{\"user\": [\"a\", \"b\"], \"item\": [1, 2, 3], \"x_label\": 0}",
+            vec!["`user` holds a list of 2 and `item` one of 3", "an object for each row"],
+        ),
+        (
+            "{\"user\": {\"0\": \"a\", \"1\": \"b\"}, \"item\": {\"0\": 1, \"1\": 2}, \"x_label\": 0}",
+            vec!["to_json(…, orient=\"records\", lines=True)", "jq -c '(.item | keys_unsorted[]) as $n | "],
+        ),
+        ("[[\"user\", \"item\"], [\"a\", 1]]", vec!["log.json:1", "jq -c '.[0] as $names | .[1:][] | "]),
+        ("[[\"a\", 1], [\"b\", 2]]", vec!["rows are lists without names", "jq -c '.[] | {\"user\": .[0], "]),
+        ("[\"user\", \"item\"]\n[\"a\", 1]\n", vec!["jq -c '. as $names | inputs | [$names, .]"]),
+        (
+            "{\"columns\": [\"user\", \"item\"], \"data\": [[\"a\", 1]], \"index\": [0]}",
+            vec!["`data` holds the rows as lists", "jq -c '.columns as $names | .data[] | "],
+        ),
+        (
+            "{\"u0\": [[\"i1\", 5]]}",
+            vec!["{\"user\": .key} + (.value[]? | {\"item\": .[0], \"rating\": .[1]})"],
+        ),
+        ("{\"u0\": [\"a\", null], \"u1\": [\"b\"]}", vec!["{\"user\": .key, \"item\": (.value | "]),
+        (
+            "{\"likes\": {\"u0\": [\"a\"], \"u1\": [\"b\"]}}",
+            vec!["in `likes` the rows are listed by key", "jq -c '.likes // {} | to_entries[] | "],
+        ),
+    ];
+    for (content, says) in cases {
+        assert_says(&refused("log.json", content.as_bytes(), plain()), &says);
+    }
 }
 
 #[test]

@@ -297,6 +297,171 @@ fn what_programs_write_around_the_rows_is_none_of_them() {
     assert_reads("log.tsv", format!("{}   \n", TABLE.replace(',', "::")).as_bytes(), plain());
 }
 
+/// [`TABLE`] with a column of texts behind the others, empty but for these.
+fn with_texts(texts: &[(usize, &str)]) -> String {
+    let line = |(at, line): (usize, &str)| match texts.iter().find(|(row, _)| *row == at) {
+        _ if at == 0 => format!("{line},title\n"),
+        Some((_, text)) => format!("{line},{text}\n"),
+        None => format!("{line},\n"),
+    };
+    TABLE.lines().enumerate().map(line).collect()
+}
+
+#[test]
+fn rows_with_a_lone_quote_do_not_become_one() {
+    let says = |content: &str, parts: &[&str]| {
+        for (sign, end) in [(",", "\n"), (";", "\n"), ("|", "\r\n")] {
+            let content = content.replace(',', sign).replace('\n', end);
+            assert_says(&refused("log.csv", content.as_bytes(), plain()), parts);
+        }
+    };
+    let closed = "a quote is not closed";
+    let inches = [(3, "\"7 inch"), (4, "\"12 inch")];
+    says(&with_texts(&inches), &["log.csv:4: column `title` goes on over", closed]);
+    let all: Vec<(usize, &str)> = (1..=8).map(|row| (row, "\"lone")).collect();
+    says(&with_texts(&all), &["log.csv:2: column `title`", closed]);
+    says(&with_texts(&[(3, "\""), (4, "\"")]), &["log.csv:4: column `title`", closed]);
+    // In the middle and at the start of rows.
+    says(
+        &TABLE.replace("4,2,1", "\"4,2,1").replace("3,3,2", "\"3,3,2"),
+        &["log.csv:3: column `rating`", closed],
+    );
+    says(&TABLE.replace("a,y", "\"a,y").replace("a,z", "\"a,z"), &["log.csv:3: column `user_id`", closed]);
+    // The file ends within quotes.
+    says(&with_texts(&[(8, "\"open")]), &["log.csv:9: column `title`", closed]);
+    says(&with_texts(&[(9, "\"open")]), &["log.csv:10: column `title`", closed, "cut off here"]);
+    says(with_texts(&[(9, "\"open")]).trim_end(), &["log.csv:10: column `title`", closed]);
+    // Texts of two lines and more, with as many delimiters as rows have or without.
+    let texts = [
+        "\"one\ntwo\"",
+        "\"one\na, b, c, d, e, f\"",
+        "\"one\n\n\"",
+        "\"one, two\n\"\"three\"\"\"",
+        "\"7\" disk",
+    ];
+    for first in texts {
+        for second in texts {
+            let text = with_texts(&[(3, first), (4, second), (9, first)]);
+            assert_reads("log.csv", text.as_bytes(), plain());
+            assert_reads("log.csv", text.replace('\n', "\r\n").as_bytes(), plain());
+        }
+    }
+    // What cannot be told is said.
+    let notes = notes_of("log.csv", &with_texts(&[(3, "\"one\na,b,c,d,e,f\"")]), plain());
+    assert!(notes.iter().any(|n| n.starts_with("1 quoted field") && n.ends_with("(line 4)")), "{notes:?}");
+    // An error names the line, whatever ends lines and however many are empty.
+    says(&TABLE.replace("a,z,3,3,2\n", "\n\na,z\n"), &["log.csv:6: 2 columns, the header has 5"]);
+    // Of a catalogue, too.
+    let files = Files::new();
+    let items = files.write("items.csv", "id,title\nx,\"lone 0\ny,\"lone 1\nz,fine\n");
+    let options = PrepareOptions { items: Some(items), ..files.options(LOG) };
+    assert_says(&files.error(&options), &["items.csv:2: column `title`", closed]);
+}
+
+/// The notes of `content` as a file `name`.
+fn notes_of(name: &str, content: &str, text: TextOptions) -> Vec<String> {
+    let files = Files::new();
+    let path = files.write(name, content);
+    files.open(&PrepareOptions { text, ..options(&files, &path) }).0.notes
+}
+
+#[test]
+fn lines_within_the_table_that_are_no_rows_are_counted() {
+    let (header, rows) = TABLE.split_once('\n').unwrap();
+    let noted = |content: &str, note: &str| {
+        for sign in [",", "\t", "|", "::"] {
+            let content = content.replace(',', sign);
+            assert_reads("log.csv", content.as_bytes(), plain());
+            let notes = notes_of("log.csv", &content, plain());
+            assert!(notes.iter().any(|n| n == note), "{notes:?}");
+        }
+    };
+    noted(&format!("{header}\n----,----,---,--,--\n{rows}"), "1 line of dashes passed over (line 2)");
+    noted(&format!("{header}\n----+----+---+--+--\n{rows}"), "1 line of dashes passed over (line 2)");
+    noted(
+        &TABLE.replace("b,y", &format!("{header}\nb,y")),
+        "1 more line with the names of the columns passed over (line 5)",
+    );
+    // Files put one behind the other may each start with a mark of their encoding.
+    let marked = TABLE.replace("b,y", &format!("\u{feff}{header}\nb,y"));
+    let twice = marked.replace("c,z", &format!("{header}\n-----,--,--,--,--\nc,z"));
+    noted(&twice, "2 more lines with the names of the columns passed over (the first is line 5)");
+    let other = TABLE.replace("b,y", "item_id,user_id,rating,timestamp,x_label\nb,y");
+    let text = refused("log.csv", other.as_bytes(), plain());
+    assert_says(&text, &["log.csv:5: has the names of the columns again, in another order", "folder"]);
+    // A dash is written for what is missing.
+    assert_reads("log.csv", TABLE.replace("a,x,5", "a,x,-").as_bytes(), plain());
+    let notes = notes_of("log.csv", &TABLE.replace("c,", "# c,"), plain());
+    assert!(notes.iter().any(|n| n.starts_with("3 rows start with `#`")), "{notes:?}");
+    for footer in ["(9 rows affected)", "# end", "% 9 rows", "-- end, of, it"] {
+        let text = refused("log.csv", format!("{TABLE}{footer}\n").as_bytes(), plain());
+        assert_says(&text, &["log.csv:11: ", &format!("if `{footer}` is a comment or a footer, remove it")]);
+    }
+    let text = refused("log.csv", format!("{TABLE}\u{1a}").as_bytes(), plain());
+    assert_says(&text, &["`\\u{1a}`", "remove it"]);
+    let text = refused("log.csv", format!("{TABLE}9 rows selected.\n").as_bytes(), plain());
+    assert_says(&text, &["1 column, the header has 5", "`9 rows selected.` is a footer"]);
+}
+
+#[test]
+fn lines_above_the_names_of_the_columns_are_told() {
+    for sign in [",", ";", "\t", "|"] {
+        let table = TABLE.replace(',', sign);
+        for title in
+            ["Export from my shop", "Export", "// hi", "-- hi", "Export, 2024-01-31", "Export of item ids"]
+        {
+            let text = refused("log.csv", format!("{title}\n{table}").as_bytes(), plain());
+            assert_says(&text, &["log.csv:1: ", "in line 2 (`user_id`, `item_id`", "`--skip-lines 1`"]);
+            let text = TextOptions { skip_lines: 1, ..plain() };
+            assert_reads("log.csv", format!("{title}\n{table}").as_bytes(), text);
+        }
+        let text = refused("log.csv", format!("# made\nShop\n\nExport\n{table}").as_bytes(), plain());
+        assert_says(&text, &["log.csv:2: ", "in line 5", "`--skip-lines 4`"]);
+        for empty in ["\n", "  \n\n", "# made\n\t\n", "\t\n"] {
+            assert_reads("log.csv", format!("{empty}{table}").as_bytes(), plain());
+        }
+    }
+    // A catalogue has no flags.
+    let files = Files::new();
+    let items = files.write("items.csv", "All our goods\nid,title\nx,X\ny,Y\nz,Z\n");
+    let options = PrepareOptions { items: Some(items), ..files.options(LOG) };
+    let text = files.error(&options);
+    assert_says(&text, &["items.csv:1: ", "in line 2 (`id`, `title`): remove those above it"]);
+}
+
+/// As R writes tables by default.
+#[test]
+fn a_first_column_without_a_name_is_told() {
+    let (header, rows) = TABLE.split_once('\n').unwrap();
+    let names: Vec<String> = header.split(',').map(|name| format!("\"{name}\"")).collect();
+    let rows: String = rows.lines().enumerate().map(|(n, row)| format!("\"{n}\",{row}\n")).collect();
+    let table = format!("{}\n{rows}", names.join(","));
+    for sign in [",", ";", "\t", " "] {
+        let table = table.replace(',', sign);
+        let text = refused("log.csv", table.as_bytes(), plain());
+        assert_says(&text, &["log.csv:2: 6 columns, the header has 5", "first column has no name"]);
+        let way = format!("`--skip-lines 1 --no-header --columns _,{header}`");
+        assert_says(&text, &[&way]);
+        let names: Vec<String> = format!("_,{header}").split(',').map(String::from).collect();
+        let told = TextOptions { skip_lines: 1, no_header: true, names, ..plain() };
+        assert_reads("log.csv", table.as_bytes(), told);
+    }
+    let ended = TABLE.replacen(header, "HEADER", 1).replace('\n', ",\n").replacen("HEADER,", header, 1);
+    let text = refused("log.csv", ended.as_bytes(), plain());
+    assert_says(&text, &["last column has no name", &format!("--columns {header},_`")]);
+}
+
+#[test]
+fn a_quoted_field_between_tabs_that_is_too_long_is_named() {
+    let long = "a line\n".repeat(1100);
+    let log = format!("user\titem\tx_label\ttext\na\tx\t0\tfine\na\ty\t1\t\"{long}\"\na\tz\t2\tfine\n");
+    let text = refused("log.tsv", log.as_bytes(), plain());
+    assert_says(
+        &text,
+        &["log.tsv:4: 1 column", "column `text` goes on here", "quote in line 3 is not closed"],
+    );
+}
+
 /// As some collections of networks are written.
 #[test]
 fn blanks_and_tabs_may_both_separate_numbers() {

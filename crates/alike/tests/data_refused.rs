@@ -235,11 +235,16 @@ fn items_files_that_are_broken() {
     assert_says(&refused(b"{\"title\": \"x\"}\n"), &["items.jsonl:1", "no item id", "itemID"]);
     assert_says(&refused(b"[1]\n"), &["items.jsonl:1", "JSON object"]);
     let wrapped = refused(b"{\"products\": [{\"id\": \"x\", \"title\": \"X\"}]}");
-    assert_says(&wrapped, &["no item id", "`products` holds the rows", "jq -c '.products[]?' FILE"]);
+    assert_says(&wrapped, &["no item id", "`products` holds the rows", "jq -c '(.products | if type"]);
     let groups = refused(b"{\"group\": \"a\", \"of\": [{\"id\": \"x\"}]}\n{\"group\": \"b\", \"of\": []}\n");
-    assert_says(&groups, &["(`group`)", "jq -c 'del(.of) + .of[]?' FILE"]);
+    assert_says(&groups, &["(`group`)", "jq -c 'del(.of) + (.of | if type"]);
     let groups = refused(b"{\"group\": \"a\", \"of\": []}\n{\"group\": \"b\", \"of\": [{\"id\": \"x\"}]}\n");
-    assert_says(&groups, &["(`group`)", "jq -c 'del(.of) + .of[]?' FILE"]);
+    assert_says(&groups, &["(`group`)", "jq -c 'del(.of) + (.of | if type"]);
+    let columns = refused(b"{\"id\": [\"x\", \"y\"], \"title\": [\"X\", \"Y\"]}\n");
+    assert_says(
+        &columns,
+        &["items.jsonl:1: the columns `id`, `title` are lists of one length", "range([.id, "],
+    );
     assert_says(&refused(b"{\"id\": \"\xff\"}\n"), &["items.jsonl:1", "UTF-8"]);
 }
 

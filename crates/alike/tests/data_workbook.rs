@@ -116,6 +116,16 @@ fn hidden_rows_are_passed_over() {
 }
 
 #[test]
+fn a_hidden_header_is_named() {
+    let mut texts = Vec::new();
+    let rows = xlsx::rows(SHEET, &mut texts).replacen("<row r=\"1\"", "<row hidden=\"1\" r=\"1\"", 1);
+    let says = ["not read above it: 1 hidden row", "show the header if it is hidden"];
+    assert_says(&refused(&xlsx::workbook(&[("Log", "", rows)], &texts)), &says);
+    let rows = ods::rows(&open_document_sheet()).replacen("row>", "row table:visibility=\"collapse\">", 1);
+    assert_says(&refused(&ods::archive(&[("Log", false, rows)], "")), &says);
+}
+
+#[test]
 fn a_sheet_without_a_header_loses_no_row() {
     let rows = SHEET.split_once('\n').unwrap().1;
     let files = Files::new();
@@ -143,6 +153,19 @@ fn errors_in_cells_are_words_for_nothing() {
 }
 
 #[test]
+fn errors_in_cells_of_open_document_are_words_whatever_their_value() {
+    let good = "office:value-type=\"float\" office:value=\"21\"><text:p>21</text:p>";
+    let bad = "office:value-type=\"float\" office:value=\"0\" calcext:value-type=\"error\"><text:p>#DIV/0!</text:p>";
+    let rows = ods::rows(&open_document_sheet());
+    assert!(rows.contains(good));
+    let files = Files::new();
+    let mut options = options(&files, &ods::archive(&[("Log", false, rows.replacen(good, bad, 1))], ""));
+    options.drop_missing = true;
+    let report = files.open(&options).0;
+    assert!(report.dropped.iter().any(|d| d.count == 1 && d.why.contains("`#DIV/0!`")), "{report}");
+}
+
+#[test]
 fn other_tables_are_called_by_their_name() {
     assert_says(
         &refused(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 old"),
@@ -153,6 +176,10 @@ fn other_tables_are_called_by_their_name() {
     assert_says(&refused(&text), &["OpenDocument file and no spreadsheet", "save its table as .ods or CSV"]);
     let cut = [&start[..], b"spreadsheet"].concat();
     assert_says(&refused(&cut), &["no spreadsheet of OpenDocument", "save the sheet as .xlsx or CSV"]);
+    let cut = &cut[..60];
+    assert_says(&refused(cut), &["no spreadsheet of OpenDocument", "save the sheet as .xlsx or CSV"]);
+    let flat = b"<?xml version=\"1.0\"?><office:document xmlns:office=\"x\"><office:body/></office:document>";
+    assert_says(&refused(flat), &["flat OpenDocument file (.fods)", "save it as .ods"]);
     let locked = ods::archive(&[], "<manifest:file-entry><manifest:encryption-data/></manifest:file-entry>");
     assert_says(&refused(&locked), &["locked with a password", "save it without one, or the sheet as CSV"]);
     let document =
@@ -213,6 +240,8 @@ fn whole_numbers_that_lost_digits_are_no_ids() {
         Some(files.write("items.ods", ods::table(&items.replace("\n21,", "\n9007199254740993,"))));
     options.out = files.base.path().join("again");
     assert_says(&files.error(&options), &["column `Handle`", "more digits"]);
+    // As dates, too.
+    assert_says(&refused(&xlsx::table(&SHEET.replace(",21,", ",date:9007199254740993,"))), &says);
     // As text they are ids.
     let rows = ods::rows(&long(&open_document_sheet()))
         .replace("office:value-type=\"float\" office:value=\"9007", "office:value-type=\"string\" x=\"9007");
@@ -297,6 +326,8 @@ fn a_spreadsheet_that_is_cut_is_an_error() {
     let whole = ods::content(&[("Log", false, ods::rows(&open_document_sheet()) + note)]);
     let within = whole.find("Note").unwrap();
     assert_says(&refused(&ods::packed(whole[..within].into(), "")), &["ends before its sheets do"]);
+    let wide = ods::packed("<\0o\0/\0>\0".into(), "");
+    assert_says(&refused(&wide), &["`content.xml` in UTF-16", "save the sheet as .xlsx or CSV"]);
     let open = whole.replace("</office:annotation>", "");
     assert_says(&refused(&ods::packed(open, "")), &["ends out of order", "save the sheet as .xlsx or CSV"]);
 }

@@ -26,8 +26,8 @@ pub(crate) struct Prepare {
     /// Lines of the interactions before the table
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) skip_lines: usize,
-    /// What separates the columns of the interactions: one or more characters, `tab` or `blanks` [default:
-    /// guessed]
+    /// What separates the columns of the interactions: one or more characters, or `tab`, `blanks`, `comma`,
+    /// `semicolon`, `pipe` or `colon` [default: guessed]
     #[arg(long, value_name = "X")]
     pub(crate) delimiter: Option<String>,
     #[command(flatten)]

@@ -114,6 +114,10 @@ pub(crate) fn run(args: &Embed, quiet: bool) -> Outcome {
 }
 
 fn source(args: &Embed) -> Outcome<EmbedSource> {
+    if let Some(file) = args.image_folder.as_ref().filter(|path| path.is_file()) {
+        let text = "is a file; the folder of the pictures is wanted (--items FILE --images COLUMN reads their paths)";
+        return Err(Failure::Usage(format!("--image-folder: {} {text}", file.display())));
+    }
     match (&args.items, &args.images, &args.image_folder) {
         (Some(items), Some(column), folder) => Ok(EmbedSource::PictureColumn {
             items: items.clone(),

@@ -40,13 +40,17 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
         "what was evaluated is saved in {}: the same command with --resume goes on from there",
         args.out.display()
     );
+    let solved = format!(
+        "a model that is solved at once is saved at its end: the same command with --resume begins again in {}",
+        args.out.display()
+    );
     if args.resume {
         stop::continue_note(&saved);
     }
     let summary = fit(&data, &request, &mut |event| {
         // The run folder is there from the first event on.
-        if matches!(event, TrainEvent::Planned { .. }) {
-            stop::continue_note(&saved);
+        if let TrainEvent::Planned { epochs, .. } = &event {
+            stop::continue_note(if *epochs == 0 { &solved } else { &saved });
         }
         progress.show(&event);
     });

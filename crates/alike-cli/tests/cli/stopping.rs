@@ -67,7 +67,10 @@ fn slim_ends_between_its_columns() {
     let args = world.train_args("slim", "run", &long);
     let child = spawn(&args.iter().map(String::as_str).collect::<Vec<_>>());
     let output = stopped(child, Duration::from_millis(400));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("--resume goes on from there"));
+    assert!(
+        String::from_utf8_lossy(&output.stderr)
+            .contains("saved at its end: the same command with --resume begins")
+    );
     let mut left: Vec<_> = fs::read_dir(world.path("run"))
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())

@@ -69,6 +69,34 @@ fn what_is_given_for_something_else_is_told_with_the_way_out() {
 }
 
 #[test]
+fn flags_for_another_kind_of_file_are_refused() {
+    let world = World::new().prepared();
+    let (log, out) = (world.at("log.inter"), world.at("new"));
+    let prepare = |file: &str, more: &[&str], says: &str| {
+        refused(&[&["prepare", "--interactions", file, "--out", out.as_str()][..], more].concat(), says);
+    };
+    prepare(&log, &["--sheet", "Log"], "log.inter is no workbook; leave --sheet out");
+    let book = world.at("log.ods");
+    std::fs::write(&book, b"PK\x03\x04 and more").unwrap();
+    prepare(&book, &["--delimiter", ","], "--delimiter: ");
+    prepare(&book, &["--encoding", "utf-8"], "log.ods is a workbook, which says its own");
+    prepare(&world.at("data"), &[], "data is a prepared folder; give the log");
+    prepare(&world.at("data/manifest.json"), &[], "manifest.json is a prepared folder; give the log");
+    let within = world.at("data/new");
+    refused(&["prepare", "--interactions", &log, "--out", &within], "which is a prepared folder; choose");
+    assert!(!world.path("data/new").exists());
+    world.train("popularity", "run", &[]).assert().success();
+    prepare(&world.at("run"), &[], "run is a run; give the log");
+    refused(&["embed", "--image-folder", &log, "--out", &world.at("x.safetensors")], "is a file; the folder");
+    // A word for a sign is that sign.
+    let text = std::fs::read_to_string(&log).unwrap().replace('\t', ";");
+    std::fs::write(world.path("log.csv"), text).unwrap();
+    let csv = world.at("log.csv");
+    let words = ["prepare", "--interactions", &csv, "--out", &out, "--delimiter", "semicolon"];
+    alike().args(words).assert().success().stdout(predicate::str::contains("40 users, 30 items"));
+}
+
+#[test]
 fn nothing_at_all_shows_the_help_and_exits_with_2() {
     alike().assert().code(2).stdout("").stderr(predicate::str::contains("alike demo"));
 }

@@ -209,6 +209,64 @@ fn closing(text: &[u8], escaped: bool) -> Option<usize> {
     }
 }
 
+/// The field of a row, its bytes as they are in the file, whose quotes hold what may be other rows: nothing
+/// closes them, or they go on over lines and what closes them is a quote that would itself open a field or
+/// is inside one. `width` is the number of columns.
+pub(crate) fn wrongly_closed(row: &[u8], delimiter: u8, escaped: bool, width: usize) -> Option<usize> {
+    let ends_line = |c: u8| c == b'\n' || c == b'\r';
+    let mut rest = &row[row.iter().take_while(|&&c| ends_line(c)).count()..];
+    let mut at = 0;
+    loop {
+        if rest.starts_with(b"\"") {
+            let Some(length) = closing_of_row(rest, escaped) else { return Some(at) };
+            let (quoted, after) = rest.split_at(length);
+            let after_line = after.split(|&c| ends_line(c)).next().unwrap_or_default();
+            if quoted.contains(&b'\n') {
+                let follows = after_line.iter().find(|&&c| c == delimiter || c != b' ');
+                let is_last = follows.is_none_or(|&c| c == delimiter);
+                if !is_last || opens_a_row(at, quoted, after_line, delimiter, width) {
+                    return Some(at);
+                }
+            }
+            rest = after;
+        }
+        match rest.iter().position(|&c| c == delimiter || ends_line(c)) {
+            Some(end) if rest[end] == delimiter => rest = &rest[end + 1..],
+            _ => return None,
+        }
+        at += 1;
+    }
+}
+
+/// True where the first and the last line that the field `at` is in would both be rows by themselves, and
+/// what closes it would open a field of the last one: two rows with a lone quote at the start of a field.
+fn opens_a_row(at: usize, quoted: &[u8], after: &[u8], delimiter: u8, width: usize) -> bool {
+    let mut lines = quoted[1..quoted.len() - 1].split(|&c| c == b'\n');
+    let (Some(first), Some(last)) = (lines.next(), lines.next_back()) else { return false };
+    (last.is_empty() || last.ends_with(&[delimiter]))
+        && at + separators(first, delimiter) + 1 == width
+        && separators(last, delimiter) + separators(after, delimiter) + 1 == width
+}
+
+/// How often the delimiter is in a text where it may be one: in sentences a blank follows.
+pub(crate) fn separators(text: &[u8], delimiter: u8) -> usize {
+    let is_one = |at: usize| text[at] == delimiter && (delimiter == b'\t' || text.get(at + 1) != Some(&b' '));
+    (0..text.len()).filter(|&at| is_one(at)).count()
+}
+
+/// As [`closing`], where a backslash is of whatever follows it if quotes are escaped by it.
+fn closing_of_row(text: &[u8], escaped: bool) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        match (text.get(at)?, text.get(at + 1)) {
+            (b'\\', _) if escaped => at += 2,
+            (b'"', Some(b'"')) => at += 2,
+            (b'"', _) => return Some(at + 1),
+            _ => at += 1,
+        }
+    }
+}
+
 /// What is between the quotes of `quoted`.
 fn content(quoted: &[u8], escaped: bool) -> Cow<'_, [u8]> {
     let mut rest = &quoted[1..quoted.len() - 1];
@@ -330,6 +388,44 @@ mod tests {
             let mut record = ByteRecord::from(fields);
             mend_padded(&mut record, b',', width);
             assert_eq!(texts(&record), mended);
+        }
+    }
+
+    #[test]
+    fn quotes_that_hold_rows_together_are_told_from_those_around_texts() {
+        let wrong = |row: &str| wrongly_closed(row.as_bytes(), b',', row.contains("\\\""), 3);
+        for (row, at) in [
+            // Two rows, each with a lone quote: in the last column, in the middle, in the first.
+            ("a,8,\"7 inch\nb,9,\"12 inch\n", 2),
+            ("a,\"7 inch,8\r\nb,\"12 inch,9\r\n", 1),
+            ("\"a,8,x\n\"b,9,y\n", 0),
+            ("a,8,\"\nb,9,\"\n", 2),
+            ("a,\",8\nb,\",9\n", 1),
+            ("\",8,x\n\",9,y\n", 0),
+            ("a,8,\"7 inch\nb,9,the \"small\" one\n", 2),
+            // The file ends within quotes.
+            ("a,8,\"open\nb,9,t\n", 2),
+            ("a,8,\"open", 2),
+            ("a,8,\"open \\\"", 2),
+            ("a,\"x\ny\",\"open\n", 2),
+        ] {
+            assert_eq!(wrong(row), Some(at), "{row}");
+        }
+        for row in [
+            "a,8,x\n",
+            "a,8,\"12 inch\" single\n",
+            "a,\"Best of\" x,\"one\ntwo\"\n",
+            "a,8,\"one\ntwo\"\n",
+            "\r\na,8,\"one\r\ntwo\"\r\n",
+            "a,8,\"one\ntwo\" ",
+            "a,8,\"one \"\"two\"\"\n\"\"three\"\"\"\n",
+            "a,8,\"one \\\"two\\\"\nend \\\\\"\n",
+            "a,8,\"one\nred, white, blue\"\n",
+            "a,8,\"one\nred,white,blue\"\n",
+            "a,8,\"one\n\n\"\n",
+            "\"Hello, you, and you\n\",8,x\n",
+        ] {
+            assert_eq!(wrong(row), None, "{row}");
         }
     }
 

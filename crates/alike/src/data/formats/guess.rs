@@ -104,6 +104,43 @@ fn is_of_numbers(header: &str, rows: &[Vec<u8>]) -> bool {
     })
 }
 
+/// What is to be done where all rows `ahead` have a column more than the header: one without a name before the
+/// others, as R writes it, or nothing behind the last delimiter. `lines` are those up to the header.
+pub(crate) fn one_more(
+    names: &[String],
+    ahead: &[u8],
+    delimiter: &Delimiter,
+    lines: u64,
+    flags: bool,
+) -> Option<String> {
+    let rows = rows_of(ahead);
+    let mut last_is_empty = true;
+    for row in &rows {
+        let fields = split(row, delimiter);
+        if fields.len() != names.len() + 1 {
+            return None;
+        }
+        last_is_empty &= fields[names.len()].trim_ascii().is_empty();
+    }
+    if rows.is_empty() {
+        return None;
+    }
+    let (which, why) = match last_is_empty {
+        true => ("last", "a delimiter ends each row"),
+        false => ("first", "R writes the names of rows so"),
+    };
+    if !flags {
+        return Some(format!("if the {which} column has no name ({why}), give it one in the header"));
+    }
+    let names = names.join(",");
+    let columns = if last_is_empty { format!("{names},_") } else { format!("_,{names}") };
+    let is_plain = |c: char| c.is_alphanumeric() || "_,.-".contains(c);
+    let columns = if columns.chars().all(is_plain) { columns } else { format!("'{columns}'") };
+    Some(format!(
+        "if the {which} column has no name ({why}): `--skip-lines {lines} --no-header --columns {columns}`"
+    ))
+}
+
 /// The first rows of a text, each with the lines that its quotes go on over.
 fn rows_of(ahead: &[u8]) -> Vec<Vec<u8>> {
     let is_open = |row: &[u8]| outside_quotes(&String::from_utf8_lossy(row)).1;

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::io::BufRead;
 use std::path::Path;
 
-use crate::data::formats::columns::{is_usual_name, plain_name};
+use crate::data::formats::columns::{is_usual_name, listed, plain_name};
 use crate::data::formats::encoding::encoding_advice;
 use crate::data::formats::fields::{outside_quotes, split};
-use crate::data::formats::guess::{Guess, guess_delimiter};
+use crate::data::formats::guess::{Guess, guess_delimiter, one_more};
 use crate::data::formats::looks::is_value;
 use crate::data::formats::options::{Delimiter, TextOptions};
 use crate::data::formats::row::{LINE_BYTES, Place, next_line, without_end};
@@ -17,6 +17,8 @@ use crate::{Error, Result};
 const AHEAD: usize = 100;
 /// Lines that the header may go on over, within quotes.
 const HEADER_LINES: usize = 20;
+/// Lines below the first one among which the names of the columns are looked for.
+const BELOW: usize = 20;
 /// What comments above a table start with.
 const COMMENT: [char; 2] = ['#', '%'];
 /// How files of sparse matrices start.
@@ -33,6 +35,10 @@ pub(crate) struct TableLayout {
     pub(crate) first: Vec<u8>,
     /// What is good to know of the lines before them.
     pub(crate) notes: Vec<String>,
+    /// Whether the file has no header.
+    pub(crate) no_header: bool,
+    /// What is to be done where all rows have a column more than the header.
+    pub(crate) one_more: Option<String>,
 }
 
 /// The first line of a table, with those that its quotes go on over.
@@ -62,8 +68,8 @@ pub(crate) fn layout(
         match sep_of(&first) {
             Some(sign) if sep.is_none() => sep = Some(sign),
             _ if is_comment(&first) => comments.add(first, lines),
-            // Comments may end with an empty line.
-            _ if comments.count > 0 && is_blank(&first) => {}
+            // Between tabs a row without a header may have empty columns only.
+            _ if is_blank(&first, !options.no_header) => {}
             _ => break,
         }
         first = line_of(path, input, &mut lines)?;
@@ -81,8 +87,8 @@ pub(crate) fn layout(
                 "has only comments, lines that start with `#` or `%`; if they are rows, write a line with the \
                  names of the columns above them"
             }
-            true => "is empty or starts with an empty line; rows are expected",
-            false => "is empty or starts with an empty line; a header line is expected",
+            true => "is empty; rows are expected",
+            false => "is empty; a header line is expected",
         };
         return Err(Error::format(path, message));
     }
@@ -90,8 +96,23 @@ pub(crate) fn layout(
         true => input.fill_buf().map_err(|e| Error::io(path, e))?,
         false => &first.after,
     };
-    let delimiter = given.or(sep.map(Delimiter::Byte)).map(Guess::from);
-    let Some(guess) = delimiter.or_else(|| guess_delimiter(header, ahead, comments.network)) else {
+    let delimiter = given.or(sep.map(Delimiter::Byte));
+    if !options.no_header
+        && let Some((below, names)) = names_below(header, ahead, delimiter.as_ref(), |header, ahead| {
+            guess_delimiter(header, ahead, comments.network)
+        })
+    {
+        let above = first.lines + below - 1;
+        let way = match flags {
+            true => format!("`--skip-lines {above}` passes over those above it"),
+            false => "remove those above it".into(),
+        };
+        let message =
+            format!("the names of the columns look to be in line {} ({}): {way}", above + 1, listed(&names));
+        return Err(Error::format_at(path, start, message));
+    }
+    let Some(guess) = delimiter.map(Guess::from).or_else(|| guess_delimiter(header, ahead, comments.network))
+    else {
         let way = if flags { "; name another (`--delimiter X`)" } else { "" };
         let message = format!("the first line has no tab, comma, semicolon or bar to separate columns{way}");
         return Err(Error::format_at(path, start, message));
@@ -107,6 +128,8 @@ pub(crate) fn layout(
         lines: start - 1,
         first: [first.bytes, first.after].concat(),
         notes,
+        no_header: options.no_header,
+        one_more: None,
     };
     if options.no_header {
         let names = names_without_header(&Place { path, line: start }, &fields, &options.names)?;
@@ -128,8 +151,58 @@ pub(crate) fn layout(
         let message = if is_ragged(&names, ahead, delimiter) { LISTS.into() } else { message };
         return Err(Error::format_at(path, start, message));
     }
+    let one_more = one_more(&names, ahead, delimiter, first.lines, flags);
     let notes = notes(false);
-    Ok(TableLayout { delimiter: guess.delimiter, names, lines: first.lines, first: first.after, notes })
+    Ok(TableLayout {
+        delimiter: guess.delimiter,
+        names,
+        lines: first.lines,
+        first: first.after,
+        notes,
+        no_header: false,
+        one_more,
+    })
+}
+
+/// The names of columns in one of the lines `ahead`, where the first line has none, since it is a title or the
+/// like; and which line after the first that is. `given` is the delimiter, where it is known.
+fn names_below(
+    first: &str,
+    ahead: &[u8],
+    given: Option<&Delimiter>,
+    guess: impl Fn(&str, &[u8]) -> Option<Guess>,
+) -> Option<(u64, Vec<String>)> {
+    let usual = |names: &[String]| names.iter().filter(|n| is_usual_name(n)).count();
+    let parted = |line: &str, after: &[u8]| {
+        let delimiter = given.cloned().or_else(|| Some(guess(line, after)?.delimiter))?;
+        Some((names_of(line, &delimiter), delimiter))
+    };
+    let above = parted(first, ahead);
+    let least = above.as_ref().map_or(0, |(names, _)| usual(names)).max(1);
+    if least > 1 {
+        return None;
+    }
+    let mut after = ahead;
+    for below in 1..=BELOW {
+        let end = after.iter().position(|&c| c == b'\n')?;
+        let (line, more) = after.split_at(end + 1);
+        after = more;
+        let Ok(line) = std::str::from_utf8(without_end(line)) else { continue };
+        let Some((names, delimiter)) = parted(line, after) else { continue };
+        let count = usual(&names);
+        // Sentences hold such words, too.
+        if count <= least || (delimiter == Delimiter::Blanks && count * 2 < names.len()) {
+            continue;
+        }
+        // A row of the same table may be of such words.
+        let same = above.as_ref().is_some_and(|(first, sign)| {
+            first.len() == names.len() && *sign == delimiter && !first.iter().any(|name| is_value(name))
+        });
+        if !same {
+            return Some((below as u64, names));
+        }
+    }
+    None
 }
 
 /// The comments above a table.
@@ -204,9 +277,10 @@ fn without_indent(line: &[u8]) -> &[u8] {
     &line[line.iter().take_while(|&&c| c == b' ').count()..]
 }
 
-/// True for a line of nothing but blanks.
-fn is_blank(line: &[u8]) -> bool {
-    !line.is_empty() && without_indent(without_end(line)).is_empty()
+/// True for a line of nothing but blanks, or `tabs`, too.
+fn is_blank(line: &[u8], tabs: bool) -> bool {
+    let text = without_indent(without_end(line));
+    !line.is_empty() && (text.is_empty() || (tabs && text.trim_ascii().is_empty()))
 }
 
 /// What columns are called if a comment names them.

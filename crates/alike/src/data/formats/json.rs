@@ -80,6 +80,7 @@ fn read_array(path: &Path, mut input: Box<dyn BufRead>, visit: VisitObject<'_>) 
     struct Each<'a, 'b> {
         path: &'a Path,
         visit: VisitObject<'b>,
+        head: &'a [u8],
         failed: &'a mut Option<Error>,
         /// Objects that were read.
         number: &'a Cell<u64>,
@@ -90,10 +91,14 @@ fn read_array(path: &Path, mut input: Box<dyn BufRead>, visit: VisitObject<'_>) 
             f.write_str("an array of objects")
         }
         fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
-            while let Some(object) = array.next_element::<Map<String, Value>>()? {
+            while let Some(entry) = array.next_element::<Value>()? {
                 self.number.set(self.number.get() + 1);
                 let place = Place { path: self.path, line: self.number.get() };
-                if let Err(error) = (self.visit)(&place, object) {
+                let read = match entry {
+                    Value::Object(object) => (self.visit)(&place, object),
+                    other => Err(json_advice::of_entry(&place, &other, self.head)),
+                };
+                if let Err(error) = read {
                     *self.failed = Some(error);
                     return Err(serde::de::Error::custom("stopped"));
                 }
@@ -118,7 +123,8 @@ fn read_array(path: &Path, mut input: Box<dyn BufRead>, visit: VisitObject<'_>) 
         started: 0,
         over: &over,
     });
-    let read = Each { path, visit, failed: &mut failed, number: &number }.deserialize(&mut reader);
+    let read =
+        Each { path, visit, head: &head, failed: &mut failed, number: &number }.deserialize(&mut reader);
     match (failed, read.and_then(|()| reader.end())) {
         (Some(error), _) => Err(error),
         (None, Ok(())) => Ok(()),
@@ -160,7 +166,7 @@ pub(crate) fn read(
     let mut row = |keys: &[String], line: u64, object: &Map<String, Value>| {
         let place = Place { path, line };
         let cell = |key: &String| match object.get(key) {
-            Some(value) => cell(value).ok_or_else(|| json_advice::of_cell(&place, key, value, each)),
+            Some(value) => cell(value).ok_or_else(|| json_advice::of_row(&place, key, object, each)),
             // Programs leave out what is null.
             None => Ok(String::new()),
         };

@@ -3,6 +3,8 @@
 mod jq;
 mod nested;
 mod partial;
+mod shape;
+mod table;
 
 use serde::de::DeserializeSeed;
 use serde_json::{Map, Value, error::Category};
@@ -11,8 +13,9 @@ use crate::Error;
 use crate::data::formats::encoding::encoding_advice;
 use crate::data::formats::row::Place;
 use jq::{command, jq_path};
-use nested::{InnerRows, is_empty};
+use nested::InnerRows;
 use partial::Partial;
+use shape::is_empty;
 
 type Object = Map<String, Value>;
 
@@ -54,7 +57,15 @@ pub(crate) fn of_line(place: &Place<'_>, text: &[u8], ahead: &[u8], error: &serd
             Some(b'{') => say(
                 "several objects stand in one line; one object a line is read: `jq -c . FILE > NEW.jsonl`",
             ),
-            _ => say(&format!("is no JSON object: {error}")),
+            _ => match serde_json::from_slice(text) {
+                Ok(Value::Null) => {
+                    say("is null, no JSON object; leave such lines out with `jq -c values FILE > NEW.jsonl`")
+                }
+                Ok(value) => {
+                    say(&format!("is no JSON object but {}; one object a line is expected", kind(&value)))
+                }
+                Err(_) => say(&format!("is no JSON object: {error}")),
+            },
         };
     }
     if place.line > 1 {
@@ -97,6 +108,41 @@ pub(crate) fn of_array(place: &Place<'_>, head: &[u8], error: &serde_json::Error
     }
 }
 
+/// What is wrong with an entry of an array that is no object; the array starts with `head`.
+pub(crate) fn of_entry(place: &Place<'_>, entry: &Value, head: &[u8]) -> Error {
+    let is_first = place.line == 1;
+    if let Some(first) = first_of_lines(head).filter(|_| is_first) {
+        return place.error(table::of_first_list(&first, true));
+    }
+    place.error(match entry {
+        Value::Array(first) if is_first && shape::is_list_of_values(entry) => {
+            table::of_first_list(first, false)
+        }
+        Value::Null => {
+            format!("is null, no JSON object; leave such entries out with {}", command(".[] | values"))
+        }
+        _ => format!("is {}, no JSON object; an array of objects is expected", kind(entry)),
+    })
+}
+
+/// The first line of a text that has a list in each.
+fn first_of_lines(head: &[u8]) -> Option<Vec<Value>> {
+    let mut lines = head.split(|&c| c == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let first = serde_json::from_slice(lines.next()?).ok()?;
+    lines.next()?.starts_with(b"[").then_some(first)
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
 /// `error`, and what to do about it.
 fn with_hint(error: Error, hint: &str) -> Error {
     match error {
@@ -114,6 +160,9 @@ fn with_hint(error: Error, hint: &str) -> Error {
 /// An error about the first of a file's lines, which is `first`, with what it holds instead of being a row;
 /// `ahead` is what follows.
 pub(crate) fn of_first(error: Error, first: &Object, ahead: &[u8]) -> Error {
+    if let (Some(message), Error::Format { path, line, .. }) = (table::of_catalogue(first, ""), &error) {
+        return Error::Format { path: path.clone(), line: *line, message };
+    }
     let mut next: Vec<Object> = Vec::new();
     // What is empty in the first may hold something in one of the next.
     if first.values().any(is_empty) {
@@ -138,10 +187,20 @@ pub(crate) fn of_columns(error: Error, first: &[(u64, Object)], each: &str) -> E
     let mut all = objects.iter().flat_map(|object| object.iter());
     match all.find(|(_, value)| value.is_object()) {
         Some((key, _)) => {
-            let lift = command(&format!("{each}. + {}", jq_path(key)));
+            // What is lifted is left out where it was, so that it is not found again.
+            let at = jq_path(key);
+            let lift = command(&format!("{each}del({at}) + ({at} | objects // {{}})"));
             with_hint(error, &format!("`{key}` holds objects: lift what is in them ({lift})"))
         }
         None => error,
+    }
+}
+
+/// The error of a cell of `object` that is no value of its own, where other columns may be alike.
+pub(crate) fn of_row(place: &Place<'_>, key: &str, object: &Object, each: &str) -> Error {
+    match (table::of_columns(object, key, each), object.get(key)) {
+        (Some(message), _) => place.error(message),
+        (None, value) => of_cell(place, key, value.unwrap_or(&Value::Null), each),
     }
 }
 
@@ -208,7 +267,7 @@ mod tests {
         }
         let cut = b"{\"user\": 7, \"tags\": [1], \"a \\\"b\\\"\": [{\"user\": 8, \"item\": ";
         let says =
-            "jq -c '{\"outer_user\": .user} + del(.\"a \\\"b\\\"\", .user) + .\"a \\\"b\\\"\"[]?' FILE";
+            "jq -c '{\"outer_user\": .user} + del(.\"a \\\"b\\\"\", .user) + (.\"a \\\"b\\\"\" | if type";
         let (rows, several) = wrapper(cut).unwrap();
         assert!(rows.advice("", several).contains(says), "{}", rows.advice("", several));
     }
@@ -218,11 +277,11 @@ mod tests {
         let cut = b"{\n\"u1\": [{\"item\": 1}],\n\"u2\": [{\"item\": 2}, {\"item\": 3}],\n\"u3\": [{\"ti";
         let (rows, several) = wrapper(cut).unwrap();
         let says = "(`u1`, `u2`, …): write each with its key, with \
-                    `jq -c 'to_entries[] | {\"user\": .key} + .value[]?' FILE > NEW.jsonl`";
+                    `jq -c 'to_entries[] | {\"user\": .key} + (.value | if type == \"array\" then .[] else . // empty end)' FILE > NEW.jsonl`";
         assert!(rows.advice("", several).contains(says), "{}", rows.advice("", several));
         let two = b"{\n\"who\": 1,\n\"seen\": [{\"item\": 1}]\n}\n{\n\"who\": 2,";
         let (rows, several) = wrapper(two).unwrap();
-        let says = "(`who`), with `jq -c 'del(.seen) + .seen[]?' FILE";
+        let says = "(`who`), with `jq -c 'del(.seen) + (.seen | if type == \"array\" then .[] else . // empty end)' FILE";
         assert!(rows.advice("", several).contains(says), "{}", rows.advice("", several));
     }
 }

@@ -61,6 +61,12 @@ const PICKLE: &str = "a Python pickle, which is not read since it can run code; 
 pub(crate) const NO_SPREADSHEET: &str =
     "an OpenDocument file and no spreadsheet; save its table as .ods or CSV";
 
+/// The first entry of a spreadsheet of OpenDocument: its name and all that it holds.
+const SPREADSHEET: &[u8] = b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet";
+
+/// How a flat OpenDocument file starts, after what XML says of itself.
+const FLAT: &[u8] = b"<office:document ";
+
 /// Where a tar archive says that it is one.
 const TAR_AT: usize = 257;
 
@@ -87,7 +93,9 @@ pub(crate) fn kind_of(head: &[u8]) -> FileKind {
 fn zip_of(head: &[u8]) -> FileKind {
     let name = head.get(30..).unwrap_or_default();
     let starts = |with: &[&[u8]]| with.iter().any(|start| name.starts_with(start));
-    if starts(&[b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"]) {
+    // The name of a file that was cut may be cut, too.
+    let is_cut = name.len() > b"mimetype".len() && SPREADSHEET.starts_with(name);
+    if is_cut || starts(&[SPREADSHEET]) {
         return FileKind::OpenDocument;
     }
     if starts(&[b"mimetypeapplication/vnd.oasis.opendocument."]) {
@@ -105,7 +113,11 @@ fn text_of(head: &[u8]) -> FileKind {
     match head {
         [b'{', ..] if matches!(after(1), None | Some(b'"' | b'\'' | b'}')) => FileKind::Json,
         [b'{', b'u', b'\'', ..] => FileKind::Json,
-        [b'[', ..] if matches!(after(1), None | Some(b'{' | b']')) => FileKind::Json,
+        // Lists in lists, and one in each line, are told what they lack.
+        [b'[', ..] if matches!(after(1), None | Some(b'{' | b']' | b'[' | b'"')) => FileKind::Json,
+        [b'<', ..] if head.windows(FLAT.len()).any(|part| part == FLAT) => {
+            FileKind::Other("a flat OpenDocument file (.fods); save it as .ods, or the sheet as CSV")
+        }
         [b'<', ..] => FileKind::Other(
             "a web page or XML, not the data themselves (perhaps a download that asks to log in)",
         ),
@@ -119,7 +131,7 @@ mod tests {
 
     #[test]
     fn first_bytes_tell_what_a_file_is() {
-        let cases: [(&[u8], FileKind); 15] = [
+        let cases: [(&[u8], FileKind); 18] = [
             (b"", FileKind::Text),
             (b"user,item\n", FileKind::Text),
             (b"{user},item\n", FileKind::Text),
@@ -127,6 +139,8 @@ mod tests {
             (b"\xef\xbb\xbf {\"user\": 1}", FileKind::Json),
             (b"{\n  \"user\": 1}", FileKind::Json),
             (b"[\n {}]", FileKind::Json),
+            (b"[[\"user\", \"item\"], [1, 2]]", FileKind::Json),
+            (b"[\"user\", \"item\"]\n[1, 2]\n", FileKind::Json),
             (b"{'user': 1}", FileKind::Json),
             (b"\x1f\x8b\x08", FileKind::Gzip),
             (b"PAR1", FileKind::Parquet),
@@ -136,6 +150,7 @@ mod tests {
                 b"PK\x03\x04--------------------------mimetypeapplication/vnd.oasis.opendocument.spreadsheet",
                 FileKind::OpenDocument,
             ),
+            (b"PK\x03\x04--------------------------mimetypeapplication/vnd.oasis", FileKind::OpenDocument),
             (b"\x40\0\0\0\0\0\0\0{\"a\"", FileKind::Safetensors),
             (b"(\xb5/\xfd", FileKind::Zstd),
         ];
@@ -143,6 +158,8 @@ mod tests {
             assert_eq!(kind_of(head), kind, "{:?}", String::from_utf8_lossy(head));
         }
         assert!(matches!(kind_of(b"<!DOCTYPE html>"), FileKind::Other(what) if what.contains("web page")));
+        let flat = b"<?xml version=\"1.0\"?>\n<office:document xmlns:x=\"y\" office:mimetype=\"application/vnd.oasis.opendocument.spreadsheet\">";
+        assert!(matches!(kind_of(flat), FileKind::Other(what) if what.contains("save it as .ods")));
         assert!(matches!(kind_of(b"\x80\x04\x95"), FileKind::Other(what) if what.contains("pickle")));
     }
 }

@@ -1,4 +1,7 @@
-//! Whether a text is a value, such as a number or a date, and not what a column would be called.
+//! Whether a text is a value, such as a number or a date, and not what a column would be called; whether a
+//! line is none of a table.
+
+use csv::ByteRecord;
 
 /// Words that occur in dates beside the names of months, in lower case.
 const DATE_WORDS: [&str; 14] =
@@ -61,6 +64,81 @@ pub(crate) fn is_value(text: &str) -> bool {
     }
 }
 
+/// True for the fields of a line that is drawn below a header: dashes and what joins them, as in
+/// `----,----`, `-----+-----` or `|:---|---:|`.
+pub(crate) fn is_rule(fields: &ByteRecord) -> bool {
+    fields.as_slice().iter().all(|c| b"-+|=: ".contains(c))
+        && fields.iter().any(|field| field.windows(2).any(|two| two == b"--"))
+}
+
+/// True for a line that starts as comments, and what programs write below a table, do.
+pub(crate) fn is_remark(line: &[u8]) -> bool {
+    let starts: [&[u8]; 7] = [b"#", b"%", b"(", b"--", b"//", b"/*", b"\x1a"];
+    starts.iter().any(|start| line.trim_ascii_start().starts_with(start))
+}
+
+/// True for a field that starts as a comment does: with its sign, and nothing or a blank behind it.
+pub(crate) fn is_comment_field(field: &[u8]) -> bool {
+    matches!(field, [b'#' | b'%'] | [b'#' | b'%', b' ' | b'\t', ..])
+}
+
+/// How many there are, and the line of the first.
+#[derive(Default)]
+pub(crate) struct Seen {
+    count: u64,
+    first: u64,
+}
+
+impl Seen {
+    pub(crate) fn add(&mut self, line: u64) {
+        if self.count == 0 {
+            self.first = line;
+        }
+        self.count += 1;
+    }
+
+    /// What is said of one, or of several after their number.
+    fn note(&self, one: &str, many: &str) -> Option<String> {
+        match self.count {
+            0 => None,
+            1 => Some(format!("1 {one} (line {})", self.first)),
+            n => Some(format!("{n} {many} (the first is line {})", self.first)),
+        }
+    }
+}
+
+/// Lines that are no rows, and rows that may be none.
+#[derive(Default)]
+pub(crate) struct OddLines {
+    pub(crate) rules: Seen,
+    pub(crate) headers: Seen,
+    pub(crate) comments: Seen,
+    /// Quoted fields with a line that may be a row.
+    pub(crate) long: Seen,
+}
+
+impl OddLines {
+    /// What is to be said of them.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
+        let notes = [
+            self.rules.note("line of dashes passed over", "lines of dashes passed over"),
+            self.headers.note(
+                "more line with the names of the columns passed over",
+                "more lines with the names of the columns passed over",
+            ),
+            self.comments.note(
+                "row starts with `#` or `%` as a comment does; remove it if it is one",
+                "rows start with `#` or `%` as comments do; remove them if they are such",
+            ),
+            self.long.note(
+                "quoted field holds a line with as many delimiters as a row; if it is a row, a quote is not closed",
+                "quoted fields hold a line with as many delimiters as a row; if these are rows, quotes are not closed",
+            ),
+        ];
+        notes.into_iter().flatten()
+    }
+}
+
 /// True for three numbers with the same sign between them, such as `2014-05-06`.
 fn is_numeric_date(text: &str) -> bool {
     ['-', '.', '/'].iter().any(|&sign| {
@@ -102,6 +180,20 @@ mod tests {
         ] {
             assert!(is_value(text), "{text}");
         }
+    }
+
+    #[test]
+    fn lines_of_dashes_are_no_rows() {
+        let rule = |line: &str| is_rule(&line.split(',').collect());
+        for line in ["----,----", "----+----", "|:---|---:|", "---", " -- ,====", ",--,"] {
+            assert!(rule(line), "{line}");
+        }
+        // A dash is written for what is missing.
+        for line in ["-,-", "", ",", "--,x", "a--b", "-1,--"] {
+            assert!(!rule(line), "{line}");
+        }
+        assert!(is_remark(b"(56 rows affected)") && is_remark(b"\x1a") && !is_remark(b"-1"));
+        assert!(is_comment_field(b"# mid") && is_comment_field(b"#") && !is_comment_field(b"#c"));
     }
 
     #[test]

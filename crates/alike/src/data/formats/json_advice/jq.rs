@@ -15,6 +15,12 @@ pub(super) fn jq_path(key: &str) -> String {
     }
 }
 
+/// What is under `path`: the entries of a list, or what is there alone. Programs that turn XML into JSON
+/// write a list of one as its entry.
+pub(super) fn entries(path: &str) -> String {
+    format!("({path} | if type == \"array\" then .[] else . // empty end)")
+}
+
 /// A text as `jq` takes it, without what would end single quotes in a shell, the backticks of a message, or
 /// the line.
 pub(super) fn jq_text(text: &str) -> String {

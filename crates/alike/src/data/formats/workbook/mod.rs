@@ -60,8 +60,7 @@ pub(crate) fn read(
         Ok(cell.map(|cell| {
             let ((row, column), value) = (cell.get_position(), cell.get_value());
             write(value, text);
-            let lost_digits = matches!(value, DataRef::Float(number) if id_text::has_lost_digits(*number));
-            SheetCell { row, column, is_hidden: hidden.contains(&row), lost_digits }
+            SheetCell { row, column, is_hidden: hidden.contains(&row), lost_digits: has_lost_digits(value) }
         }))
     };
     let sheet = SheetFile { path, options, flags, format: &WORKBOOK, sheets: &sheets, name: &name };
@@ -114,7 +113,7 @@ impl SheetFile<'_> {
                 return Err(self.format.bad(path, "its cells are in no order"));
             }
             if number != row.number {
-                table.add(&row, &mut with_sheets, visit)?;
+                table.add_below(passed, &row, &mut with_sheets, visit)?;
                 row.start(number);
             }
             if cell.is_hidden {
@@ -123,11 +122,8 @@ impl SheetFile<'_> {
                 row.put(path, &cell, &mut text)?;
             }
         }
-        table.add(&row, &mut with_sheets, visit)?;
-        let note = || {
-            let rows = if passed == 1 { "1 hidden row".into() } else { format!("{passed} hidden rows") };
-            format!("{rows} of the sheet `{name}` passed over")
-        };
+        table.add_below(passed, &row, &mut with_sheets, visit)?;
+        let note = || format!("{} of the sheet `{name}` passed over", hidden_rows(passed));
         match table.header {
             Some(_) => Ok((passed > 0).then(note).into_iter().collect()),
             None => {
@@ -251,6 +247,19 @@ struct SheetTable<'a> {
 }
 
 impl SheetTable<'_> {
+    /// As [`Self::add`] where so many hidden rows are above: one of them may be the header.
+    fn add_below(&mut self, passed: u32, row: &SheetRow, choose: Choose<'_>, visit: Visit<'_>) -> Result<()> {
+        self.add(row, choose, visit).map_err(|error| match error {
+            Error::Format { path, line, message } if passed > 0 && self.header.is_none() => {
+                let rows = hidden_rows(passed);
+                let message =
+                    format!("{message}; not read above it: {rows}; show the header if it is hidden");
+                Error::Format { path, line, message }
+            }
+            other => other,
+        })
+    }
+
     /// Takes a row, the first one as the header.
     fn add(&mut self, row: &SheetRow, choose: Choose<'_>, visit: Visit<'_>) -> Result<()> {
         if row.cells.iter().all(|cell| cell.trim().is_empty()) {
@@ -296,6 +305,19 @@ impl SheetTable<'_> {
     }
 }
 
+fn hidden_rows(count: u32) -> String {
+    if count == 1 { "1 hidden row".into() } else { format!("{count} hidden rows") }
+}
+
+/// Whether a number, be it shown as a date, may be another than the one that was written.
+fn has_lost_digits(value: &DataRef<'_>) -> bool {
+    match value {
+        DataRef::Float(number) => id_text::has_lost_digits(*number),
+        DataRef::DateTime(time) => id_text::has_lost_digits(time.as_f64()),
+        _ => false,
+    }
+}
+
 /// Writes a cell as text: whole numbers without a fraction, dates as ISO 8601.
 fn write(value: &DataRef<'_>, out: &mut String) {
     out.clear();
@@ -303,7 +325,8 @@ fn write(value: &DataRef<'_>, out: &mut String) {
         DataRef::String(text) => out.push_str(text),
         DataRef::SharedString(text) => out.push_str(text),
         DataRef::Float(number) => out.push_str(&id_text::number(*number)),
-        DataRef::DateTime(time) if time.is_datetime() => out.push_str(&iso(time)),
+        // One that lost digits is no date.
+        DataRef::DateTime(time) if time.is_datetime() && !has_lost_digits(value) => out.push_str(&iso(time)),
         DataRef::DateTime(time) => out.push_str(&id_text::number(time.as_f64())),
         other => out.push_str(&Data::from(other.clone()).to_string()),
     }

@@ -106,6 +106,11 @@ impl SheetCells<'_> {
     }
 }
 
+/// Whether XML starts so in UTF-16.
+fn is_utf_16(head: &[u8]) -> bool {
+    matches!(head, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'<', 0, ..] | [0, b'<', ..])
+}
+
 /// A part of the archive while it is unpacked.
 struct XmlPart<'a> {
     path: &'a Path,
@@ -146,6 +151,9 @@ impl<'a> XmlPart<'a> {
             }
             if read == 0 {
                 return Ok(false);
+            }
+            if *unpacked == read as u64 && is_utf_16(block) {
+                return Err(refused(format!("has its `{name}` in UTF-16, which is not read")));
             }
         }
         // A tag ends where a piece does.

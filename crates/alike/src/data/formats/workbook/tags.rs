@@ -171,18 +171,20 @@ pub(super) fn is_element(tag: &str, name: &str) -> bool {
 
 /// An attribute of a tag, as it is written, whatever its namespace.
 pub(super) fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
+    attributes(tag).find(|&(found, _)| found == name).map(|(_, value)| value)
+}
+
+/// All attributes of a tag, as they are written, without their namespaces.
+pub(super) fn attributes(tag: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = tag;
-    while let Some((before, after)) = rest.split_once('=') {
+    std::iter::from_fn(move || {
+        let (before, after) = rest.split_once('=')?;
         let after = after.trim_start();
         let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''))?;
         let (value, next) = after[1..].split_once(quote)?;
-        let found = before.trim_end().rsplit([' ', '\t', '\r', '\n', ':']).next();
-        if found == Some(name) {
-            return Some(value);
-        }
         rest = next;
-    }
-    None
+        Some((before.trim_end().rsplit([' ', '\t', '\r', '\n', ':']).next()?, value))
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use html_escape::decode_html_entities;
 use crate::data::formats::id_text;
 use crate::data::formats::row::LINE_BYTES;
 use crate::data::formats::workbook::cell::{COLUMNS, SheetCell};
-use crate::data::formats::workbook::tags::attribute;
+use crate::data::formats::workbook::tags::{attribute, attributes};
 
 /// Maximum of bytes of text of a row.
 const ROW_TEXT: u64 = LINE_BYTES;
@@ -119,14 +119,17 @@ pub(super) struct OdsCell {
 impl OdsCell {
     pub(super) fn new(tag: &str) -> Result<Self, String> {
         let repeats = number(tag, "number-columns-repeated")?;
+        // The word of an error is in the text, whatever value stands beside it.
+        let is_error = attributes(tag).any(|pair| pair == ("value-type", "error"));
         let number = attribute(tag, "value").and_then(|value| value.trim().parse::<f64>().ok());
+        let number = number.filter(|_| !is_error);
         let truth = || attribute(tag, "boolean-value").map(|value| value.to_ascii_lowercase());
-        // An empty one is that of an error, whose word is in the text.
+        // Of errors some programs write an empty one.
         let text = |name| decoded(tag, name).filter(|text| !text.is_empty());
         let other = || ["string-value", "date-value", "time-value"].into_iter().find_map(text).or_else(truth);
         Ok(Self {
             repeats,
-            value: number.map(id_text::number).or_else(other),
+            value: number.map(id_text::number).or_else(other).filter(|_| !is_error),
             lost_digits: number.is_some_and(id_text::has_lost_digits),
             text: String::new(),
             bytes: Vec::new(),

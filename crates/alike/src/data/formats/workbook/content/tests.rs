@@ -107,6 +107,8 @@ fn the_value_of_a_cell_is_in_its_tag_or_in_its_paragraphs() {
         ("office:value-type='boolean' office:boolean-value='TRUE'", "true"),
         ("office:value-type='string' office:string-value='a &lt;&#10;b'", "a <\nb"),
         ("calcext:value-type='error' office:value-type='string' office:string-value=''", "shown"),
+        ("office:value-type='float' office:value='0' calcext:value-type='error'", "shown"),
+        ("calcext:value-type='error' office:value-type='string' office:string-value='0'", "shown"),
         ("office:value-type='string'", "shown"),
         ("table:style-name='x'", "shown"),
         ("", "shown"),
