@@ -6,7 +6,7 @@ use alike_ops::{ConstSparse, Csr};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{FeatureInput, FeatureMap, Init, Linear, ParamId, Params, Row, Table};
-use crate::config::{Draw, Stream};
+use crate::config::{Draw, ModalityWeights, Stream};
 use crate::data::{Dataset, Features};
 use crate::error::{Error, Result};
 use crate::graph::{self, Normalization};
@@ -139,6 +139,18 @@ impl<'a> Builder<'a> {
     pub fn bipartite(&mut self, normalization: Normalization, self_loops: bool) -> Result<Arc<ConstSparse>> {
         let train = &self.data.train;
         self.sparse(2 * train.nnz(), || graph::bipartite(train, normalization, self_loops))
+    }
+
+    /// The mixed item graph of [`graph::item_mean_graph`] among all nodes, `[N, N]`; rows of users are empty.
+    ///
+    /// # Errors
+    /// Those of the graph.
+    pub fn item_mean_graph(&mut self, k: usize, weights: &ModalityWeights) -> Result<Arc<ConstSparse>> {
+        let (data, names) = (self.data, self.modalities());
+        self.sparse(self.items() * k * names.len(), || {
+            let near = graph::item_mean_graph(data, &names, k, weights)?;
+            graph::block_diagonal(&graph::Neighbors::none(data.users.len()), &near)
+        })
     }
 
     /// A constant sparse matrix of about `entries` entries.

@@ -7,6 +7,7 @@ mod fold_in;
 mod neighbor_contrast;
 mod params;
 mod step;
+mod thinned;
 mod tower;
 mod views;
 
@@ -17,6 +18,7 @@ pub use fold_in::{FoldIn, Forward};
 pub use neighbor_contrast::{NeighborContrast, propagations};
 pub use params::{Init, ParamId, Params, Row, Rows, Saved, Table, Weights};
 pub use step::{BatchRows, Step, rows_of};
+pub use thinned::ThinnedGraph;
 pub use tower::Towers;
 pub use views::{Attention, with_users};
 

@@ -12,12 +12,12 @@
 //! Departure: raw features stay frozen (the authors' code trains them, though they reach the auxiliary loss
 //! only).
 
-use alike_ops::{ConstSparse, Csr, RowSubset, add, bpr_dot, propagate_mean, spmm_const, spmm_rows};
+use alike_ops::{ConstSparse, RowSubset, add, bpr_dot, propagate_mean, spmm_const, spmm_rows};
 
 use super::prelude::*;
 use crate::config::{Draw, ModalityWeights as Shares};
-use crate::graph::{self, Normalization};
-use crate::layers::{NeighborContrast, propagations};
+use crate::graph;
+use crate::layers::{NeighborContrast, ThinnedGraph, propagations};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Freedom>(
     "freedom",
@@ -56,10 +56,7 @@ struct Freedom {
     contrast: NeighborContrast,
     embedding: Table<NodeId>,
     inputs: Vec<FeatureInput>,
-    train: Arc<Csr>,
-    whole: Arc<ConstSparse>,
-    /// The graph of this epoch.
-    thinned: Arc<ConstSparse>,
+    bipartite: ThinnedGraph,
     /// The item graph; user rows are empty.
     items: Arc<ConstSparse>,
 }
@@ -91,17 +88,11 @@ impl Model for Freedom {
             b.input_with(f, FeatureMap { name, normalize: false, width: d, bias: false, filled: d })
         });
         let inputs: Vec<FeatureInput> = inputs.collect::<Result<_>>()?;
-        let whole = b.bipartite(Normalization::Symmetric, false)?;
-        let (data, names) = (b.data(), b.modalities());
-        let items = b.sparse(b.items() * config.item_neighbors * names.len(), || {
-            let near = graph::item_mean_graph(data, &names, config.item_neighbors, &config.item_weights)?;
-            graph::block_diagonal(&graph::Neighbors::none(data.users.len()), &near)
-        })?;
-        // The thinned graph, and the vectors.
-        b.holds(4 * data.train.nnz() + (2 + inputs.len()) * b.nodes() * d);
+        let bipartite = ThinnedGraph::new(b, config.dropout)?;
+        let items = b.item_mean_graph(config.item_neighbors, &config.item_weights)?;
+        b.holds((2 + inputs.len()) * b.nodes() * d);
         b.holds(contrast.held(layers, b.nodes(), d, b.pairs(Self::training().batch)));
-        let train = data.train.clone();
-        Ok(Self { config, contrast, embedding, inputs, train, thinned: whole.clone(), whole, items })
+        Ok(Self { config, contrast, embedding, inputs, bipartite, items })
     }
 
     /// The contrast sets the pairs of a batch against each other.
@@ -110,17 +101,13 @@ impl Model for Freedom {
     }
 
     fn start_epoch(&mut self, _: &Weights, draw: Draw) -> Result<()> {
-        if self.config.dropout > 0.0 {
-            let kept = graph::prune_edges(&self.train, 1.0 - self.config.dropout, draw)?;
-            self.thinned = Arc::new(graph::bipartite(&kept, Normalization::Symmetric, false)?);
-        }
-        Ok(())
+        self.bipartite.start_epoch(draw)
     }
 
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
         let local = step.local();
-        let z = self.forward(w, &self.thinned, Some(&local.rows));
-        let layers = || propagations(&self.thinned, w.table(self.embedding), self.config.layers);
+        let z = self.forward(w, &self.bipartite.epoch, Some(&local.rows));
+        let layers = || propagations(&self.bipartite.epoch, w.table(self.embedding), self.config.layers);
         let loss = self.contrast.added(bpr_dot(z.clone(), &local.triples), step.nodes(), layers);
         if self.config.auxiliary == 0.0 {
             return loss;
@@ -136,6 +123,6 @@ impl Model for Freedom {
     }
 
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {
-        Ok(self.forward(w, &self.whole, None))
+        Ok(self.forward(w, &self.bipartite.whole, None))
     }
 }

@@ -15,13 +15,13 @@
 //! out: the global mode (a graph of singular vectors), and DANCE's attention over edges.
 
 use alike_ops::{
-    ConstSparse, Csr, RowSubset, Triples, add, bpr_dot, info_nce, propagate_mean, spmm_const, spmm_rows,
-    unit_rows,
+    ConstSparse, RowSubset, Triples, add, bpr_dot, info_nce, propagate_mean, spmm_const, spmm_rows, unit_rows,
 };
 
 use super::prelude::*;
 use crate::config::{Draw, ModalityWeights as Shares};
-use crate::graph::{self, Normalization};
+use crate::graph;
+use crate::layers::ThinnedGraph;
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Pgl>(
     "pgl",
@@ -57,10 +57,7 @@ struct Pgl {
     config: Config,
     /// Of each modality the users' rows and the map of the items' features.
     views: Vec<(Table<UserId>, FeatureInput)>,
-    train: Arc<Csr>,
-    whole: Arc<ConstSparse>,
-    /// The graph of this epoch.
-    thinned: Arc<ConstSparse>,
+    bipartite: ThinnedGraph,
     /// The item graph; user rows are empty.
     items: Arc<ConstSparse>,
 }
@@ -104,19 +101,14 @@ impl Model for Pgl {
             Ok((preference, b.input(f, d)?))
         });
         let views = views.collect::<Result<Vec<_>>>()?;
-        let whole = b.bipartite(Normalization::Symmetric, false)?;
-        let (data, names) = (b.data(), b.modalities());
-        let items = b.sparse(b.items() * config.item_neighbors * names.len(), || {
-            let near = graph::item_mean_graph(data, &names, config.item_neighbors, &config.item_weights)?;
-            graph::block_diagonal(&graph::Neighbors::none(data.users.len()), &near)
-        })?;
-        // The thinned graph, the nodes' rows; of a batch of the usual size the views and their similarities.
+        let bipartite = ThinnedGraph::new(b, config.edge_dropout)?;
+        let items = b.item_mean_graph(config.item_neighbors, &config.item_weights)?;
+        // The nodes' rows; of a batch of the usual size the views and their similarities.
         let (width, pairs) = (d * views.len(), b.pairs(Self::training().batch));
         let losses = if config.cross { 4 } else { 2 };
-        b.holds(4 * data.train.nnz() + 4 * b.nodes() * width);
+        b.holds(4 * b.nodes() * width);
         b.holds(if config.contrast == 0.0 { 0 } else { pairs * (losses * pairs + 8 * width) });
-        let train = data.train.clone();
-        Ok(Self { config, views, train, thinned: whole.clone(), whole, items })
+        Ok(Self { config, views, bipartite, items })
     }
 
     /// The contrast sets the rows of a batch against each other.
@@ -125,16 +117,12 @@ impl Model for Pgl {
     }
 
     fn start_epoch(&mut self, _: &Weights, draw: Draw) -> Result<()> {
-        if self.config.edge_dropout > 0.0 {
-            let kept = graph::prune_edges(&self.train, 1.0 - self.config.edge_dropout, draw)?;
-            self.thinned = Arc::new(graph::bipartite(&kept, Normalization::Symmetric, false)?);
-        }
-        Ok(())
+        self.bipartite.start_epoch(draw)
     }
 
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
         let local = step.local();
-        let z = self.forward(w, &self.thinned, Some(&local.rows));
+        let z = self.forward(w, &self.bipartite.epoch, Some(&local.rows));
         let loss = bpr_dot(z.clone(), &local.triples);
         if self.config.contrast == 0.0 {
             return loss;
@@ -143,6 +131,6 @@ impl Model for Pgl {
     }
 
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {
-        Ok(self.forward(w, &self.whole, None))
+        Ok(self.forward(w, &self.bipartite.whole, None))
     }
 }
