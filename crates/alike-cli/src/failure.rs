@@ -61,9 +61,10 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let text = error.to_string();
         match error {
-            Error::UnknownModel { .. } | Error::UnknownSetting { .. } | Error::Setting { .. } => {
-                Self::Usage(text)
-            }
+            Error::UnknownModel { .. }
+            | Error::UnknownSetting { .. }
+            | Error::Setting { .. }
+            | Error::Flag { .. } => Self::Usage(text),
             Error::Interrupted => Self::Interrupted(text),
             _ => Self::Failed(text),
         }

@@ -20,6 +20,7 @@ mod bundled;
 mod commands;
 mod destination;
 mod failure;
+mod made;
 mod output;
 mod pages;
 mod progress;

@@ -24,6 +24,16 @@ pub enum Error {
         /// What is wrong, and what is allowed.
         message: String,
     },
+    /// An option that means nothing for the file that it is given for.
+    #[error("--{flag}: {} {message}", path.display())]
+    Flag {
+        /// The option, by its name on the command line.
+        flag: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the file is, and the way out.
+        message: String,
+    },
     /// A setting's name is not known.
     #[error("unknown setting `{name}`; allowed: {allowed}")]
     UnknownSetting {

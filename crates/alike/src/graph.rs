@@ -10,6 +10,8 @@ mod neighbors;
 mod sample;
 mod second_order;
 mod sum;
+#[cfg(test)]
+mod toy;
 mod users;
 
 pub use bipartite::{Normalization, bipartite, bipartite_pattern, users_block};
@@ -22,12 +24,7 @@ pub use items::{
 pub use neighbors::Neighbors;
 pub use sample::{prune_edges, sample_neighbors};
 pub use second_order::{second_order_graph, users_rows};
+pub(crate) use sum::merged;
 pub use sum::sum;
 pub(crate) use users::CoCounts;
 pub use users::{UserWeight, co_interaction, user_graph};
-
-/// What five users took of four items, for tests: u0 0 1 2, u1 0 1, u2 2, u3 none, u4 0.
-#[cfg(test)]
-fn toy() -> alike_ops::Csr {
-    alike_ops::Csr::from_rows(4, &[vec![0, 1, 2], vec![0, 1], vec![2], vec![], vec![0]]).unwrap()
-}

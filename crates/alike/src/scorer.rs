@@ -9,6 +9,7 @@ use alike_ops::{
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
+use crate::linalg::dot;
 
 /// A dense row-major matrix.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -396,18 +397,6 @@ pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
 /// Length of a vector.
 pub(crate) fn norm(v: &[f32]) -> f32 {
     dot(v, v).sqrt()
-}
-
-/// Eight sums side by side, so that the compiler may use wide registers.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0f32; 8];
-    let (a8, b8) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    for (x, y) in a8.0.iter().zip(b8.0) {
-        for lane in 0..8 {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + a8.1.iter().zip(b8.1).map(|(x, y)| x * y).sum::<f32>()
 }
 
 #[cfg(test)]

@@ -5,19 +5,22 @@ use std::path::{Path, PathBuf, is_separator};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
+use crate::made::Made;
 use crate::terminal::printable;
 
 /// Takes a run folder.
 pub(crate) fn run() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().try_map(|path: PathBuf| match not_a_run(&path) {
-        Some(text) => Err(text),
-        None => Ok(path),
-    })
+    path_unless(not_a_run)
 }
 
 /// Takes a prepared folder.
 pub(crate) fn prepared() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().try_map(|path: PathBuf| match not_prepared(&path) {
+    path_unless(not_prepared)
+}
+
+/// Takes a path of which `refuse` says nothing.
+fn path_unless(refuse: fn(&Path) -> Option<String>) -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(move |path: PathBuf| match refuse(&path) {
         Some(text) => Err(text),
         None => Ok(path),
     })
@@ -26,78 +29,58 @@ pub(crate) fn prepared() -> impl TypedValueParser<Value = PathBuf> {
 /// Takes a model's name.
 pub(crate) fn model(text: &str) -> Result<String, String> {
     let known = alike::models::find(text).is_ok();
-    match not_a_model(Path::new(text)).filter(|_| !known) {
-        Some(text) => Err(text),
-        None => Ok(text.to_string()),
-    }
-}
-
-/// What is at a path.
-enum Given {
-    /// A run folder, or the file of one that says so.
-    Run,
-    /// The same of a prepared folder.
-    Prepared,
-    /// Another file.
-    File,
-    /// Another folder, or nothing.
-    Other,
-}
-
-impl Given {
-    fn at(path: &Path) -> Self {
-        let has = |name: &str| path.join(name).is_file() || (path.ends_with(name) && path.is_file());
-        match path.is_file() {
-            _ if has("run.json") => Self::Run,
-            _ if has("manifest.json") => Self::Prepared,
-            true => Self::File,
-            false => Self::Other,
-        }
+    match not_a_model(Path::new(text)) {
+        Some(text) if !known => Err(text),
+        _ => Ok(text.to_string()),
     }
 }
 
 fn not_a_run(path: &Path) -> Option<String> {
     let shown = shown(path);
-    match Given::at(path) {
-        Given::Run if path.is_file() => {
+    match Made::at(path) {
+        Some(Made::Run) if path.is_file() => {
             Some("it is a file of a run; give the run folder that it is in".into())
         }
-        Given::Prepared => Some(format!(
+        Some(Made::Prepared) => Some(format!(
             "it is prepared data; a run folder is wanted: `alike train nsmar+ --data {shown} --out RUN` makes one"
         )),
-        Given::File => Some(format!("it is a file; a run folder is wanted: {}", from_a_log(&shown))),
-        Given::Run | Given::Other => None,
+        None if path.is_file() => {
+            Some(format!("it is a file; a run folder is wanted: {}", from_a_log(&shown)))
+        }
+        Some(Made::Run) | None => None,
     }
 }
 
 fn not_prepared(path: &Path) -> Option<String> {
-    match Given::at(path) {
-        Given::Prepared if path.is_file() => {
+    match Made::at(path) {
+        Some(Made::Prepared) if path.is_file() => {
             Some("it is a file of prepared data; give the folder that it is in".into())
         }
-        Given::Run => {
+        Some(Made::Run) => {
             Some("it is a run; the folder of prepared data is wanted that it was trained on".into())
         }
-        Given::File => Some(format!(
+        None if path.is_file() => Some(format!(
             "it is a file; a folder of prepared data is wanted: `alike prepare --interactions {} --out DIR` makes one",
             shown(path)
         )),
-        Given::Prepared | Given::Other => None,
+        Some(Made::Prepared) | None => None,
     }
 }
 
 fn not_a_model(path: &Path) -> Option<String> {
     let shown = shown(path);
-    match Given::at(path) {
-        Given::Run => Some(
+    match Made::at(path) {
+        Some(Made::Run) => Some(
             "it is a run; a model's name is wanted (`alike models` lists them), and `--out RUN --resume` continues a run"
                 .into(),
         ),
-        Given::Prepared => Some(format!(
+        Some(Made::Prepared) => Some(format!(
             "it is prepared data; a model's name is wanted: `alike train nsmar+ --data {shown} --out RUN`"
         )),
-        Given::File => Some(format!("it is a file; a model's name is wanted: {}", from_a_log(&shown))),
-        Given::Other => None,
+        None if path.is_file() => {
+            Some(format!("it is a file; a model's name is wanted: {}", from_a_log(&shown)))
+        }
+        None => None,
     }
 }
 
@@ -127,7 +110,7 @@ mod tests {
         let at = |name: &str| base.path().join(name);
         for name in ["run/run.json", "data/manifest.json", "log.csv", "my log.csv", "logs/a.csv"] {
             fs::create_dir_all(at(name).parent().unwrap()).unwrap();
-            fs::write(at(name), "{}").unwrap();
+            fs::write(at(name), r#"{"data_hash": "", "interactions": 0}"#).unwrap();
         }
         let says = |said: Option<String>, text: &str| {
             let said = said.unwrap();

@@ -77,7 +77,8 @@ fn flags_for_another_kind_of_file_are_refused() {
     };
     prepare(&log, &["--sheet", "Log"], "log.inter is no workbook; leave --sheet out");
     let book = world.at("log.ods");
-    std::fs::write(&book, b"PK\x03\x04 and more").unwrap();
+    let head = b"PK\x03\x04--------------------------mimetypeapplication/vnd.oasis.opendocument.spreadsheet";
+    std::fs::write(&book, head).unwrap();
     prepare(&book, &["--delimiter", ","], "--delimiter: ");
     prepare(&book, &["--encoding", "utf-8"], "log.ods is a workbook, which says its own");
     prepare(&world.at("data"), &[], "data is a prepared folder; give the log");

@@ -63,7 +63,7 @@ pub fn users_block(train: &Arc<Csr>, bipartite: &ConstSparse) -> Result<ConstSpa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::toy;
+    use crate::graph::toy::toy;
 
     #[test]
     fn bipartite_graph_is_symmetric_and_normalised() {

@@ -7,9 +7,10 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::data::Dataset;
-use crate::error::{Error, Result};
-use crate::graph::items::modalities;
+use crate::error::Result;
+use crate::graph::items::no_modality;
 use crate::graph::neighbors::Neighbors;
+use crate::linalg::dot;
 
 /// The cosines of one modality.
 pub(super) enum Cosines {
@@ -26,10 +27,7 @@ impl Cosines {
         if let Some(features) = data.features.iter().find(|f| f.name == name) {
             return Ok(Self::of_features(features.values(), features.dim));
         }
-        let given = data.knn.iter().find(|g| g.name == name).ok_or_else(|| {
-            let have = modalities(data).join(", ");
-            Error::Data(format!("no features and no kNN graph named `{name}`; the data have: {have}"))
-        })?;
+        let given = data.knn.iter().find(|g| g.name == name).ok_or_else(|| no_modality(data, name))?;
         Ok(Self::of_lists(&given.idx, &given.cos, given.k))
     }
 
@@ -106,18 +104,6 @@ impl Cosines {
             }
         }
     }
-}
-
-/// Sixteen sums side by side, so that the compiler may use wide registers.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0f32; 16];
-    let (a16, b16) = (a.as_chunks::<16>(), b.as_chunks::<16>());
-    for (x, y) in a16.0.iter().zip(b16.0) {
-        for lane in 0..16 {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + a16.1.iter().zip(b16.1).map(|(x, y)| x * y).sum::<f32>()
 }
 
 /// For each of `rows` rows its `k` best items: `scores` works out some rows at a time, `[rows, I]`, and only

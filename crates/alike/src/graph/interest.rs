@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::graph::blocks::block_diagonal;
 use crate::graph::cosines::{Cosines, best_items};
 use crate::graph::neighbors::{Neighbors, cached};
+use crate::linalg::SparseSums;
 
 /// The interest graph of modality `name`, `[I, I]`: `W_ij = Σ_u cos(i, j)` over the users `u` who took `i`
 /// and of whose interests `j` is one, cosines below 0 as 0; `D^-1/2 W D^-1/2` with the row sums in `D`, 0
@@ -53,23 +54,18 @@ fn interests(nearest: &[Neighbors], users: usize) -> Vec<Vec<u32>> {
 /// The rows of `W`.
 fn joined(train: &Csr, interests: &[Vec<u32>], cosines: &Cosines) -> Vec<Vec<(u32, f32)>> {
     let users = train.transposed();
-    let scratch = || (vec![0u32; train.cols()], Vec::<u32>::new());
     (0..train.cols())
         .into_par_iter()
-        .map_init(scratch, |(count, touched), i| {
-            for &j in users.rows_of(i).iter().flat_map(|&u| &interests[u as usize]) {
-                if count[j as usize] == 0 {
-                    touched.push(j);
+        .map_init(
+            || SparseSums::new(train.cols()),
+            |counts, i| {
+                for &j in users.rows_of(i).iter().flat_map(|&u| &interests[u as usize]) {
+                    counts.add(j, 1u32);
                 }
-                count[j as usize] += 1;
-            }
-            touched.sort_unstable();
-            let weighted = |j: u32| {
-                let count = std::mem::take(&mut count[j as usize]);
-                (j, count as f32 * cosines.between(i as u32, j))
-            };
-            touched.drain(..).map(weighted).filter(|&(_, w)| w > 0.0).collect()
-        })
+                let weighted = |(j, count)| (j, count as f32 * cosines.between(i as u32, j));
+                counts.take_sorted().map(weighted).filter(|&(_, w)| w > 0.0).collect()
+            },
+        )
         .collect()
 }
 
@@ -89,19 +85,7 @@ fn symmetric(rows: &[Vec<(u32, f32)>]) -> Result<ConstSparse> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::sum::written_out;
-    use crate::graph::toy;
-
-    /// Features of the four items in two modalities; the last item has none in the second.
-    const IMAGE: [f32; 8] = [1.0, 0.2, 0.4, 1.0, -0.9, 0.3, 0.8, -0.5];
-    const TEXT: [f32; 12] = [0.2, 0.9, 0.1, 0.7, 0.1, 0.4, 0.3, 0.8, 0.6, 0.0, 0.0, 0.0];
-
-    fn cosine(values: &[f32], dim: usize, i: usize, j: usize) -> f64 {
-        let row = |i: usize| values[i * dim..(i + 1) * dim].iter().map(|&v| f64::from(v));
-        let product = |i, j| row(i).zip(row(j)).map(|(a, b)| a * b).sum::<f64>();
-        let norms = (product(i, i) * product(j, j)).sqrt();
-        if norms > 0.0 { product(i, j) / norms } else { 0.0 }
-    }
+    use crate::graph::toy::{IMAGE, TEXT, assert_is, cosine, normalised, toy};
 
     /// The equations over dense matrices; the graph of the modality at `which`.
     fn dense(train: &Csr, modalities: &[(&[f32], usize)], which: usize, k: usize) -> Vec<f64> {
@@ -121,9 +105,7 @@ mod tests {
                 }
             }
         }
-        let sums: Vec<f64> = w.chunks(n).map(|row| row.iter().sum()).collect();
-        let scaled = |at: usize| (sums[at / n] * sums[at % n]).sqrt();
-        (0..n * n).map(|at| if scaled(at) > 0.0 { w[at] / scaled(at) } else { 0.0 }).collect()
+        normalised(&w, n)
     }
 
     fn of(train: &Csr, all: &[Cosines], which: usize, k: usize) -> ConstSparse {
@@ -137,11 +119,9 @@ mod tests {
         for count in 1..=3 {
             let cosines: Vec<Cosines> = all[..count].iter().map(|m| Cosines::of_features(m.0, m.1)).collect();
             for (which, k) in (0..count).flat_map(|which| (1..=5).map(move |k| (which, k))) {
-                let found = written_out(&of(&toy(), &cosines, which, k));
-                let wanted = dense(&toy(), &all[..count], which, k);
-                let near = found.iter().zip(&wanted).all(|(f, w)| (f - w).abs() < 1e-6);
-                assert!(near, "{count} modalities, {which}, {k}: {found:?}, not {wanted:?}");
-                assert!(found.iter().any(|w| *w > 0.0));
+                let found = of(&toy(), &cosines, which, k);
+                assert_is(&found, &dense(&toy(), &all[..count], which, k));
+                assert!(found.values().iter().any(|w| *w > 0.0), "{count} modalities, {which}, {k}");
             }
         }
     }

@@ -20,13 +20,7 @@ pub fn item_neighbors(data: &Dataset, name: &str, k: usize) -> Result<Neighbors>
     if let Some(given) = data.knn.iter().find(|g| g.name == name) {
         return Ok(without_self(&given.idx, &given.cos, given.k, k));
     }
-    let features = data.features.iter().find(|f| f.name == name).ok_or_else(|| {
-        let have: Vec<&str> = modalities(data);
-        Error::Data(format!(
-            "no features and no kNN graph named `{name}`; the data have: {}",
-            have.join(", ")
-        ))
-    })?;
+    let features = data.features.iter().find(|f| f.name == name).ok_or_else(|| no_modality(data, name))?;
     let key = format!("items-{}-{k}", features.hash());
     cached(data, &key, || {
         let knn = knn_cosine(features.values(), data.items.len(), features.dim, k, false);
@@ -37,6 +31,12 @@ pub fn item_neighbors(data: &Dataset, name: &str, k: usize) -> Result<Neighbors>
         }
         Ok(out)
     })
+}
+
+/// An error about a modality that the data lack.
+pub(super) fn no_modality(data: &Dataset, name: &str) -> Error {
+    let have = modalities(data).join(", ");
+    Error::Data(format!("no features and no kNN graph named `{name}`; the data have: {have}"))
 }
 
 fn without_self(idx: &[u32], cos: &[f32], from: usize, k: usize) -> Neighbors {

@@ -97,19 +97,9 @@ fn both_ways(items: usize, rows: &[Vec<(u32, f32)>]) -> Result<ConstSparse> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::sum::written_out;
-    use crate::graph::toy;
+    use crate::graph::toy::{IMAGE, TEXT, assert_is, cosine, normalised, toy};
 
-    const IMAGE: [f32; 8] = [1.0, 0.2, 0.4, 1.0, -0.9, 0.3, 0.8, -0.5];
-    const TEXT: [f32; 12] = [0.2, 0.9, 0.1, 0.7, 0.1, 0.4, 0.3, 0.8, 0.6, 0.0, 0.0, 0.0];
     const NONE: u32 = u32::MAX;
-
-    fn cosine(values: &[f32], dim: usize, i: usize, j: usize) -> f64 {
-        let row = |i: usize| values[i * dim..(i + 1) * dim].iter().map(|&v| f64::from(v));
-        let product = |i, j| row(i).zip(row(j)).map(|(a, b)| a * b).sum::<f64>();
-        let norms = (product(i, i) * product(j, j)).sqrt();
-        if norms > 0.0 { product(i, j) / norms } else { 0.0 }
-    }
 
     /// The paper's words over a dense matrix: of all pairs of an own item and any item the `k + |N_u|` with
     /// the largest values above 0, an item with itself having 1.
@@ -130,9 +120,7 @@ mod tests {
                 r[(users + j) * n + u] += value;
             }
         }
-        let sums: Vec<f64> = r.chunks(n).map(|row| row.iter().sum()).collect();
-        let scaled = |at: usize| (sums[at / n] * sums[at % n]).sqrt();
-        (0..n * n).map(|at| if scaled(at) > 0.0 { r[at] / scaled(at) } else { 0.0 }).collect()
+        normalised(&r, n)
     }
 
     #[test]
@@ -142,9 +130,7 @@ mod tests {
             let cosines: Vec<Cosines> = all[..count].iter().map(|m| Cosines::of_features(m.0, m.1)).collect();
             let rows = extended(&toy(), &near_in_all(&cosines, 4, k), k);
             let graph = both_ways(4, &rows).unwrap();
-            let (found, wanted) = (written_out(&graph), dense(&toy(), &all[..count], k));
-            let near = found.iter().zip(&wanted).all(|(f, w)| (f - w).abs() < 1e-6);
-            assert!(near, "{count} modalities, {k}: {found:?}, not {wanted:?}");
+            assert_is(&graph, &dense(&toy(), &all[..count], k));
             assert!(graph.is_symmetric());
         }
     }

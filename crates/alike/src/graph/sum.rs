@@ -31,7 +31,7 @@ fn entries(a: &ConstSparse, r: usize) -> impl Iterator<Item = (u32, f32)> + '_ {
 }
 
 /// The entries of a row by column, those of one column summed in the order in which they are given.
-pub(super) fn merged(mut row: Vec<(u32, f32)>) -> Vec<(u32, f32)> {
+pub(crate) fn merged<J: Ord + Copy>(mut row: Vec<(J, f32)>) -> Vec<(J, f32)> {
     row.sort_by_key(|&(j, _)| j);
     row.dedup_by(|next, kept| {
         let same = next.0 == kept.0;
@@ -39,17 +39,6 @@ pub(super) fn merged(mut row: Vec<(u32, f32)>) -> Vec<(u32, f32)> {
         same
     });
     row
-}
-
-/// All values of `a`, row after row, for tests.
-#[cfg(test)]
-pub(super) fn written_out(a: &ConstSparse) -> Vec<f64> {
-    let (rows, cols) = (a.pattern().rows(), a.pattern().cols());
-    let mut out = vec![0f64; rows * cols];
-    for r in 0..rows {
-        entries(a, r).for_each(|(j, w)| out[r * cols + j as usize] += f64::from(w));
-    }
-    out
 }
 
 #[cfg(test)]

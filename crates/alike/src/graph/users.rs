@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::neighbors::{Neighbors, cached};
+use crate::linalg::SparseSums;
 
 crate::choice! {
     /// What the edges of the user graph count.
@@ -43,14 +44,13 @@ pub fn co_interaction(train: &Csr, k: usize, weight: UserWeight) -> Neighbors {
 pub(crate) struct CoCounts<'a> {
     train: &'a Csr,
     users_of_item: &'a Transposed,
-    count: Vec<u32>,
-    touched: Vec<u32>,
+    counts: SparseSums<u32>,
 }
 
 impl<'a> CoCounts<'a> {
     /// For the users of `train`, whose transposed matrix is `users_of_item`.
     pub(crate) fn new(train: &'a Csr, users_of_item: &'a Transposed) -> Self {
-        Self { train, users_of_item, count: vec![0; train.rows()], touched: Vec::new() }
+        Self { train, users_of_item, counts: SparseSums::new(train.rows()) }
     }
 
     /// The `k` users who share most with somebody who took `items`, by falling weight, ties by the smaller
@@ -63,20 +63,12 @@ impl<'a> CoCounts<'a> {
         weight: UserWeight,
         best: &mut Vec<(f32, u32)>,
     ) {
-        let Self { train, users_of_item, count, touched } = self;
-        for &i in items {
-            for &o in users_of_item.rows_of(i as usize) {
-                if Some(o) != exclude {
-                    if count[o as usize] == 0 {
-                        touched.push(o);
-                    }
-                    count[o as usize] += 1;
-                }
-            }
-        }
+        let Self { train, users_of_item, counts } = self;
+        let users = items.iter().flat_map(|&i| users_of_item.rows_of(i as usize));
+        users.filter(|&&o| Some(o) != exclude).for_each(|&o| counts.add(o, 1));
         let own = items.len() as f32;
-        best.extend(touched.drain(..).map(|o| {
-            let shared = std::mem::take(&mut count[o as usize]) as f32;
+        best.extend(counts.take().map(|(o, count)| {
+            let shared = count as f32;
             let other = train.degree(o as usize) as f32;
             let w = match weight {
                 UserWeight::Count => shared,
@@ -103,7 +95,7 @@ pub fn user_graph(data: &Dataset, k: usize, weight: UserWeight) -> Result<Neighb
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::toy;
+    use crate::graph::toy::toy;
 
     #[test]
     fn co_interaction_counts_shared_items_and_breaks_ties_by_id() {

@@ -19,15 +19,15 @@ pub use neighbor_contrast::{NeighborContrast, propagations};
 pub use params::{Init, ParamId, Params, Row, Rows, Saved, Table, Weights};
 pub use step::{BatchRows, Step, rows_of};
 pub use thinned::ThinnedGraph;
-pub use tower::Towers;
+pub use tower::{Tower, Towers};
 pub use views::{Attention, with_users};
 
 use std::sync::Arc;
 
 pub use alike_ops::gather;
 use alike_ops::{
-    Activation, ConstSparse, Csr, RowSubset, add_propagated, linear, linear_pair, multiply, spmm_rows,
-    unit_rows,
+    Activation, ConstSparse, Csr, RowSubset, add, add_propagated, linear, linear_pair, multiply, spmm_const,
+    spmm_rows, unit_rows,
 };
 use burn::tensor::Tensor;
 
@@ -108,6 +108,14 @@ pub fn propagated(a: &Arc<ConstSparse>, x: Tensor<2>, rows: Option<&[u32]>) -> T
     match rows {
         Some(rows) => spmm_rows(&RowSubset::new(a, rows, true), x),
         None => add_propagated(a, x),
+    }
+}
+
+/// `y + A x`, or the rows `rows` of it, in that order.
+pub fn plus_propagated(y: Tensor<2>, a: &Arc<ConstSparse>, x: Tensor<2>, rows: Option<&[u32]>) -> Tensor<2> {
+    match rows {
+        Some(rows) => add(gather(y, rows), spmm_rows(&RowSubset::new(a, rows, false), x)),
+        None => add(y, spmm_const(a, x)),
     }
 }
 

@@ -1,4 +1,5 @@
-//! What DualGNN and DRAGON share: a preference per user and modality, propagated with mapped item features.
+//! What DualGNN, DRAGON and COHESION share: a preference per user and modality beside mapped item features,
+//! which the first two propagate together.
 
 use std::sync::Arc;
 
@@ -13,17 +14,21 @@ use crate::data::Features;
 use crate::error::Result;
 use crate::ids::UserId;
 
-/// One modality: `x = unit rows of [P_m ; f_2(leaky(f_1(X_m)))]`, then `Σ_{l=0..L} Â^l x`.
+/// One modality: `P_m [U, dim]` and `f_2(leaky(f_1(X_m))) [I, dim]`.
 #[derive(Debug)]
-struct Tower {
-    preference: Table<UserId>,
+pub struct Tower {
+    /// `P_m`.
+    pub preference: Table<UserId>,
     input: FeatureInput,
     second: Linear,
 }
 
 impl Tower {
     /// Declares `preference.<m> [U, dim]` and the maps `input.<m>.0` (to `hidden`), `input.<m>.1` (to `dim`).
-    fn new(b: &mut Builder<'_>, features: &Features, hidden: usize, dim: usize) -> Result<Self> {
+    ///
+    /// # Errors
+    /// The features cannot be mapped.
+    pub fn new(b: &mut Builder<'_>, features: &Features, hidden: usize, dim: usize) -> Result<Self> {
         let m = &features.name;
         let preference = b.table(&format!("preference.{m}"), dim, Init::Xavier);
         let name = &format!("input.{m}.0");
@@ -33,11 +38,15 @@ impl Tower {
         Ok(Self { preference, input, second })
     }
 
-    /// `[N, dim]` over the symmetric bipartite `graph`.
-    fn forward(&self, w: &Weights, graph: &Arc<ConstSparse>, layers: usize) -> Tensor<2> {
+    /// The mapped features, `[I, dim]`.
+    pub fn items(&self, w: &Weights) -> Tensor<2> {
         let hidden = leaky(self.input.project(w), LEAKY_SLOPE);
-        let items = self.input.fill(w, self.second.forward(w, hidden));
-        let x = unit_rows(Tensor::cat(vec![w.table(self.preference), items], 0));
+        self.input.fill(w, self.second.forward(w, hidden))
+    }
+
+    /// `Σ_{l=0..L} Â^l x [N, dim]` over the symmetric bipartite `graph`, `x` the unit rows of both.
+    fn forward(&self, w: &Weights, graph: &Arc<ConstSparse>, layers: usize) -> Tensor<2> {
+        let x = unit_rows(Tensor::cat(vec![w.table(self.preference), self.items(w)], 0));
         propagate_sum(graph, x, layers)
     }
 }

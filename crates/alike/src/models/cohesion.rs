@@ -14,13 +14,13 @@
 //! Departures: tables start uniform (theirs: normal); the norm of weights that they use nowhere is left out;
 //! in the user graph as in DRAGON; evaluation by the parameters after the last step.
 
-use alike_ops::{ConstSparse, Triples, add, leaky, multiply, scale_rows, spmm_const, unit_rows};
+use alike_ops::{ConstSparse, Triples, add, multiply, scale_rows, spmm_const, unit_rows};
 use burn::tensor::activation::{log_sigmoid, softmax};
 
 use super::prelude::*;
 use crate::config::ModalityWeights as Shares;
 use crate::graph::{self, Normalization, UserWeight};
-use crate::layers::NeighborContrast;
+use crate::layers::{NeighborContrast, Tower};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Cohesion>(
     "cohesion",
@@ -54,57 +54,48 @@ crate::settings! {
     }
 }
 
-/// The first of the two maps of a branch.
-enum First {
-    Ids(Linear),
-    Features(Box<FeatureInput>),
-}
-
-struct Branch {
+/// The branch of the ids.
+struct Ids {
+    item: Table<ItemId>,
     preference: Table<UserId>,
-    first: First,
-    second: Linear,
-}
-
-impl Branch {
-    /// The layers `h^0 … h^L`, `[N, d]` each, of `ids [I, d]`.
-    fn layers(&self, w: &Weights, ids: &Tensor<2>, graph: &Arc<ConstSparse>, count: usize) -> Vec<Tensor<2>> {
-        let y = match &self.first {
-            First::Ids(first) => self.second.forward(w, first.forward_leaky(w, ids.clone())),
-            First::Features(first) => {
-                let hidden = leaky(first.project(w), LEAKY_SLOPE);
-                first.fill(w, self.second.forward(w, hidden))
-            }
-        };
-        let squares = add(multiply(ids.clone(), ids.clone()), multiply(y.clone(), y));
-        let items = (squares / 2.0 + 1e-8).sqrt();
-        let start = unit_rows(Tensor::cat(vec![w.table(self.preference), items], 0));
-        let mut all = vec![start.clone()];
-        for l in 0..count {
-            let moved = spmm_const(graph, all[l].clone());
-            let near = multiply(unit_rows(moved.clone()), start.clone()).sum_dim(1);
-            all.push(scale_rows(moved, near));
-        }
-        all
-    }
+    maps: [Linear; 2],
 }
 
 struct Cohesion {
     config: Config,
     contrast: NeighborContrast,
-    item: Table<ItemId>,
-    /// That of the ids first.
-    branches: Vec<Branch>,
+    ids: Ids,
+    /// The branches of the modalities.
+    towers: Vec<Tower>,
     bipartite: Arc<ConstSparse>,
     /// User graph and item graph as two blocks.
     neighbors: Arc<ConstSparse>,
 }
 
 impl Cohesion {
-    /// The layers of each branch.
+    /// The layers of each branch, that of the ids first.
     fn layers(&self, w: &Weights) -> Vec<Vec<Tensor<2>>> {
-        let ids = w.table(self.item);
-        self.branches.iter().map(|b| b.layers(w, &ids, &self.bipartite, self.config.layers)).collect()
+        let Ids { item, preference, maps: [first, second] } = &self.ids;
+        let ids = w.table(*item);
+        let mapped = second.forward(w, first.forward_leaky(w, ids.clone()));
+        let modalities = self.towers.iter().map(|tower| (tower.preference, tower.items(w)));
+        let all = std::iter::once((*preference, mapped)).chain(modalities);
+        all.map(|(preference, y)| self.branch(w.table(preference), &ids, y)).collect()
+    }
+
+    /// The layers `h^0 … h^L`, `[N, d]` each, of `P_m [U, d]` and of `F` and `y_m`, `[I, d]`.
+    fn branch(&self, preference: Tensor<2>, ids: &Tensor<2>, y: Tensor<2>) -> Vec<Tensor<2>> {
+        let squares = add(multiply(ids.clone(), ids.clone()), multiply(y.clone(), y));
+        let items = (squares / 2.0 + 1e-8).sqrt();
+        let start = unit_rows(Tensor::cat(vec![preference, items], 0));
+        let mut all = vec![start.clone()];
+        for l in 0..self.config.layers {
+            let moved = spmm_const(&self.bipartite, all[l].clone());
+            // Rows of the start have length 1.
+            let near = multiply(unit_rows(moved.clone()), start.clone()).sum_dim(1);
+            all.push(scale_rows(moved, near));
+        }
+        all
     }
 
     /// The rows `rows` of `Z`, all of them when there are none.
@@ -118,7 +109,7 @@ impl Cohesion {
     fn ranking(&self, z: &Tensor<2>, batch: &Triples) -> Tensor<1> {
         let rows = |rows: &Vec<u32>| gather(z.clone(), rows);
         let apart = rows(&batch.positives) - rows(&batch.negatives);
-        let [pairs, count, dim] = [batch.len(), self.branches.len(), self.config.dim];
+        let [pairs, count, dim] = [batch.len(), 1 + self.towers.len(), self.config.dim];
         let blocks: Tensor<2> = multiply(rows(&batch.users), apart).reshape([pairs * count, dim]);
         let margins: Tensor<2> = blocks.sum_dim(1).reshape([pairs, count]);
         let weights = softmax(margins.clone().detach(), 1).neg() + 1.0;
@@ -134,16 +125,10 @@ impl Model for Cohesion {
         let contrast = NeighborContrast::new(neighbor_contrast, contrast_balance, temperature);
         let item = b.table("item", dim, Init::Xavier);
         let preference = b.table("user", dim, Init::Xavier);
-        let first = First::Ids(b.linear("item.0", dim, hidden));
-        let mut branches = vec![Branch { preference, first, second: b.linear("item.1", hidden, dim) }];
-        for f in b.features()? {
-            let preference = b.table(&format!("preference.{}", f.name), dim, Init::Xavier);
-            let name = &format!("input.{}.0", f.name);
-            let map = FeatureMap { name, normalize: false, width: hidden, bias: true, filled: dim };
-            let first = First::Features(Box::new(b.input_with(f, map)?));
-            let second = b.linear(&format!("input.{}.1", f.name), hidden, dim);
-            branches.push(Branch { preference, first, second });
-        }
+        let maps = [b.linear("item.0", dim, hidden), b.linear("item.1", hidden, dim)];
+        let ids = Ids { item, preference, maps };
+        let towers =
+            b.features()?.iter().map(|f| Tower::new(b, f, hidden, dim)).collect::<Result<Vec<_>>>()?;
         let bipartite = b.bipartite(Normalization::Symmetric, false)?;
         let (data, names) = (b.data(), b.modalities());
         let per_item = b.items() * config.item_neighbors * names.len();
@@ -152,10 +137,10 @@ impl Model for Cohesion {
             let items = graph::item_mean_graph(data, &names, config.item_neighbors, &config.item_weights)?;
             graph::block_diagonal(&users, &items)
         })?;
-        let matrices = branches.len() * (3 + 3 * layers);
-        b.holds(matrices * b.nodes() * dim + branches.len() * b.items() * hidden);
+        let branches = 1 + towers.len();
+        b.holds(branches * ((3 + 3 * layers) * b.nodes() * dim + b.items() * hidden));
         b.holds(contrast.held(layers, b.nodes(), dim, b.pairs(Self::training().batch)));
-        Ok(Self { config, contrast, item, branches, bipartite, neighbors })
+        Ok(Self { config, contrast, ids, towers, bipartite, neighbors })
     }
 
     /// The contrast sets the pairs of a batch against each other.
@@ -167,7 +152,7 @@ impl Model for Cohesion {
         let (local, layers) = (step.local(), self.layers(w));
         let z = self.fused(&layers, Some(&local.rows));
         let share = self.config.table_l2 / self.config.dim as f64;
-        let norms = self.branches[1..].iter().map(|b| step.l2(w, b.preference, step.users(), share));
+        let norms = self.towers.iter().map(|tower| step.l2(w, tower.preference, step.users(), share));
         let loss = norms.fold(self.ranking(&z, &local.triples), |sum, norm| sum + norm);
         let mean = |l: usize| {
             let sum = layers.iter().map(|all| all[l].clone()).reduce(add).expect("the branch of the ids");

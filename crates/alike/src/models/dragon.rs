@@ -13,7 +13,7 @@
 //! entries (divide its weight by `d`). Ties in the user graph go to the smaller user; short lists are not
 //! padded. Evaluation uses the parameters after the last step, not vectors of the last training batch.
 
-use alike_ops::{ConstSparse, RowSubset, add, spmm_const, spmm_rows};
+use alike_ops::{ConstSparse, spmm_const};
 
 use super::prelude::*;
 use crate::config::ModalityWeights as Shares;
@@ -65,12 +65,7 @@ impl Dragon {
         let h = Tensor::cat(self.towers.forward(w, &self.bipartite, self.config.layers), 1);
         let Some(item_step) = &self.item_step else { return propagated(&self.neighbors, h, rows) };
         let moved = (1..self.config.item_layers).fold(h.clone(), |h, _| spmm_const(item_step, h));
-        match rows {
-            Some(rows) => {
-                add(gather(h, rows), spmm_rows(&RowSubset::new(&self.neighbors, rows, false), moved))
-            }
-            None => add(h, spmm_const(&self.neighbors, moved)),
-        }
+        plus_propagated(h, &self.neighbors, moved, rows)
     }
 }
 

@@ -12,7 +12,7 @@
 //! Departure: raw features stay frozen (the authors' code trains them, though they reach the auxiliary loss
 //! only).
 
-use alike_ops::{ConstSparse, RowSubset, add, bpr_dot, propagate_mean, spmm_const, spmm_rows};
+use alike_ops::{ConstSparse, bpr_dot, propagate_mean, spmm_const};
 
 use super::prelude::*;
 use crate::config::{Draw, ModalityWeights as Shares};
@@ -67,12 +67,7 @@ impl Freedom {
         let e = w.table(self.embedding);
         let before = (1..self.config.item_layers).fold(e.clone(), |h, _| spmm_const(&self.items, h));
         let mean = propagate_mean(bipartite, e, self.config.layers);
-        match rows {
-            Some(rows) => {
-                add(gather(mean, rows), spmm_rows(&RowSubset::new(&self.items, rows, false), before))
-            }
-            None => add(mean, spmm_const(&self.items, before)),
-        }
+        plus_propagated(mean, &self.items, before, rows)
     }
 }
 

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::Stop;
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::linalg::SparseSums;
 use crate::scorer::ItemItem;
 
 /// `AᵀA`: how many users took both items.
@@ -32,23 +33,18 @@ impl Gram {
     pub(super) fn new(train: &Csr, stop: Stop<'_>) -> Result<Self> {
         let items = train.cols();
         let t = train.transposed();
-        let scratch = || (vec![0f32; items], Vec::<u32>::new());
         let rows: Vec<(Vec<u32>, Vec<f32>)> = (0..items)
             .into_par_iter()
-            .map_init(scratch, |(count, touched), i| {
-                stop.check()?;
-                for &u in t.rows_of(i) {
-                    for &j in train.row(u as usize) {
-                        if count[j as usize] == 0.0 {
-                            touched.push(j);
-                        }
-                        count[j as usize] += 1.0;
+            .map_init(
+                || SparseSums::new(items),
+                |counts, i| {
+                    stop.check()?;
+                    for &j in t.rows_of(i).iter().flat_map(|&u| train.row(u as usize)) {
+                        counts.add(j, 1.0);
                     }
-                }
-                touched.sort_unstable();
-                let values = touched.iter().map(|&j| std::mem::take(&mut count[j as usize])).collect();
-                Ok((std::mem::take(touched), values))
-            })
+                    Ok(counts.take_sorted().unzip())
+                },
+            )
             .collect::<Result<_>>()?;
         let mut ptr = vec![0];
         let (mut idx, mut count) = (Vec::new(), Vec::new());

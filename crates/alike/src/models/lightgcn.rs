@@ -32,11 +32,11 @@ crate::settings! {
     }
 }
 
-struct LightGcn {
-    config: Config,
+pub(super) struct LightGcn {
+    pub(super) config: Config,
     users: usize,
-    graph: Arc<ConstSparse>,
-    embedding: Table<NodeId>,
+    pub(super) graph: Arc<ConstSparse>,
+    pub(super) embedding: Table<NodeId>,
 }
 
 impl Model for LightGcn {

@@ -6,10 +6,8 @@
 //!
 //! Departure: `l2` multiplies the squared norms as they are (the authors' code halves them).
 
-use alike_ops::{ConstSparse, bpr_dot_l2, propagate_mean};
-
+use super::lightgcn::{self, LightGcn};
 use super::prelude::*;
-use crate::graph::Normalization;
 use crate::layers::{NeighborContrast, propagations};
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Nlgcl>(
@@ -37,11 +35,8 @@ crate::settings! {
 }
 
 struct Nlgcl {
-    config: Config,
+    base: LightGcn,
     contrast: NeighborContrast,
-    users: usize,
-    graph: Arc<ConstSparse>,
-    embedding: Table<NodeId>,
 }
 
 impl Model for Nlgcl {
@@ -49,13 +44,11 @@ impl Model for Nlgcl {
     const FOLDS: bool = true;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
-        let Config { dim, layers, neighbor_contrast, contrast_balance, temperature, .. } = config;
+        let Config { dim, layers, l2, neighbor_contrast, contrast_balance, temperature } = config;
         let contrast = NeighborContrast::new(neighbor_contrast, contrast_balance, temperature);
-        let embedding = b.table("embedding", dim, Init::XavierSides(b.users()));
-        let graph = b.bipartite(Normalization::Symmetric, false)?;
-        // The regulariser's gradient, the result and its gradient, two buffers of layers.
-        b.holds(5 * b.nodes() * dim + contrast.held(layers, b.nodes(), dim, b.pairs(Self::training().batch)));
-        Ok(Self { config, contrast, users: b.users(), graph, embedding })
+        b.holds(contrast.held(layers, b.nodes(), dim, b.pairs(Self::training().batch)));
+        let plain = lightgcn::Config { dim, layers, l2, ..Default::default() };
+        Ok(Self { base: LightGcn::build(b, plain)?, contrast })
     }
 
     /// The contrast sets the pairs of a batch against each other.
@@ -64,19 +57,16 @@ impl Model for Nlgcl {
     }
 
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
-        let ego = w.table(self.embedding);
-        let z = propagate_mean(&self.graph, ego.clone(), self.config.layers);
-        let loss = bpr_dot_l2(z, ego.clone(), step.nodes(), self.config.l2 as f32);
-        self.contrast.added(loss, step.nodes(), || propagations(&self.graph, ego, self.config.layers))
+        let LightGcn { config, graph, embedding, .. } = &self.base;
+        let layers = || propagations(graph, w.table(*embedding), config.layers);
+        self.contrast.added(self.base.loss(w, step), step.nodes(), layers)
     }
 
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {
-        Ok(propagate_mean(&self.graph, w.table(self.embedding), self.config.layers))
+        self.base.vectors(w)
     }
 
-    /// A user's row without the start of their own, with items as they are.
     fn fold_in(self, w: Weights) -> Result<Option<FoldIn>> {
-        let layers = self.config.layers;
-        Ok(Some(FoldIn::propagated(&self.graph, w.table(self.embedding), self.users, layers)))
+        self.base.fold_in(w)
     }
 }

@@ -14,9 +14,7 @@
 //! Departures: raw features stay frozen (the authors' code trains them); no decay of the learning rate. Left
 //! out: the global mode (a graph of singular vectors), and DANCE's attention over edges.
 
-use alike_ops::{
-    ConstSparse, RowSubset, Triples, add, bpr_dot, info_nce, propagate_mean, spmm_const, spmm_rows, unit_rows,
-};
+use alike_ops::{ConstSparse, Triples, bpr_dot, info_nce, propagate_mean, unit_rows};
 
 use super::prelude::*;
 use crate::config::{Draw, ModalityWeights as Shares};
@@ -69,10 +67,7 @@ impl Pgl {
         let items = self.views.iter().map(|(_, input)| unit_rows(input.forward(w)));
         let x = Tensor::cat(vec![Tensor::cat(users.collect(), 1), Tensor::cat(items.collect(), 1)], 0);
         let mean = propagate_mean(bipartite, x.clone(), self.config.layers);
-        match rows {
-            Some(rows) => add(gather(mean, rows), spmm_rows(&RowSubset::new(&self.items, rows, false), x)),
-            None => add(mean, spmm_const(&self.items, x)),
-        }
+        plus_propagated(mean, &self.items, x, rows)
     }
 
     /// The contrast on the rows `z` that the batch `triples` needs. A pair's masks go by its place in it.

@@ -10,7 +10,7 @@ pub use crate::error::{Error, Result};
 pub use crate::ids::{ItemId, NodeId, UserId, numbers};
 pub use crate::layers::{
     BatchRows, Builder, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Linear, ParamId, Sampling, Step, Table,
-    Towers, Weights, cosine, cosine_gap, gather, on_device_of, propagated, rows_of, selection,
-    weights_of_nodes,
+    Towers, Weights, cosine, cosine_gap, gather, on_device_of, plus_propagated, propagated, rows_of,
+    selection, weights_of_nodes,
 };
 pub use crate::scorer::Scorer;

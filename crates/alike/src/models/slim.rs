@@ -25,6 +25,7 @@ use rayon::prelude::*;
 use super::item_item::{Gram, from_columns};
 use super::prelude::*;
 use crate::graph::{self, Neighbors};
+use crate::linalg::SparseSums;
 
 pub(super) const INFO: ModelInfo = ModelInfo::solved::<Slim>(
     "slim",
@@ -107,16 +108,7 @@ impl Products {
 
     /// The entries of row `i`, each item once, by item.
     fn summed(&self, i: usize) -> Vec<(usize, f32)> {
-        let mut row: Vec<(usize, f32)> = self.row(i).collect();
-        row.sort_unstable_by_key(|&(j, _)| j);
-        row.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            if same {
-                kept.1 += next.1;
-            }
-            same
-        });
-        row
+        graph::merged(self.row(i).collect())
     }
 }
 
@@ -137,25 +129,22 @@ fn of_features(near: &[Neighbors], items: usize, alpha: f64, stop: Stop<'_>) -> 
     }
     let rows = Csr::new(ptr.len() - 1, items, ptr, idx)?;
     let t = rows.transposed();
-    let scratch = || (vec![0f32; items], Vec::<u32>::new());
     (0..items)
         .into_par_iter()
-        .map_init(scratch, |(sums, touched), i| {
-            stop.check()?;
-            let column = t.ptr[i] as usize..t.ptr[i + 1] as usize;
-            for (&r, &edge) in t.rows[column.clone()].iter().zip(&t.edges[column]) {
-                let row = rows.ptr()[r as usize] as usize..rows.ptr()[r as usize + 1] as usize;
-                for (&j, value) in rows.idx()[row.clone()].iter().zip(&values[row]) {
-                    if sums[j as usize] == 0.0 {
-                        touched.push(j);
+        .map_init(
+            || SparseSums::new(items),
+            |sums, i| {
+                stop.check()?;
+                let column = t.ptr[i] as usize..t.ptr[i + 1] as usize;
+                for (&r, &edge) in t.rows[column.clone()].iter().zip(&t.edges[column]) {
+                    let row = rows.ptr()[r as usize] as usize..rows.ptr()[r as usize + 1] as usize;
+                    for (&j, value) in rows.idx()[row.clone()].iter().zip(&values[row]) {
+                        sums.add(j, values[edge as usize] * value);
                     }
-                    sums[j as usize] += values[edge as usize] * value;
                 }
-            }
-            touched.sort_unstable();
-            let row = touched.drain(..).map(|j| (j, std::mem::take(&mut sums[j as usize])));
-            Ok(row.collect::<Vec<_>>())
-        })
+                Ok(sums.take_sorted().collect())
+            },
+        )
         .collect()
 }
 

@@ -15,9 +15,10 @@
 use hnsw_rs::prelude::{Distance, Hnsw};
 
 use crate::error::{Error, Result};
-use crate::scorer::{Matrix, Scorer};
+use crate::linalg::dot;
 #[cfg(feature = "hnsw")]
-use crate::scorer::{dot, norm};
+use crate::scorer::norm;
+use crate::scorer::{Matrix, Scorer};
 
 #[cfg(feature = "hnsw")]
 /// Links of an item at each level but the lowest, which has twice as many.

@@ -26,10 +26,11 @@ pub use nearest::Placed;
 pub use reasons::{HISTORY_LOOKED_AT, Reason};
 
 use crate::error::{Error, Result};
+use crate::linalg::dot;
 use crate::models::{FoldIn, Learner, find};
 use crate::recommend::Run;
 pub use crate::scorer::UserHistory;
-use crate::scorer::{Matrix, Scorer, best, dot, norm};
+use crate::scorer::{Matrix, Scorer, best, norm};
 
 /// Bytes of features that are held in memory at most; what is more is copied to a file of our own without a
 /// name.

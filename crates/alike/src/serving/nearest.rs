@@ -6,7 +6,8 @@ use rayon::prelude::*;
 
 use super::{Serving, UserVector};
 use crate::error::{Error, Result};
-use crate::scorer::{Matrix, Scorer, best, dot, norm};
+use crate::linalg::dot;
+use crate::scorer::{Matrix, Scorer, best, norm};
 
 /// Known items a modality from which a new one takes its place.
 const NEIGHBORS: usize = 50;

@@ -96,11 +96,15 @@ pub(crate) fn layout(
         true => input.fill_buf().map_err(|e| Error::io(path, e))?,
         false => &first.after,
     };
-    let delimiter = given.or(sep.map(Delimiter::Byte));
+    let said = given.or(sep.map(Delimiter::Byte));
+    let guess_of = |line: &str, after: &[u8]| match &said {
+        Some(delimiter) => Some(Guess::from(delimiter.clone())),
+        None => guess_delimiter(line, after, comments.network),
+    };
+    let guess = guess_of(header, ahead);
+    let above = guess.as_ref().map(|guess| (names_of(header, &guess.delimiter), &guess.delimiter));
     if !options.no_header
-        && let Some((below, names)) = names_below(header, ahead, delimiter.as_ref(), |header, ahead| {
-            guess_delimiter(header, ahead, comments.network)
-        })
+        && let Some((below, names)) = names_below(above, ahead, guess_of)
     {
         let above = first.lines + below - 1;
         let way = match flags {
@@ -111,8 +115,7 @@ pub(crate) fn layout(
             format!("the names of the columns look to be in line {} ({}): {way}", above + 1, listed(&names));
         return Err(Error::format_at(path, start, message));
     }
-    let Some(guess) = delimiter.map(Guess::from).or_else(|| guess_delimiter(header, ahead, comments.network))
-    else {
+    let Some(guess) = guess else {
         let way = if flags { "; name another (`--delimiter X`)" } else { "" };
         let message = format!("the first line has no tab, comma, semicolon or bar to separate columns{way}");
         return Err(Error::format_at(path, start, message));
@@ -165,19 +168,13 @@ pub(crate) fn layout(
 }
 
 /// The names of columns in one of the lines `ahead`, where the first line has none, since it is a title or the
-/// like; and which line after the first that is. `given` is the delimiter, where it is known.
+/// like; and which line after the first that is. `above` are the fields of the first line and its delimiter.
 fn names_below(
-    first: &str,
+    above: Option<(Vec<String>, &Delimiter)>,
     ahead: &[u8],
-    given: Option<&Delimiter>,
-    guess: impl Fn(&str, &[u8]) -> Option<Guess>,
+    guess_of: impl Fn(&str, &[u8]) -> Option<Guess>,
 ) -> Option<(u64, Vec<String>)> {
     let usual = |names: &[String]| names.iter().filter(|n| is_usual_name(n)).count();
-    let parted = |line: &str, after: &[u8]| {
-        let delimiter = given.cloned().or_else(|| Some(guess(line, after)?.delimiter))?;
-        Some((names_of(line, &delimiter), delimiter))
-    };
-    let above = parted(first, ahead);
     let least = above.as_ref().map_or(0, |(names, _)| usual(names)).max(1);
     if least > 1 {
         return None;
@@ -188,7 +185,8 @@ fn names_below(
         let (line, more) = after.split_at(end + 1);
         after = more;
         let Ok(line) = std::str::from_utf8(without_end(line)) else { continue };
-        let Some((names, delimiter)) = parted(line, after) else { continue };
+        let Some(Guess { delimiter, .. }) = guess_of(line, after) else { continue };
+        let names = names_of(line, &delimiter);
         let count = usual(&names);
         // Sentences hold such words, too.
         if count <= least || (delimiter == Delimiter::Blanks && count * 2 < names.len()) {
@@ -196,7 +194,7 @@ fn names_below(
         }
         // A row of the same table may be of such words.
         let same = above.as_ref().is_some_and(|(first, sign)| {
-            first.len() == names.len() && *sign == delimiter && !first.iter().any(|name| is_value(name))
+            first.len() == names.len() && **sign == delimiter && !first.iter().any(|name| is_value(name))
         });
         if !same {
             return Some((below as u64, names));

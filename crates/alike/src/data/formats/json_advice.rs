@@ -7,7 +7,7 @@ mod shape;
 mod table;
 
 use serde::de::DeserializeSeed;
-use serde_json::{Map, Value, error::Category};
+use serde_json::{Value, error::Category};
 
 use crate::Error;
 use crate::data::formats::encoding::encoding_advice;
@@ -15,9 +15,7 @@ use crate::data::formats::row::Place;
 use jq::{command, jq_path};
 use nested::InnerRows;
 use partial::Partial;
-use shape::is_empty;
-
-type Object = Map<String, Value>;
+use shape::{Object, is_empty};
 
 /// Words of Python where JSON has others.
 const PYTHON: [&str; 3] = ["None", "True", "False"];

@@ -7,7 +7,8 @@ use crate::{Error, Result};
 /// How a table of text is written; what is not given is guessed from its first lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TextOptions {
-    /// What separates columns: one or more characters, or `tab` or `blanks` (any number of blanks and tabs).
+    /// What separates columns: one or more characters, or `tab`, `blanks` (any number of blanks and tabs),
+    /// `comma`, `semicolon`, `pipe` or `colon`.
     pub delimiter: Option<String>,
     /// Name of the encoding, as the web knows it (`windows-1252`, `shift_jis`, …), of text that is not UTF-8.
     pub encoding: Option<String>,
@@ -36,6 +37,10 @@ impl Delimiter {
         match text {
             "tab" | "\\t" => Ok(Self::Byte(b'\t')),
             "blank" | "blanks" | "space" => Ok(Self::Blanks),
+            "comma" => Ok(Self::Byte(b',')),
+            "semicolon" => Ok(Self::Byte(b';')),
+            "pipe" => Ok(Self::Byte(b'|')),
+            "colon" => Ok(Self::Byte(b':')),
             _ if text.is_empty() || text.contains(['\n', '\r', '"']) => Err(Error::Setting {
                 name: "delimiter".into(),
                 value: format!("{text:?}"),

@@ -23,10 +23,12 @@ pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
 
 /// Reads the table `path`: a file, a pipe, `-` for standard input, or a folder of part files, whose columns
 /// are matched by name. `choose` is called once. An error may name flags of `alike prepare` for the
-/// interactions. Returns what is good to know.
+/// interactions; `is_shared` says that the encoding is given for another file, too. Returns what is good to
+/// know.
 pub(crate) fn read_rows(
     path: &Path,
     options: &TextOptions,
+    is_shared: bool,
     choose: Choose<'_>,
     visit: Visit<'_>,
 ) -> Result<Vec<String>> {
@@ -36,6 +38,7 @@ pub(crate) fn read_rows(
     let mut notes = Vec::new();
     for part in parts {
         let table = open_table(&part, options)?;
+        check_options(&part, &table, options, is_shared)?;
         // Only objects may leave out a column.
         let loose = matches!(table, OpenTable::Json(_));
         let mut same = |names: &[String]| {
@@ -71,6 +74,27 @@ pub(crate) fn read_rows(
         }
     }
     Ok(notes)
+}
+
+/// An error about an option that means nothing for what `path` holds; `is_shared` as of [`read_rows`].
+fn check_options(path: &Path, table: &OpenTable, options: &TextOptions, is_shared: bool) -> Result<()> {
+    let refused = |flag, message: String| Err(Error::Flag { flag, path: path.to_path_buf(), message });
+    let kind = match table {
+        #[cfg(feature = "excel")]
+        OpenTable::Workbook(_) | OpenTable::OpenDocument(_) => "a workbook",
+        OpenTable::Parquet(_) => "Parquet",
+        OpenTable::Text(_) | OpenTable::Json(_) => "",
+    };
+    if options.sheet.is_some() && kind != "a workbook" {
+        return refused("sheet", "is no workbook; leave --sheet out".into());
+    }
+    if options.delimiter.is_some() && !kind.is_empty() {
+        return refused("delimiter", format!("is {kind}, which has none; leave --delimiter out"));
+    }
+    if options.encoding.is_some() && !is_shared && !kind.is_empty() {
+        return refused("encoding", format!("is {kind}, which says its own; leave --encoding out"));
+    }
+    Ok(())
 }
 
 /// The columns of all parts that hold objects: one of them may leave out a key that is null in all of its

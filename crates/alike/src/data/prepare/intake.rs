@@ -114,7 +114,9 @@ pub(crate) fn read(options: &PrepareOptions) -> Result<Log> {
         let made = ColumnPlan::new(path, names, options)?;
         Ok(plan.get_or_init(|| made).chosen.clone())
     };
-    let notes = read_rows(path, &options.text, &mut choose, &mut |place, cells| {
+    // The encoding is that of the catalogue, too.
+    let is_shared = options.items.is_some();
+    let notes = read_rows(path, &options.text, is_shared, &mut choose, &mut |place, cells| {
         intake.row(plan.get().expect("columns are chosen before rows are read"), place, cells)
     })?;
     intake.log.notes.extend(notes);

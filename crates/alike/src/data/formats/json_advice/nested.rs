@@ -3,14 +3,12 @@
 use std::collections::BTreeSet;
 use std::slice;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::jq::{command, entries, jq_path, jq_text};
-use super::shape::{Known, Shape, columns, is_empty, is_rows, is_single};
+use super::shape::{Known, Object, Shape, columns, is_empty, is_rows, is_single};
 use super::table;
 use crate::data::formats::columns::{ITEM_IDS, USER, guess, is_usual_name, listed};
-
-type Object = Map<String, Value>;
 
 /// Lists with the same keys that are taken for one table; two may be two tables.
 const ALIKE: usize = 3;

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::data::formats::columns::is_usual_name;
 
-type Object = Map<String, Value>;
+/// An object.
+pub(super) type Object = Map<String, Value>;
 
 /// Rows of a list whose keys are looked at.
 const ROWS: usize = 100;

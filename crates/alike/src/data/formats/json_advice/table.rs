@@ -1,12 +1,10 @@
 //! Columns beside each other, and rows without names, and how `jq` makes objects of them.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::jq::{command, jq_path};
-use super::shape::{is_list_of_values, is_single};
+use super::shape::{Object, is_list_of_values, is_single};
 use crate::data::formats::columns::{CATALOGUE_ID, ITEM_IDS, USER, guess, is_usual_name, listed};
-
-type Object = Map<String, Value>;
 
 /// Columns that a command names.
 const NAMED: usize = 6;
