@@ -145,7 +145,7 @@ pub(crate) struct Embed {
 #[derive(Debug, Args)]
 pub(crate) struct Train {
     /// Model, one of `alike models`
-    #[arg(value_parser = given::model)]
+    #[arg(default_value = "alloy", value_parser = given::model)]
     pub(crate) model: String,
     /// Prepared folder
     #[arg(long, value_name = "DIR", value_parser = given::prepared())]

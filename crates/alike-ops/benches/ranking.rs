@@ -6,7 +6,9 @@
 
 use std::hint::black_box;
 
-use alike_ops::{Csr, Exclusions, Ranker, knn_cosine, top_k_dot, top_k_pair_mlp, top_k_static};
+use alike_ops::{
+    Csr, Exclusions, HybridUser, Ranker, add_item_item, knn_cosine, top_k_dot, top_k_pair_mlp, top_k_static,
+};
 use divan::{Bencher, counter::ItemsCount};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -72,6 +74,46 @@ fn dot_128(bencher: Bencher<'_, '_>, set: &str) {
 #[divan::bench(args = SETS.map(|s| name(&s)), sample_count = 10)]
 fn dot_64(bencher: Bencher<'_, '_>, set: &str) {
     run(bencher, set, 64, |c, mask| top_k_dot(&c.users, &c.items, 64, &c.rows, mask, K).items);
+}
+
+/// As `dot_128`, with 100 weights between items per item, of the six items that each user took.
+#[divan::bench(args = SETS.map(|s| name(&s)), sample_count = 10)]
+fn hybrid_128(bencher: Bencher<'_, '_>, set: &str) {
+    let items = SETS.iter().find(|s| s.0 == set).expect("one of the sets").2;
+    let weights = weights(items);
+    let values = vec![0.1; weights.nnz()];
+    run(bencher, set, 128, |c, mask| {
+        let by_dot = top_k_dot(&c.users, &c.items, 128, &c.rows, mask, K);
+        let user = |row: usize| HybridUser {
+            history: c.seen.row(row),
+            dot: move |i: u32| dot(&c.users[row * 128..][..128], &c.items[i as usize * 128..][..128]),
+        };
+        let excluded = |row: usize, list: &mut Vec<u32>| mask.list(row as u32, list);
+        add_item_item(&by_dot, &weights, &values, &[1.0], user, excluded).remove(0).items
+    });
+}
+
+/// 100 items that each item adds to, drawn.
+fn weights(items: usize) -> Csr {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let rows: Vec<Vec<u32>> = (0..items)
+        .map(|_| {
+            let mut row: Vec<u32> = (0..100).map(|_| rng.random_range(0..items as u32)).collect();
+            row.sort_unstable();
+            row.dedup();
+            row
+        })
+        .collect();
+    Csr::from_rows(items, &rows).expect("drawn below the number of items")
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let lanes = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    let sums = lanes.fold([0f32; 8], |mut sums, (a, b)| {
+        (0..8).for_each(|at| sums[at] += a[at] * b[at]);
+        sums
+    });
+    sums.iter().sum()
 }
 
 #[divan::bench(args = SETS.map(|s| name(&s)), sample_count = 10)]

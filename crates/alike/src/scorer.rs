@@ -1,5 +1,9 @@
 //! What a trained model leaves behind to rank items: evaluation and recommendation see only this.
 
+mod dense;
+mod hybrid;
+mod item_item;
+
 use std::sync::Arc;
 
 use alike_ops::{
@@ -11,29 +15,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::error::{Error, Result};
 use crate::linalg::dot;
 
-/// A dense row-major matrix.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Matrix {
-    /// Number of rows.
-    pub rows: usize,
-    /// Number of columns.
-    pub cols: usize,
-    /// Values, `rows × cols`.
-    pub data: Vec<f32>,
-}
-
-impl Matrix {
-    /// A matrix over `data`, which must hold `rows × cols` values.
-    pub fn new(rows: usize, cols: usize, data: Vec<f32>) -> Self {
-        assert_eq!(data.len(), rows * cols, "a matrix holds rows × cols values");
-        Self { rows, cols, data }
-    }
-
-    /// Row `r`.
-    pub fn row(&self, r: usize) -> &[f32] {
-        &self.data[r * self.cols..(r + 1) * self.cols]
-    }
-}
+pub use dense::Matrix;
+pub use hybrid::Hybrid;
+pub use item_item::ItemItem;
 
 /// Somebody to rank items for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -42,26 +26,6 @@ pub struct UserHistory {
     pub user: Option<u32>,
     /// Every item that they took and that counts, those of training included: ascending, without repeats.
     pub history: Vec<u32>,
-}
-
-/// Weights between items.
-#[derive(Debug, Clone)]
-pub struct ItemItem {
-    /// What each user took, `[U, I]`.
-    pub history: Arc<Csr>,
-    /// Row `j`: the items to whose scores item `j` adds, `[I, I]`.
-    pub pattern: Arc<Csr>,
-    /// Weight of each entry.
-    pub values: Vec<f32>,
-}
-
-impl PartialEq for ItemItem {
-    fn eq(&self, other: &Self) -> bool {
-        let same = |a: &Csr, b: &Csr| a.cols() == b.cols() && a.ptr() == b.ptr() && a.idx() == b.idx();
-        same(&self.history, &other.history)
-            && same(&self.pattern, &other.pattern)
-            && self.values == other.values
-    }
 }
 
 /// How a user's items are scored.
@@ -88,6 +52,8 @@ pub enum Scorer {
     },
     /// `Σ_{j ∈ history of u} w_ji`.
     ItemItem(ItemItem),
+    /// `users[u] · items[i] + Σ_{j ∈ history of u} w_ji`.
+    Hybrid(Hybrid),
     /// The same scores for everybody.
     Static {
         /// Number of users.
@@ -102,15 +68,20 @@ impl Scorer {
     pub fn to_device(&self, device: &Device) -> Option<DeviceScorer> {
         let tensor =
             |m: &Matrix| Tensor::from_data(TensorData::new(m.data.clone(), [m.rows, m.cols]), device);
+        let mut hybrid = None;
         let (users, items, hidden) = match self {
             Self::Dot { users, items } => (users, items, None),
+            Self::Hybrid(all) => {
+                hybrid = Some(Arc::new(all.clone()));
+                (&all.users, &all.items, None)
+            }
             Self::PairMlp { users, items, out, vectors } => {
                 let out = Matrix::new(1, out.len(), out.clone());
                 (users, items, Some(HiddenLayer { out: tensor(&out), vectors: tensor(vectors) }))
             }
             Self::ItemItem(_) | Self::Static { .. } => return None,
         };
-        Some(DeviceScorer { users: tensor(users), items: tensor(items), hidden })
+        Some(DeviceScorer { users: tensor(users), items: tensor(items), hidden, hybrid })
     }
 }
 
@@ -157,6 +128,8 @@ pub struct DeviceScorer {
     pub items: Tensor<2>,
     /// What scores a pair of rows where that is not their inner product.
     pub hidden: Option<HiddenLayer>,
+    /// The same with weights between items, where these are added to the inner product.
+    pub hybrid: Option<Arc<Hybrid>>,
 }
 
 /// One hidden layer over both sides, `out · ReLU(users[u] + items[i])`.
@@ -176,11 +149,54 @@ impl DeviceScorer {
             users: vectors.clone().narrow(0, 0, users),
             items: vectors.narrow(0, users, items),
             hidden: None,
+            hybrid: None,
         }
+    }
+
+    /// The same inner product and `share` times the sums of `weights`, as if both kinds of scores spread
+    /// equally; `spread` is that of the sums, as [`Hybrid::spread_of_sums`] has it.
+    pub fn with_weights(self, weights: &ItemItem, spread: f64, share: f64) -> Self {
+        let [users, items] = [&self.users, &self.items].map(|t| matrix(t.clone()));
+        let hybrid = Some(Arc::new(Hybrid::new(users, items, weights, spread, share)));
+        Self { hybrid, ..self }
+    }
+
+    /// As [`Ranks::rank`] without those of `masks`, a ranking for each of `scales`, times which weights between
+    /// items are taken.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn rank_scaled(
+        &self,
+        rows: &[u32],
+        masks: [Option<&Arc<Csr>>; 2],
+        k: usize,
+        scales: &[f32],
+    ) -> Result<Vec<TopK>> {
+        let wanted = TopKRequest { rows: rows.to_vec(), excluded: masks.map(|m| m.cloned()), k };
+        let (users, items) = (self.users.clone(), self.items.clone());
+        let top = match &self.hidden {
+            None => top_k_dot_device(users, items, &wanted)?,
+            Some(layer) => top_k_pair_mlp_device(users, items, layer.out.clone(), &wanted)?,
+        };
+        let [seen, extra] = masks.map(|m| m.map(|m| &**m));
+        Ok(match &self.hybrid {
+            None => vec![top; scales.len()],
+            Some(hybrid) => hybrid.with_sums(&top, rows, &Exclusions { seen, extra }, scales),
+        })
+    }
+
+    /// The same with weights between items `scale` times as large.
+    pub fn rescaled(self, scale: f32) -> Self {
+        let hybrid = self.hybrid.map(|h| Arc::new(Arc::unwrap_or_clone(h).rescaled(scale)));
+        Self { hybrid, ..self }
     }
 
     /// A copy that needs no device.
     pub fn to_host(&self) -> Scorer {
+        if let Some(hybrid) = &self.hybrid {
+            return Scorer::Hybrid((**hybrid).clone());
+        }
         let [users, items] = [&self.users, &self.items].map(|t| matrix(t.clone()));
         match &self.hidden {
             None => Scorer::Dot { users, items },
@@ -208,12 +224,7 @@ impl Ranks for DeviceScorer {
         extra: Option<&Arc<Csr>>,
         k: usize,
     ) -> Result<TopK> {
-        let wanted = TopKRequest { rows: rows.to_vec(), excluded: [seen.cloned(), extra.cloned()], k };
-        let (users, items) = (self.users.clone(), self.items.clone());
-        Ok(match &self.hidden {
-            None => top_k_dot_device(users, items, &wanted)?,
-            Some(layer) => top_k_pair_mlp_device(users, items, layer.out.clone(), &wanted)?,
-        })
+        Ok(self.rank_scaled(rows, [seen, extra], k, &[1.0])?.remove(0))
     }
 }
 
@@ -225,10 +236,30 @@ pub fn matrix(t: Tensor<2>) -> Matrix {
 }
 
 impl Scorer {
+    /// A row per user, `[U, D]` or `[U, h]`, where scores come from rows.
+    pub fn user_rows(&self) -> Option<&Matrix> {
+        match self {
+            Self::Dot { users, .. } | Self::PairMlp { users, .. } => Some(users),
+            Self::Hybrid(all) => Some(&all.users),
+            Self::ItemItem(_) | Self::Static { .. } => None,
+        }
+    }
+
+    /// A row per item that tells what is like it, `[I, D]`, where there are such.
+    pub fn item_vectors(&self) -> Option<&Matrix> {
+        match self {
+            Self::Dot { items, .. } => Some(items),
+            Self::PairMlp { vectors, .. } => Some(vectors),
+            Self::Hybrid(all) => Some(&all.items),
+            Self::ItemItem(_) | Self::Static { .. } => None,
+        }
+    }
+
     /// Number of users.
     pub fn users(&self) -> usize {
         match self {
             Self::Dot { users, .. } | Self::PairMlp { users, .. } => users.rows,
+            Self::Hybrid(all) => all.users.rows,
             Self::ItemItem(w) => w.history.rows(),
             Self::Static { users, .. } => *users,
         }
@@ -238,6 +269,7 @@ impl Scorer {
     pub fn items(&self) -> usize {
         match self {
             Self::Dot { items, .. } | Self::PairMlp { items, .. } => items.rows,
+            Self::Hybrid(all) => all.items.rows,
             Self::ItemItem(w) => w.history.cols(),
             Self::Static { scores, .. } => scores.len(),
         }
@@ -265,6 +297,7 @@ impl Scorer {
                 let sound = vectors.rows == items.rows && vectors.cols > 0;
                 (sound, vec![&users.data, &items.data, out, &vectors.data])
             }
+            Self::Hybrid(all) => return all.flaw(),
             Self::ItemItem(w) => {
                 let sound = w.pattern.rows() == w.history.cols() && w.pattern.cols() == w.history.cols();
                 (sound, vec![&w.values])
@@ -285,6 +318,7 @@ impl Scorer {
             Self::PairMlp { users, items, out, .. } => {
                 top_k_pair_mlp(&users.data, &items.data, out, rows, &masks, k)
             }
+            Self::Hybrid(all) => all.top_k(rows, &masks, k),
             Self::ItemItem(w) => top_k_item_item(&w.history, &w.pattern, &w.values, rows, &masks, k),
             Self::Static { scores, .. } => top_k_static(scores, rows, &masks, k),
         }
@@ -293,24 +327,21 @@ impl Scorer {
     /// Score of one user for one item.
     pub fn score(&self, user: u32, item: u32) -> f32 {
         match self {
-            Self::ItemItem(w) => w.history.row(user as usize).iter().map(|&j| w.weight(j, item)).sum(),
+            Self::ItemItem(w) => w.sum(w.history.row(user as usize), item),
+            Self::Hybrid(all) => all.score(user, item),
             _ => self.score_of(self.user_row(user).unwrap_or_default(), item),
         }
     }
 
     /// The row of a user, `[D]` or `[h]`, where scores come from rows.
     pub fn user_row(&self, user: u32) -> Option<&[f32]> {
-        match self {
-            Self::Dot { users, .. } | Self::PairMlp { users, .. } => Some(users.row(user as usize)),
-            Self::ItemItem(_) | Self::Static { .. } => None,
-        }
+        self.user_rows().map(|rows| rows.row(user as usize))
     }
 
-    /// Score of somebody with the row `user` for one item; weights between items need a history instead, and
-    /// give 0.
+    /// Score of somebody with the row `user` for one item; weights between items need a history, and give 0.
     pub fn score_of(&self, user: &[f32], item: u32) -> f32 {
         match self {
-            Self::Dot { items, .. } | Self::PairMlp { items, .. } => {
+            Self::Dot { items, .. } | Self::PairMlp { items, .. } | Self::Hybrid(Hybrid { items, .. }) => {
                 self.score_rows(user, items.row(item as usize))
             }
             Self::ItemItem(_) => 0.0,
@@ -319,10 +350,10 @@ impl Scorer {
     }
 
     /// Score of somebody with the row `user` for an item with the row `item`; 0 where scores do not come from
-    /// rows.
+    /// rows. Weights between items give nothing.
     pub fn score_rows(&self, user: &[f32], item: &[f32]) -> f32 {
         match self {
-            Self::Dot { .. } => dot(user, item),
+            Self::Dot { .. } | Self::Hybrid(_) => dot(user, item),
             Self::PairMlp { out, .. } => {
                 let hidden = user.iter().zip(item).map(|(a, b)| (a + b).max(0.0));
                 hidden.zip(out).map(|(h, w)| h * w).sum()
@@ -334,46 +365,15 @@ impl Scorer {
     /// The `k` items most like `item`, best first, the item itself left out: by cosine of the item vectors,
     /// or by their weights where the model has those.
     pub fn similar(&self, item: u32, k: usize) -> Result<Vec<(u32, f32)>> {
-        let vectors = match self {
-            Self::Dot { items, .. } => items,
-            Self::PairMlp { vectors, .. } => vectors,
-            Self::ItemItem(w) => return Ok(best(w.row(item).filter(|&(j, _)| j != item).collect(), k)),
-            Self::Static { .. } => {
-                return Err(Error::Data("this model has no item vectors to compare items by".into()));
-            }
-        };
+        if let Self::ItemItem(w) = self {
+            return Ok(best(w.row(item).filter(|&(j, _)| j != item).collect(), k));
+        }
+        let none = || Error::Data("this model has no item vectors to compare items by".into());
+        let vectors = self.item_vectors().ok_or_else(none)?;
         let own = vectors.row(item as usize);
         let others = (0..vectors.rows as u32).filter(|&j| j != item);
         let all = others.map(|j| (j, cosine(own, vectors.row(j as usize)))).collect();
         Ok(best(all, k))
-    }
-}
-
-impl ItemItem {
-    /// Puts the row pointers and indices of both matrices together; `None` where they do not fit.
-    pub fn from_parts(
-        history: (Vec<u32>, Vec<u32>),
-        pattern: (Vec<u32>, Vec<u32>),
-        values: Vec<f32>,
-    ) -> Option<Self> {
-        let items = pattern.0.len().checked_sub(1)?;
-        let csr = |(ptr, idx): (Vec<u32>, Vec<u32>)| {
-            Some(Arc::new(Csr::new(ptr.len().checked_sub(1)?, items, ptr, idx).ok()?))
-        };
-        let (history, pattern) = (csr(history)?, csr(pattern)?);
-        (values.len() == pattern.nnz()).then_some(Self { history, pattern, values })
-    }
-
-    /// The items to whose scores `item` adds, with weights.
-    pub fn row(&self, item: u32) -> impl Iterator<Item = (u32, f32)> + '_ {
-        let at = self.pattern.ptr()[item as usize] as usize;
-        self.pattern.row(item as usize).iter().copied().zip(self.values[at..].iter().copied())
-    }
-
-    /// What `from` adds to the score of `to`.
-    pub fn weight(&self, from: u32, to: u32) -> f32 {
-        let at = self.pattern.ptr()[from as usize] as usize;
-        self.pattern.row(from as usize).binary_search(&to).map_or(0.0, |place| self.values[at + place])
     }
 }
 

@@ -20,10 +20,12 @@ use crate::scorer::{Ranks, Scorer};
 mod losses;
 mod start;
 mod summary;
+mod validation;
 
 use losses::Losses;
 use start::{Warm, reopen};
 pub use summary::{CRITERION, Popularity, Remark, Summary};
+use validation::{Evaluated, validate};
 
 /// What to train.
 #[derive(Debug, Clone)]
@@ -119,6 +121,9 @@ pub struct EpochRecord {
     pub valid: Option<Metrics>,
     /// Whether it is the best so far.
     pub best: bool,
+    /// The share of what the model adds to inner products, where it does so and it was evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
 }
 
 /// Trains as asked, keeps the parameters with the best validation Recall@20 and scores test once at the end.
@@ -384,6 +389,7 @@ impl Training<'_> {
             eval_seconds: 0.0,
             valid: None,
             best: false,
+            share: None,
         };
         if epoch.is_multiple_of(config.eval_every) || epoch == config.epochs {
             self.evaluate(replicas.first(), &mut record)?;
@@ -395,13 +401,12 @@ impl Training<'_> {
 
     fn evaluate(&mut self, model: &GradientModel, record: &mut EpochRecord) -> Result<()> {
         let started = Instant::now();
-        let trained = model.device_scorer()?;
-        let metrics = evaluate(&trained, self.data, Split::Valid, Protocol::Public)?;
+        let Evaluated { scorer: trained, metrics, share } = validate(model, self.data)?;
         record.eval_seconds = started.elapsed().as_secs_f64();
         self.state.seconds += record.eval_seconds;
         let value = metrics.get(CRITERION);
         record.best = self.state.best_epoch == 0 || value > self.state.best;
-        record.valid = Some(metrics);
+        (record.valid, record.share) = (Some(metrics), share);
         self.state.steps = model.params().steps();
         if record.best {
             (self.state.best, self.state.best_epoch) = (value, record.epoch);

@@ -42,7 +42,7 @@ fn not_a_run(path: &Path) -> Option<String> {
             Some("it is a file of a run; give the run folder that it is in".into())
         }
         Some(Made::Prepared) => Some(format!(
-            "it is prepared data; a run folder is wanted: `alike train nsmar+ --data {shown} --out RUN` makes one"
+            "it is prepared data; a run folder is wanted: `alike train --data {shown} --out RUN` makes one"
         )),
         None if path.is_file() => {
             Some(format!("it is a file; a run folder is wanted: {}", from_a_log(&shown)))
@@ -75,7 +75,7 @@ fn not_a_model(path: &Path) -> Option<String> {
                 .into(),
         ),
         Some(Made::Prepared) => Some(format!(
-            "it is prepared data; a model's name is wanted: `alike train nsmar+ --data {shown} --out RUN`"
+            "it is prepared data, which comes after --data: `alike train --data {shown} --out RUN`"
         )),
         None if path.is_file() => {
             Some(format!("it is a file; a model's name is wanted: {}", from_a_log(&shown)))
@@ -86,9 +86,7 @@ fn not_a_model(path: &Path) -> Option<String> {
 
 /// How a log becomes a run.
 fn from_a_log(shown: &str) -> String {
-    format!(
-        "`alike prepare --interactions {shown} --out DIR`, then `alike train nsmar+ --data DIR --out RUN`"
-    )
+    format!("`alike prepare --interactions {shown} --out DIR`, then `alike train --data DIR --out RUN`")
 }
 
 /// A path as it can be typed; `PATH` where a shell would want it in quotes.
@@ -116,7 +114,7 @@ mod tests {
             let said = said.unwrap();
             assert!(said.contains(text), "{said}");
         };
-        says(not_a_run(&at("log.csv")), "log.csv --out DIR`, then `alike train nsmar+ --data DIR --out RUN`");
+        says(not_a_run(&at("log.csv")), "log.csv --out DIR`, then `alike train --data DIR --out RUN`");
         says(not_a_run(&at("my log.csv")), "`alike prepare --interactions PATH --out DIR`");
         says(not_a_run(&at("data")), "data --out RUN` makes one");
         says(not_a_run(&at("run/run.json")), "give the run folder");

@@ -25,7 +25,7 @@ type Shown = (&'static str, &'static str);
 
 /// The models in the order in which they are shown. The recommendations of the one that is best on validation
 /// are shown.
-const MODELS: [Shown; 3] = [("popularity", "popularity"), ("lightgcn", "lightgcn"), ("nsmar+", "nsmar-plus")];
+const MODELS: [Shown; 3] = [("popularity", "popularity"), ("lightgcn", "lightgcn"), ("alloy", "alloy")];
 
 /// A file that says that a folder is a demo, so that it may be replaced.
 const MARK: &str = "alike-demo.txt";

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
         return Ok(());
     }
     output::write(&report.to_string())?;
-    output::line(format!("\nnext: alike train nsmar+ --data {} --out RUN", args.out.display()))
+    output::line(format!("\nnext: alike train --data {} --out RUN", args.out.display()))
 }
 
 /// An error where something that this program made is given as interactions.

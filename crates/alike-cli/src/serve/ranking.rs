@@ -118,10 +118,9 @@ fn rank_by(model: &ModelSnapshot, mut jobs: Vec<RankJob>, counts: &Metrics) {
             return;
         }
     };
-    let items = model.serving.run().data.items.len();
     jobs.par_iter_mut().zip(&vectors).for_each(|(job, vector)| {
         let filter = &mut job.request.filter;
-        filter.narrow(model.index.candidates(filter, items, vector));
+        filter.narrow(model.index.candidates(filter, &model.serving, vector));
     });
     let mut whole: Vec<(RankJob, UserVector)> = Vec::new();
     for (job, vector) in jobs.into_iter().zip(vectors) {

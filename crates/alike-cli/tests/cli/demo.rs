@@ -20,7 +20,7 @@ fn the_demo_works_again_and_what_it_says_next_works() {
         "a random order",
         "popularity",
         "lightgcn",
-        "nsmar+",
+        "alloy",
         "valid R@20",
         "test N@20",
         "651 users",

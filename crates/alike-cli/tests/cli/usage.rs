@@ -46,9 +46,8 @@ fn what_is_given_for_something_else_is_told_with_the_way_out() {
     let world = World::new().prepared();
     let (log, data, run) = (world.at("log.inter"), world.at("data"), world.at("run"));
     let (log, data, run) = (log.as_str(), data.as_str(), run.as_str());
-    let way = format!(
-        "`alike prepare --interactions {log} --out DIR`, then `alike train nsmar+ --data DIR --out RUN`"
-    );
+    let way =
+        format!("`alike prepare --interactions {log} --out DIR`, then `alike train --data DIR --out RUN`");
     let a_run = format!("it is a file; a run folder is wanted: {way}");
     refused(&["evaluate", log, "--json"], &a_run);
     refused(&["recommend", log], &a_run);
@@ -60,8 +59,8 @@ fn what_is_given_for_something_else_is_told_with_the_way_out() {
     refused(&["train", log], &format!("it is a file; a model's name is wanted: {way}"));
     let prepared = "it is a file; a folder of prepared data is wanted";
     refused(&["train", "bpr", "--data", log, "--out", run], prepared);
-    let trained = format!("`alike train nsmar+ --data {data} --out RUN`");
-    refused(&["train", data], &format!("it is prepared data; a model's name is wanted: {trained}"));
+    let trained = format!("`alike train --data {data} --out RUN`");
+    refused(&["train", data], &format!("it is prepared data, which comes after --data: {trained}"));
     refused(&["evaluate", data], &format!("it is prepared data; a run folder is wanted: {trained}"));
     world.train("popularity", "run", &[]).assert().success();
     refused(&["train", "bpr", "--data", run, "--out", &world.at("other")], "it is a run");

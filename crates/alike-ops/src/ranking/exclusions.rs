@@ -13,7 +13,7 @@ pub struct Exclusions<'a> {
 
 impl Exclusions<'_> {
     /// Writes the excluded items of `user`, in ascending order, into `list`.
-    pub(super) fn list(&self, user: u32, list: &mut Vec<u32>) {
+    pub fn list(&self, user: u32, list: &mut Vec<u32>) {
         list.clear();
         for mask in [self.seen, self.extra].into_iter().flatten() {
             list.extend_from_slice(mask.row(user as usize));

@@ -8,7 +8,7 @@ use super::{FileRef, RunDir};
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::layers::Saved;
-use crate::scorer::{ItemItem, Matrix, Scorer};
+use crate::scorer::{Hybrid, ItemItem, Matrix, Scorer};
 
 /// Arrays by name: shape and values.
 type Arrays = HashMap<String, (Vec<usize>, Vec<f32>)>;
@@ -101,15 +101,13 @@ impl RunDir {
                 }
                 tensors.push(("scorer:pair.out".into(), vec![out.len()], out));
             }
-            Scorer::ItemItem(w) => {
-                for (name, pattern) in [("history", &w.history), ("weights", &w.pattern)] {
-                    for (part, list) in [("ptr", pattern.ptr()), ("idx", pattern.idx())] {
-                        // Whole numbers as the bits of singles, like the number of users below.
-                        let bits = bytemuck::cast_slice(list);
-                        tensors.push((format!("scorer:{name}.{part}"), vec![list.len()], bits));
-                    }
+            Scorer::ItemItem(w) => tensors.extend(of_item_item("", w)),
+            Scorer::Hybrid(Hybrid { users, items, weights }) => {
+                for (name, m) in [("hybrid.users", users), ("hybrid.items", items)] {
+                    let (name, shape) = add(name, m);
+                    tensors.push((name, shape, &m.data));
                 }
-                tensors.push(("scorer:weights.values".into(), vec![w.values.len()], &w.values));
+                tensors.extend(of_item_item("hybrid.", weights));
             }
             Scorer::Static { users, scores } => {
                 tensors.push(("scorer:static".into(), vec![scores.len()], scores));
@@ -140,13 +138,12 @@ impl RunDir {
                     out: matrix("pair.out")?.data,
                 });
             }
-            if let Some(values) = matrix("weights.values") {
-                let mut bits = |name: &str| Some(matrix(name)?.data.iter().map(|v| v.to_bits()).collect());
-                let (history, pattern) = (
-                    (bits("history.ptr")?, bits("history.idx")?),
-                    (bits("weights.ptr")?, bits("weights.idx")?),
-                );
-                return ItemItem::from_parts(history, pattern, values.data).map(Scorer::ItemItem);
+            if let (Some(users), Some(items)) = (matrix("hybrid.users"), matrix("hybrid.items")) {
+                let weights = item_item("hybrid.", &mut matrix)?;
+                return Some(Scorer::Hybrid(Hybrid { users, items, weights }));
+            }
+            if let Some(weights) = item_item("", &mut matrix) {
+                return Some(Scorer::ItemItem(weights));
             }
             let scores = matrix("static")?.data;
             Some(Scorer::Static { users: matrix("static.users")?.data.first()?.to_bits() as usize, scores })
@@ -160,4 +157,29 @@ impl RunDir {
             None => Ok(scorer),
         }
     }
+}
+
+/// Weights between items as tensors whose names begin with `prefix`.
+fn of_item_item<'a>(prefix: &str, w: &'a ItemItem) -> Vec<(String, Vec<usize>, &'a [f32])> {
+    let lists = [
+        ("history.ptr", w.history.ptr()),
+        ("history.idx", w.history.idx()),
+        ("weights.ptr", w.pattern.ptr()),
+        ("weights.idx", w.pattern.idx()),
+    ];
+    // Whole numbers as the bits of singles, like the number of users of a static scorer.
+    let bits = lists.map(|(name, list)| (name, bytemuck::cast_slice(list)));
+    let all = bits.into_iter().chain([("weights.values", &w.values[..])]);
+    all.map(|(name, values)| (format!("scorer:{prefix}{name}"), vec![values.len()], values)).collect()
+}
+
+/// What [`of_item_item`] wrote; `matrix` takes a tensor by name.
+fn item_item(prefix: &str, matrix: &mut dyn FnMut(&str) -> Option<Matrix>) -> Option<ItemItem> {
+    let values = matrix(&format!("{prefix}weights.values"))?.data;
+    let mut bits = |name: &str| -> Option<Vec<u32>> {
+        Some(matrix(&format!("{prefix}{name}"))?.data.iter().map(|v| v.to_bits()).collect())
+    };
+    let history = (bits("history.ptr")?, bits("history.idx")?);
+    let pattern = (bits("weights.ptr")?, bits("weights.idx")?);
+    ItemItem::from_parts(history, pattern, values)
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::layers::Saved;
-use crate::scorer::{ItemItem, Matrix, Scorer};
+use crate::scorer::{Hybrid, ItemItem, Matrix, Scorer};
 
 fn info() -> RunInfo {
     RunInfo {
@@ -52,14 +52,16 @@ fn every_scorer_round_trips() {
     let dir = tempfile::tempdir().unwrap();
     let run = RunDir::create(dir.path(), &info()).unwrap();
     let m = |r, c| Matrix::new(r, c, (0..r * c).map(|v| v as f32).collect());
+    let weights = ItemItem {
+        history: Arc::new(Csr::from_rows(2, &[vec![0u32, 1], vec![], vec![1]]).unwrap()),
+        pattern: Arc::new(Csr::from_rows(2, &[vec![1u32], vec![0]]).unwrap()),
+        values: vec![0.5, 0.25],
+    };
     for scorer in [
         Scorer::Dot { users: m(2, 3), items: m(4, 3) },
         Scorer::PairMlp { users: m(2, 3), items: m(4, 3), out: vec![1.0, 2.0, 3.0], vectors: m(4, 5) },
-        Scorer::ItemItem(ItemItem {
-            history: Arc::new(Csr::from_rows(2, &[vec![0u32, 1], vec![], vec![1]]).unwrap()),
-            pattern: Arc::new(Csr::from_rows(2, &[vec![1u32], vec![0]]).unwrap()),
-            values: vec![0.5, 0.25],
-        }),
+        Scorer::Hybrid(Hybrid { users: m(3, 4), items: m(2, 4), weights: weights.clone() }),
+        Scorer::ItemItem(weights),
         Scorer::Static { users: 7, scores: vec![1.0, 0.0] },
     ] {
         let file = run.write_best(1, &[], &scorer).unwrap();

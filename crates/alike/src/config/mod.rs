@@ -171,6 +171,28 @@ pub trait Settings {
     fn to_table(&self) -> toml::Table;
 }
 
+/// Two sets of settings as one; no name is in both.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Both<A, B>(pub A, pub B);
+
+impl<A: Settings, B: Settings> Settings for Both<A, B> {
+    fn infos(&self) -> Vec<SettingInfo> {
+        let mut infos = self.0.infos();
+        infos.extend(self.1.infos());
+        infos
+    }
+
+    fn set(&mut self, name: &str, value: &Value) -> Result<bool> {
+        Ok(self.0.set(name, value)? || self.1.set(name, value)?)
+    }
+
+    fn to_table(&self) -> toml::Table {
+        let mut table = self.0.to_table();
+        table.extend(self.1.to_table());
+        table
+    }
+}
+
 /// Declares a settings struct: `name: type = default, bound;` with a doc comment each.
 #[macro_export]
 macro_rules! settings {

@@ -155,6 +155,19 @@ pub struct Ranked<'a> {
     pub top: TopK,
 }
 
+/// The held-out interactions of a split, and the users who have any.
+fn asked(data: &Dataset, split: Split) -> Result<(&Csr, Vec<u32>)> {
+    let held_out = match split {
+        Split::Valid => &data.valid,
+        Split::Test => &data.test,
+    };
+    let users: Vec<u32> = (0..held_out.rows() as u32).filter(|&u| held_out.degree(u as usize) > 0).collect();
+    match users.is_empty() {
+        true => Err(Error::Data(format!("the {split} split is empty: nothing to evaluate"))),
+        false => Ok((held_out, users)),
+    }
+}
+
 /// Ranks all items for every user with a held-out item.
 pub fn rank<'a>(
     scorer: &dyn Ranks,
@@ -162,14 +175,7 @@ pub fn rank<'a>(
     split: Split,
     protocol: Protocol,
 ) -> Result<Ranked<'a>> {
-    let held_out = match split {
-        Split::Valid => &data.valid,
-        Split::Test => &data.test,
-    };
-    let users: Vec<u32> = (0..held_out.rows() as u32).filter(|&u| held_out.degree(u as usize) > 0).collect();
-    if users.is_empty() {
-        return Err(Error::Data(format!("the {split} split is empty: nothing to evaluate")));
-    }
+    let (held_out, users) = asked(data, split)?;
     if (scorer.users(), scorer.items()) != (held_out.rows(), held_out.cols()) {
         return Err(Error::Data(format!(
             "the model knows {} users and {} items, the data have {} and {}",
@@ -217,6 +223,18 @@ impl Ranked<'_> {
 /// Mean metrics of `scorer` on one split under one protocol.
 pub fn evaluate(scorer: &dyn Ranks, data: &Dataset, split: Split, protocol: Protocol) -> Result<Metrics> {
     Ok(rank(scorer, data, split, protocol)?.per_user().mean())
+}
+
+/// Mean metrics on validation of each of several rankings, which `rank` gives for the users named to it: lists
+/// of the length named to it, without train items.
+pub fn evaluate_each(
+    data: &Dataset,
+    rank: impl FnOnce(&[u32], usize) -> Result<Vec<TopK>>,
+) -> Result<Vec<Metrics>> {
+    let (held_out, users) = asked(data, Split::Valid)?;
+    let tops = rank(&users, CUTS[CUTS.len() - 1])?;
+    let mean = |top| Ranked { data, held_out, users: users.clone(), top }.per_user().mean();
+    Ok(tops.into_iter().map(mean).collect())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Device, Tensor};
 
+use super::linear_part::LinearPart;
 use crate::config::{Draw, SettingInfo, Settings, apply};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -90,6 +91,11 @@ pub trait Model: Sized + 'static {
     /// none.
     fn parts(&self) -> Vec<(String, usize)> {
         Vec::new()
+    }
+
+    /// What is added to the inner products; `None` where they are the whole score.
+    fn linear(&self) -> Option<&LinearPart> {
+        None
     }
 }
 
@@ -333,12 +339,30 @@ impl GradientModel {
         self.model.parts()
     }
 
-    /// What ranks after one forward pass, on the device of the model.
+    /// The inner products after one forward pass, on the device of the model.
+    ///
+    /// # Errors
+    /// A graph cannot be built.
+    pub fn dot(&self) -> Result<DeviceScorer> {
+        Ok(DeviceScorer::dot(self.vectors()?, self.users))
+    }
+
+    /// What is added to the inner products.
+    pub fn linear(&self) -> Option<&LinearPart> {
+        self.model.linear()
+    }
+
+    /// What ranks after one forward pass, on the device of the model; what is added to inner products by the
+    /// first of its shares.
     ///
     /// # Errors
     /// A graph cannot be built.
     pub fn device_scorer(&self) -> Result<DeviceScorer> {
-        Ok(DeviceScorer::dot(self.vectors()?, self.users))
+        let dot = self.dot()?;
+        Ok(match self.model.linear() {
+            None => dot,
+            Some(part) => part.added(dot).rescaled(part.shares()[0] as f32),
+        })
     }
 
     /// The same, away from the device.
@@ -358,6 +382,7 @@ trait Erased {
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>>;
     fn fold_in(self: Box<Self>, w: Weights) -> Result<Option<FoldIn>>;
     fn parts(&self) -> Vec<(String, usize)>;
+    fn linear(&self) -> Option<&LinearPart>;
 }
 
 impl<M: Model> Erased for M {
@@ -383,6 +408,10 @@ impl<M: Model> Erased for M {
 
     fn parts(&self) -> Vec<(String, usize)> {
         Model::parts(self)
+    }
+
+    fn linear(&self) -> Option<&LinearPart> {
+        Model::linear(self)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The registry: one line per model. Command line, documentation, checkpoints, evaluation and the conformance
 //! tests follow from it. A crate outside adds its own by [`register`].
 
+mod alloy;
 mod bm3;
 mod bpr;
 mod cohesion;
@@ -14,6 +15,7 @@ mod item_item;
 mod itemknn;
 mod lattice;
 mod lightgcn;
+mod linear_part;
 mod mgcn;
 mod mmgcn;
 mod nlgcl;
@@ -36,6 +38,7 @@ pub use crate::layers::{FoldIn, Forward};
 pub use interface::{
     GradientModel, Learner, Model, ModelInfo, Plan, Solved, Solver, Stop, TrainConfig, TrainingPlan,
 };
+pub use linear_part::LinearPart;
 pub use popularity::most_popular;
 
 /// The models of this library by name.
@@ -61,6 +64,7 @@ static BUILT_IN: &[&[ModelInfo]] = &[
         pgl::INFO,
         cohesion::INFO,
         nsmar::PLUS,
+        alloy::INFO,
     ],
     &nsmar::VARIANTS,
 ];

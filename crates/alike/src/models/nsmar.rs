@@ -170,7 +170,7 @@ enum Align {
     Mlp(Linear, Linear),
 }
 
-struct Nsmar {
+pub(super) struct Nsmar {
     config: Config,
     users: usize,
     /// The modalities in use.
@@ -197,11 +197,16 @@ struct Nsmar {
 }
 
 /// Modalities in use: those of the data without the excluded ones.
-fn used<'a>(data: &'a Dataset, config: &Config) -> Result<Vec<&'a str>> {
-    let have = graph::modalities(data);
-    let names: Vec<&str> =
-        have.iter().copied().filter(|n| !config.exclude.0.iter().any(|e| e == n)).collect();
+pub(super) fn used<'a>(data: &'a Dataset, config: &Config) -> Vec<&'a str> {
+    let names = graph::modalities(data).into_iter();
+    names.filter(|n| !config.exclude.0.iter().any(|e| e == n)).collect()
+}
+
+/// The same; an error where there are none.
+fn needed<'a>(data: &'a Dataset, config: &Config) -> Result<Vec<&'a str>> {
+    let names = used(data, config);
     if names.is_empty() {
+        let have = graph::modalities(data);
         return Err(Error::Data(format!(
             "this model needs item features or a kNN graph; the data have: {}; excluded: {}",
             if have.is_empty() { "none".into() } else { have.join(", ") },
@@ -255,6 +260,69 @@ fn graphs(data: &Dataset, names: &[&str], config: &Config) -> Result<ConstSparse
 }
 
 impl Nsmar {
+    /// The model over the modalities `names`. Without any there is one branch, of the item table alone, and
+    /// no item graph.
+    ///
+    /// # Errors
+    /// A graph cannot be built.
+    pub(super) fn over(b: &mut Builder<'_>, config: Config, names: Vec<&str>) -> Result<Self> {
+        let (data, d) = (b.data(), config.dim);
+        let branches = if names.is_empty() { vec!["item"] } else { names.clone() };
+        let has_features = |name: &&str| data.features.iter().any(|f| f.name == **name);
+        let featured = branches.iter().all(has_features);
+        let item = b.table("item", d, if featured { Init::Zeros } else { Init::Xavier });
+        let mix = b.table("mix", branches.len(), Init::Constant(config.mix as f32 / branches.len() as f32));
+        let aligned = config.alignment == Alignment::Mlp && branches.iter().any(has_features);
+        let shared = aligned.then(|| {
+            let shared = b.linear_with("shared", d, d, Init::Identity);
+            b.scale_lr(shared.params(), SLOW);
+            shared
+        });
+        let modalities: Vec<Modality> =
+            branches.iter().map(|n| modality(b, n, &config, shared)).collect::<Result<_>>()?;
+        let width = d * branches.len();
+        let scorer = (config.scorer == Scoring::Mlp).then(|| {
+            ["user", "item"].map(|side| {
+                let hidden = b.linear(&format!("score.{side}.0"), width, d);
+                let back = b.matrix(&format!("score.{side}.1.weight"), d, width, Init::Zeros);
+                b.scale_lr(hidden.params().into_iter().chain([back]), SLOW);
+                Side { hidden, back }
+            })
+        });
+        let neighbors =
+            b.users() * config.user_neighbors + b.items() * config.item_neighbors * branches.len();
+        let graphs = (config.user_graph || config.item_graph)
+            .then(|| b.sparse(neighbors, || graphs(data, &names, &config)))
+            .transpose()?;
+        let pattern = b.pattern(2 * data.train.nnz(), || graph::bipartite_pattern(&data.train))?;
+        let fixed = Arc::new(graph::sample_neighbors(&pattern, config.neighbors, b.evaluation())?);
+        let plain = (config.aggregation == Aggregation::Plain)
+            .then(|| b.bipartite(Normalization::Symmetric, false))
+            .transpose()?;
+        let inverse = |r| 1.0 / (pattern.degree(r).max(1) as f32).sqrt();
+        let damping = b.column(|| (0..pattern.rows()).map(inverse).collect());
+        // A layer keeps its input and its sum; the fused rows and their gradients.
+        b.holds(b.nodes() * width * (4 + 2 * config.layers));
+        let names = names.into_iter().map(String::from).collect();
+        let (users, train, sampled) = (b.users(), data.train.clone(), fixed.clone());
+        Ok(Self {
+            config,
+            users,
+            names,
+            modalities,
+            item,
+            mix,
+            scorer,
+            train,
+            pattern,
+            fixed,
+            sampled,
+            damping,
+            plain,
+            graphs,
+        })
+    }
+
     /// `Z [N, D]` over the neighbour lists of `pattern`, or the rows `rows` of it, which grow; as the scorer
     /// compares them.
     fn forward(&self, w: &Weights, pattern: &Arc<Csr>, rows: Option<&[u32]>) -> Tensor<2> {
@@ -358,60 +426,9 @@ impl Model for Nsmar {
     }
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
-        let (data, d) = (b.data(), config.dim);
-        let names = used(data, &config)?;
-        let featured = names.iter().all(|name| data.features.iter().any(|f| f.name == **name));
-        let item = b.table("item", d, if featured { Init::Zeros } else { Init::Xavier });
-        let mix = b.table("mix", names.len(), Init::Constant(config.mix as f32 / names.len() as f32));
-        let shared = (config.alignment == Alignment::Mlp).then(|| {
-            let shared = b.linear_with("shared", d, d, Init::Identity);
-            b.scale_lr(shared.params(), SLOW);
-            shared
-        });
-        let modalities: Vec<Modality> =
-            names.iter().map(|n| modality(b, n, &config, shared)).collect::<Result<_>>()?;
-        let width = d * names.len();
-        let scorer = (config.scorer == Scoring::Mlp).then(|| {
-            ["user", "item"].map(|side| {
-                let hidden = b.linear(&format!("score.{side}.0"), width, d);
-                let back = b.matrix(&format!("score.{side}.1.weight"), d, width, Init::Zeros);
-                b.scale_lr(hidden.params().into_iter().chain([back]), SLOW);
-                Side { hidden, back }
-            })
-        });
-        let neighbors = b.users() * config.user_neighbors + b.items() * config.item_neighbors * names.len();
-        let graphs = (config.user_graph || config.item_graph)
-            .then(|| b.sparse(neighbors, || graphs(data, &names, &config)))
-            .transpose()?;
-        let pattern = b.pattern(2 * data.train.nnz(), || graph::bipartite_pattern(&data.train))?;
-        let fixed = Arc::new(graph::sample_neighbors(&pattern, config.neighbors, b.evaluation())?);
-        let plain = (config.aggregation == Aggregation::Plain)
-            .then(|| b.bipartite(Normalization::Symmetric, false))
-            .transpose()?;
-        let inverse = |r| 1.0 / (pattern.degree(r).max(1) as f32).sqrt();
-        let damping = b.column(|| (0..pattern.rows()).map(inverse).collect());
-        // A layer keeps its input and its sum; the fused rows and their gradients.
-        b.holds(b.nodes() * width * (4 + 2 * config.layers));
-        let names = names.into_iter().map(String::from).collect();
-        let (users, train, sampled) = (b.users(), data.train.clone(), fixed.clone());
-        Ok(Self {
-            config,
-            users,
-            names,
-            modalities,
-            item,
-            mix,
-            scorer,
-            train,
-            pattern,
-            fixed,
-            sampled,
-            damping,
-            plain,
-            graphs,
-        })
+        let names = needed(b.data(), &config)?;
+        Self::over(b, config, names)
     }
-
     /// The contrast sets the rows of a batch against each other.
     fn separable(&self) -> bool {
         self.config.contrast == 0.0

@@ -4,7 +4,7 @@ pub use std::sync::Arc;
 
 pub use burn::tensor::Tensor;
 
-pub use super::{FoldIn, Model, ModelInfo, Solved, Stop, TrainConfig};
+pub use super::{FoldIn, LinearPart, Model, ModelInfo, Solved, Stop, TrainConfig};
 pub use crate::data::Dataset;
 pub use crate::error::{Error, Result};
 pub use crate::ids::{ItemId, NodeId, UserId, numbers};

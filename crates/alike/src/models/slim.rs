@@ -26,6 +26,7 @@ use super::item_item::{Gram, from_columns};
 use super::prelude::*;
 use crate::graph::{self, Neighbors};
 use crate::linalg::SparseSums;
+use crate::scorer::ItemItem;
 
 pub(super) const INFO: ModelInfo = ModelInfo::solved::<Slim>(
     "slim",
@@ -39,7 +40,7 @@ crate::settings! {
         /// Weight of the sum of the weights.
         l1: f64 = 0.5, 0.0..=1e6;
         /// Weight of half their squares.
-        l2: f64 = 10.0, 0.0..=1e6;
+        l2: f64 = 100.0, 0.0..=1e6;
         /// Items that take part in the score of an item, nearest by cosine; 0: all.
         neighbors: usize = 0, 0..=1_000_000;
         /// Maximum of passes over a column.
@@ -47,7 +48,7 @@ crate::settings! {
         /// A column is solved when no weight moves by more than this share of the largest.
         tolerance: f64 = 1e-4, 0.0..=1.0;
         /// Weight of a pseudo-user per item and modality, who has the item and its 9 nearest; 0: none.
-        feature_weight: f64 = 0.0, 0.0..=1e6;
+        feature_weight: f64 = 0.3, 0.0..=1e6;
     }
 }
 
@@ -65,24 +66,37 @@ impl Solved for Slim {
     type Config = Config;
 
     fn memory(data: &Dataset, config: &Config) -> u64 {
-        let items = data.items.len() as u64;
-        // The lists and their pattern both ways; what they add to `G`, and to weights of its pattern.
-        let of_item = (NEAREST * (4 + 2 * NEAREST)) as u64;
-        Gram::memory(data) + 8 * items * of_item * modalities(data, config).len() as u64
+        memory(data, config)
     }
 
     fn solve(data: &Dataset, config: &Config, stop: Stop<'_>) -> Result<Scorer> {
-        let near = modalities(data, config).into_iter().map(|name| {
-            stop.check()?;
-            graph::item_neighbors_and_self(data, name, NEAREST)
-        });
-        let near = near.collect::<Result<Vec<_>>>()?;
-        let features = of_features(&near, data.items.len(), config.feature_weight, stop)?;
-        let products = Products::new(Gram::new(&data.train, stop)?, features);
-        let columns = solve(&products, config, stop)?;
-        drop(products);
-        Ok(Scorer::ItemItem(from_columns(data.train.clone(), &columns)?))
+        weights(data, config, stop).map(Scorer::ItemItem)
     }
+}
+
+/// Peak memory of solving, bytes.
+pub(super) fn memory(data: &Dataset, config: &Config) -> u64 {
+    let items = data.items.len() as u64;
+    // The lists and their pattern, and what they add to `G`.
+    let of_item = (NEAREST * (2 + NEAREST)) as u64;
+    Gram::memory(data) + 8 * items * of_item * modalities(data, config).len() as u64
+}
+
+/// The weights `w`.
+///
+/// # Errors
+/// A modality has no lists of nearest items; [`Error::Interrupted`] when it was stopped.
+pub(super) fn weights(data: &Dataset, config: &Config, stop: Stop<'_>) -> Result<ItemItem> {
+    let near = modalities(data, config).into_iter().map(|name| {
+        stop.check()?;
+        graph::item_neighbors_and_self(data, name, NEAREST)
+    });
+    let near = near.collect::<Result<Vec<_>>>()?;
+    let features = of_features(&near, data.items.len(), config.feature_weight, stop)?;
+    let products = Products::new(Gram::new(&data.train, stop)?, features);
+    let columns = solve(&products, config, stop)?;
+    drop(products);
+    from_columns(data.train.clone(), &columns)
 }
 
 /// `G = AᵀA + α Σ_m F_mᵀF_m`.

@@ -1,7 +1,7 @@
 //! Lists that are not all of a kind.
 
 use super::Serving;
-use crate::scorer::{Scorer, cosine};
+use crate::scorer::cosine;
 
 impl Serving {
     /// `top` of `candidates` (items and scores, best first), chosen one after another by maximal marginal
@@ -41,11 +41,9 @@ impl Serving {
 
     /// What tells items apart; `None` where nothing does.
     fn vector_of_items<'a>(&'a self) -> Option<Box<dyn Fn(u32) -> &'a [f32] + 'a>> {
-        match &self.run.scorer {
-            Scorer::Dot { items: rows, .. } | Scorer::PairMlp { vectors: rows, .. } => {
-                Some(Box::new(|i| rows.row(i as usize)))
-            }
-            Scorer::ItemItem(_) | Scorer::Static { .. } => {
+        match self.run.scorer.item_vectors() {
+            Some(rows) => Some(Box::new(|i| rows.row(i as usize))),
+            None => {
                 let features = self.run.data.features.first()?;
                 let values = features.values();
                 Some(Box::new(move |i| &values[i as usize * features.dim..(i as usize + 1) * features.dim]))

@@ -42,11 +42,7 @@ impl FoldIn {
 /// training gave to its users (ridge regression). With the model's `own` fold-in, nearest to what that leaves
 /// of them: a trained start of their own that new people do not have. `None` for scorers without vectors.
 pub fn fit(scorer: &Scorer, train: &Csr, own: Option<&FoldIn>) -> Result<Option<FoldIn>> {
-    let (users, items) = match scorer {
-        Scorer::Dot { users, items } => (users, items),
-        Scorer::PairMlp { users, vectors, .. } => (users, vectors),
-        Scorer::ItemItem(_) | Scorer::Static { .. } => return Ok(None),
-    };
+    let (Some(users), Some(items)) = (scorer.user_rows(), scorer.item_vectors()) else { return Ok(None) };
     let mut taken = vec![0u32; train.cols()];
     train.idx().iter().for_each(|&i| taken[i as usize] += 1);
     let mut damped = items.clone();

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::linalg::dot;
 #[cfg(feature = "hnsw")]
 use crate::scorer::norm;
-use crate::scorer::{Matrix, Scorer};
+use crate::scorer::{Hybrid, Matrix, Scorer};
 
 #[cfg(feature = "hnsw")]
 /// Links of an item at each level but the lowest, which has twice as many.
@@ -112,13 +112,13 @@ impl Index {
     }
 }
 
-/// The item vectors of an inner product.
+/// The item vectors of an inner product, weights between items beside it or not.
 ///
 /// # Errors
 /// The scorer is another one.
 pub fn dot_items(scorer: &Scorer) -> Result<&Matrix> {
     let what = match scorer {
-        Scorer::Dot { items, .. } => return Ok(items),
+        Scorer::Dot { items, .. } | Scorer::Hybrid(Hybrid { items, .. }) => return Ok(items),
         Scorer::PairMlp { .. } => "a pair MLP",
         Scorer::ItemItem(_) => "weights between items",
         Scorer::Static { .. } => "the same scores for everybody",

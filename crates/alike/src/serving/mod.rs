@@ -15,7 +15,7 @@ mod reasons;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use alike_ops::{Csr, Exclusions, Ranker, top_k_item_item, top_k_static};
+use alike_ops::{Csr, Exclusions, HybridUser, Ranker, TopK, add_item_item, top_k_item_item, top_k_static};
 use burn::tensor::Device;
 use rayon::prelude::*;
 
@@ -30,7 +30,7 @@ use crate::linalg::dot;
 use crate::models::{FoldIn, Learner, find};
 use crate::recommend::Run;
 pub use crate::scorer::UserHistory;
-use crate::scorer::{Matrix, Scorer, best, norm};
+use crate::scorer::{Hybrid, ItemItem, Matrix, Scorer, best, norm};
 
 /// Bytes of features that are held in memory at most; what is more is copied to a file of our own without a
 /// name.
@@ -100,6 +100,7 @@ impl Serving {
         let ranker = match &run.scorer {
             Scorer::Dot { items, .. } => Some(Ranker::dot(&items.data, items.cols)),
             Scorer::PairMlp { items, out, .. } => Some(Ranker::pair_mlp(&items.data, out)),
+            Scorer::Hybrid(all) => Some(Ranker::dot(&all.items.data, all.items.cols)),
             Scorer::ItemItem(_) | Scorer::Static { .. } => None,
         };
         let lengths = Lengths::new(&run.data, &run.scorer);
@@ -182,9 +183,13 @@ impl Serving {
         let csr = |rows: Vec<Vec<u32>>| Csr::from_rows(items, &rows).expect("items are below their number");
         let rows: Vec<u32> = (0..vectors.len() as u32).collect();
         let list = match (&self.ranker, &self.run.scorer) {
-            (Some(ranker), _) => {
+            (Some(ranker), scorer) => {
                 let users: Vec<f32> = vectors.iter().flat_map(|t| t.row.iter().copied()).collect();
-                ranker.top_k(&users, hidden, top)
+                let list = ranker.top_k(&users, hidden, top);
+                match scorer {
+                    Scorer::Hybrid(all) => self.with_sums(all, &list, vectors, hidden),
+                    _ => list,
+                }
             }
             (None, scorer) => {
                 let mask = csr(hidden.iter().map(|h| h.to_vec()).collect());
@@ -206,6 +211,28 @@ impl Serving {
         rows.into_iter().map(one).collect()
     }
 
+    /// The items to whose scores the history of `vector` adds, each once, beside the inner product; none where
+    /// that is the whole score.
+    pub fn reached(&self, vector: &UserVector) -> Vec<u32> {
+        let Scorer::Hybrid(all) = &self.run.scorer else { return Vec::new() };
+        let mut items: Vec<u32> =
+            vector.history.iter().flat_map(|&j| all.weights.row(j)).map(|(i, _)| i).collect();
+        items.sort_unstable();
+        items.dedup();
+        items
+    }
+
+    /// The best of `vectors` by the whole score, from their best by the inner product alone.
+    fn with_sums(&self, all: &Hybrid, list: &TopK, vectors: &[UserVector], hidden: &[&[u32]]) -> TopK {
+        let ItemItem { pattern, values, .. } = &all.weights;
+        let user = |row: usize| HybridUser {
+            history: &vectors[row].history,
+            dot: move |i| dot(&vectors[row].row, all.items.row(i as usize)),
+        };
+        let excluded = |row: usize, list: &mut Vec<u32>| list.extend_from_slice(hidden[row]);
+        add_item_item(list, pattern, values, &[1.0], user, excluded).remove(0)
+    }
+
     /// The `top` best of `items` for `vector`, best first.
     pub fn rank_among(&self, vector: &UserVector, items: &[u32], top: usize) -> Vec<(u32, f32)> {
         // One sweep over packed items costs less than many single scores.
@@ -217,16 +244,26 @@ impl Serving {
     /// The score of `item` for `vector`.
     pub fn score(&self, vector: &UserVector, item: u32) -> f32 {
         match &self.run.scorer {
-            Scorer::ItemItem(w) => vector.history.iter().map(|&j| w.weight(j, item)).sum(),
+            Scorer::ItemItem(w) => w.sum(&vector.history, item),
+            Scorer::Hybrid(all) => {
+                all.weights.sum(&vector.history, item) + self.run.scorer.score_of(&vector.row, item)
+            }
             scorer => scorer.score_of(&vector.row, item),
         }
     }
 
     /// The scores of all items for `vector`, `[I]`.
     pub fn scores(&self, vector: &UserVector) -> Vec<f32> {
-        match &self.ranker {
-            Some(ranker) => ranker.scores(&vector.row),
-            None => (0..self.run.data.items.len() as u32).map(|i| self.score(vector, i)).collect(),
+        match (&self.ranker, &self.run.scorer) {
+            (Some(ranker), Scorer::Hybrid(all)) => {
+                let mut scores = ranker.scores(&vector.row);
+                for (i, w) in vector.history.iter().flat_map(|&j| all.weights.row(j)) {
+                    scores[i as usize] += w;
+                }
+                scores
+            }
+            (Some(ranker), _) => ranker.scores(&vector.row),
+            (None, _) => (0..self.run.data.items.len() as u32).map(|i| self.score(vector, i)).collect(),
         }
     }
 
@@ -235,10 +272,8 @@ impl Serving {
     /// # Errors
     /// The model has no vectors of users.
     pub fn similar_users(&self, vector: &UserVector, user: Option<u32>, k: usize) -> Result<Vec<(u32, f32)>> {
-        let users = match &self.run.scorer {
-            Scorer::Dot { users, .. } | Scorer::PairMlp { users, .. } if !vector.row.is_empty() => users,
-            _ => return Err(Error::Data("this model has no user vectors to compare people by".into())),
-        };
+        let none = || Error::Data("this model has no user vectors to compare people by".into());
+        let users = self.run.scorer.user_rows().filter(|_| !vector.row.is_empty()).ok_or_else(none)?;
         let own = norm(&vector.row);
         let cosine = |u: u32| {
             let scale = own * self.lengths.users[u as usize];
@@ -251,7 +286,7 @@ impl Serving {
 
 /// The mean of the users' rows; empty where scores do not come from rows.
 fn mean_row(scorer: &Scorer) -> Vec<f32> {
-    let (Scorer::Dot { users, .. } | Scorer::PairMlp { users, .. }) = scorer else { return Vec::new() };
+    let Some(users) = scorer.user_rows() else { return Vec::new() };
     let mut sums = vec![0f64; users.cols];
     for row in users.data.chunks_exact(users.cols.max(1)) {
         sums.iter_mut().zip(row).for_each(|(s, &v)| *s += f64::from(v));

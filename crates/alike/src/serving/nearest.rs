@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{Serving, UserVector};
 use crate::error::{Error, Result};
 use crate::linalg::dot;
-use crate::scorer::{Matrix, Scorer, best, norm};
+use crate::scorer::{Hybrid, Matrix, Scorer, best, norm};
 
 /// Known items a modality from which a new one takes its place.
 const NEIGHBORS: usize = 50;
@@ -54,7 +54,9 @@ impl Serving {
     /// As [`Self::nearest`]; no modality given; the scorer has no item vectors.
     pub fn place_item(&self, features: &[(&str, &[f32])]) -> Result<Placed> {
         let rows: &Matrix = match &self.run.scorer {
-            Scorer::Dot { items, .. } | Scorer::PairMlp { items, .. } => items,
+            Scorer::Dot { items, .. }
+            | Scorer::PairMlp { items, .. }
+            | Scorer::Hybrid(Hybrid { items, .. }) => items,
             _ => return Err(Error::Data("this model has no item vectors to place a new item among".into())),
         };
         if features.is_empty() {
@@ -76,15 +78,19 @@ impl Serving {
         for &(item, share) in &between {
             row.iter_mut().zip(rows.row(item as usize)).for_each(|(r, v)| *r += v * share);
         }
-        if matches!(self.run.scorer, Scorer::Dot { .. }) {
+        if matches!(self.run.scorer, Scorer::Dot { .. } | Scorer::Hybrid(_)) {
             let scale = self.lengths.mean_item / norm(&row).max(f32::MIN_POSITIVE);
             row.iter_mut().for_each(|r| *r *= scale);
         }
         Ok(Placed { row, between })
     }
 
-    /// The score of a new item for `vector`.
+    /// The score of a new item for `vector`; where weights between items count, those to the items that it is
+    /// placed between, by their shares.
     pub fn score_placed(&self, vector: &UserVector, item: &Placed) -> f32 {
-        self.run.scorer.score_rows(&vector.row, &item.row)
+        let by_row = self.run.scorer.score_rows(&vector.row, &item.row);
+        let Scorer::Hybrid(all) = &self.run.scorer else { return by_row };
+        let sum = |&(near, share): &(u32, f32)| share * all.weights.sum(&vector.history, near);
+        by_row + item.between.iter().map(sum).sum::<f32>()
     }
 }

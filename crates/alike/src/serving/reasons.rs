@@ -1,8 +1,8 @@
 //! Why an item has its rank: by what its score would lose without each item of the history.
 
-use super::Serving;
+use super::{Serving, UserVector};
 use crate::error::Result;
-use crate::scorer::{Scorer, UserHistory, best};
+use crate::scorer::{Hybrid, Scorer, UserHistory, best};
 
 /// Items of a history that reasons are looked for among; of longer ones, those with the highest numbers are
 /// left out.
@@ -15,7 +15,8 @@ pub struct Reason {
     pub item: u32,
     /// What the score would lose if the person had not taken it.
     pub loss: f32,
-    /// The modality in which most of that would be lost, where the model's vectors have parts by modality.
+    /// The modality in which most of that would be lost, where the model's vectors have parts by modality and
+    /// weights between items lose less.
     pub modality: Option<String>,
 }
 
@@ -40,16 +41,24 @@ impl Serving {
             let reason = |(at, loss): (u32, f32)| Reason {
                 item: history[at as usize],
                 loss,
-                modality: self.modality(&whole.row, &less[at as usize].row, item),
+                modality: self.modality(whole, &less[at as usize], item),
             };
             found.into_iter().map(reason).collect()
         };
         Ok(items.iter().map(one).collect())
     }
 
-    /// The part of the vectors in which a score loses most from `whole` to `less`.
-    fn modality(&self, whole: &[f32], less: &[f32], item: u32) -> Option<String> {
-        let Scorer::Dot { items, .. } = &self.run.scorer else { return None };
+    /// The part of the vectors in which a score loses most from `whole` to `less`; none where it loses more by
+    /// weights between items.
+    fn modality(&self, whole: &UserVector, less: &UserVector, item: u32) -> Option<String> {
+        let (items, by_weights) = match &self.run.scorer {
+            Scorer::Dot { items, .. } => (items, f32::NEG_INFINITY),
+            Scorer::Hybrid(Hybrid { items, weights, .. }) => {
+                (items, weights.sum(&whole.history, item) - weights.sum(&less.history, item))
+            }
+            _ => return None,
+        };
+        let (whole, less) = (&whole.row, &less.row);
         let item = items.row(item as usize);
         let mut at = 0;
         let mut largest: Option<(&str, f32)> = None;
@@ -62,6 +71,6 @@ impl Serving {
                 largest = Some((name, loss));
             }
         }
-        largest.map(|(name, _)| name.to_string())
+        largest.filter(|(_, loss)| *loss >= by_weights).map(|(name, _)| name.to_string())
     }
 }

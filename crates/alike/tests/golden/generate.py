@@ -50,6 +50,8 @@ CASES = {
     "nsmar_plus_gui": ("nsmar+/gui", SMALL | {"user_graph": False, "item_graph": False}),
     "nsmar_plus_t": ("nsmar+/t", SMALL | {"exclude": ["text"]}),
     "nsmar_plus_v": ("nsmar+/v", SMALL | {"exclude": ["image"]}),
+    "alloy": ("alloy", PLUS | {"item_weights": {"image": 0.3, "text": 0.7}}),
+    "alloy_ids": ("alloy", PLUS | {"exclude": ["image", "text"], "item_graph": False}),
     "lightgcn": ("lightgcn", {"dim": 8, "layers": 3, "l2": 1e-2}),
     "bpr": ("bpr", {"dim": 8, "l2": 1e-2}),
     "vbpr": ("vbpr", {"dim": 5, "normalize_input": False, "l2": 1e-2}),
@@ -110,7 +112,9 @@ def make_graph(settings, rng):
     if "exclude" in settings:
         used = {m: x for m, x in features.items() if m not in settings["exclude"]}
         graph["user_graph"] = oracle.user_graph(train, settings["user_neighbors"], settings["user_weight"])
-        graph["item_graph"] = oracle.item_graph(used, missing, settings["item_weights"], settings["item_neighbors"])
+        graph["item_graph"] = [[] for _ in range(ITEMS)]
+        if used:
+            graph["item_graph"] = oracle.item_graph(used, missing, settings["item_weights"], settings["item_neighbors"])
         for m in used:
             only = oracle.item_graph({m: used[m]}, missing, {m: 1.0}, settings["item_neighbors"])
             for i, row in enumerate(only):

@@ -157,11 +157,12 @@ def layer_contrast(settings, layers, users, pos):
 
 
 class Nsmar:
-    """All variants of NSMAR+; `settings` holds the choices, `graph` the train lists, features and fixed graphs."""
+    """All variants of NSMAR+, and the vectors of Alloy; `settings` holds the choices, `graph` the train lists, features
+    and fixed graphs. Alloy goes without modalities too: then there is one branch, whose items are the table alone."""
 
     def __init__(self, settings, graph):
         self.s, self.g = settings, graph
-        self.names = [m for m in graph["features"] if m not in settings["exclude"]]
+        self.names = [m for m in graph["features"] if m not in settings["exclude"]] or ["item"]
         self.lists = neighbour_lists(graph["train"], graph["users"], graph["items"])
         self.plain = symmetric_adjacency(self.lists)
         degree = torch.tensor([float(len(row)) for row in self.lists], dtype=torch.float64)
@@ -177,11 +178,13 @@ class Nsmar:
         s, d = self.s, self.s["dim"]
         u, i = self.g["users"], self.g["items"]
         out = {"item": (i, d), "mix": (u, len(self.names))}
-        if s["alignment"] == "mlp":
+        if s["alignment"] == "mlp" and self.names != ["item"]:
             out |= {"shared.weight": (d, d), "shared.bias": (d,)}
         for m in self.names:
-            width = self.g["features"][m].shape[1]
             out[f"user.{m}"] = (u, d)
+            if m not in self.g["features"]:
+                continue
+            width = self.g["features"][m].shape[1]
             if any(self.g["missing"][m]):
                 out[f"missing.{m}"] = (d,)
             if s["alignment"] == "mlp":
@@ -218,7 +221,8 @@ class Nsmar:
 
     def modality(self, p, m, margins):
         """Σ_l x^(l), the users' rows by their weights."""
-        x = torch.cat([p[f"user.{m}"], self.aligned(p, m, margins) + p["item"]])
+        aligned = self.aligned(p, m, margins) if m in self.g["features"] else 0.0
+        x = torch.cat([p[f"user.{m}"], aligned + p["item"]])
         x = x / x.norm(dim=1, keepdim=True).clamp(min=1e-12)
         total = x
         for _ in range(self.s["layers"]):

@@ -46,9 +46,7 @@ for l1, l2, feature_weight in CASES:
         others[:, i] = 0.0
         net = ElasticNet(alpha=alpha, l1_ratio=l1 / (l1 + l2), positive=True, fit_intercept=False, tol=1e-12, max_iter=100_000)
         weights[:, i] = net.fit(others, log[:, i]).coef_
-    settings = {"l1": l1, "l2": l2, "tolerance": 1e-9, "passes": 10000}
-    if feature_weight:
-        settings["feature_weight"] = feature_weight
+    settings = {"l1": l1, "l2": l2, "tolerance": 1e-9, "passes": 10000, "feature_weight": feature_weight}
     cases.append({"model": "slim", "settings": settings, "weights": np.round(weights, 9).tolist()})
 case = {"items": ITEMS, "train": train, "features": features, "cases": cases}
 pathlib.Path(__file__).with_name("slim.json").write_text(json.dumps(case, separators=(",", ":")) + "\n")

@@ -2,6 +2,7 @@
 //! give.
 #![allow(clippy::unwrap_used)]
 
+mod alloy;
 mod conformance;
 #[cfg(feature = "gpu")]
 mod device;

@@ -64,7 +64,7 @@ impl Index {
     /// run where waiting is allowed, within a runtime.
     ///
     /// # Errors
-    /// The model does not rank by inner product, or the database does not do its part.
+    /// The model does not score by vectors, or the database does not do its part.
     pub(super) fn new(choice: &IndexChoice, serving: &Serving) -> alike::Result<Self> {
         let run = serving.run();
         let refused =
@@ -97,9 +97,15 @@ impl Index {
     }
 
     /// Candidates for `vector` from memory; `None` where all items are to be scored.
-    pub(super) fn candidates(&self, filter: &Filter, items: usize, vector: &UserVector) -> Option<Vec<u32>> {
+    pub(super) fn candidates(
+        &self,
+        filter: &Filter,
+        serving: &Serving,
+        vector: &UserVector,
+    ) -> Option<Vec<u32>> {
         let Self::Hnsw(index) = self else { return None };
-        filter.passed(index.nearest(vector.row(), fetch(filter, items)?))
+        let near = index.nearest(vector.row(), fetch(filter, serving.run().data.items.len())?);
+        filter.passed(with_reached(near, serving, vector))
     }
 
     /// Whether candidates for such a list come from a database.
@@ -112,12 +118,24 @@ impl Index {
     pub(crate) async fn candidates_of_database(
         &self,
         filter: &Filter,
-        items: usize,
+        serving: &Serving,
         vector: &UserVector,
     ) -> Option<Vec<u32>> {
         let Self::Postgres(table) = self else { return None };
-        filter.passed(table.nearest(vector.row(), fetch(filter, items)?).await?)
+        let near = table.nearest(vector.row(), fetch(filter, serving.run().data.items.len())?).await?;
+        filter.passed(with_reached(near, serving, vector))
     }
+}
+
+/// What is near by the inner product, and the items to whose scores the history of `vector` adds.
+fn with_reached(mut near: Vec<u32>, serving: &Serving, vector: &UserVector) -> Vec<u32> {
+    let reached = serving.reached(vector);
+    if !reached.is_empty() {
+        near.extend(reached);
+        near.sort_unstable();
+        near.dedup();
+    }
+    near
 }
 
 /// How many of `items` to fetch so that enough pass the filter; `None` where that is no help.

@@ -221,7 +221,8 @@ async fn narrowed(app: &App, mut request: RankRequest) -> ApiResult<RankRequest>
     if model.index.asks_a_database(&request.filter, items) {
         let (person, placed) = (request.person.clone(), model.clone());
         let vectors = app.work.run(move || placed.serving.vectors(&[person])).await??;
-        let candidates = model.index.candidates_of_database(&request.filter, items, &vectors[0]).await;
+        let candidates =
+            model.index.candidates_of_database(&request.filter, &model.serving, &vectors[0]).await;
         request.filter.narrow(candidates);
     }
     Ok(request)

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use alike::checkpoint::{FORMAT, RunDir, RunInfo, State};
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
-use alike::scorer::{Matrix, Scorer};
+use alike::scorer::{Hybrid, ItemItem, Matrix, Scorer};
+use alike_ops::Csr;
 use serde_json::{Value, json};
 
 #[cfg(feature = "postgres")]
@@ -28,10 +29,14 @@ fn noise(n: usize) -> f32 {
     f32::from(u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]])) / 32767.5 - 1.0
 }
 
-/// Writes checkpoint `epoch` of a run: items in forty groups, of different lengths, and people between two
-/// groups.
+/// Writes checkpoint `epoch` of a run.
 fn write_checkpoint(files: &files::World, epoch: usize) {
-    let data = Dataset::open(&files.path("data")).unwrap();
+    let (users, items) = vectors(epoch);
+    write_scorer(files, epoch, &Scorer::Dot { users, items });
+}
+
+/// Items in forty groups, of different lengths, and people between two groups; the people first.
+fn vectors(epoch: usize) -> (Matrix, Matrix) {
     let centre = |group: usize, d: usize| noise(epoch * 100_000 + group % 40 * DIM + d);
     let item = |i: usize, d: usize| {
         (1.0 + 0.5 * noise(7 * i + epoch)) * (centre(i, d) + 0.5 * noise(1_000_000 * epoch + i * DIM + d))
@@ -43,7 +48,11 @@ fn write_checkpoint(files: &files::World, epoch: usize) {
         let values = (0..rows).flat_map(|r| (0..DIM).map(move |d| (r, d))).map(|(r, d)| value(r, d));
         Matrix::new(rows, DIM, values.collect())
     };
-    let scorer = Scorer::Dot { users: matrix(USERS, &user), items: matrix(ITEMS, &item) };
+    (matrix(USERS, &user), matrix(ITEMS, &item))
+}
+
+fn write_scorer(files: &files::World, epoch: usize, scorer: &Scorer) {
+    let data = Dataset::open(&files.path("data")).unwrap();
     let run = match RunDir::open(&files.path("run")) {
         Ok((run, _)) => run,
         Err(_) => {
@@ -62,7 +71,7 @@ fn write_checkpoint(files: &files::World, epoch: usize) {
             RunDir::create(&files.path("run"), &info).unwrap()
         }
     };
-    let best_file = Some(run.write_best(epoch, &[], &scorer).unwrap());
+    let best_file = Some(run.write_best(epoch, &[], scorer).unwrap());
     run.commit(&State { epoch, best_epoch: epoch, best_file, ..State::default() }).unwrap();
 }
 
@@ -264,6 +273,28 @@ async fn pgvector_finds_what_a_scan_finds() {
 async fn refused(files: Arc<files::World>, index: IndexChoice) -> String {
     let opened = tokio::task::spawn_blocking(move || ReloadableModel::open(&files.path("run"), index));
     opened.await.unwrap().err().unwrap().to_string()
+}
+
+/// What weights between items lift above all else is far from where the vectors of people point.
+#[cfg(feature = "hnsw")]
+#[tokio::test(flavor = "multi_thread")]
+async fn items_that_weights_reach_are_candidates_too() {
+    let files = wide();
+    let (users, items) = vectors(2);
+    let pattern: Vec<Vec<u32>> = (0..ITEMS).map(|j| vec![((j + ITEMS / 2 + 1) % ITEMS) as u32]).collect();
+    let weights = ItemItem {
+        history: Dataset::open(&files.path("data")).unwrap().train.clone(),
+        pattern: Arc::new(Csr::from_rows(ITEMS, &pattern).unwrap()),
+        values: vec![50.0; ITEMS],
+    };
+    write_scorer(&files, 2, &Scorer::Hybrid(Hybrid { users, items, weights }));
+    let exact = Served::open(files.clone(), IndexChoice::Exact).await;
+    let indexed = Served::open(files.clone(), IndexChoice::Hnsw).await;
+    let found = agreement(&exact, &indexed, &json!({})).await;
+    assert!(found >= 0.97, "found {found}");
+    assert_eq!(counts(&indexed).await, (USERS as u64, 0), "every list came from the index");
+    let list = scored(&exact.posted("/v1/recommendations", json!({ "user": "7", "top": 20 })).await);
+    assert!(list.iter().all(|(_, score)| *score > 40.0), "{list:?}");
 }
 
 #[tokio::test]
