@@ -37,7 +37,7 @@ crate::settings! {
         /// SLIM's weight of pseudo-users made of features.
         linear_features: f64 = 0.3, 0.0..=1e6;
         /// Items that take part in the linear score of an item, nearest by cosine; 0: all.
-        linear_neighbors: usize = 0, 0..=1_000_000;
+        linear_neighbors: usize = 400, 0..=1_000_000;
     }
 }
 
