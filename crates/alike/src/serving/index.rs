@@ -15,6 +15,7 @@
 use hnsw_rs::prelude::{Distance, Hnsw};
 
 use crate::error::{Error, Result};
+#[cfg(feature = "hnsw")]
 use crate::linalg::dot;
 #[cfg(feature = "hnsw")]
 use crate::scorer::norm;

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use alike::checkpoint::{FORMAT, RunDir, RunInfo, State};
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
-use alike::scorer::{Hybrid, ItemItem, Matrix, Scorer};
+#[cfg(feature = "hnsw")]
+use alike::scorer::{Hybrid, ItemItem};
+use alike::scorer::{Matrix, Scorer};
+#[cfg(feature = "hnsw")]
 use alike_ops::Csr;
 use serde_json::{Value, json};
 
