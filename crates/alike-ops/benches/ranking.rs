@@ -7,7 +7,8 @@
 use std::hint::black_box;
 
 use alike_ops::{
-    Csr, Exclusions, HybridUser, Ranker, add_item_item, knn_cosine, top_k_dot, top_k_pair_mlp, top_k_static,
+    Csr, Exclusions, HybridUser, Ranker, add_item_item, dot, knn_cosine, top_k_dot, top_k_pair_mlp,
+    top_k_static,
 };
 use divan::{Bencher, counter::ItemsCount};
 use rand::{RngExt, SeedableRng};
@@ -32,11 +33,12 @@ fn random(n: usize, seed: u64) -> Vec<f32> {
     (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()
 }
 
-fn seen(users: usize, items: usize) -> Csr {
-    let mut rng = ChaCha8Rng::seed_from_u64(9);
-    let rows: Vec<Vec<u32>> = (0..users)
+/// `rows` lists of `each` of the items.
+fn drawn(rows: usize, each: usize, items: usize, seed: u64) -> Csr {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let rows: Vec<Vec<u32>> = (0..rows)
         .map(|_| {
-            let mut row: Vec<u32> = (0..6).map(|_| rng.random_range(0..items as u32)).collect();
+            let mut row: Vec<u32> = (0..each).map(|_| rng.random_range(0..items as u32)).collect();
             row.sort_unstable();
             row
         })
@@ -57,7 +59,7 @@ fn case((_, users, items): (&str, usize, usize), dim: usize) -> Case {
         users: random(users * dim, 1),
         items: random(items * dim, 2),
         w: random(dim, 3),
-        seen: seen(users, items),
+        seen: drawn(users, 6, items, 9),
         rows: (0..users as u32).collect(),
     }
 }
@@ -80,7 +82,7 @@ fn dot_64(bencher: Bencher<'_, '_>, set: &str) {
 #[divan::bench(args = SETS.map(|s| name(&s)), sample_count = 10)]
 fn hybrid_128(bencher: Bencher<'_, '_>, set: &str) {
     let items = SETS.iter().find(|s| s.0 == set).expect("one of the sets").2;
-    let weights = weights(items);
+    let weights = drawn(items, 100, items, 11);
     let values = vec![0.1; weights.nnz()];
     run(bencher, set, 128, |c, mask| {
         let by_dot = top_k_dot(&c.users, &c.items, 128, &c.rows, mask, K);
@@ -91,29 +93,6 @@ fn hybrid_128(bencher: Bencher<'_, '_>, set: &str) {
         let excluded = |row: usize, list: &mut Vec<u32>| mask.list(row as u32, list);
         add_item_item(&by_dot, &weights, &values, &[1.0], user, excluded).remove(0).items
     });
-}
-
-/// 100 items that each item adds to, drawn.
-fn weights(items: usize) -> Csr {
-    let mut rng = ChaCha8Rng::seed_from_u64(11);
-    let rows: Vec<Vec<u32>> = (0..items)
-        .map(|_| {
-            let mut row: Vec<u32> = (0..100).map(|_| rng.random_range(0..items as u32)).collect();
-            row.sort_unstable();
-            row.dedup();
-            row
-        })
-        .collect();
-    Csr::from_rows(items, &rows).expect("drawn below the number of items")
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let lanes = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
-    let sums = lanes.fold([0f32; 8], |mut sums, (a, b)| {
-        (0..8).for_each(|at| sums[at] += a[at] * b[at]);
-        sums
-    });
-    sums.iter().sum()
 }
 
 #[divan::bench(args = SETS.map(|s| name(&s)), sample_count = 10)]
@@ -208,7 +187,7 @@ fn naive_neighbors_384(bencher: Bencher<'_, '_>, set: &str) {
         users: x.clone(),
         items: x,
         w: Vec::new(),
-        seen: seen(rows, rows),
+        seen: drawn(rows, 6, rows, 9),
         rows: (0..SAMPLE as u32).collect(),
     };
     bencher.counter(ItemsCount::new(SAMPLE)).bench(|| {

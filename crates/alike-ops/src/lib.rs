@@ -20,6 +20,7 @@ mod testing;
 
 pub use autodiff::{Operator, Operators, Portable};
 pub use dense::adam::{Adam, AdamState, adam_step};
+pub use dense::inner::dot;
 pub use dense::linear::{Activation, linear, linear_pair, matmul};
 pub use dense::pointwise::{
     add, add_row, leaky, multiply, scale_rows, sigmoid, sum_squares, tanh, unit_rows,
@@ -47,4 +48,5 @@ pub use sparse::csr::{Csr, Transposed};
 pub use sparse::gather::{RowSubset, gather, spmm_rows};
 pub use sparse::softmax::segment_softmax;
 pub use sparse::spmm::spmm;
+pub use sparse::sums::SparseSums;
 pub use tensor::dense::Dense;

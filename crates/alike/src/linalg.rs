@@ -1,13 +1,10 @@
-//! Linear algebra on one thread, the same bits whatever runs beside it: of small or square dense matrices, by
-//! faer, and of rows.
-
-mod sparse_sums;
+//! Dense linear algebra of small or square matrices, by faer, on one thread: the same bits whatever runs
+//! beside it.
 
 use faer::linalg::solvers::{DenseSolveCore, Solve};
 use faer::{Mat, MatRef, Side};
 
 use crate::error::{Error, Result};
-pub(crate) use sparse_sums::SparseSums;
 
 /// Eigenvalues of a symmetric matrix `[n, n]`, descending and at least 0, and its eigenvectors as columns.
 ///
@@ -54,18 +51,6 @@ pub fn inverse_definite(a: Vec<f64>, n: usize) -> Option<Symmetric> {
     let factor = MatRef::from_row_major_slice(&a, n, n).llt(Side::Lower).ok()?;
     drop(a);
     Some(Symmetric(factor.inverse()))
-}
-
-/// The inner product of two vectors: eight sums side by side, so that the compiler may use wide registers.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0f32; 8];
-    let (a8, b8) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    for (x, y) in a8.0.iter().zip(b8.0) {
-        for lane in 0..8 {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + a8.1.iter().zip(b8.1).map(|(x, y)| x * y).sum::<f32>()
 }
 
 fn rows(m: MatRef<'_, f64>) -> Vec<f64> {

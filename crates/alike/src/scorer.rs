@@ -7,15 +7,15 @@ mod item_item;
 use std::sync::Arc;
 
 use alike_ops::{
-    Csr, Exclusions, TopK, TopKRequest, top_k_dot, top_k_dot_device, top_k_item_item, top_k_pair_mlp,
+    Csr, Exclusions, TopK, TopKRequest, dot, top_k_dot, top_k_dot_device, top_k_item_item, top_k_pair_mlp,
     top_k_pair_mlp_device, top_k_static,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
-use crate::linalg::dot;
 
 pub use dense::Matrix;
+use dense::not_finite;
 pub use hybrid::Hybrid;
 pub use item_item::ItemItem;
 
@@ -278,11 +278,10 @@ impl Scorer {
     /// What is wrong with the shapes or values, if anything: what was read from a file has yet to show that
     /// its parts go together. Kernels take that for granted.
     pub fn flaw(&self) -> Option<String> {
-        let finite = |values: &[f32]| values.iter().all(|v| v.is_finite());
         let (sound, values): (_, Vec<&[f32]>) = match self {
             Self::Dot { users, items } => {
-                if users.cols != items.cols || users.cols == 0 {
-                    return Some(format!("its users are {} wide and its items {}", users.cols, items.cols));
+                if let Some(flaw) = users.unlike(items) {
+                    return Some(flaw);
                 }
                 (true, vec![&users.data, &items.data])
             }
@@ -307,7 +306,7 @@ impl Scorer {
         if !sound {
             return Some("its parts describe different numbers of items".into());
         }
-        (!values.into_iter().all(finite)).then(|| "it holds values that are not finite".into())
+        not_finite(&values)
     }
 
     /// The `k` best items of each of the users `rows`, without those of `seen` and `extra` (both `U × I`).

@@ -13,7 +13,7 @@ use crate::device::{DeviceKind, DeviceName, Need, check_memory, describe, open_a
 use crate::error::{Error, Result};
 use crate::eval::{Metrics, Protocol, Split, evaluate};
 use crate::layers::{Batch, Sampler};
-use crate::models::{GradientModel, Plan, Stop, TrainConfig, TrainingPlan, find, most_popular};
+use crate::models::{GradientModel, LinearPart, Plan, Stop, TrainConfig, TrainingPlan, find, most_popular};
 use crate::replicas::{Built, Replicas};
 use crate::scorer::{Ranks, Scorer};
 
@@ -180,7 +180,9 @@ pub fn fit(
                 })?;
             }
             let run = run.as_ref();
-            let mut training = Training { data, request, config, run, state: State::default(), best: None };
+            let added = replicas.first().linear(data, Stop(request.stop))?;
+            let state = State::default();
+            let mut training = Training { data, request, config, run, added, state, best: None };
             training.run_epochs(&mut replicas, sampler, on)?
         }
         (Built::Direct(solver), _) => {
@@ -299,6 +301,8 @@ struct Training<'a> {
     request: &'a TrainRequest<'a>,
     config: &'a TrainConfig,
     run: Option<&'a RunDir>,
+    /// What the model adds to inner products.
+    added: Option<LinearPart>,
     state: State,
     /// The best scorer, where no run folder keeps it.
     best: Option<Scorer>,
@@ -401,7 +405,8 @@ impl Training<'_> {
 
     fn evaluate(&mut self, model: &GradientModel, record: &mut EpochRecord) -> Result<()> {
         let started = Instant::now();
-        let Evaluated { scorer: trained, metrics, share } = validate(model, self.data)?;
+        let Evaluated { scorer: trained, metrics, share } =
+            validate(model.device_scorer()?, self.added.as_ref(), self.data)?;
         record.eval_seconds = started.elapsed().as_secs_f64();
         self.state.seconds += record.eval_seconds;
         let value = metrics.get(CRITERION);

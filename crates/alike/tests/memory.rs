@@ -82,6 +82,7 @@ fn plans_announce_what_training_takes() {
         match info.build(&data, &settings, 1, &Device::flex()).unwrap() {
             Learner::Direct(solver) => drop(solver(&data, Stop(None)).unwrap()),
             Learner::Gradient(mut model) => {
+                let added = model.linear(&data, Stop(None)).unwrap();
                 model.start_epoch(1).unwrap();
                 let sampler = Sampler::new(data.train.clone(), None, 1, model.sampling()).unwrap();
                 for (at, batch) in
@@ -94,6 +95,7 @@ fn plans_announce_what_training_takes() {
                     model.params_mut().step(weights, gradients, &Adam::default());
                 }
                 drop(model.vectors().unwrap());
+                drop(added);
             }
         }
         let taken = (PEAK.load(Ordering::Relaxed) - before) as f64;

@@ -4,6 +4,7 @@
 
 pub(crate) mod adam;
 pub(crate) mod gemm;
+pub(crate) mod inner;
 pub(crate) mod linear;
 pub(crate) mod pointwise;
 pub(crate) mod project;

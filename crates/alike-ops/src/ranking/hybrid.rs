@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::heap::TopKHeap;
 use super::topk::TopK;
 use crate::sparse::csr::Csr;
+use crate::sparse::sums::SparseSums;
 
 /// Somebody whose items are ranked.
 #[derive(Debug, Clone, Copy)]
@@ -46,18 +47,13 @@ pub fn add_item_item<'a, S: Fn(u32) -> f32>(
     let lists: Vec<Vec<TopKHeap>> = (0..rows)
         .into_par_iter()
         .map_init(
-            || (vec![0f32; weights.cols()], Vec::new(), Vec::new()),
-            |(sums, reached, list), row| {
+            || (SparseSums::new(weights.cols()), Vec::new()),
+            |(sums, list), row| {
                 let HybridUser { history, dot } = user(row);
                 for &j in history {
                     let at = weights.ptr()[j as usize] as usize;
                     let reaches = weights.row(j as usize).iter().zip(&values[at..]);
-                    for (&i, &w) in reaches.filter(|(_, w)| **w > 0.0) {
-                        if sums[i as usize] == 0.0 {
-                            reached.push(i);
-                        }
-                        sums[i as usize] += w;
-                    }
+                    reaches.filter(|(_, w)| **w > 0.0).for_each(|(&i, &w)| sums.add(i, w));
                 }
                 list.clear();
                 excluded(row, list);
@@ -69,16 +65,9 @@ pub fn add_item_item<'a, S: Fn(u32) -> f32>(
                         best.offer(i, inner + scale * sum, limit);
                     }
                 };
-                // A sum is 0 again once its item was offered: no item is offered twice.
-                for &i in by_dot.row(row).0 {
-                    offer(i, std::mem::take(&mut sums[i as usize]));
-                }
-                for i in reached.drain(..) {
-                    let sum = std::mem::take(&mut sums[i as usize]);
-                    if sum > 0.0 {
-                        offer(i, sum);
-                    }
-                }
+                // A sum is 0 once it was taken: no item is offered twice.
+                by_dot.row(row).0.iter().for_each(|&i| offer(i, sums.take_one(i)));
+                sums.take().filter(|(_, sum)| *sum > 0.0).for_each(|(i, sum)| offer(i, sum));
                 best
             },
         )

@@ -9,3 +9,4 @@ pub(crate) mod gather;
 pub(crate) mod product;
 pub(crate) mod softmax;
 pub(crate) mod spmm;
+pub(crate) mod sums;

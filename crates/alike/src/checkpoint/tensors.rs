@@ -83,30 +83,21 @@ impl RunDir {
 
     /// Writes the best parameters and the scorer made from them.
     pub fn write_best(&self, epoch: usize, saved: &[Saved], scorer: &Scorer) -> Result<FileRef> {
-        let mut tensors: Vec<(String, Vec<usize>, &[f32])> =
+        let mut tensors: Vec<Written<'_>> =
             saved.iter().map(|s| (format!("param:{}", s.name), s.shape.clone(), &s.value[..])).collect();
-        let add = |name: &str, m: &Matrix| (format!("scorer:{name}"), vec![m.rows, m.cols]);
         let count;
         match scorer {
             Scorer::Dot { users, items } => {
-                for (name, m) in [("dot.users", users), ("dot.items", items)] {
-                    let (name, shape) = add(name, m);
-                    tensors.push((name, shape, &m.data));
-                }
+                tensors.extend(of_matrices([("dot.users", users), ("dot.items", items)]));
             }
             Scorer::PairMlp { users, items, out, vectors } => {
-                for (name, m) in [("pair.users", users), ("pair.items", items), ("pair.vectors", vectors)] {
-                    let (name, shape) = add(name, m);
-                    tensors.push((name, shape, &m.data));
-                }
+                let rows = [("pair.users", users), ("pair.items", items), ("pair.vectors", vectors)];
+                tensors.extend(of_matrices(rows));
                 tensors.push(("scorer:pair.out".into(), vec![out.len()], out));
             }
             Scorer::ItemItem(w) => tensors.extend(of_item_item("", w)),
             Scorer::Hybrid(Hybrid { users, items, weights }) => {
-                for (name, m) in [("hybrid.users", users), ("hybrid.items", items)] {
-                    let (name, shape) = add(name, m);
-                    tensors.push((name, shape, &m.data));
-                }
+                tensors.extend(of_matrices([("hybrid.users", users), ("hybrid.items", items)]));
                 tensors.extend(of_item_item("hybrid.", weights));
             }
             Scorer::Static { users, scores } => {
@@ -159,8 +150,16 @@ impl RunDir {
     }
 }
 
+/// A tensor to be written: name, shape and values.
+type Written<'a> = (String, Vec<usize>, &'a [f32]);
+
+/// Matrices of a scorer as tensors.
+fn of_matrices<'a, const N: usize>(all: [(&str, &'a Matrix); N]) -> [Written<'a>; N] {
+    all.map(|(name, m)| (format!("scorer:{name}"), vec![m.rows, m.cols], &m.data[..]))
+}
+
 /// Weights between items as tensors whose names begin with `prefix`.
-fn of_item_item<'a>(prefix: &str, w: &'a ItemItem) -> Vec<(String, Vec<usize>, &'a [f32])> {
+fn of_item_item<'a>(prefix: &str, w: &'a ItemItem) -> Vec<Written<'a>> {
     let lists = [
         ("history.ptr", w.history.ptr()),
         ("history.idx", w.history.idx()),

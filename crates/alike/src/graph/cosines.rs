@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use alike_ops::dot;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
@@ -10,7 +11,6 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::items::no_modality;
 use crate::graph::neighbors::Neighbors;
-use crate::linalg::dot;
 
 /// The cosines of one modality.
 pub(super) enum Cosines {

@@ -1,6 +1,6 @@
 //! SOIL's interest graph: items are joined to what lies nearest to all that their users took.
 
-use alike_ops::{ConstSparse, Csr};
+use alike_ops::{ConstSparse, Csr, SparseSums};
 use rayon::prelude::*;
 
 use crate::data::Dataset;
@@ -8,7 +8,6 @@ use crate::error::Result;
 use crate::graph::blocks::block_diagonal;
 use crate::graph::cosines::{Cosines, best_items};
 use crate::graph::neighbors::{Neighbors, cached};
-use crate::linalg::SparseSums;
 
 /// The interest graph of modality `name`, `[I, I]`: `W_ij = Σ_u cos(i, j)` over the users `u` who took `i`
 /// and of whose interests `j` is one, cosines below 0 as 0; `D^-1/2 W D^-1/2` with the row sums in `D`, 0

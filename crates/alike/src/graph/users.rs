@@ -1,12 +1,11 @@
 //! The graph of users: who took the same items.
 
-use alike_ops::{Csr, Transposed};
+use alike_ops::{Csr, SparseSums, Transposed};
 use rayon::prelude::*;
 
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::neighbors::{Neighbors, cached};
-use crate::linalg::SparseSums;
 
 crate::choice! {
     /// What the edges of the user graph count.

@@ -182,16 +182,6 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// What `build` makes and `bytes` that it needs for that at the peak; nothing where only shapes are asked
-    /// for.
-    ///
-    /// # Errors
-    /// Those of `build`.
-    pub fn made<T>(&mut self, bytes: u64, build: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
-        self.values += bytes.div_ceil(4) as usize;
-        if self.params.is_shapes_only() { Ok(None) } else { build().map(Some) }
-    }
-
     /// A constant column, `[n, 1]`.
     pub fn column(&mut self, values: impl FnOnce() -> Vec<f32>) -> Tensor<2> {
         let values = if self.params.is_shapes_only() { Vec::new() } else { values() };

@@ -43,7 +43,19 @@ crate::settings! {
 
 struct Alloy {
     vectors: Nsmar,
-    linear: Option<LinearPart>,
+    linear: LinearConfig,
+}
+
+impl LinearConfig {
+    fn slim(&self) -> slim::Config {
+        slim::Config {
+            l1: self.linear_l1,
+            l2: self.linear_l2,
+            feature_weight: self.linear_features,
+            neighbors: self.linear_neighbors,
+            ..slim::Config::default()
+        }
+    }
 }
 
 impl Model for Alloy {
@@ -56,19 +68,10 @@ impl Model for Alloy {
 
     fn build(b: &mut Builder<'_>, Both(config, linear): Self::Config) -> Result<Self> {
         let data = b.data();
-        let solved = slim::Config {
-            l1: linear.linear_l1,
-            l2: linear.linear_l2,
-            feature_weight: linear.linear_features,
-            neighbors: linear.linear_neighbors,
-            ..slim::Config::default()
-        };
-        let share = (linear.linear > 0.0).then_some(linear.linear);
-        let part = b.made(slim::memory(data, &solved), || {
-            Ok(LinearPart::new(slim::weights(data, &solved, Stop(None))?, share))
-        })?;
+        // What solving the weights takes at its peak.
+        b.holds(slim::memory(data, &linear.slim()).div_ceil(4) as usize);
         let names = nsmar::used(data, &config);
-        Ok(Self { vectors: Nsmar::over(b, config, names)?, linear: part })
+        Ok(Self { vectors: Nsmar::over(b, config, names)?, linear })
     }
 
     fn separable(&self) -> bool {
@@ -99,7 +102,9 @@ impl Model for Alloy {
         self.vectors.parts()
     }
 
-    fn linear(&self) -> Option<&LinearPart> {
-        self.linear.as_ref()
+    fn linear(&self, data: &Dataset, stop: Stop<'_>) -> Result<Option<LinearPart>> {
+        let weights = slim::weights(data, &self.linear.slim(), stop)?;
+        let share = self.linear.linear;
+        Ok(Some(LinearPart::new(weights, (share > 0.0).then_some(share))))
     }
 }

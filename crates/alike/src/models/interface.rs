@@ -93,9 +93,13 @@ pub trait Model: Sized + 'static {
         Vec::new()
     }
 
-    /// What is added to the inner products; `None` where they are the whole score.
-    fn linear(&self) -> Option<&LinearPart> {
-        None
+    /// What is added to the inner products, solved once before training; `None` where they are the whole
+    /// score. Looks at `stop` many times per second.
+    ///
+    /// # Errors
+    /// It cannot be solved; [`Error::Interrupted`] when it was stopped.
+    fn linear(&self, _data: &Dataset, _stop: Stop<'_>) -> Result<Option<LinearPart>> {
+        Ok(None)
     }
 }
 
@@ -339,30 +343,20 @@ impl GradientModel {
         self.model.parts()
     }
 
-    /// The inner products after one forward pass, on the device of the model.
+    /// What is added to the inner products, as [`Model::linear`] has it.
     ///
     /// # Errors
-    /// A graph cannot be built.
-    pub fn dot(&self) -> Result<DeviceScorer> {
-        Ok(DeviceScorer::dot(self.vectors()?, self.users))
+    /// Those of that.
+    pub fn linear(&self, data: &Dataset, stop: Stop<'_>) -> Result<Option<LinearPart>> {
+        self.model.linear(data, stop)
     }
 
-    /// What is added to the inner products.
-    pub fn linear(&self) -> Option<&LinearPart> {
-        self.model.linear()
-    }
-
-    /// What ranks after one forward pass, on the device of the model; what is added to inner products by the
-    /// first of its shares.
+    /// What ranks after one forward pass, on the device of the model, without what is added.
     ///
     /// # Errors
     /// A graph cannot be built.
     pub fn device_scorer(&self) -> Result<DeviceScorer> {
-        let dot = self.dot()?;
-        Ok(match self.model.linear() {
-            None => dot,
-            Some(part) => part.added(dot).rescaled(part.shares()[0] as f32),
-        })
+        Ok(DeviceScorer::dot(self.vectors()?, self.users))
     }
 
     /// The same, away from the device.
@@ -382,7 +376,7 @@ trait Erased {
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>>;
     fn fold_in(self: Box<Self>, w: Weights) -> Result<Option<FoldIn>>;
     fn parts(&self) -> Vec<(String, usize)>;
-    fn linear(&self) -> Option<&LinearPart>;
+    fn linear(&self, data: &Dataset, stop: Stop<'_>) -> Result<Option<LinearPart>>;
 }
 
 impl<M: Model> Erased for M {
@@ -410,8 +404,8 @@ impl<M: Model> Erased for M {
         Model::parts(self)
     }
 
-    fn linear(&self) -> Option<&LinearPart> {
-        Model::linear(self)
+    fn linear(&self, data: &Dataset, stop: Stop<'_>) -> Result<Option<LinearPart>> {
+        Model::linear(self, data, stop)
     }
 }
 

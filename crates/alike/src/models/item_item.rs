@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use alike_ops::Csr;
+use alike_ops::{Csr, SparseSums};
 use rayon::prelude::*;
 
 use super::Stop;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::linalg::SparseSums;
 use crate::scorer::ItemItem;
 
 /// `AᵀA`: how many users took both items.

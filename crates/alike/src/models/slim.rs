@@ -19,13 +19,12 @@
 
 use std::ops::Range;
 
-use alike_ops::Csr;
+use alike_ops::{Csr, SparseSums};
 use rayon::prelude::*;
 
 use super::item_item::{Gram, from_columns};
 use super::prelude::*;
 use crate::graph::{self, Neighbors};
-use crate::linalg::SparseSums;
 use crate::scorer::ItemItem;
 
 pub(super) const INFO: ModelInfo = ModelInfo::solved::<Slim>(

@@ -1,11 +1,10 @@
 //! Inner products to which weights between items are added.
 
-use alike_ops::{Csr, Exclusions, HybridUser, TopK, add_item_item, top_k_dot};
+use alike_ops::{Csr, Exclusions, HybridUser, SparseSums, TopK, add_item_item, dot, top_k_dot};
 use rayon::prelude::*;
 
-use super::dense::Matrix;
+use super::dense::{Matrix, not_finite};
 use super::item_item::ItemItem;
-use crate::linalg::{SparseSums, dot};
 
 /// `users[u] · items[i] + Σ_{j ∈ history of u} w_ji`, no weight below 0.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,14 +66,26 @@ impl Hybrid {
     ) -> Vec<TopK> {
         let user = |row: usize| {
             let u = rows[row] as usize;
-            let own = self.users.row(u);
-            HybridUser {
-                history: self.weights.history.row(u),
-                dot: move |i| dot(own, self.items.row(i as usize)),
-            }
+            (self.users.row(u), self.weights.history.row(u))
+        };
+        self.add_sums(by_dot, scales, user, |row, list| exclude.list(rows[row], list))
+    }
+
+    /// The same for anybody: `user` gives the vector and the history of a row of `by_dot`, `excluded` writes
+    /// the items that are left out for it, ascending.
+    pub fn add_sums<'a>(
+        &self,
+        by_dot: &TopK,
+        scales: &[f32],
+        user: impl Fn(usize) -> (&'a [f32], &'a [u32]) + Sync,
+        excluded: impl Fn(usize, &mut Vec<u32>) + Sync,
+    ) -> Vec<TopK> {
+        let user = |row: usize| {
+            let (vector, history) = user(row);
+            HybridUser { history, dot: move |i| dot(vector, self.items.row(i as usize)) }
         };
         let ItemItem { pattern, values, .. } = &self.weights;
-        add_item_item(by_dot, pattern, values, scales, user, |row, list| exclude.list(rows[row], list))
+        add_item_item(by_dot, pattern, values, scales, user, excluded)
     }
 
     /// The `k` best items of each of the users `rows`.
@@ -86,15 +97,19 @@ impl Hybrid {
     /// Score of one user for one item.
     pub fn score(&self, user: u32, item: u32) -> f32 {
         let u = user as usize;
-        dot(self.users.row(u), self.items.row(item as usize))
-            + self.weights.sum(self.weights.history.row(u), item)
+        self.score_of(self.users.row(u), self.weights.history.row(u), item)
+    }
+
+    /// Score of somebody with the row `vector` and this history for one item.
+    pub fn score_of(&self, vector: &[f32], history: &[u32], item: u32) -> f32 {
+        dot(vector, self.items.row(item as usize)) + self.weights.sum(history, item)
     }
 
     /// What is wrong with the shapes or values, if anything.
     pub fn flaw(&self) -> Option<String> {
         let Self { users, items, weights } = self;
-        if users.cols != items.cols || users.cols == 0 {
-            return Some(format!("its users are {} wide and its items {}", users.cols, items.cols));
+        if let Some(flaw) = users.unlike(items) {
+            return Some(flaw);
         }
         let shape = |m: &Csr| (m.rows(), m.cols());
         if shape(&weights.history) != (users.rows, items.rows)
@@ -102,9 +117,8 @@ impl Hybrid {
         {
             return Some("its parts describe different numbers of users or items".into());
         }
-        let finite = |values: &[f32]| values.iter().all(|v| v.is_finite());
-        if ![&users.data, &items.data, &weights.values].into_iter().all(|values| finite(values)) {
-            return Some("it holds values that are not finite".into());
+        if let Some(flaw) = not_finite(&[&users.data, &items.data, &weights.values]) {
+            return Some(flaw);
         }
         weights.values.iter().any(|&w| w < 0.0).then(|| "it holds weights below 0".into())
     }

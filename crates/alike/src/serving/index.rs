@@ -12,11 +12,11 @@
 //! graph.
 
 #[cfg(feature = "hnsw")]
+use alike_ops::dot;
+#[cfg(feature = "hnsw")]
 use hnsw_rs::prelude::{Distance, Hnsw};
 
 use crate::error::{Error, Result};
-#[cfg(feature = "hnsw")]
-use crate::linalg::dot;
 #[cfg(feature = "hnsw")]
 use crate::scorer::norm;
 use crate::scorer::{Hybrid, Matrix, Scorer};

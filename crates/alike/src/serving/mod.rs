@@ -15,7 +15,7 @@ mod reasons;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use alike_ops::{Csr, Exclusions, HybridUser, Ranker, TopK, add_item_item, top_k_item_item, top_k_static};
+use alike_ops::{Csr, Exclusions, Ranker, TopK, dot, top_k_item_item, top_k_static};
 use burn::tensor::Device;
 use rayon::prelude::*;
 
@@ -26,11 +26,10 @@ pub use nearest::Placed;
 pub use reasons::{HISTORY_LOOKED_AT, Reason};
 
 use crate::error::{Error, Result};
-use crate::linalg::dot;
 use crate::models::{FoldIn, Learner, find};
 use crate::recommend::Run;
 pub use crate::scorer::UserHistory;
-use crate::scorer::{Hybrid, ItemItem, Matrix, Scorer, best, norm};
+use crate::scorer::{Hybrid, Matrix, Scorer, best, norm};
 
 /// Bytes of features that are held in memory at most; what is more is copied to a file of our own without a
 /// name.
@@ -224,13 +223,9 @@ impl Serving {
 
     /// The best of `vectors` by the whole score, from their best by the inner product alone.
     fn with_sums(&self, all: &Hybrid, list: &TopK, vectors: &[UserVector], hidden: &[&[u32]]) -> TopK {
-        let ItemItem { pattern, values, .. } = &all.weights;
-        let user = |row: usize| HybridUser {
-            history: &vectors[row].history,
-            dot: move |i| dot(&vectors[row].row, all.items.row(i as usize)),
-        };
+        let user = |row: usize| (&vectors[row].row[..], &vectors[row].history[..]);
         let excluded = |row: usize, list: &mut Vec<u32>| list.extend_from_slice(hidden[row]);
-        add_item_item(list, pattern, values, &[1.0], user, excluded).remove(0)
+        all.add_sums(list, &[1.0], user, excluded).remove(0)
     }
 
     /// The `top` best of `items` for `vector`, best first.
@@ -245,9 +240,7 @@ impl Serving {
     pub fn score(&self, vector: &UserVector, item: u32) -> f32 {
         match &self.run.scorer {
             Scorer::ItemItem(w) => w.sum(&vector.history, item),
-            Scorer::Hybrid(all) => {
-                all.weights.sum(&vector.history, item) + self.run.scorer.score_of(&vector.row, item)
-            }
+            Scorer::Hybrid(all) => all.score_of(&vector.row, &vector.history, item),
             scorer => scorer.score_of(&vector.row, item),
         }
     }

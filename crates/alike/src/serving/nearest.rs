@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use alike_ops::dot;
 use rayon::prelude::*;
 
 use super::{Serving, UserVector};
 use crate::error::{Error, Result};
-use crate::linalg::dot;
 use crate::scorer::{Hybrid, Matrix, Scorer, best, norm};
 
 /// Known items a modality from which a new one takes its place.

@@ -14,7 +14,13 @@ use crate::support::checkerboard;
 fn scorer(model: &str, data: &Dataset, settings: toml::Table) -> Scorer {
     match models::build(model, data, &settings, 3, &Device::flex()).unwrap() {
         Learner::Direct(solve) => solve(data, Stop(None)).unwrap(),
-        Learner::Gradient(model) => model.scorer().unwrap(),
+        Learner::Gradient(model) => match model.linear(data, Stop(None)).unwrap() {
+            None => model.scorer().unwrap(),
+            Some(part) => {
+                let whole = part.added(model.device_scorer().unwrap());
+                whole.rescaled(part.shares()[0] as f32).to_host()
+            }
+        },
     }
 }
 

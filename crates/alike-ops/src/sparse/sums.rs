@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 
 /// The sums of a row of many places, made and taken without going over all of them.
 #[derive(Debug)]
-pub(crate) struct SparseSums<T> {
+pub struct SparseSums<T> {
     sums: Vec<T>,
     /// The places whose sum is not zero, in the order in which they came.
     places: Vec<u32>,
@@ -12,12 +12,12 @@ pub(crate) struct SparseSums<T> {
 
 impl<T: Copy + Default + PartialEq + AddAssign> SparseSums<T> {
     /// Of `places` places, all zero.
-    pub(crate) fn new(places: usize) -> Self {
+    pub fn new(places: usize) -> Self {
         Self { sums: vec![T::default(); places], places: Vec::new() }
     }
 
     /// Adds to the sum at `place` what is above zero.
-    pub(crate) fn add(&mut self, place: u32, more: T) {
+    pub fn add(&mut self, place: u32, more: T) {
         let sum = &mut self.sums[place as usize];
         if *sum == T::default() {
             self.places.push(place);
@@ -25,13 +25,18 @@ impl<T: Copy + Default + PartialEq + AddAssign> SparseSums<T> {
         *sum += more;
     }
 
+    /// The sum at `place`, which is zero after that; [`Self::take`] gives it again, as zero, if it was not.
+    pub fn take_one(&mut self, place: u32) -> T {
+        std::mem::take(&mut self.sums[place as usize])
+    }
+
     /// The sums that are not zero, in the order in which their places came; all are zero after that.
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = (u32, T)> + '_ {
+    pub fn take(&mut self) -> impl Iterator<Item = (u32, T)> + '_ {
         self.places.drain(..).map(|place| (place, std::mem::take(&mut self.sums[place as usize])))
     }
 
     /// As [`Self::take`], by place.
-    pub(crate) fn take_sorted(&mut self) -> impl Iterator<Item = (u32, T)> + '_ {
+    pub fn take_sorted(&mut self) -> impl Iterator<Item = (u32, T)> + '_ {
         self.places.sort_unstable();
         self.take()
     }
@@ -48,6 +53,9 @@ mod tests {
             sums.add(place, more);
         }
         assert_eq!(sums.take().collect::<Vec<_>>(), [(7, 3.5), (2, 1.0)]);
+        sums.add(5, 3.0);
+        assert_eq!((sums.take_one(5), sums.take_one(6)), (3.0, 0.0));
+        assert_eq!(sums.take().collect::<Vec<_>>(), [(5, 0.0)]);
         sums.add(8, 1.0);
         sums.add(0, 4.0);
         assert_eq!(sums.take_sorted().collect::<Vec<_>>(), [(0, 4.0), (8, 1.0)]);
