@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use alike_ops::{Adam, AdamState, Triples, adam_step, bpr_dot_l2, bpr_pair_mlp, l2_rows};
+use alike_ops::{Adam, AdamState, Triples, adam_step, bpr_dot_l2, bpr_pair_mlp, l2_rows, log_sum_exp};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use divan::{Bencher, counter::ItemsCount};
 use rand::{RngExt, SeedableRng};
@@ -113,6 +113,33 @@ fn naive_bpr_pair_mlp_128_64(bencher: Bencher<'_, '_>, name: &str) {
             hidden.matmul(out.clone().unsqueeze_dim(1))
         };
         mean_loss(score(&t.negatives) - score(&t.positives)).backward()
+    });
+}
+
+/// Users of a batch and the items that they are set against, of 64 columns and length 1.
+fn pairs(others: usize) -> [Tensor<2>; 2] {
+    [BATCH, others].map(|rows| {
+        let x: Tensor<2> = random([rows, 64], rows as u64, &Device::flex());
+        let norms = x.clone().powf_scalar(2.0).sum_dim(1).sqrt();
+        Tensor::<2>::from_inner(x / norms).require_grad()
+    })
+}
+
+/// Logarithms of sums over pairs, as softmax over sampled items has them; `others` items.
+#[divan::bench(args = [1_000, BATCH], sample_count = 50)]
+fn log_sum_exp_64(bencher: Bencher<'_, '_>, others: usize) {
+    let [a, c] = pairs(others);
+    bencher
+        .counter(ItemsCount::new(BATCH))
+        .bench(|| log_sum_exp(black_box(a.clone()), c.clone(), 0.2, false).mean().backward());
+}
+
+#[divan::bench(args = [1_000, BATCH], sample_count = 20)]
+fn naive_log_sum_exp_64(bencher: Bencher<'_, '_>, others: usize) {
+    let [a, c] = pairs(others);
+    bencher.counter(ItemsCount::new(BATCH)).bench(|| {
+        let pairs = black_box(a.clone()).matmul(c.clone().transpose()) / 0.2;
+        pairs.exp().sum_dim(1).log().mean().backward()
     });
 }
 

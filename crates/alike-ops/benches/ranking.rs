@@ -7,8 +7,7 @@
 use std::hint::black_box;
 
 use alike_ops::{
-    Csr, Exclusions, HybridUser, Ranker, add_item_item, dot, knn_cosine, top_k_dot, top_k_pair_mlp,
-    top_k_static,
+    Csr, Exclusions, HybridUser, Ranker, add_item_item, knn_cosine, top_k_dot, top_k_pair_mlp, top_k_static,
 };
 use divan::{Bencher, counter::ItemsCount};
 use rand::{RngExt, SeedableRng};
@@ -86,12 +85,9 @@ fn hybrid_128(bencher: Bencher<'_, '_>, set: &str) {
     let values = vec![0.1; weights.nnz()];
     run(bencher, set, 128, |c, mask| {
         let by_dot = top_k_dot(&c.users, &c.items, 128, &c.rows, mask, K);
-        let user = |row: usize| HybridUser {
-            history: c.seen.row(row),
-            dot: move |i: u32| dot(&c.users[row * 128..][..128], &c.items[i as usize * 128..][..128]),
-        };
+        let user = |row: usize| HybridUser { vector: &c.users[row * 128..][..128], history: c.seen.row(row) };
         let excluded = |row: usize, list: &mut Vec<u32>| mask.list(row as u32, list);
-        add_item_item(&by_dot, &weights, &values, &[1.0], user, excluded).remove(0).items
+        add_item_item(&by_dot, &c.items, &weights, &values, &[1.0], user, excluded).remove(0).items
     });
 }
 

@@ -31,7 +31,7 @@ pub use devices::limits::{DeviceLimits, device_limits, wgpu_devices};
 pub use devices::memory::keep_freed_memory;
 pub use error::OpsError;
 pub use loss::bpr::{bpr_dot, bpr_dot_l2, bpr_dot_own_l2, l2_rows};
-pub use loss::info_nce::info_nce;
+pub use loss::log_sum_exp::{info_nce, log_sum_exp, uniformity};
 pub use loss::pair_mlp::bpr_pair_mlp;
 pub use loss::triples::Triples;
 pub use ranking::device::{TopKRequest, ranking_bytes, top_k_dot_device, top_k_pair_mlp_device};

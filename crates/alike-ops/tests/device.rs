@@ -8,9 +8,10 @@ use std::sync::Arc;
 use alike_ops::{
     Activation, Adam, AdamState, ConstSparse, Csr, FrozenFeatures, RowSubset, TopKRequest, Triples,
     adam_step, add, add_propagated, add_row, bpr_dot, bpr_dot_l2, bpr_dot_own_l2, bpr_pair_mlp, gather,
-    info_nce, l2_rows, leaky, linear, linear_pair, matmul, multiply, neighbor_similarity, project,
-    project_rows, propagate_mean, propagate_sum, scale_rows, segment_softmax, sigmoid, spmm, spmm_const,
-    spmm_rows, sum_squares, tanh, top_k_dot_device, top_k_pair_mlp_device, unit_rows, wgpu_devices,
+    info_nce, l2_rows, leaky, linear, linear_pair, log_sum_exp, matmul, multiply, neighbor_similarity,
+    project, project_rows, propagate_mean, propagate_sum, scale_rows, segment_softmax, sigmoid, spmm,
+    spmm_const, spmm_rows, sum_squares, tanh, top_k_dot_device, top_k_pair_mlp_device, uniformity, unit_rows,
+    wgpu_devices,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
@@ -230,7 +231,19 @@ fn losses() {
         same("info_nce", 1e-3, &[[b, d], [b, d]], |x| {
             row(info_nce(unit_rows(x[0].clone()), unit_rows(x[1].clone()), 0.2)) * b as f32
         });
+        same("log_sum_exp", 1e-3, &[[b, d], [b + 70, d]], |x| {
+            log_sum_exp(unit_rows(x[0].clone()), unit_rows(x[1].clone()), 0.2, false)
+        });
     }
+}
+
+#[test]
+fn pairs_of_one_matrix() {
+    same("others", 1e-3, &[[150, 7]], |x| {
+        let x = unit_rows(x[0].clone());
+        log_sum_exp(x.clone(), x, 0.3, true)
+    });
+    same("uniformity", 1e-3, &[[150, 7]], |x| row(uniformity(unit_rows(x[0].clone()), 2.0)) * 150.0);
 }
 
 #[test]

@@ -1,13 +1,43 @@
 //! The inner product of two rows.
 
-/// The inner product of two vectors: eight sums side by side, so that the compiler may use wide registers.
+use crate::simd::f32x16::F32x16;
+use crate::simd::isa::Isa;
+use crate::simd::kernel::kernel;
+use crate::simd::slices;
+
+/// The inner product of two vectors of the same length: sixteen sums side by side, added in one order. Its
+/// last bits depend on the instruction set, as those of the rankings do.
+///
+/// # Panics
+/// When their lengths differ.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0f32; 8];
-    let (a8, b8) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    for (x, y) in a8.0.iter().zip(b8.0) {
-        for lane in 0..8 {
-            sums[lane] += x[lane] * y[lane];
+    assert_eq!(a.len(), b.len(), "vectors of one length");
+    product(Isa::best(), a, b)
+}
+
+kernel! {
+    fn product = product_body(a: &[f32], b: &[f32]) -> f32
+}
+
+#[inline(always)]
+fn product_body<V: F32x16>(a: &[f32], b: &[f32]) -> f32 {
+    slices::dot::<V>(a, b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_gives_the_formula_at_any_length() {
+        for len in [0, 1, 15, 16, 17, 64, 131] {
+            let a: Vec<f32> = (0..len).map(|i| (i as f32 * 0.7).sin()).collect();
+            let b: Vec<f32> = (0..len).map(|i| (i as f32 * 1.3).cos()).collect();
+            let wanted: f64 = a.iter().zip(&b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            for isa in Isa::supported() {
+                let got = f64::from(product(isa, &a, &b));
+                assert!((got - wanted).abs() < 1e-5, "{isa:?}, {len}: {got}, not {wanted}");
+            }
         }
     }
-    sums.iter().sum::<f32>() + a8.1.iter().zip(b8.1).map(|(x, y)| x * y).sum::<f32>()
 }

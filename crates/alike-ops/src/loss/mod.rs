@@ -3,7 +3,7 @@
 //! Imports: `autodiff`, `dense`, `gpu`, `simd`, `tensor`.
 
 pub(crate) mod bpr;
-pub(crate) mod info_nce;
+pub(crate) mod log_sum_exp;
 pub(crate) mod pair_mlp;
 mod softplus;
 pub(crate) mod triples;

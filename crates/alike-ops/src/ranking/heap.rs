@@ -54,6 +54,15 @@ impl TopKHeap {
         if self.excluded.binary_search(&item_of(key)).is_ok() { None } else { self.kept.push(key) }
     }
 
+    /// Drops what is not among the `k` best, and gives what a score must be above from now on.
+    pub(super) fn tighten(&mut self, k: usize) -> f32 {
+        self.kept.truncate();
+        if k > 0 && self.kept.len() == k {
+            self.worst = *self.kept.keys.iter().min().expect("there are k keys");
+        }
+        self.limit()
+    }
+
     /// Takes an item of a score above `limit`, and raises the limit once there are enough.
     #[inline]
     pub(super) fn offer(&mut self, item: u32, score: f32, limit: &mut f32) {

@@ -4,36 +4,41 @@ use rayon::prelude::*;
 
 use super::heap::TopKHeap;
 use super::topk::TopK;
+use crate::dense::inner::dot;
+use crate::simd::f32x16::LANES;
+use crate::simd::prefetch::prefetch;
 use crate::sparse::csr::Csr;
 use crate::sparse::sums::SparseSums;
 
 /// Somebody whose items are ranked.
 #[derive(Debug, Clone, Copy)]
-pub struct HybridUser<'a, S> {
+pub struct HybridUser<'a> {
+    /// Their vector, `[D]`.
+    pub vector: &'a [f32],
     /// The items that they took.
     pub history: &'a [u32],
-    /// The inner product of their vector and that of an item.
-    pub dot: S,
 }
 
-/// Score `dot(u, i) + scale · Σ_{j ∈ history(u)} w_ji` and top `k` for each of `scales`, from the `k` best of
-/// each user by the inner product alone, `by_dot`, with the same items left out: `weights [I, I]` with one of
-/// `values` per entry; row `j` holds what item `j` contributes to others. Neither values nor scales are below
-/// 0. `user` gives the user of a row of `by_dot`, `excluded` writes the items that are left out for it,
-/// ascending. Several scales cost little more than one.
+/// Score `z_u · z_i + scale · Σ_{j ∈ history(u)} w_ji` and top `k` for each of `scales`, from the `k` best of
+/// each user by the inner product alone, `by_dot`, with the same items left out: `items [I, D]`, `weights [I,
+/// I]` with one of `values` per entry; row `j` holds what item `j` contributes to others. Neither values nor
+/// scales are below 0. `user` gives the user of a row of `by_dot`, `excluded` writes the items that are left
+/// out for it, ascending. Several scales cost little more than one.
 ///
-/// Exact: an item that no weight reaches keeps its inner product, and there are `k` others not below it
-/// unless it is among the `k` best by that. So these and the items that a weight reaches are all that is
-/// scored.
+/// Exact, up to the rounding of inner products: an item that no weight reaches keeps its inner product, and
+/// there are `k` others not below it unless it is among the `k` best by that. So these and the items that a
+/// weight reaches are all that can be among the best. The inner products of the latter are not above the
+/// worst of the `k` best by it, so that most of those with small sums need none to be computed.
 ///
 /// # Panics
 /// When the shapes do not fit.
-pub fn add_item_item<'a, S: Fn(u32) -> f32>(
+pub fn add_item_item<'a>(
     by_dot: &TopK,
+    items: &[f32],
     weights: &Csr,
     values: &[f32],
     scales: &[f32],
-    user: impl Fn(usize) -> HybridUser<'a, S> + Sync,
+    user: impl Fn(usize) -> HybridUser<'a> + Sync,
     excluded: impl Fn(usize, &mut Vec<u32>) + Sync,
 ) -> Vec<TopK> {
     assert_eq!(weights.rows(), weights.cols(), "weights are items x items");
@@ -47,28 +52,31 @@ pub fn add_item_item<'a, S: Fn(u32) -> f32>(
     let lists: Vec<Vec<TopKHeap>> = (0..rows)
         .into_par_iter()
         .map_init(
-            || (SparseSums::new(weights.cols()), Vec::new()),
-            |(sums, list), row| {
-                let HybridUser { history, dot } = user(row);
-                for &j in history {
+            || (SparseSums::new(weights.cols()), Vec::new(), Vec::new()),
+            |(sums, list, reached), row| {
+                let user = user(row);
+                for &j in user.history {
                     let at = weights.ptr()[j as usize] as usize;
                     let reaches = weights.row(j as usize).iter().zip(&values[at..]);
                     reaches.filter(|(_, w)| **w > 0.0).for_each(|(&i, &w)| sums.add(i, w));
                 }
                 list.clear();
                 excluded(row, list);
-                let mut best: Vec<TopKHeap> = scales.iter().map(|_| TopKHeap::new(list.clone(), k)).collect();
-                let mut limits = vec![f32::NEG_INFINITY; scales.len()];
-                let mut offer = |i: u32, sum: f32| {
-                    let inner = dot(i);
-                    for ((best, limit), scale) in best.iter_mut().zip(&mut limits).zip(scales) {
-                        best.offer(i, inner + scale * sum, limit);
-                    }
-                };
+                let mut best = Best::new(user.vector, items, scales, list, k);
                 // A sum is 0 once it was taken: no item is offered twice.
-                by_dot.row(row).0.iter().for_each(|&i| offer(i, sums.take_one(i)));
-                sums.take().filter(|(_, sum)| *sum > 0.0).for_each(|(i, sum)| offer(i, sum));
-                best
+                let (first, with) = by_dot.row(row);
+                best.offer(first.iter().map(|&i| (i, sums.take_one(i))));
+                reached.clear();
+                reached.extend(sums.take().filter(|(_, sum)| *sum > 0.0));
+                // The large sums first: what they leave of the limits spares most of the small ones.
+                let total: f32 = reached.iter().map(|(_, sum)| sum).sum();
+                let mean = total / reached.len().max(1) as f32;
+                best.offer(reached.iter().copied().filter(|(_, sum)| *sum > mean));
+                // What none of the others' inner products is above, however they are rounded.
+                let outside = with.get(k - 1).map_or(f32::INFINITY, |worst| worst + ROUNDING * with[0].abs());
+                let needed = best.needed(outside);
+                best.offer(reached.iter().copied().filter(|(_, sum)| *sum <= mean && *sum >= needed));
+                best.heaps
             },
         )
         .collect();
@@ -79,6 +87,64 @@ pub fn add_item_item<'a, S: Fn(u32) -> f32>(
         }
     }
     tops
+}
+
+/// How far apart two ways to sum an inner product are at most, as a part of the largest that a user has.
+const ROUNDING: f32 = 1e-4;
+
+/// How many items ahead their rows are asked for.
+const AHEAD: usize = 4;
+
+/// The best of one user for each of some scales.
+struct Best<'a> {
+    vector: &'a [f32],
+    items: &'a [f32],
+    scales: &'a [f32],
+    k: usize,
+    heaps: Vec<TopKHeap>,
+    /// What a score must be above, by scale.
+    limits: Vec<f32>,
+    /// Items and their sums, to be offered.
+    waiting: Vec<(u32, f32)>,
+}
+
+impl<'a> Best<'a> {
+    fn new(vector: &'a [f32], items: &'a [f32], scales: &'a [f32], excluded: &[u32], k: usize) -> Self {
+        let heaps = scales.iter().map(|_| TopKHeap::new(excluded.to_vec(), k)).collect();
+        let limits = vec![f32::NEG_INFINITY; scales.len()];
+        Self { vector, items, scales, k, heaps, limits, waiting: Vec::new() }
+    }
+
+    /// Offers items with their sums.
+    fn offer(&mut self, list: impl Iterator<Item = (u32, f32)>) {
+        let dim = self.vector.len();
+        self.waiting.clear();
+        self.waiting.extend(list);
+        for (at, &(item, sum)) in self.waiting.iter().enumerate() {
+            if let Some((later, _)) = self.waiting.get(at + AHEAD) {
+                prefetch(&raw const self.items[*later as usize * dim], dim.div_ceil(LANES));
+            }
+            let inner = dot(self.vector, &self.items[item as usize * dim..][..dim]);
+            for ((heap, limit), scale) in self.heaps.iter_mut().zip(&mut self.limits).zip(self.scales) {
+                heap.offer(item, inner + scale * sum, limit);
+            }
+        }
+    }
+
+    /// Below this, no sum brings an item whose inner product is at most `inner` among the best by any scale.
+    fn needed(&mut self, inner: f32) -> f32 {
+        let mut least = f32::INFINITY;
+        for ((heap, limit), &scale) in self.heaps.iter_mut().zip(&mut self.limits).zip(self.scales) {
+            *limit = heap.tighten(self.k);
+            // At scale 0 the best by the inner product are the best.
+            if scale > 0.0 {
+                // Rounding of this and of the score, made small enough by a few of the last bits.
+                let sum = (*limit - inner - 4.0 * f32::EPSILON * (limit.abs() + inner.abs())) / scale;
+                least = if sum.is_nan() { 0.0 } else { least.min(sum * (1.0 - 4.0 * f32::EPSILON)) };
+            }
+        }
+        least
+    }
 }
 
 #[cfg(test)]
@@ -120,17 +186,15 @@ mod tests {
         let rows: Vec<u32> = (0..users as u32).rev().collect();
         for k in [0, 1, 7, 88, 95] {
             let by_dot = top_k_dot(&z, &x, dim, &rows, &masks, k);
-            let inner = |u: usize, i: u32| -> f32 {
-                let (a, b) = (&z[u * dim..][..dim], &x[i as usize * dim..][..dim]);
-                a.iter().zip(b).map(|(a, b)| a * b).sum()
-            };
+            let inner =
+                |u: usize, i: u32| -> f32 { dot(&z[u * dim..][..dim], &x[i as usize * dim..][..dim]) };
             let of = |row: usize| {
                 let u = rows[row] as usize;
-                HybridUser { history: &history[u], dot: move |i| inner(u, i) }
+                HybridUser { vector: &z[u * dim..][..dim], history: &history[u] }
             };
             let excluded = |row: usize, list: &mut Vec<u32>| masks.list(rows[row], list);
             let scales = [1.0, 0.0, 0.25];
-            let tops = add_item_item(&by_dot, &weights, &values, &scales, of, excluded);
+            let tops = add_item_item(&by_dot, &x, &weights, &values, &scales, of, excluded);
             let each = scales.iter().zip(&tops).flat_map(|st| (0..tops[0].rows()).map(move |row| (st, row)));
             for ((scale, top), row) in each {
                 let u = rows[row] as usize;

@@ -1,7 +1,7 @@
 //! The best items of users, exactly, without a users × items matrix: on the processor, for a service, on a
 //! device; nearest neighbours.
 //!
-//! Imports: `autodiff`, `error`, `gpu`, `simd`, `sparse`.
+//! Imports: `autodiff`, `dense`, `error`, `gpu`, `simd`, `sparse`.
 
 pub(crate) mod device;
 pub(crate) mod exclusions;

@@ -60,8 +60,8 @@ impl Sampling {
         Self { popularity: power, ..self }
     }
 
-    /// Triples per positive pair.
-    fn repeats(self) -> usize {
+    /// How often a positive pair is in its batch.
+    pub fn repeats(self) -> usize {
         match self.negatives {
             Negatives::PerPair(count) => count,
             Negatives::None | Negatives::Shared(_) => 1,

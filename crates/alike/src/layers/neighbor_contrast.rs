@@ -10,8 +10,10 @@
 
 use std::sync::Arc;
 
-use alike_ops::{ConstSparse, Triples, gather, info_nce, spmm_const, unit_rows};
+use alike_ops::{ConstSparse, gather, info_nce, spmm_const, unit_rows};
 use burn::tensor::Tensor;
+
+use super::Step;
 
 /// The contrast as the settings of a model have it.
 #[derive(Debug, Clone, Copy)]
@@ -41,20 +43,14 @@ impl NeighborContrast {
         (layers + 3) * nodes * dim + pairs * (2 * layers * pairs + 4 * (layers + 1) * dim)
     }
 
-    /// `loss` + the weighted contrast of the layers that `layers` gives, the first one first, whose rows the
-    /// users and positives of `batch` number. Where there is none, no layer is asked for.
-    pub fn added(
-        &self,
-        loss: Tensor<1>,
-        batch: &Triples,
-        layers: impl FnOnce() -> Vec<Tensor<2>>,
-    ) -> Tensor<1> {
+    /// `loss` + the weighted contrast of the layers that `layers` gives, the first one first, over the
+    /// pairs of `step`. Where there is none, no layer is asked for.
+    pub fn added(&self, loss: Tensor<1>, step: &Step, layers: impl FnOnce() -> Vec<Tensor<2>>) -> Tensor<1> {
         if self.is_off() {
             return loss;
         }
-        let views = |layer: &Tensor<2>| {
-            [&batch.users, &batch.positives].map(|rows| unit_rows(gather(layer.clone(), rows)))
-        };
+        let pairs = step.pairs(step.nodes());
+        let views = |layer: &Tensor<2>| pairs.each_ref().map(|rows| unit_rows(gather(layer.clone(), rows)));
         let views: Vec<[Tensor<2>; 2]> = layers().iter().map(views).collect();
         views.windows(2).fold(loss, |loss, pair| {
             let ([users, items], [next_users, next_items]) = (pair[0].clone(), pair[1].clone());
@@ -80,14 +76,22 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     use super::*;
+    use crate::config::Draw;
+    use crate::ids::{ItemId, UserId};
+    use crate::layers::Batch;
 
     /// Users 0, 1, 2 and items 3 to 6; a width.
     const NODES: usize = 7;
     const D: usize = 3;
 
-    fn batch() -> Triples {
+    fn step() -> Step {
         // User 0 and item 3 come twice, and the last pair is the first one again.
-        Triples { users: vec![0, 1, 0, 0], positives: vec![3, 3, 5, 3], negatives: vec![6, 6, 4, 4] }
+        let batch = Batch {
+            users: [0, 1, 0, 0].map(UserId).to_vec(),
+            positives: [0, 0, 2, 0].map(ItemId).to_vec(),
+            negatives: [3, 3, 1, 1].map(ItemId).to_vec(),
+        };
+        Step::new(batch, 3, NODES - 3, Draw::new(1, 1), 0)
     }
 
     fn values(seed: usize) -> Vec<f32> {
@@ -118,7 +122,8 @@ mod tests {
             let row = |r: usize| (0..b).map(|s| score(r, s).exp()).sum::<f64>().ln() - score(r, r);
             (0..b).map(row).sum::<f64>() / b as f64
         };
-        let batch = batch();
+        let step = step();
+        let batch = step.nodes();
         let (users, items) = (&batch.users[..], &batch.positives[..]);
         let terms = layers.windows(2).map(|pair| {
             let (before, next) = (&pair[0][..], &pair[1][..]);
@@ -136,7 +141,7 @@ mod tests {
         let leaves = start.clone().map(|v| Tensor::from_inner(tensor(&v)).require_grad());
         let contrast = NeighborContrast::new(2.0, 0.3, 0.4);
         let nothing = leaves[0].clone().sum() * 0.0;
-        let loss = contrast.added(nothing, &batch(), || leaves.to_vec());
+        let loss = contrast.added(nothing, &step(), || leaves.to_vec());
         let wide = start.map(|v| v.into_iter().map(f64::from).collect::<Vec<f64>>());
         let at = |layers: &[Vec<f64>]| 2.0 * reference(layers, [0.3, 0.4]);
         let (found, wanted) = (f64::from(read(loss.clone().inner())[0]), at(&wide));
@@ -165,7 +170,7 @@ mod tests {
         let contrast = NeighborContrast::new(0.0, 0.5, 0.2);
         assert!(contrast.is_off() && contrast.held(3, 100, 8, 50) == 0);
         let loss = tensor(&values(4)).sum();
-        let same = contrast.added(loss.clone(), &batch(), || panic!("no layer is needed"));
+        let same = contrast.added(loss.clone(), &step(), || panic!("no layer is needed"));
         assert_eq!(read(loss), read(same));
     }
 

@@ -10,7 +10,7 @@ use bytemuck::TransparentWrapper;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Batch, Row, Table, Weights};
+use super::{Batch, Row, StepObjective, Table, Weights};
 use crate::config::{Draw, Stream};
 use crate::ids::{ItemId, UserId, numbers};
 
@@ -27,6 +27,7 @@ pub struct Step {
     /// Dropout masks to use before any is drawn.
     masks: RefCell<VecDeque<Vec<f32>>>,
     nodes: OnceCell<Arc<Triples>>,
+    objective: Arc<StepObjective>,
 }
 
 impl Step {
@@ -35,7 +36,19 @@ impl Step {
         let start = draw.rng_of(Stream::Step, at);
         let rng = RefCell::new(start.clone());
         let calls = Cell::new(1);
-        Self { batch, users, items, start, rng, calls, masks: RefCell::default(), nodes: OnceCell::new() }
+        let (masks, nodes, objective) = (RefCell::default(), OnceCell::new(), Arc::default());
+        Self { batch, users, items, start, rng, calls, masks, nodes, objective }
+    }
+
+    /// The same step of a model that ranks by this loss.
+    #[must_use]
+    pub fn ranked_by(self, objective: Arc<StepObjective>) -> Self {
+        Self { objective, ..self }
+    }
+
+    /// The loss by which the model ranks.
+    pub(super) fn objective(&self) -> &StepObjective {
+        &self.objective
     }
 
     /// The same step with these dropout masks in place of the first that it would draw; each holds a factor
@@ -75,7 +88,7 @@ impl Step {
         [self.positives(), self.negatives()].concat()
     }
 
-    /// The batch as rows of a table of all nodes. Losses over triples take one negative per pair: no other
+    /// The batch as rows of a table of all nodes. Losses over triples take negatives per pair: no other
     /// sampling.
     pub fn nodes(&self) -> &Arc<Triples> {
         self.nodes.get_or_init(|| {
@@ -86,6 +99,13 @@ impl Step {
                 negatives: items(self.negatives()),
             })
         })
+    }
+
+    /// The users and the positives of `batch`, each pair once: those of [`Self::nodes`], or of
+    /// [`BatchRows::triples`], where a pair is there once for each of its negatives.
+    pub fn pairs(&self, batch: &Triples) -> [Vec<u32>; 2] {
+        let each = self.objective.sampling.repeats();
+        [&batch.users, &batch.positives].map(|list| list.iter().copied().step_by(each).collect())
     }
 
     /// All nodes of the batch: users, positives, negatives.

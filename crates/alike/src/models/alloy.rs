@@ -60,10 +60,15 @@ impl LinearConfig {
 
 impl Model for Alloy {
     type Config = Both<nsmar::Config, LinearConfig>;
+    const RANKS: bool = true;
     const FOLDS: bool = Nsmar::FOLDS;
 
     fn training() -> TrainConfig {
         Nsmar::training()
+    }
+
+    fn objective() -> Objective {
+        Nsmar::objective()
     }
 
     fn build(b: &mut Builder<'_>, Both(config, linear): Self::Config) -> Result<Self> {
@@ -76,10 +81,6 @@ impl Model for Alloy {
 
     fn separable(&self) -> bool {
         self.vectors.separable()
-    }
-
-    fn sampling(&self) -> Sampling {
-        self.vectors.sampling()
     }
 
     fn start_epoch(&mut self, w: &Weights, draw: Draw) -> Result<()> {

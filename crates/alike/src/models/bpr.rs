@@ -6,8 +6,6 @@
 //!
 //! Departures: Adam in place of plain stochastic gradient descent; one `l2` for users and items.
 
-use alike_ops::bpr_dot_own_l2;
-
 use super::prelude::*;
 
 pub(super) const INFO: ModelInfo = ModelInfo::trained::<Bpr>(
@@ -33,6 +31,7 @@ struct Bpr {
 
 impl Model for Bpr {
     type Config = Config;
+    const RANKS: bool = true;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
         let embedding = b.table("embedding", config.dim, Init::XavierSides(b.users()));
@@ -41,7 +40,7 @@ impl Model for Bpr {
     }
 
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
-        bpr_dot_own_l2(w.table(self.embedding), step.nodes(), self.config.l2 as f32)
+        step.ranking_loss_own_l2(w.table(self.embedding), step.nodes(), self.config.l2)
     }
 
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {

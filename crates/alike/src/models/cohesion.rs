@@ -105,20 +105,26 @@ impl Cohesion {
         propagated(&self.neighbors, Tensor::cat(sums.enumerate().map(constant).collect(), 1), rows)
     }
 
-    /// Mean BPR in bits; a branch that tells the items of a triple apart already has less weight in it.
-    fn ranking(&self, z: &Tensor<2>, batch: &Triples) -> Tensor<1> {
+    /// Mean BPR in bits; a branch that tells the items of a triple apart already has less weight in it. Other
+    /// losses as they are.
+    fn ranking(&self, step: &Step, z: Tensor<2>, batch: &Arc<Triples>) -> Tensor<1> {
+        if step.loss() != RankingLoss::Bpr {
+            return step.ranking_loss(z, batch);
+        }
         let rows = |rows: &Vec<u32>| gather(z.clone(), rows);
         let apart = rows(&batch.positives) - rows(&batch.negatives);
         let [pairs, count, dim] = [batch.len(), 1 + self.towers.len(), self.config.dim];
         let blocks: Tensor<2> = multiply(rows(&batch.users), apart).reshape([pairs * count, dim]);
         let margins: Tensor<2> = blocks.sum_dim(1).reshape([pairs, count]);
         let weights = softmax(margins.clone().detach(), 1).neg() + 1.0;
-        log_sigmoid((margins * weights).sum_dim(1)).mean().neg() / std::f32::consts::LN_2
+        let loss = log_sigmoid((margins * weights).sum_dim(1)).mean().neg() / std::f32::consts::LN_2;
+        step.with_neighbors(loss, z, batch)
     }
 }
 
 impl Model for Cohesion {
     type Config = Config;
+    const RANKS: bool = true;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
         let Config { dim, hidden, layers, neighbor_contrast, contrast_balance, temperature, .. } = config;
@@ -153,12 +159,12 @@ impl Model for Cohesion {
         let z = self.fused(&layers, Some(&local.rows));
         let share = self.config.table_l2 / self.config.dim as f64;
         let norms = self.towers.iter().map(|tower| step.l2(w, tower.preference, step.users(), share));
-        let loss = norms.fold(self.ranking(&z, &local.triples), |sum, norm| sum + norm);
+        let loss = norms.fold(self.ranking(step, z, &local.triples), |sum, norm| sum + norm);
         let mean = |l: usize| {
             let sum = layers.iter().map(|all| all[l].clone()).reduce(add).expect("the branch of the ids");
             sum / layers.len() as f32
         };
-        self.contrast.added(loss, step.nodes(), || (0..=self.config.layers).map(mean).collect())
+        self.contrast.added(loss, step, || (0..=self.config.layers).map(mean).collect())
     }
 
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {

@@ -71,6 +71,7 @@ impl Dragon {
 
 impl Model for Dragon {
     type Config = Config;
+    const RANKS: bool = true;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
         let towers = Towers::new(b, config.hidden, config.dim, config.layers)?;

@@ -60,6 +60,7 @@ impl DualGnn {
 
 impl Model for DualGnn {
     type Config = Config;
+    const RANKS: bool = true;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
         let towers = Towers::new(b, config.hidden, config.dim, config.layers)?;

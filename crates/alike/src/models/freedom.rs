@@ -12,7 +12,7 @@
 //! Departure: raw features stay frozen (the authors' code trains them, though they reach the auxiliary loss
 //! only).
 
-use alike_ops::{ConstSparse, bpr_dot, propagate_mean, spmm_const};
+use alike_ops::{ConstSparse, propagate_mean, spmm_const};
 
 use super::prelude::*;
 use crate::config::{Draw, ModalityWeights as Shares};
@@ -73,6 +73,7 @@ impl Freedom {
 
 impl Model for Freedom {
     type Config = Config;
+    const RANKS: bool = true;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
         let Config { dim: d, layers, neighbor_contrast, contrast_balance, temperature, .. } = config;
@@ -103,7 +104,7 @@ impl Model for Freedom {
         let local = step.local();
         let z = self.forward(w, &self.bipartite.epoch, Some(&local.rows));
         let layers = || propagations(&self.bipartite.epoch, w.table(self.embedding), self.config.layers);
-        let loss = self.contrast.added(bpr_dot(z.clone(), &local.triples), step.nodes(), layers);
+        let loss = self.contrast.added(step.ranking_loss(z.clone(), &local.triples), step, layers);
         if self.config.auxiliary == 0.0 {
             return loss;
         }
@@ -111,7 +112,7 @@ impl Model for Freedom {
         let users = z.narrow(0, 0, local.users().len());
         let of = |input: &FeatureInput| {
             let seen = input.forward_rows(w, &items);
-            bpr_dot(Tensor::cat(vec![users.clone(), seen], 0), &local.triples)
+            step.pair_loss(Tensor::cat(vec![users.clone(), seen], 0), &local.triples)
         };
         let auxiliary = self.inputs.iter().map(of).reduce(|a, b| a + b).expect("a modality at least");
         loss + auxiliary * self.config.auxiliary as f32

@@ -1,39 +1,27 @@
 //! What a model is: what it declares, how it is drawn for, trained, evaluated and folded in.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 
 use super::linear_part::LinearPart;
+use super::stop::Stop;
+use super::train_config::TrainConfig;
 use crate::config::{Draw, SettingInfo, Settings, apply};
 use crate::data::Dataset;
-use crate::error::{Error, Result};
-use crate::layers::{Batch, Builder, FoldIn, Params, Sampling, Step, Weights};
+use crate::error::Result;
+use crate::layers::{Batch, Builder, FoldIn, Objective, Params, Sampling, Step, StepObjective, Weights};
 use crate::scorer::{DeviceScorer, Scorer};
-
-crate::settings! {
-    /// Settings of the training loop, the same for every gradient model.
-    pub struct TrainConfig {
-        /// Learning rate of Adam.
-        lr: f64 = 1e-3, 0.0..=10.0;
-        /// Positive pairs per step.
-        batch: usize = 2048, 1..=1 << 20;
-        /// Maximum number of epochs.
-        epochs: usize = 1000, 1..=100_000;
-        /// Evaluations without a better validation Recall@20 before training stops, at least.
-        patience: usize = 20, 1..=100_000;
-        /// Optimiser steps without one before training stops, at least: a small data set has few steps per epoch.
-        patience_steps: usize = 1500, 0..=10_000_000;
-        /// Epochs between evaluations.
-        eval_every: usize = 1, 1..=100_000;
-    }
-}
 
 /// A model that is trained by gradient steps. It knows neither how parameters are kept nor the seed nor the
 /// device.
 pub trait Model: Sized + 'static {
     /// Settings beside those of training.
     type Config: Settings + Default;
+
+    /// Whether the model ranks by [`Step::ranking_loss`], so that the settings of [`Objective`] are among its
+    /// own and say how batches are drawn too.
+    const RANKS: bool = false;
 
     /// Whether [`Self::fold_in`] says how people are placed whom the model was not trained on.
     const FOLDS: bool = false;
@@ -43,19 +31,24 @@ pub trait Model: Sized + 'static {
         TrainConfig::default()
     }
 
+    /// Defaults of the loss by which it ranks.
+    fn objective() -> Objective {
+        Objective::default()
+    }
+
     /// Declares parameters, features, graphs and memory.
     ///
     /// # Errors
     /// The data lack what the model needs.
     fn build(b: &mut Builder<'_>, config: Self::Config) -> Result<Self>;
 
-    /// How batches are drawn.
+    /// How batches are drawn, where the settings of the loss do not say it.
     fn sampling(&self) -> Sampling {
         Sampling::per_pair(1)
     }
 
     /// Whether the loss of a batch is the mean of the losses of its parts, so that several devices may share
-    /// a batch. Not so where rows of a batch are set against each other.
+    /// a batch. Not so where rows of a batch are set against each other. Of the ranking loss the settings know.
     fn separable(&self) -> bool {
         true
     }
@@ -118,21 +111,6 @@ pub trait Solved: 'static {
     fn solve(data: &Dataset, config: &Self::Config, stop: Stop<'_>) -> Result<Scorer>;
 }
 
-/// The flag that others set to stop.
-#[derive(Debug, Clone, Copy)]
-pub struct Stop<'a>(pub Option<&'a AtomicBool>);
-
-impl Stop<'_> {
-    /// # Errors
-    /// [`Error::Interrupted`] when the flag is set.
-    pub fn check(self) -> Result<()> {
-        match self.0.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
-            true => Err(Error::Interrupted),
-            false => Ok(()),
-        }
-    }
-}
-
 /// What the registry knows of a model.
 #[derive(Clone, Copy)]
 pub struct ModelInfo {
@@ -148,7 +126,7 @@ pub struct ModelInfo {
     pub trained: bool,
     /// Settings that differ from the defaults of the type, under this name.
     preset: fn() -> toml::Table,
-    defaults: fn() -> (Box<dyn Settings>, Option<TrainConfig>),
+    defaults: fn() -> Box<dyn Settings>,
     plan: fn(&Dataset, &toml::Table) -> Result<Plan>,
     build: fn(&Dataset, &toml::Table, u64, &Device) -> Result<Learner>,
 }
@@ -167,7 +145,7 @@ impl ModelInfo {
             folds: M::FOLDS,
             trained: true,
             preset: toml::Table::new,
-            defaults: || (Box::new(M::Config::default()), Some(M::training())),
+            defaults: || Box::new(Resolved::<M>::default()),
             plan: plan::<M>,
             build: build::<M>,
         }
@@ -186,7 +164,7 @@ impl ModelInfo {
             folds: false,
             trained: false,
             preset: toml::Table::new,
-            defaults: || (Box::new(S::Config::default()), None),
+            defaults: || Box::new(S::Config::default()),
             plan: plan_solved::<S>,
             build: build_solved::<S>,
         }
@@ -205,11 +183,9 @@ impl ModelInfo {
 
     /// Its settings with their defaults, those of training included.
     pub fn settings(&self) -> Vec<SettingInfo> {
-        let (mut config, mut train) = (self.defaults)();
-        let mut parts: Vec<&mut dyn Settings> = vec![config.as_mut()];
-        parts.extend(train.as_mut().map(|t| t as &mut dyn Settings));
-        apply(&(self.preset)(), &mut parts).expect("presets are valid settings");
-        parts.iter().flat_map(|part| part.infos()).collect()
+        let mut all = (self.defaults)();
+        apply(&(self.preset)(), &mut [all.as_mut()]).expect("presets are valid settings");
+        all.infos()
     }
 
     /// Resolves settings and estimates memory, before anything is built.
@@ -285,6 +261,8 @@ pub struct GradientModel {
     seed: u64,
     users: usize,
     items: usize,
+    /// What steps know of the loss in the present epoch.
+    objective: Arc<StepObjective>,
 }
 
 impl GradientModel {
@@ -300,7 +278,7 @@ impl GradientModel {
 
     /// How batches are drawn.
     pub fn sampling(&self) -> Sampling {
-        self.model.sampling()
+        self.objective.sampling
     }
 
     /// Draws what epoch `epoch` (from 1) needs.
@@ -308,12 +286,16 @@ impl GradientModel {
     /// # Errors
     /// A graph cannot be built.
     pub fn start_epoch(&mut self, epoch: u64) -> Result<()> {
-        self.model.start_epoch(&self.params.frozen(), Draw::new(self.seed, epoch))
+        self.model.start_epoch(&self.params.frozen(), Draw::new(self.seed, epoch))?;
+        let thresholds = self.objective.objective.thresholds(|| self.vectors(), self.users)?;
+        Arc::make_mut(&mut self.objective).thresholds = thresholds;
+        Ok(())
     }
 
     /// Step `at` (from 0) of epoch `epoch` (from 1).
     pub fn step(&self, batch: Batch, epoch: u64, at: usize) -> Step {
-        Step::new(batch, self.users, self.items, Draw::new(self.seed, epoch), at as u32)
+        let step = Step::new(batch, self.users, self.items, Draw::new(self.seed, epoch), at as u32);
+        step.ranked_by(self.objective.clone())
     }
 
     /// The loss of one batch, `[1]`.
@@ -370,7 +352,6 @@ impl GradientModel {
 
 /// [`Model`] without its type.
 trait Erased {
-    fn sampling(&self) -> Sampling;
     fn start_epoch(&mut self, w: &Weights, draw: Draw) -> Result<()>;
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1>;
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>>;
@@ -380,10 +361,6 @@ trait Erased {
 }
 
 impl<M: Model> Erased for M {
-    fn sampling(&self) -> Sampling {
-        Model::sampling(self)
-    }
-
     fn start_epoch(&mut self, w: &Weights, draw: Draw) -> Result<()> {
         Model::start_epoch(self, w, draw)
     }
@@ -409,42 +386,86 @@ impl<M: Model> Erased for M {
     }
 }
 
-/// Defaults with `settings` applied; names that neither part knows are refused.
-fn resolve<M: Model>(settings: &toml::Table) -> Result<(M::Config, TrainConfig)> {
-    let (mut config, mut train) = (M::Config::default(), M::training());
-    apply(settings, &mut [&mut config, &mut train])?;
-    Ok((config, train))
+/// Every setting of a model that is trained: its own, those of the loss by which it ranks where it takes that
+/// from the settings, those of training.
+struct Resolved<M: Model> {
+    config: M::Config,
+    objective: Objective,
+    train: TrainConfig,
+}
+
+impl<M: Model> Default for Resolved<M> {
+    fn default() -> Self {
+        Self { config: M::Config::default(), objective: M::objective(), train: M::training() }
+    }
+}
+
+impl<M: Model> Resolved<M> {
+    /// Defaults with `settings` applied; names that no part knows are refused.
+    fn of(settings: &toml::Table) -> Result<Self> {
+        let mut all = Self::default();
+        apply(settings, &mut [&mut all])?;
+        Ok(all)
+    }
+}
+
+impl<M: Model> Settings for Resolved<M> {
+    fn infos(&self) -> Vec<SettingInfo> {
+        let of_loss = if M::RANKS { self.objective.infos() } else { Vec::new() };
+        [self.config.infos(), of_loss, self.train.infos()].concat()
+    }
+
+    fn set(&mut self, name: &str, value: &toml::Value) -> Result<bool> {
+        Ok(self.config.set(name, value)?
+            || M::RANKS && self.objective.set(name, value)?
+            || self.train.set(name, value)?)
+    }
+
+    fn to_table(&self) -> toml::Table {
+        let mut table = self.config.to_table();
+        if M::RANKS {
+            table.extend(self.objective.to_table());
+        }
+        table.extend(self.train.to_table());
+        table
+    }
 }
 
 fn plan<M: Model>(data: &Dataset, settings: &toml::Table) -> Result<Plan> {
-    let (config, train) = resolve::<M>(settings)?;
-    let mut all = config.to_table();
-    all.extend(train.to_table());
+    let all = Resolved::<M>::of(settings)?;
+    let table = all.to_table();
     let mut b = Builder::shapes_only(data);
+    let Resolved { config, objective, train } = all;
+    objective.check(data)?;
     let model = M::build(&mut b, config)?;
+    let of_loss = if M::RANKS { objective.held(b.pairs(train.batch)) } else { 0 };
     let (params, values) = b.finish();
     let features = data.features.iter().map(|f| f.dim * data.items.len()).max().unwrap_or(0);
     Ok(Plan {
-        settings: all,
+        settings: table,
         training: Some(TrainingPlan {
+            sampling: if M::RANKS { objective.sampling() } else { model.sampling() },
+            separable: model.separable() && (!M::RANKS || objective.separable()),
             config: train,
-            sampling: model.sampling(),
-            separable: model.separable(),
         }),
         parameters: params.count(),
         // Value, two moments, gradient.
-        memory_bytes: 4 * (4 * params.count() + values) as u64,
+        memory_bytes: 4 * (4 * params.count() + values + of_loss) as u64,
         largest_bytes: 4 * params.largest().max(features) as u64,
     })
 }
 
 fn build<M: Model>(data: &Dataset, settings: &toml::Table, seed: u64, device: &Device) -> Result<Learner> {
-    let (config, _) = resolve::<M>(settings)?;
+    let Resolved { config, objective, .. } = Resolved::<M>::of(settings)?;
     let mut b = Builder::new(data, seed, device);
-    let model = Box::new(M::build(&mut b, config)?);
+    let model = M::build(&mut b, config)?;
     let (params, _) = b.finish();
     let (users, items) = (data.users.len(), data.items.len());
-    Ok(Learner::Gradient(GradientModel { model, params, seed, users, items }))
+    let sampling = if M::RANKS { objective.sampling() } else { model.sampling() };
+    let near_items = objective.near_items(data)?;
+    let objective = Arc::new(StepObjective { objective, sampling, thresholds: None, near_items });
+    let model = Box::new(model);
+    Ok(Learner::Gradient(GradientModel { model, params, seed, users, items, objective }))
 }
 
 fn resolve_solved<S: Solved>(settings: &toml::Table) -> Result<S::Config> {

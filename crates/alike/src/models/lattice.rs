@@ -15,7 +15,7 @@
 //! here they always do; nothing of size `I × I`; no decay of the learning rate.
 
 use alike_ops::{
-    ConstSparse, Csr, bpr_dot, knn_cosine, l2_rows, multiply, propagate_mean, spmm, spmm_const, unit_rows,
+    ConstSparse, Csr, knn_cosine, l2_rows, multiply, propagate_mean, spmm, spmm_const, unit_rows,
 };
 use burn::tensor::activation::{relu, softmax};
 
@@ -133,6 +133,7 @@ impl Lattice {
 
 impl Model for Lattice {
     type Config = Config;
+    const RANKS: bool = true;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
         let embedding = b.table("embedding", config.dim, Init::XavierSides(b.users()));
@@ -160,7 +161,7 @@ impl Model for Lattice {
 
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
         let z = self.forward(w, &self.near);
-        bpr_dot(z.clone(), step.nodes()) + l2_rows(z, &step.node_rows(), step.share(self.config.l2))
+        step.ranking_loss(z.clone(), step.nodes()) + l2_rows(z, &step.node_rows(), step.share(self.config.l2))
     }
 
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {

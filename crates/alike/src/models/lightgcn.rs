@@ -2,10 +2,9 @@
 //!
 //! - `Z = 1/(L+1) Σ_{l=0..L} Â^l E`, `Â = D^-1/2 A D^-1/2` of the bipartite train graph (eqs. 3, 4, 7), `y_ui = z_u · z_i` (eq. 5).
 //! - Loss (eq. 15): mean BPR + `l2/b · Σ ‖e‖²` over the starting rows of the batch's triples, as the paper's code has it.
-//!
-//! Departure: `l2` multiplies the squared norms as they are (the authors' code halves them).
+//! - Departure: `l2` multiplies the squared norms as they are (the authors' code halves them).
 
-use alike_ops::{ConstSparse, bpr_dot_l2, propagate_mean};
+use alike_ops::{ConstSparse, propagate_mean};
 
 use super::prelude::*;
 use crate::graph::Normalization;
@@ -41,6 +40,7 @@ pub(super) struct LightGcn {
 
 impl Model for LightGcn {
     type Config = Config;
+    const RANKS: bool = true;
     const FOLDS: bool = true;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
@@ -54,7 +54,7 @@ impl Model for LightGcn {
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
         let ego = w.table(self.embedding);
         let z = propagate_mean(&self.graph, ego.clone(), self.config.layers);
-        bpr_dot_l2(z, ego, step.nodes(), self.config.l2 as f32)
+        step.ranking_loss_l2(z, ego, step.nodes(), self.config.l2)
     }
 
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {

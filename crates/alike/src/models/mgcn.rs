@@ -14,8 +14,7 @@
 //! multiplies the squared norms as they are.
 
 use alike_ops::{
-    ConstSparse, add, bpr_dot, info_nce, l2_rows, multiply, propagate_mean, scale_rows, sigmoid, spmm_const,
-    unit_rows,
+    ConstSparse, add, info_nce, l2_rows, multiply, propagate_mean, scale_rows, sigmoid, spmm_const, unit_rows,
 };
 
 use super::prelude::*;
@@ -108,6 +107,7 @@ impl Mgcn {
 
 impl Model for Mgcn {
     type Config = Config;
+    const RANKS: bool = true;
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
         let d = config.dim;
         let embedding = b.table("embedding", d, Init::XavierSides(b.users()));
@@ -141,12 +141,13 @@ impl Model for Mgcn {
         let (content, side) = self.forward(w, Some(&local));
         let (triples, z) = (&local.triples, add(content.clone(), side.clone()));
         let l2 = l2_rows(z.clone(), &rows_of(triples), step.share(self.config.l2));
-        let loss = bpr_dot(z, triples) + l2;
+        let loss = step.ranking_loss(z, triples) + l2;
         if self.config.contrast == 0.0 {
             return loss;
         }
-        let contrast = self.contrast(side.clone(), content.clone(), &triples.positives)
-            + self.contrast(side, content, &triples.users);
+        let [users, items] = step.pairs(triples);
+        let contrast =
+            self.contrast(side.clone(), content.clone(), &items) + self.contrast(side, content, &users);
         loss + contrast * self.config.contrast as f32
     }
 

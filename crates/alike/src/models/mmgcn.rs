@@ -14,9 +14,7 @@
 //! `latent` columns or to as many as it has if those are fewer (the public code maps pictures to 256 and
 //! leaves text as it is); `l2` weighs sums of squares over the batch size, not means over entries.
 
-use alike_ops::{
-    ConstSparse, RowSubset, add, bpr_dot, l2_rows, leaky, matmul, spmm_const, spmm_rows, unit_rows,
-};
+use alike_ops::{ConstSparse, RowSubset, add, l2_rows, leaky, matmul, spmm_const, spmm_rows, unit_rows};
 
 use super::prelude::*;
 use crate::graph::Normalization;
@@ -101,6 +99,7 @@ impl Mmgcn {
 
 impl Model for Mmgcn {
     type Config = Config;
+    const RANKS: bool = true;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
         let d = config.dim;
@@ -132,7 +131,7 @@ impl Model for Mmgcn {
 
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
         let local = step.local();
-        let loss = bpr_dot(self.forward(w, Some(&local.rows)), &local.triples);
+        let loss = step.ranking_loss(self.forward(w, Some(&local.rows)), &local.triples);
         let Config { l2, reference, .. } = self.config;
         if l2 == 0.0 || reference {
             return loss;

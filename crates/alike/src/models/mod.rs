@@ -25,6 +25,8 @@ mod popularity;
 pub mod prelude;
 mod slim;
 mod soil;
+mod stop;
+mod train_config;
 mod vbpr;
 
 use std::sync::{PoisonError, RwLock};
@@ -35,11 +37,11 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 
 pub use crate::layers::{FoldIn, Forward};
-pub use interface::{
-    GradientModel, Learner, Model, ModelInfo, Plan, Solved, Solver, Stop, TrainConfig, TrainingPlan,
-};
+pub use interface::{GradientModel, Learner, Model, ModelInfo, Plan, Solved, Solver, TrainingPlan};
 pub use linear_part::LinearPart;
 pub use popularity::most_popular;
+pub use stop::Stop;
+pub use train_config::TrainConfig;
 
 /// The models of this library by name.
 static BUILT_IN: &[&[ModelInfo]] = &[

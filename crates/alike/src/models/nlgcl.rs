@@ -41,6 +41,7 @@ struct Nlgcl {
 
 impl Model for Nlgcl {
     type Config = Config;
+    const RANKS: bool = true;
     const FOLDS: bool = true;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
@@ -59,7 +60,7 @@ impl Model for Nlgcl {
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
         let LightGcn { config, graph, embedding, .. } = &self.base;
         let layers = || propagations(graph, w.table(*embedding), config.layers);
-        self.contrast.added(self.base.loss(w, step), step.nodes(), layers)
+        self.contrast.added(self.base.loss(w, step), step, layers)
     }
 
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {

@@ -38,7 +38,7 @@
 
 mod fold_in;
 
-use alike_ops::{ConstSparse, Csr, Triples, add, bpr_dot, info_nce, leaky, matmul, scale_rows, unit_rows};
+use alike_ops::{ConstSparse, Csr, add, info_nce, leaky, matmul, scale_rows, unit_rows};
 
 use self::fold_in::{Fold, Side, UserGraph, aggregate, fuse};
 use super::prelude::*;
@@ -141,8 +141,6 @@ crate::settings! {
         item_weights: Shares = crate::graph::text_first(), ();
         /// How a user and an item give a score.
         scorer: Scoring = Scoring::Mlp, ();
-        /// Negatives per positive pair of a batch.
-        negatives: usize = 8, 1..=1_000;
         /// Weight of the squared norms of the batch's rows of the user and item tables.
         l2: f64 = 3e-2, 0.0..=10.0;
         /// Weight of the contrast of users and the items they took; 0: none.
@@ -404,25 +402,27 @@ impl Nsmar {
         sum
     }
 
-    /// InfoNCE of the users of the first pairs against the items that they took; `triples` are positions in
-    /// `z`.
-    fn contrast(&self, z: &Tensor<2>, triples: &Triples) -> Tensor<1> {
-        let rows = |list: &[u32]| {
-            let each: Vec<u32> =
-                list.iter().copied().step_by(self.config.negatives).take(CONTRASTED).collect();
-            unit_rows(gather(z.clone(), &each))
-        };
-        info_nce(rows(&triples.users), rows(&triples.positives), self.config.temperature as f32)
+    /// InfoNCE of the users of the first pairs against the items that they took; pairs are positions in `z`.
+    fn contrast(&self, z: &Tensor<2>, pairs: [Vec<u32>; 2]) -> Tensor<1> {
+        let rows = |list: Vec<u32>| unit_rows(gather(z.clone(), &list[..list.len().min(CONTRASTED)]));
+        let [users, items] = pairs.map(rows);
+        info_nce(users, items, self.config.temperature as f32)
     }
 }
 
 impl Model for Nsmar {
     type Config = Config;
+    const RANKS: bool = true;
     const FOLDS: bool = true;
 
     /// A step costs the whole graph whatever its batch: a large one trains as well in a fraction of the time.
     fn training() -> TrainConfig {
         TrainConfig { batch: 8192, lr: 1e-3, patience: 10, patience_steps: 300, ..TrainConfig::default() }
+    }
+
+    /// A step costs the graph whatever its pairs, so several negatives are nearly free.
+    fn objective() -> Objective {
+        Objective { negatives: 8, ..Objective::default() }
     }
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
@@ -432,10 +432,6 @@ impl Model for Nsmar {
     /// The contrast sets the rows of a batch against each other.
     fn separable(&self) -> bool {
         self.config.contrast == 0.0
-    }
-
-    fn sampling(&self) -> Sampling {
-        Sampling::per_pair(self.config.negatives)
     }
 
     fn start_epoch(&mut self, _: &Weights, draw: Draw) -> Result<()> {
@@ -450,9 +446,9 @@ impl Model for Nsmar {
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
         let local = step.local();
         let z = self.forward(w, &self.sampled, Some(&local.rows));
-        let mut loss = bpr_dot(z.clone(), &local.triples);
+        let mut loss = step.ranking_loss(z.clone(), &local.triples);
         if self.config.contrast > 0.0 {
-            loss = loss + self.contrast(&z, &local.triples) * self.config.contrast as f32;
+            loss = loss + self.contrast(&z, step.pairs(&local.triples)) * self.config.contrast as f32;
         }
         let l2 = self.config.l2;
         if l2 == 0.0 {

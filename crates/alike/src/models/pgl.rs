@@ -14,7 +14,7 @@
 //! Departures: raw features stay frozen (the authors' code trains them); no decay of the learning rate. Left
 //! out: the global mode (a graph of singular vectors), and DANCE's attention over edges.
 
-use alike_ops::{ConstSparse, Triples, bpr_dot, info_nce, propagate_mean, unit_rows};
+use alike_ops::{ConstSparse, info_nce, propagate_mean, unit_rows};
 
 use super::prelude::*;
 use crate::config::{Draw, ModalityWeights as Shares};
@@ -70,14 +70,14 @@ impl Pgl {
         plus_propagated(mean, &self.items, x, rows)
     }
 
-    /// The contrast on the rows `z` that the batch `triples` needs. A pair's masks go by its place in it.
-    fn contrast(&self, step: &Step, z: &Tensor<2>, triples: &Triples) -> Tensor<1> {
+    /// The contrast on the rows `z` that the batch's `pairs` need. A pair's masks go by its place among them.
+    fn contrast(&self, step: &Step, z: &Tensor<2>, [users, items]: [Vec<u32>; 2]) -> Tensor<1> {
         let &Config { dropout, temperature, cross, .. } = &self.config;
-        let places: Vec<u32> = (0..triples.users.len() as u32).collect();
+        let places: Vec<u32> = (0..users.len() as u32).collect();
         let view = |rows: &[u32]| unit_rows(step.dropout(gather(z.clone(), rows), &places, dropout));
         let between = |a: &Tensor<2>, c: &Tensor<2>| info_nce(a.clone(), c.clone(), temperature as f32);
-        let [user, user_again] = [view(&triples.users), view(&triples.users)];
-        let [item, item_again] = [view(&triples.positives), view(&triples.positives)];
+        let [user, user_again] = [view(&users), view(&users)];
+        let [item, item_again] = [view(&items), view(&items)];
         let own = between(&user, &user_again) + between(&item, &item_again);
         match cross {
             false => own / 2.0,
@@ -88,6 +88,7 @@ impl Pgl {
 
 impl Model for Pgl {
     type Config = Config;
+    const RANKS: bool = true;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
         let d = config.dim;
@@ -118,11 +119,11 @@ impl Model for Pgl {
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
         let local = step.local();
         let z = self.forward(w, &self.bipartite.epoch, Some(&local.rows));
-        let loss = bpr_dot(z.clone(), &local.triples);
+        let loss = step.ranking_loss(z.clone(), &local.triples);
         if self.config.contrast == 0.0 {
             return loss;
         }
-        loss + self.contrast(step, &z, &local.triples) * self.config.contrast as f32
+        loss + self.contrast(step, &z, step.pairs(&local.triples)) * self.config.contrast as f32
     }
 
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {

@@ -9,8 +9,8 @@ pub use crate::data::Dataset;
 pub use crate::error::{Error, Result};
 pub use crate::ids::{ItemId, NodeId, UserId, numbers};
 pub use crate::layers::{
-    BatchRows, Builder, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Linear, ParamId, Sampling, Step, Table,
-    Towers, Weights, cosine, cosine_gap, gather, on_device_of, plus_propagated, propagated, rows_of,
-    selection, weights_of_nodes,
+    BatchRows, Builder, FeatureInput, FeatureMap, Init, LEAKY_SLOPE, Linear, Objective, ParamId, RankingLoss,
+    Sampling, Step, Table, Towers, Weights, cosine, cosine_gap, gather, on_device_of, plus_propagated,
+    propagated, rows_of, selection, weights_of_nodes,
 };
 pub use crate::scorer::Scorer;

@@ -20,7 +20,7 @@
 //! modality is given, those of that graph, all others 0, and there is no gate.
 
 use alike_ops::{
-    ConstSparse, add, bpr_dot, info_nce, multiply, propagate_mean, scale_rows, sigmoid, spmm_const, unit_rows,
+    ConstSparse, add, info_nce, multiply, propagate_mean, scale_rows, sigmoid, spmm_const, unit_rows,
 };
 
 use super::prelude::*;
@@ -104,6 +104,7 @@ impl Soil {
 
 impl Model for Soil {
     type Config = Config;
+    const RANKS: bool = true;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
         let Config { dim, item_neighbors, interest_neighbors, second_neighbors, .. } = config;
@@ -150,11 +151,11 @@ impl Model for Soil {
         let local = step.local();
         let (behaviour, side) = self.forward(w, Some(&local));
         let z = add(behaviour.clone(), side.clone());
-        let loss = bpr_dot(z.clone(), &local.triples);
+        let loss = step.ranking_loss(z.clone(), &local.triples);
         if !self.config.contrasts() {
             return loss;
         }
-        let (users, items) = (&local.triples.users, &local.triples.positives);
+        let [users, items] = &step.pairs(&local.triples);
         let unit = |x: &Tensor<2>, rows: &[u32]| unit_rows(gather(x.clone(), rows));
         let nce = |a: Tensor<2>, c: Tensor<2>| info_nce(a, c, self.config.temperature as f32);
         let [users_z, items_c, items_q] = [unit(&z, users), unit(&behaviour, items), unit(&side, items)];

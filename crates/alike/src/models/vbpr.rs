@@ -8,7 +8,7 @@
 //! item biases nor a visual bias, as in the public re-implementations; an item without features in a modality
 //! has a learned row there; Adam.
 
-use alike_ops::{add, bpr_dot_own_l2};
+use alike_ops::add;
 
 use super::prelude::*;
 
@@ -55,6 +55,7 @@ impl Vbpr {
 
 impl Model for Vbpr {
     type Config = Config;
+    const RANKS: bool = true;
 
     fn build(b: &mut Builder<'_>, config: Config) -> Result<Self> {
         let d = config.dim;
@@ -71,7 +72,7 @@ impl Model for Vbpr {
 
     fn loss(&self, w: &Weights, step: &Step) -> Tensor<1> {
         let local = step.local();
-        bpr_dot_own_l2(self.forward(w, Some(&local)), &local.triples, self.config.l2 as f32)
+        step.ranking_loss_own_l2(self.forward(w, Some(&local)), &local.triples, self.config.l2)
     }
 
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>> {

@@ -82,10 +82,10 @@ impl Hybrid {
     ) -> Vec<TopK> {
         let user = |row: usize| {
             let (vector, history) = user(row);
-            HybridUser { history, dot: move |i| dot(vector, self.items.row(i as usize)) }
+            HybridUser { vector, history }
         };
         let ItemItem { pattern, values, .. } = &self.weights;
-        add_item_item(by_dot, pattern, values, scales, user, excluded)
+        add_item_item(by_dot, &self.items.data, pattern, values, scales, user, excluded)
     }
 
     /// The `k` best items of each of the users `rows`.

@@ -11,6 +11,7 @@ import torch
 from safetensors.numpy import save_file
 
 import contrastive
+import losses
 import oracle
 
 HERE = pathlib.Path(__file__).parent
@@ -39,6 +40,7 @@ COHESION = {
     "dim": 5, "hidden": 9, "layers": 2, "item_neighbors": 4, "item_weights": {"image": 0.3, "text": 0.7},
     "user_neighbors": 4, "table_l2": 0.1, "neighbor_contrast": 0.0,
 }  # fmt: skip
+SOFTMAX = {"loss": "softmax", "loss_temperature": 0.3}
 CASES = {
     "nsmar_plus": ("nsmar+", PLUS),
     "nsmar_plus_deep": ("nsmar+", PLUS | {"layers": 3, "user_weight": "jaccard"}),
@@ -53,8 +55,12 @@ CASES = {
     "alloy": ("alloy", PLUS | {"item_weights": {"image": 0.3, "text": 0.7}}),
     "alloy_ids": ("alloy", PLUS | {"exclude": ["image", "text"], "item_graph": False}),
     "lightgcn": ("lightgcn", {"dim": 8, "layers": 3, "l2": 1e-2}),
+    "lightgcn_softmax": ("lightgcn", {"dim": 8, "layers": 3, "l2": 1e-2} | SOFTMAX),
     "bpr": ("bpr", {"dim": 8, "l2": 1e-2}),
+    "bpr_slk": ("bpr", {"dim": 8, "l2": 1e-2} | SOFTMAX | {"loss": "slk", "loss_top": 5, "loss_top_temperature": 0.5}),
     "vbpr": ("vbpr", {"dim": 5, "normalize_input": False, "l2": 1e-2}),
+    "vbpr_directau": ("vbpr", {
+        "dim": 5, "normalize_input": False, "l2": 1e-2, "loss": "directau", "loss_uniformity": 0.7}),
     "dualgnn": ("dualgnn", {"dim": 5, "hidden": 9, "layers": 2, "user_neighbors": 4, "user_weight": "count", "l2": 1e-2}),
     "dragon": ("dragon", {
         "dim": 5, "hidden": 9, "layers": 2, "user_neighbors": 4, "user_weight": "count", "item_neighbors": 4,
@@ -64,6 +70,9 @@ CASES = {
         "item_layers": 1, "auxiliary": 0.3}),
     "mgcn": ("mgcn", {
         "dim": 5, "layers": 2, "item_neighbors": 4, "item_layers": 2, "contrast": 0.2, "temperature": 0.3, "l2": 1e-2}),
+    "mgcn_negatives": ("mgcn", {
+        "dim": 5, "layers": 2, "item_neighbors": 4, "item_layers": 2, "contrast": 0.2, "temperature": 0.3, "l2": 1e-2,
+        "negatives": 2}),
     "mmgcn": ("mmgcn", {"dim": 4, "latent": 6, "layers": 2, "l2": 1e-2}),
     "lattice": ("lattice", {
         "dim": 5, "layers": 2, "item_neighbors": 4, "item_layers": 2, "keep": 0.6, "l2": 1e-2}),
@@ -138,10 +147,11 @@ def make_params(model, numbers):
     return params
 
 
-def make_batches(train, rng):
+def make_batches(train, rng, negatives=1):
     pairs = [(u, i) for u, row in enumerate(train) for i in row]
     draw = lambda u: rng.choice([i for i in range(ITEMS) if i not in train[u]])  # noqa: E731
-    return [[(u, i, draw(u)) for u, i in rng.choices(pairs, k=BATCH)] for _ in range(STEPS)]
+    several = lambda drawn: [pair for pair in drawn for _ in range(negatives)]  # noqa: E731
+    return [[(u, i, draw(u)) for u, i in several(rng.choices(pairs, k=BATCH))] for _ in range(STEPS)]
 
 
 def rates(params, slow):
@@ -155,8 +165,10 @@ def run(model, params, batches, dtype):
     p = {name: v.to(dtype).clone().requires_grad_(True) for name, v in params.items()}
     groups = rates(p, SLOW if "scorer" in model.s else 1.0)
     adam = torch.optim.Adam(groups, lr=ADAM["lr"], betas=(ADAM["beta1"], ADAM["beta2"]), eps=ADAM["eps"])
-    model.step = 0
+    model.step, model.beta = 0, None
     out = {"final": model.final(p).detach().clone(), "losses": [], "margins": []}
+    if "loss_top" in model.s:
+        model.beta = losses.thresholds(model.s, out["final"], model.g["users"])
     for step, batch in enumerate(batches):
         adam.zero_grad()
         loss = model.loss(p, batch, out["margins"])
@@ -190,7 +202,7 @@ def trial(name, kind, settings, seed):
     if getattr(model, "gap", 1.0) < 1e-5:
         return None  # rounding could select others
     params = make_params(model, np.random.default_rng(rng.randrange(2**32)))
-    batches = make_batches(graph["train"], rng)
+    batches = make_batches(graph["train"], rng, settings.get("negatives", 1))
     if hasattr(model, "draw_masks"):
         model.draw_masks(batches, np.random.default_rng(rng.randrange(2**32)))
     exact = run(model, params, batches, torch.float64)

@@ -9,6 +9,8 @@ import math
 import torch
 import torch.nn.functional as F
 
+import losses
+
 SLOPE = 0.01  # LeakyReLU
 CONSTANT_ROW = 1e-12  # below this centred norm a row has no direction: its Pearson correlations are 0
 
@@ -286,9 +288,9 @@ class Factors:
         z = torch.stack(layers).mean(dim=0)
         users, pos, neg = (torch.tensor(column) for column in zip(*triples))
         pos, neg = pos + self.g["users"], neg + self.g["users"]
-        gap = (z[users] * z[neg]).sum(dim=1) - (z[users] * z[pos]).sum(dim=1)
         norms = sum(ego[rows].pow(2).sum() for rows in (users, pos, neg))
-        loss = F.softplus(gap).mean() + self.s["l2"] / len(triples) * norms
+        ranking = losses.rank(self.s, self.beta, z, users, pos, neg)
+        loss = ranking + self.s["l2"] / len(triples) * norms
         return loss + layer_contrast(self.s, layers, users, pos)
 
 
@@ -382,11 +384,15 @@ class Featured:
         return users, pos + self.u, neg + self.u
 
     def bpr(self, z, triples):
-        users, pos, neg = self.columns(triples)
-        return F.softplus((z[users] * z[neg]).sum(dim=1) - (z[users] * z[pos]).sum(dim=1)).mean()
+        return losses.rank(self.s, self.beta, z, *self.columns(triples))
+
+    def pairs(self, triples):
+        """Users and positives of each pair once, where it is there with several negatives."""
+        return [rows[:: self.s.get("negatives", 1)] for rows in self.columns(triples)[:2]]
 
     def norms(self, table, triples):
-        return sum(table[rows].pow(2).sum() for rows in self.columns(triples)) / len(triples)
+        rows = self.columns(triples)[: 2 if self.s.get("loss") == "directau" else 3]
+        return sum(table[r].pow(2).sum() for r in rows) / len(triples)
 
 
 class Vbpr(Featured):
@@ -523,7 +529,7 @@ class Mgcn(Featured):
 
     def loss(self, p, triples, margins=None):
         content, side = self.parts(p)
-        users, pos, _ = self.columns(triples)
+        users, pos = self.pairs(triples)
         total = self.bpr(content + side, triples) + self.s["l2"] * self.norms(content + side, triples)
         t = self.s["temperature"]
         contrast = info_nce(side[pos], content[pos], t) + info_nce(side[users], content[users], t)

@@ -10,6 +10,7 @@ mod given_graphs;
 mod golden;
 mod metrics;
 mod npy;
+mod objective;
 mod replicas;
 mod serving;
 #[cfg(feature = "gpu")]
