@@ -78,11 +78,11 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
     let folder = out.join("unseen");
     let less = unseen::split(&data, &options, &folder)?;
     let mut runs = Vec::new();
-    // What is not trained knows nothing of these films: its order is that of the file. The others learn for a
-    // quarter of the time that was best above, so that the demo stays short.
+    // What is not trained knows nothing of these films: its order is that of the file. The others learn for
+    // an eighth of the time that was best above, so that the demo stays short.
     for ((model, name), summary) in MODELS.into_iter().zip(&summaries).filter(|(_, s)| s.best_epoch > 0) {
         let run = folder.join(name);
-        let most = u32::try_from(summary.best_epoch.div_ceil(4)).unwrap_or(u32::MAX);
+        let most = u32::try_from(summary.best_epoch.div_ceil(8)).unwrap_or(u32::MAX);
         train(&less, model, Some(most), &run, &format!("{model}, unseen"))?;
         runs.push(run);
     }

@@ -72,7 +72,7 @@ pub(super) fn unseen(report: &DemoReport) -> Markup {
     }
     let (many, items) = (&report.noun.1, grouped(*items));
     let text = format!(
-        "The models that learn, trained once more and for a quarter of the time, without {items} of the {many}, which stand for new \
+        "The models that learn, trained once more and for an eighth of the time, without {items} of the {many}, which stand for new \
          ones; then these {items} were ranked for each of the {} users who took one. Pictures and texts are all that is known of them.",
         grouped(*users)
     );
