@@ -1,7 +1,7 @@
-//! Scores of many users for many items, 8 × 48 at a time in registers.
+//! Scores of many users for many items, 6 × 48 at a time in registers.
 //!
 //! Both sides are packed first, so that a tile reads two contiguous streams: users in groups of [`ROWS`] as
-//! `[depth, 8]`, items in panels of [`COLS`] as `[depth, 48]`. A score is summed over the depth in order,
+//! `[depth, 6]`, items in panels of [`COLS`] as `[depth, 48]`. A score is summed over the depth in order,
 //! whatever the block it falls in: it has the same bits for one user as for all of them.
 
 use std::ops::Range;
@@ -13,7 +13,7 @@ use crate::simd::isa::Isa;
 use crate::simd::kernel::kernel;
 
 /// Users in a tile.
-pub(super) const ROWS: usize = 8;
+pub(super) const ROWS: usize = 6;
 /// Items in a tile.
 pub(super) const COLS: usize = 48;
 /// Depth of a tile where the whole depth is too much for the first-level cache.
@@ -98,7 +98,7 @@ impl<'a> TileScan<'a> {
     }
 
     /// Scores every packed user for every item of the panels `among`. `visit(group, panel, tile, hits,
-    /// limits)` gets each tile `[8, 48]` once, panels in ascending order within a group; bit `c` of `hits[r]`
+    /// limits)` gets each tile `[6, 48]` once, panels in ascending order within a group; bit `c` of `hits[r]`
     /// says that score `(r, c)` is above `limits[group][r]`, which `visit` may raise. Tiles for which
     /// `prune(group, panel, limits)` holds are skipped; it must still hold when limits rise.
     pub(super) fn run(
@@ -161,8 +161,8 @@ pub(super) fn no_pruning(_: usize, _: usize, _: &[f32; ROWS]) -> bool {
     false
 }
 
-/// A tile, `R` users × `G` vectors of items at a time: `a [depth, 8]`, `b [depth, 48]`, `w [depth]` for the
-/// pair MLP, `out [8, 48]`, added to when `add` is set. Gives one bit per score above its user's limit.
+/// A tile, `R` users × `G` vectors of items at a time: `a [depth, 6]`, `b [depth, 48]`, `w [depth]` for the
+/// pair MLP, `out [6, 48]`, added to when `add` is set. Gives one bit per score above its user's limit.
 ///
 /// # Safety
 /// The processor has the instruction set of `V`.
@@ -246,8 +246,10 @@ unsafe fn fitted<V: F32x16, const MLP: bool>(
     // SAFETY: the caller's.
     unsafe {
         match V::REGISTERS {
-            32.. => tile::<V, 8, 3, MLP>(a, b, w, add, limits, out),
-            8.. => tile::<V, 4, 1, MLP>(a, b, w, add, limits, out),
+            32.. => tile::<V, 6, 3, MLP>(a, b, w, add, limits, out),
+            // The pair MLP has more operands.
+            8.. if MLP => tile::<V, 3, 1, MLP>(a, b, w, add, limits, out),
+            8.. => tile::<V, 6, 1, MLP>(a, b, w, add, limits, out),
             _ => tile::<V, 2, 1, MLP>(a, b, w, add, limits, out),
         }
     }

@@ -199,7 +199,7 @@ pub(super) fn search(
     }
     let panels = ItemPanels::new(items, dim, scale, formula);
     // Enough blocks for many threads, and enough users in each to make reading the items worth it.
-    let block = (rows.len() / 16).next_multiple_of(ROWS).clamp(ROWS, 16 * ROWS);
+    let block = (rows.len() / 16).next_multiple_of(ROWS).clamp(ROWS, 21 * ROWS);
     let parts = top.items.par_chunks_mut(block * k).zip(top.scores.par_chunks_mut(block * k));
     parts.zip(rows.par_chunks(block)).for_each(|((items, scores), rows)| {
         let group = UserBlock::new(users, dim, rows.len(), scale, |i| rows[i] as usize);
