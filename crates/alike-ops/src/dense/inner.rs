@@ -1,9 +1,7 @@
 //! The inner product of two rows.
 
-use crate::simd::f32x16::F32x16;
+use super::pointwise::dots;
 use crate::simd::isa::Isa;
-use crate::simd::kernel::kernel;
-use crate::simd::slices;
 
 /// The inner product of two vectors of the same length: sixteen sums side by side, added in one order. Its
 /// last bits depend on the instruction set, as those of the rankings do.
@@ -12,16 +10,13 @@ use crate::simd::slices;
 /// When their lengths differ.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len(), "vectors of one length");
-    product(Isa::best(), a, b)
+    of_rows(Isa::best(), a, b)
 }
 
-kernel! {
-    fn product = product_body(a: &[f32], b: &[f32]) -> f32
-}
-
-#[inline(always)]
-fn product_body<V: F32x16>(a: &[f32], b: &[f32]) -> f32 {
-    slices::dot::<V>(a, b)
+fn of_rows(isa: Isa, a: &[f32], b: &[f32]) -> f32 {
+    let mut out = [0.0];
+    dots(isa, a, b, a.len(), &mut out);
+    out[0]
 }
 
 #[cfg(test)]
@@ -35,7 +30,7 @@ mod tests {
             let b: Vec<f32> = (0..len).map(|i| (i as f32 * 1.3).cos()).collect();
             let wanted: f64 = a.iter().zip(&b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
             for isa in Isa::supported() {
-                let got = f64::from(product(isa, &a, &b));
+                let got = f64::from(of_rows(isa, &a, &b));
                 assert!((got - wanted).abs() < 1e-5, "{isa:?}, {len}: {got}, not {wanted}");
             }
         }

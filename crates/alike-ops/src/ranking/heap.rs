@@ -55,10 +55,12 @@ impl TopKHeap {
     }
 
     /// Drops what is not among the `k` best, and gives what a score must be above from now on.
-    pub(super) fn tighten(&mut self, k: usize) -> f32 {
+    pub(super) fn tighten(&mut self) -> f32 {
         self.kept.truncate();
-        if k > 0 && self.kept.len() == k {
-            self.worst = *self.kept.keys.iter().min().expect("there are k keys");
+        if self.kept.len() == self.kept.k
+            && let Some(&worst) = self.kept.keys.iter().min()
+        {
+            self.worst = worst;
         }
         self.limit()
     }

@@ -73,7 +73,8 @@ pub fn add_item_item<'a>(
                 let mean = total / reached.len().max(1) as f32;
                 best.offer(reached.iter().copied().filter(|(_, sum)| *sum > mean));
                 // What none of the others' inner products is above, however they are rounded.
-                let outside = with.get(k - 1).map_or(f32::INFINITY, |worst| worst + ROUNDING * with[0].abs());
+                let slack = |worst: f32| ROUNDING * with[0].abs().max(worst.abs());
+                let outside = with.get(k - 1).map_or(f32::INFINITY, |&worst| worst + slack(worst));
                 let needed = best.needed(outside);
                 best.offer(reached.iter().copied().filter(|(_, sum)| *sum <= mean && *sum >= needed));
                 best.heaps
@@ -89,7 +90,7 @@ pub fn add_item_item<'a>(
     tops
 }
 
-/// How far apart two ways to sum an inner product are at most, as a part of the largest that a user has.
+/// More than two ways to sum an inner product differ by, as a part of the largest of a list.
 const ROUNDING: f32 = 1e-4;
 
 /// How many items ahead their rows are asked for.
@@ -100,7 +101,6 @@ struct Best<'a> {
     vector: &'a [f32],
     items: &'a [f32],
     scales: &'a [f32],
-    k: usize,
     heaps: Vec<TopKHeap>,
     /// What a score must be above, by scale.
     limits: Vec<f32>,
@@ -112,7 +112,7 @@ impl<'a> Best<'a> {
     fn new(vector: &'a [f32], items: &'a [f32], scales: &'a [f32], excluded: &[u32], k: usize) -> Self {
         let heaps = scales.iter().map(|_| TopKHeap::new(excluded.to_vec(), k)).collect();
         let limits = vec![f32::NEG_INFINITY; scales.len()];
-        Self { vector, items, scales, k, heaps, limits, waiting: Vec::new() }
+        Self { vector, items, scales, heaps, limits, waiting: Vec::new() }
     }
 
     /// Offers items with their sums.
@@ -135,7 +135,7 @@ impl<'a> Best<'a> {
     fn needed(&mut self, inner: f32) -> f32 {
         let mut least = f32::INFINITY;
         for ((heap, limit), &scale) in self.heaps.iter_mut().zip(&mut self.limits).zip(self.scales) {
-            *limit = heap.tighten(self.k);
+            *limit = heap.tighten();
             // At scale 0 the best by the inner product are the best.
             if scale > 0.0 {
                 // Rounding of this and of the score, made small enough by a few of the last bits.

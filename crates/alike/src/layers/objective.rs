@@ -139,8 +139,8 @@ impl Objective {
 /// What a step needs to know of the loss by which its model ranks.
 #[derive(Debug, Clone)]
 pub struct StepObjective {
-    /// The settings.
-    pub objective: Objective,
+    /// Which loss.
+    pub settings: Objective,
     /// How batches are drawn.
     pub sampling: Sampling,
     /// By user, as [`Objective::thresholds`] gives them.
@@ -151,7 +151,7 @@ pub struct StepObjective {
 
 impl Default for StepObjective {
     fn default() -> Self {
-        let objective = Objective::default();
-        Self { sampling: objective.sampling(), objective, thresholds: None, near_items: None }
+        let settings = Objective::default();
+        Self { sampling: settings.sampling(), settings, thresholds: None, near_items: None }
     }
 }

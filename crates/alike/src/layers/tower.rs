@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::{ConstSparse, leaky, propagate_sum, scale_rows, unit_rows};
+use alike_ops::{ConstSparse, bpr_dot, leaky, propagate_sum, scale_rows, unit_rows};
 use burn::tensor::Tensor;
 
 use super::{
@@ -83,11 +83,12 @@ impl Towers {
         self.towers.iter().enumerate().map(rows).collect()
     }
 
-    /// The ranking loss in bits over the rows `z` of a batch, and `l2/b` times the squared norms of the batch users'
+    /// The ranking loss, BPR in bits, over the rows `z` of a batch, and `l2/b` times the squared norms of the batch users'
     /// preferences and weights.
     pub fn loss(&self, w: &Weights, step: &Step, z: Tensor<2>, local: &BatchRows, l2: f64) -> Tensor<1> {
         let tables = self.towers.iter().map(|t| t.preference).chain([self.mix]);
         let norms = tables.map(|table| step.l2(w, table, step.users(), l2));
-        norms.fold(step.ranking_loss(z, &local.triples) / std::f32::consts::LN_2, |sum, norm| sum + norm)
+        let in_bits = |z| bpr_dot(z, &local.triples) / std::f32::consts::LN_2;
+        norms.fold(step.ranking_loss_or(z, &local.triples, in_bits), |sum, norm| sum + norm)
     }
 }

@@ -105,20 +105,15 @@ impl Cohesion {
         propagated(&self.neighbors, Tensor::cat(sums.enumerate().map(constant).collect(), 1), rows)
     }
 
-    /// Mean BPR in bits; a branch that tells the items of a triple apart already has less weight in it. Other
-    /// losses as they are.
-    fn ranking(&self, step: &Step, z: Tensor<2>, batch: &Arc<Triples>) -> Tensor<1> {
-        if step.loss() != RankingLoss::Bpr {
-            return step.ranking_loss(z, batch);
-        }
+    /// Mean BPR in bits; a branch that tells the items of a triple apart already has less weight in it.
+    fn bpr(&self, z: &Tensor<2>, batch: &Triples) -> Tensor<1> {
         let rows = |rows: &Vec<u32>| gather(z.clone(), rows);
         let apart = rows(&batch.positives) - rows(&batch.negatives);
         let [pairs, count, dim] = [batch.len(), 1 + self.towers.len(), self.config.dim];
         let blocks: Tensor<2> = multiply(rows(&batch.users), apart).reshape([pairs * count, dim]);
         let margins: Tensor<2> = blocks.sum_dim(1).reshape([pairs, count]);
         let weights = softmax(margins.clone().detach(), 1).neg() + 1.0;
-        let loss = log_sigmoid((margins * weights).sum_dim(1)).mean().neg() / std::f32::consts::LN_2;
-        step.with_neighbors(loss, z, batch)
+        log_sigmoid((margins * weights).sum_dim(1)).mean().neg() / std::f32::consts::LN_2
     }
 }
 
@@ -159,7 +154,8 @@ impl Model for Cohesion {
         let z = self.fused(&layers, Some(&local.rows));
         let share = self.config.table_l2 / self.config.dim as f64;
         let norms = self.towers.iter().map(|tower| step.l2(w, tower.preference, step.users(), share));
-        let loss = norms.fold(self.ranking(step, z, &local.triples), |sum, norm| sum + norm);
+        let ranking = step.ranking_loss_or(z, &local.triples, |z| self.bpr(&z, &local.triples));
+        let loss = norms.fold(ranking, |sum, norm| sum + norm);
         let mean = |l: usize| {
             let sum = layers.iter().map(|all| all[l].clone()).reduce(add).expect("the branch of the ids");
             sum / layers.len() as f32

@@ -287,7 +287,7 @@ impl GradientModel {
     /// A graph cannot be built.
     pub fn start_epoch(&mut self, epoch: u64) -> Result<()> {
         self.model.start_epoch(&self.params.frozen(), Draw::new(self.seed, epoch))?;
-        let thresholds = self.objective.objective.thresholds(|| self.vectors(), self.users)?;
+        let thresholds = self.objective.settings.thresholds(|| self.vectors(), self.users)?;
         Arc::make_mut(&mut self.objective).thresholds = thresholds;
         Ok(())
     }
@@ -431,6 +431,11 @@ impl<M: Model> Settings for Resolved<M> {
     }
 }
 
+/// How batches are drawn: as the loss says where the model takes it from the settings.
+fn sampling<M: Model>(model: &M, objective: &Objective) -> Sampling {
+    if M::RANKS { objective.sampling() } else { model.sampling() }
+}
+
 fn plan<M: Model>(data: &Dataset, settings: &toml::Table) -> Result<Plan> {
     let all = Resolved::<M>::of(settings)?;
     let table = all.to_table();
@@ -444,7 +449,7 @@ fn plan<M: Model>(data: &Dataset, settings: &toml::Table) -> Result<Plan> {
     Ok(Plan {
         settings: table,
         training: Some(TrainingPlan {
-            sampling: if M::RANKS { objective.sampling() } else { model.sampling() },
+            sampling: sampling(&model, &objective),
             separable: model.separable() && (!M::RANKS || objective.separable()),
             config: train,
         }),
@@ -461,9 +466,9 @@ fn build<M: Model>(data: &Dataset, settings: &toml::Table, seed: u64, device: &D
     let model = M::build(&mut b, config)?;
     let (params, _) = b.finish();
     let (users, items) = (data.users.len(), data.items.len());
-    let sampling = if M::RANKS { objective.sampling() } else { model.sampling() };
+    let sampling = sampling(&model, &objective);
     let near_items = objective.near_items(data)?;
-    let objective = Arc::new(StepObjective { objective, sampling, thresholds: None, near_items });
+    let objective = Arc::new(StepObjective { settings: objective, sampling, thresholds: None, near_items });
     let model = Box::new(model);
     Ok(Learner::Gradient(GradientModel { model, params, seed, users, items, objective }))
 }
