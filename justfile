@@ -26,6 +26,10 @@ docs:
     cargo run --release --quiet -- docs models > docs/models.md.tmp && mv docs/models.md.tmp docs/models.md
     cargo run --release --quiet -- docs api > docs/api.md.tmp && mv docs/api.md.tmp docs/api.md
 
+# the Python wheel, tested in fresh environments of every Python that is found
+wheel:
+    .ci/wheel
+
 # regenerate docs/results.md from docs/results/*.toml
 results:
     ALIKE_WRITE=1 cargo test --workspace --test results

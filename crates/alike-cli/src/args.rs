@@ -186,13 +186,24 @@ pub(crate) struct Train {
 
 /// `alike evaluate`.
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["run", "vectors", "ranking"]))]
 pub(crate) struct Evaluate {
     /// Run folder
     #[arg(value_parser = given::run())]
-    pub(crate) run: PathBuf,
+    pub(crate) run: Option<PathBuf>,
     /// Prepared data, where they are no longer where the run says, nor beside it as they were
     #[arg(long, value_name = "DIR", value_parser = given::prepared())]
     pub(crate) data: Option<PathBuf>,
+    /// Vectors that another program trained: .npz or .safetensors with `users` and `items`, rows by `user_ids`
+    /// and `item_ids` or in the data's order
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub(crate) vectors: Option<PathBuf>,
+    /// Lists that another program ranked: a table of user, item, and rank or score
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub(crate) ranking: Option<PathBuf>,
+    /// Make a run folder of the vectors, which `recommend`, `similar` and `serve` take like any other
+    #[arg(long, value_name = "RUN", requires = "vectors")]
+    pub(crate) out: Option<PathBuf>,
     /// Which held-out interactions
     #[arg(long, default_value = "test", value_parser = words::<alike::eval::Split>(&["valid", "test"]))]
     pub(crate) split: alike::eval::Split,
@@ -206,10 +217,20 @@ pub(crate) struct Evaluate {
 
 /// `alike experiment`.
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["file", "models"]))]
 pub(crate) struct Experiment {
     /// What to compare; see `docs/formats.md`, and `configs/` for examples
     #[arg(value_name = "FILE.toml")]
-    pub(crate) file: PathBuf,
+    pub(crate) file: Option<PathBuf>,
+    /// Without a file: prepared data to compare models on; repeat for more
+    #[arg(long, value_name = "DIR", value_parser = given::prepared(), requires = "models", conflicts_with = "file")]
+    pub(crate) data: Vec<PathBuf>,
+    /// Without a file: models to compare by their defaults, separated by commas
+    #[arg(long, value_name = "MODEL,…", value_delimiter = ',', value_parser = given::model, requires = "data")]
+    pub(crate) models: Vec<String>,
+    /// Without a file: number of seeds, from 1
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "file")]
+    pub(crate) seeds: u16,
     /// Folder of runs and results; what is finished there is not done again [default: runs/ and the file's
     /// name]
     #[arg(long, value_name = "DIR")]

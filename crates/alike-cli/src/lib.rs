@@ -34,7 +34,10 @@ mod skipped;
 mod stop;
 mod terminal;
 
-use std::process::ExitCode;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{self, ExitCode};
+use std::sync::OnceLock;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -49,21 +52,48 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Runs the program on the arguments of this process; the exit code says how it ended (0 done, 1 failed, 2
 /// wrong usage, 130 stopped).
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    ExitCode::from(run(std::env::args_os(), None))
+}
+
+/// The same on other arguments, the first of which is the program's name. `again` is the command, with its
+/// first arguments, that starts this program once more, where the file of the process does not: an
+/// experiment's runs are processes of their own.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, again: Option<Vec<OsString>>) -> u8 {
+    if let Some(again) = again {
+        // Set by the first call of a process; a process runs the program once.
+        let _ = AGAIN.set(again);
+    }
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
     keep_quiet_about_files();
     let log = if let Command::Serve(serve) = &cli.command { Some(serve.log) } else { None };
     match prepare(&cli.global, log).and_then(|()| commands::run(cli)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(failure) => {
             if let Some(line) = failure.line() {
                 eprintln!("{line}");
             }
-            ExitCode::from(failure.code())
+            failure.code()
         }
     }
+}
+
+/// What starts this program once more, where the file of the process does not.
+static AGAIN: OnceLock<Vec<OsString>> = OnceLock::new();
+
+/// A command that starts this program once more: where the system lets a process name it, also when its file
+/// has been replaced meanwhile.
+fn this_program() -> std::io::Result<process::Command> {
+    if let Some([program, arguments @ ..]) = AGAIN.get().map(Vec::as_slice) {
+        let mut command = process::Command::new(program);
+        command.args(arguments);
+        return Ok(command);
+    }
+    let running = Path::new("/proc/self/exe");
+    let program = if running.exists() { running.to_path_buf() } else { std::env::current_exe()? };
+    Ok(process::Command::new(program))
 }
 
 /// A panic of a reader over a damaged file becomes an error with one line; nothing else is to be said about
@@ -100,18 +130,18 @@ fn prepare(global: &Global, server: Option<LogForm>) -> Outcome {
 }
 
 /// Help and version go to standard output; a wrong command line is one line on standard error.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: &clap::Error) -> u8 {
     if error.use_stderr() {
         if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
             eprint!("{error}");
-            return ExitCode::from(2);
+            return 2;
         }
         eprintln!("error: {} (see `alike --help`)", one_line(&error.to_string()));
-        return ExitCode::from(2);
+        return 2;
     }
     match output::write(&error.to_string()) {
-        Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Ok(()) | Err(Failure::ReaderGone) => 0,
+        Err(_) => 1,
     }
 }
 

@@ -64,6 +64,8 @@ pub mod replicas;
 
 pub mod train;
 
+pub mod external;
+
 pub mod recommend;
 
 pub mod serving;

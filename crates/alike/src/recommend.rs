@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use alike_ops::TopK;
+use alike_ops::{Csr, TopK};
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::checkpoint::{FileRef, RunDir};
@@ -12,8 +13,41 @@ use crate::error::{Error, Result};
 use crate::eval::{Group, Metrics, Protocol, Ranked, Split, all_metrics, groups, rank};
 use crate::ids::ItemId;
 use crate::layers::Saved;
-use crate::scorer::Scorer;
+use crate::scorer::{Scorer, best};
 use crate::train::{EpochRecord, Summary};
+
+/// Which lists to make: for which users, how long, and of which items.
+#[derive(Debug, Clone, Copy)]
+pub struct ListRequest<'a> {
+    users: &'a [u32],
+    k: usize,
+    seen: bool,
+    candidates: Option<&'a [u32]>,
+    exclude: &'a [u32],
+}
+
+impl<'a> ListRequest<'a> {
+    /// The `k` best items for the users with these numbers, without those of their train and validation
+    /// history.
+    pub fn new(users: &'a [u32], k: usize) -> Self {
+        Self { users, k, seen: false, candidates: None, exclude: &[] }
+    }
+
+    /// Those of their history too, where `seen`.
+    pub fn seen(self, seen: bool) -> Self {
+        Self { seen, ..self }
+    }
+
+    /// Only these items, each once.
+    pub fn among(self, candidates: &'a [u32]) -> Self {
+        Self { candidates: Some(candidates), ..self }
+    }
+
+    /// Without these items, ascending.
+    pub fn without(self, exclude: &'a [u32]) -> Self {
+        Self { exclude, ..self }
+    }
+}
 
 /// One recommended item.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -120,6 +154,56 @@ impl Run {
         self.top(&users.collect::<Vec<_>>(), top)
     }
 
+    /// The lists that `request` asks for, a row per user.
+    ///
+    /// # Errors
+    /// A number of a user or of an item is not one of the data.
+    pub fn recommend_lists(&self, request: &ListRequest<'_>) -> Result<TopK> {
+        let (users, items) = (self.data.users.len(), self.data.items.len());
+        let ListRequest { users: rows, k, seen, candidates, exclude } = *request;
+        check_numbers("user", rows, users)?;
+        check_numbers("item", exclude, items)?;
+        check_numbers("item", candidates.unwrap_or_default(), items)?;
+        let k = k.min(items);
+        let taken = |u: u32, i: u32| {
+            let known = |rows: &Csr| rows.row(u as usize).binary_search(&i).is_ok();
+            !seen && (known(&self.data.train) || known(&self.data.valid))
+        };
+        let excluded = |i: u32| exclude.binary_search(&i).is_ok();
+        let lists: Vec<Vec<(u32, f32)>> = if let Some(candidates) = candidates {
+            let list = |&u: &u32| {
+                let open = candidates.iter().filter(|&&i| !taken(u, i) && !excluded(i));
+                best(open.map(|&i| (i, self.scorer.score(u, i))).collect(), k)
+            };
+            rows.par_iter().map(list).collect()
+        } else {
+            // As many more as may have to go.
+            let mask = |rows| if seen { None } else { Some(rows) };
+            let longer = (k + exclude.len()).min(items);
+            let top = self.scorer.top_k(rows, mask(&*self.data.train), mask(&*self.data.valid), longer);
+            if exclude.is_empty() {
+                return Ok(top);
+            }
+            let list = |row| {
+                let (items, scores) = top.row(row);
+                let kept = items.iter().copied().zip(scores.iter().copied()).filter(|&(i, _)| !excluded(i));
+                kept.take(k).collect()
+            };
+            (0..rows.len()).map(list).collect()
+        };
+        let mut top = TopK {
+            k,
+            items: vec![u32::MAX; rows.len() * k],
+            scores: vec![f32::NEG_INFINITY; rows.len() * k],
+        };
+        for (row, list) in lists.into_iter().enumerate() {
+            for (at, (item, score)) in list.into_iter().enumerate() {
+                (top.items[row * k + at], top.scores[row * k + at]) = (item, score);
+            }
+        }
+        Ok(top)
+    }
+
     fn top(&self, rows: &[u32], top: usize) -> TopK {
         self.scorer.top_k(rows, Some(&self.data.train), Some(&self.data.valid), top)
     }
@@ -161,5 +245,12 @@ impl Run {
     /// How the run ended; `None` while it has not.
     pub fn summary(&self) -> Result<Option<Summary>> {
         self.run.read_json("metrics.json")
+    }
+}
+
+fn check_numbers(what: &str, numbers: &[u32], count: usize) -> Result<()> {
+    match numbers.iter().find(|&&n| n as usize >= count) {
+        Some(wrong) => Err(Error::Data(format!("{what} number {wrong}; there are {count} {what}s"))),
+        None => Ok(()),
     }
 }

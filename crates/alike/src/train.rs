@@ -17,11 +17,13 @@ use crate::models::{GradientModel, LinearPart, Plan, Stop, TrainConfig, Training
 use crate::replicas::{Built, Replicas};
 use crate::scorer::{Ranks, Scorer};
 
+mod external;
 mod losses;
 mod start;
 mod summary;
 mod validation;
 
+pub use external::{EXTERNAL, keep_external};
 use losses::Losses;
 use start::{Warm, reopen};
 pub use summary::{CRITERION, Popularity, Remark, Summary};

@@ -255,6 +255,9 @@ fn model(run: &Run, summary: &Summary) -> Outcome<ModelSummary> {
 
 /// How to call this program from where the user is.
 fn program() -> String {
+    if crate::AGAIN.get().is_some() {
+        return "alike".into();
+    }
     let here = env::current_dir().and_then(|at| at.canonicalize());
     let own = env::current_exe().and_then(|at| at.canonicalize());
     let near =

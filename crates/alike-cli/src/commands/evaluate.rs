@@ -1,20 +1,34 @@
 //! `alike evaluate`.
 
-use alike::eval::Group;
+use std::path::Path;
+
+use alike::data::Dataset;
+use alike::eval::{Group, Metrics, all_metrics, groups, rank_given};
+use alike::external::{read_ranking, read_vectors};
 use alike::recommend::Run;
+use alike::scorer::Scorer;
+use alike::train::keep_external;
 use serde_json::{Map, Value};
 
 use crate::args::Evaluate;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table, grouped};
 
-/// The metrics of a run on one split under one protocol.
+/// The metrics of a run, or of what another program trained or ranked, on one split under one protocol.
 pub(crate) fn run(args: &Evaluate) -> Outcome {
-    let run = Run::open_with(&args.run, args.data.as_deref())?;
-    let (metrics, groups) = run.evaluate(args.split, args.protocol)?;
+    let (model, metrics, groups) = match (&args.run, &args.vectors, &args.ranking) {
+        (Some(run), ..) => {
+            let run = Run::open_with(run, args.data.as_deref())?;
+            let (metrics, groups) = run.evaluate(args.split, args.protocol)?;
+            (run.model, metrics, groups)
+        }
+        (_, Some(file), _) => of_vectors(args, &data(args)?, file)?,
+        (_, _, Some(file)) => of_ranking(args, &data(args)?, file)?,
+        _ => return Err(Failure::Usage("either RUN, --vectors FILE, or --ranking FILE".into())),
+    };
     if args.json {
         let mut all = Map::new();
-        all.insert("model".into(), Value::from(run.model.as_str()));
+        all.insert("model".into(), Value::from(model.as_str()));
         all.insert("split".into(), Value::from(args.split.to_string()));
         all.insert("protocol".into(), Value::from(args.protocol.to_string()));
         all.extend(metrics.0.iter().map(|(name, value)| (name.clone(), Value::from(*value))));
@@ -24,10 +38,55 @@ pub(crate) fn run(args: &Evaluate) -> Outcome {
         );
         return output::json(&all);
     }
-    output::line(format!("{}, {} split, {} protocol\n", run.model, args.split, args.protocol))?;
+    output::line(format!("{model}, {} split, {} protocol\n", args.split, args.protocol))?;
     output::write(&table(metrics.0.iter().map(|(name, value)| (name.as_str(), *value))).render())?;
     output::line("")?;
     output::write(&groups_table(&groups).render())
+}
+
+/// A name, the metrics, and those of groups.
+type Evaluated = (String, Metrics, Vec<Group>);
+
+fn data(args: &Evaluate) -> Outcome<Dataset> {
+    let dir = args.data.as_ref().ok_or_else(|| Failure::Usage("--data DIR is needed".into()))?;
+    Ok(Dataset::open(dir)?)
+}
+
+/// What a file says of itself: its name without the ending.
+fn named(file: &Path) -> String {
+    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn of_vectors(args: &Evaluate, data: &Dataset, file: &Path) -> Outcome<Evaluated> {
+    let (users, items) = read_vectors(file, data)?;
+    if users.cols != items.cols {
+        let widths = format!("vectors of users have {} values, those of items {}", users.cols, items.cols);
+        return Err(Failure::Failed(format!("{}: {widths}; both need the same width", file.display())));
+    }
+    let scorer = Scorer::Dot { users, items };
+    let ranked = alike::eval::rank(&scorer, data, args.split, args.protocol)?;
+    let each = ranked.per_user();
+    let found = (all_metrics(&ranked, &each), groups(&ranked, &each));
+    if let (Some(out), Scorer::Dot { users, items }) = (&args.out, scorer) {
+        keep_external(data, (users, items), &named(file), out, true)?;
+    }
+    Ok((named(file), found.0, found.1))
+}
+
+fn of_ranking(args: &Evaluate, data: &Dataset, file: &Path) -> Outcome<Evaluated> {
+    let ranking = read_ranking(file, data)?;
+    for (what, rows) in [("user", ranking.unknown_users), ("item", ranking.unknown_items)] {
+        if rows > 0 {
+            eprintln!(
+                "note: {} rows of {} name a {what} that the data do not have",
+                grouped(rows as usize),
+                file.display()
+            );
+        }
+    }
+    let ranked = rank_given(&ranking.lists, data, args.split, args.protocol)?;
+    let each = ranked.per_user();
+    Ok((named(file), all_metrics(&ranked, &each), groups(&ranked, &each)))
 }
 
 /// One row a group; what `cold` and `warm` mean is in the second column.

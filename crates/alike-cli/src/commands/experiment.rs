@@ -2,10 +2,9 @@
 //! ours.
 
 use std::collections::HashMap;
-use std::env;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -32,15 +31,18 @@ const ENDING: Duration = Duration::from_secs(10);
 
 /// Runs what is missing, then writes results and report.
 pub(crate) fn run(args: &Experiment, threads: Option<u16>, quiet: bool) -> Outcome {
-    let out = match &args.out {
-        Some(out) => out.clone(),
-        None => Path::new("runs").join(args.file.file_stem().unwrap_or_default()),
-    };
+    let name = args.file.as_ref().map_or("comparison".as_ref(), |file| file.file_stem().unwrap_or_default());
+    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
     open_all(&args.device)?;
-    let root = args.root.clone().or_else(|| args.file.parent().map(Path::to_path_buf)).unwrap_or_default();
+    let experiment = match &args.file {
+        Some(file) => alike::experiment::Experiment::read(file)?,
+        None => alike::experiment::Experiment::of_defaults(&args.data, &args.models, u64::from(args.seeds))?,
+    };
+    let beside = args.file.as_ref().and_then(|file| file.parent().map(Path::to_path_buf));
+    let root = args.root.clone().or(beside).unwrap_or_default();
     let out = destination::experiment(&out)?;
     let stop = stop::flag("the same command goes on from there", stop::LONG);
-    let mut scheduler = Scheduler::open(&args.file, &root, &out, &mut |data| {
+    let mut scheduler = Scheduler::new(experiment, &root, &out, &mut |data| {
         if !quiet {
             eprintln!(
                 "{:<12} {} users, {} items, {} train interactions",
@@ -163,12 +165,6 @@ fn work(scheduler: &mut Scheduler, pool: &RunPool, stop: &AtomicBool, quiet: boo
     }
 }
 
-/// This program: where the system lets a process name it, also when its file has been replaced meanwhile.
-fn own_program() -> std::io::Result<PathBuf> {
-    let running = Path::new("/proc/self/exe");
-    if running.exists() { Ok(running.to_path_buf()) } else { env::current_exe() }
-}
-
 /// Starts a run as a process of this program.
 fn start(job: &Job, pool: &RunPool) -> Outcome<(Child, Option<ChildStdin>)> {
     let problem = |e: std::io::Error| Failure::Failed(format!("cannot start a run: {e}"));
@@ -176,7 +172,7 @@ fn start(job: &Job, pool: &RunPool) -> Outcome<(Child, Option<ChildStdin>)> {
         // If another holds it for longer, the run says so.
         let _ = wait_until_free(&job.run, ENDING);
     }
-    let mut command = Command::new(own_program().map_err(problem)?);
+    let mut command = crate::this_program().map_err(problem)?;
     command.args(["train", &job.model, "--quiet", "--no-test", "--stop-with-input"]);
     command.arg("--data").arg(&job.data_dir).arg("--out").arg(&job.run);
     command.args(["--seed", &job.seed.to_string(), "--threads", &pool.threads.to_string()]);

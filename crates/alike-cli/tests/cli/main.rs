@@ -8,6 +8,7 @@ mod demo;
 mod documentation;
 mod embed;
 mod experiment;
+mod external;
 mod outputs;
 mod pipeline;
 mod prepare;

@@ -13,7 +13,7 @@ use crate::world::{ITEMS, USERS, World, alike};
 
 const SMALL: [&str; 8] = ["--set", "dim=8", "--set", "epochs=3", "--set", "batch=64", "--seed", "3"];
 
-fn json(args: &[&str]) -> Value {
+pub(crate) fn json(args: &[&str]) -> Value {
     let output = alike().args(args).assert().success().get_output().stdout.clone();
     serde_json::from_slice(&output).unwrap()
 }

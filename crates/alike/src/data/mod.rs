@@ -7,10 +7,14 @@
 //! Three folders: `formats` reads files of others, `prepare` makes a folder of them, `folder` reads and writes
 //! it.
 
+#[cfg(feature = "parquet")]
+mod batches;
 pub(crate) mod folder;
 pub(crate) mod formats;
 pub(crate) mod prepare;
 
+#[cfg(feature = "parquet")]
+pub use batches::TableFile;
 pub use folder::dataset::{Dataset, Features, GivenKnn};
 pub use formats::columns::{Column, ColumnNames};
 pub use formats::foreign::is_reading_foreign;

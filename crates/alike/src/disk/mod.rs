@@ -9,6 +9,7 @@ mod atomic;
 mod file;
 pub(crate) mod source;
 mod staged;
+mod temporary;
 pub mod unfinished;
 mod watched;
 
@@ -26,6 +27,7 @@ pub(crate) use atomic::{remove_leftovers, temporary_of};
 pub use atomic::{write_atomic, write_atomic_with};
 pub(crate) use file::{File, exists};
 pub(crate) use staged::{FileEntry, Staged, check_replaceable};
+pub(crate) use temporary::TemporaryFolder;
 use watched::tell;
 pub use watched::{Op, Watcher, watch};
 

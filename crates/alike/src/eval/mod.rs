@@ -190,6 +190,36 @@ pub fn rank<'a>(
     Ok(Ranked { data, held_out, users, top })
 }
 
+/// Lists that were ranked elsewhere: for each user of the data their items, best first. What is masked, and
+/// what comes again, is passed over; what comes after the last of [`CUTS`] does not count.
+pub fn rank_given<'a>(
+    lists: &[Vec<u32>],
+    data: &'a Dataset,
+    split: Split,
+    protocol: Protocol,
+) -> Result<Ranked<'a>> {
+    let (held_out, users) = asked(data, split)?;
+    let k = CUTS[CUTS.len() - 1];
+    let clean = split == Split::Test && protocol == Protocol::Clean;
+    let mut top = TopK { k, items: Vec::new(), scores: Vec::new() };
+    for &user in &users {
+        let row = user as usize;
+        let mut kept: Vec<u32> = Vec::with_capacity(k);
+        for &item in &lists[row] {
+            let masked = data.train.row(row).binary_search(&item).is_ok()
+                || clean && data.valid.row(row).binary_search(&item).is_ok();
+            if kept.len() < k && !masked && !kept.contains(&item) {
+                kept.push(item);
+            }
+        }
+        // Scores say no more than the order.
+        top.scores.extend((0..k).map(|at| if at < kept.len() { -(at as f32) } else { f32::NEG_INFINITY }));
+        kept.resize(k, u32::MAX);
+        top.items.extend(kept);
+    }
+    Ok(Ranked { data, held_out, users, top })
+}
+
 impl Ranked<'_> {
     /// The accuracy of each user's list, where only held-out items with `counts` count; users without any are
     /// left out.

@@ -141,6 +141,32 @@ impl Experiment {
         Ok(this)
     }
 
+    /// Models by their defaults, on prepared folders, with seeds 1 to `seeds`.
+    ///
+    /// # Errors
+    /// There is no such model, a model or folder is given twice, or there is none.
+    pub fn of_defaults(data: &[PathBuf], models: &[String], seeds: u64) -> Result<Self> {
+        let mut this = toml::from_str::<Self>("title = \"Comparison\"\nseeds = []\ndata = []\nmodels = []")
+            .expect("it is well-formed");
+        this.seeds = (1..=seeds).collect();
+        for dir in data {
+            let name = dir
+                .file_name()
+                .map_or_else(|| dir.display().to_string(), |n| n.to_string_lossy().into_owned());
+            let dir = std::path::absolute(dir).map_err(|e| Error::io(dir, e))?;
+            let table = toml::Table::from_iter([("name".to_string(), toml::Value::from(name))]);
+            let source: DataSource = table.try_into().expect("a name is all that is needed");
+            this.data.push(DataSource { dir: Some(dir), ..source });
+        }
+        for model in models {
+            let names = ["name", "model"].map(|key| (key.to_string(), toml::Value::from(model.as_str())));
+            this.models
+                .push(toml::Table::from_iter(names).try_into().expect("two names are all that is needed"));
+        }
+        this.check().map_err(Error::Data)?;
+        Ok(this)
+    }
+
     /// What is wrong with it, if anything.
     fn check(&self) -> Result<(), String> {
         let names: Vec<&str> = self.models.iter().map(|m| &*m.name).collect();

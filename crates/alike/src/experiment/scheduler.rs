@@ -126,7 +126,19 @@ impl Scheduler {
     /// Reads the experiment in `file`, prepares its data under `out` (paths of data start at `root`) and
     /// checks every setting that will be tried.
     pub fn open(file: &Path, root: &Path, out: &Path, on_data: &mut dyn FnMut(&Dataset)) -> Result<Self> {
-        let experiment = Experiment::read(file)?;
+        Self::new(Experiment::read(file)?, root, out, on_data)
+    }
+
+    /// The same for an experiment that no file describes.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn new(
+        experiment: Experiment,
+        root: &Path,
+        out: &Path,
+        on_data: &mut dyn FnMut(&Dataset),
+    ) -> Result<Self> {
         let mut sets = Vec::new();
         for source in &experiment.data {
             let mut data = open_source(source, root, out)?;

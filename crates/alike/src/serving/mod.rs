@@ -30,6 +30,7 @@ use crate::models::{FoldIn, Learner, find};
 use crate::recommend::Run;
 pub use crate::scorer::UserHistory;
 use crate::scorer::{Hybrid, Matrix, Scorer, best, norm};
+use crate::train::EXTERNAL;
 
 /// Bytes of features that are held in memory at most; what is more is copied to a file of our own without a
 /// name.
@@ -289,6 +290,9 @@ fn mean_row(scorer: &Scorer) -> Vec<f32> {
 
 /// The model's own fold-in at the best epoch, and the parts of its vectors.
 fn own_fold_in(run: &Run) -> Result<(Option<FoldIn>, Parts)> {
+    if run.model == EXTERNAL {
+        return Ok((None, Vec::new()));
+    }
     let info = find(&run.model)?;
     if !info.folds {
         return Ok((None, Vec::new()));

@@ -12,7 +12,7 @@ use imports::{Imports, circles, module};
 use sources::{code, sources};
 
 /// The library's modules: each may import only those before it.
-const LIBRARY: [&str; 19] = [
+const LIBRARY: [&str; 20] = [
     "error",
     "disk",
     "config",
@@ -29,6 +29,7 @@ const LIBRARY: [&str; 19] = [
     "checkpoint",
     "replicas",
     "train",
+    "external",
     "recommend",
     "serving",
     "experiment",

@@ -76,6 +76,52 @@ pub(crate) fn open_features(path: &Path) -> Result<MatrixFile> {
     }
 }
 
+/// Opens two matrices of one `.npz` or `.safetensors` file: for each its usual names, and those of its ids.
+pub(crate) fn open_pair(path: &Path, names: [(&[&str], &str); 2]) -> Result<[MatrixFile; 2]> {
+    let opened = open::open_whole(path)?;
+    let lacks = |usual: &[&str], found: &[String]| {
+        let message = format!("has no matrix `{}`; it has {}", usual.join("` or `"), listed(found));
+        Error::format(path, message)
+    };
+    match opened.kind {
+        FileKind::Zip => {
+            let bytes = opened.map(path)?;
+            let mut archive = npy::read_npz(path, &bytes)?;
+            let mut one = |(usual, ids): (&[&str], &str)| {
+                let found = usual.iter().find_map(|name| archive.take(name));
+                let array = found.ok_or_else(|| lacks(usual, &archive.names()))??;
+                let rows = array.shape.first().copied().unwrap_or(0);
+                let of_rows = archive.take(ids).transpose()?;
+                let of_rows = of_rows.map(|array| Ids::of_array(path, ids, &array, rows)).transpose()?;
+                from_npy(path, array, of_rows)
+            };
+            Ok([one(names[0])?, one(names[1])?])
+        }
+        FileKind::Safetensors => {
+            let bytes = opened.map(path)?;
+            let bad = |e: safetensors::SafeTensorError| Error::format(path, format!("bad safetensors: {e}"));
+            let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(bad)?;
+            let one = |(usual, ids): (&[&str], &str)| {
+                let found = usual.iter().find_map(|name| metadata.info(name));
+                let info = found.ok_or_else(|| lacks(usual, &metadata.offset_keys()))?;
+                let &[rows, dim] = info.shape.as_slice() else {
+                    return Err(Error::format(path, format!("`{}` is no matrix", usual[0])));
+                };
+                if !matches!(info.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64) {
+                    return Err(Error::format(path, format!("`{}` does not hold floats", usual[0])));
+                }
+                let text = metadata.metadata().as_ref().and_then(|m| m.get(ids));
+                let of_rows = text.map(|text| listed_ids(path, text)).transpose()?;
+                let of_rows = of_rows.map(|names| Ids { names, origin: format!("the metadata `{ids}`") });
+                let (at, bytes) = (8 + header + info.data_offsets.0, Bytes::Mapped(opened.map(path)?));
+                MatrixFile::new(path, rows, dim, MatrixData::Tensor { bytes, at, dtype: info.dtype }, of_rows)
+            };
+            Ok([one(names[0])?, one(names[1])?])
+        }
+        _ => Err(Error::format(path, "is neither .npz nor .safetensors, which can hold two matrices")),
+    }
+}
+
 fn from_npy(path: &Path, array: Npy, ids: Option<Ids>) -> Result<MatrixFile> {
     let &[rows, dim] = array.shape.as_slice() else {
         let message = format!("has the shape {:?}; a matrix of items by values is expected", array.shape);

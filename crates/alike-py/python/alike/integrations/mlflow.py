@@ -1,0 +1,44 @@
+"""MLflow: `alike.fit(..., callbacks=alike.integrations.mlflow.Tracker())`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+
+from ..callbacks import Callback
+from .common import flat, numbers
+
+if TYPE_CHECKING:
+    from .._model import Model
+
+
+class Tracker(Callback):
+    """Writes a run: settings, seed and the data's hash as parameters, metrics by epoch, the run folder as an artifact. It
+    writes to the run that is active, or starts one of its own."""
+
+    def __init__(self, artifacts: bool = True) -> None:
+        self._artifacts = artifacts
+        self._own = False
+
+    def on_train_start(self, run: Mapping[str, Any]) -> None:
+        if mlflow.active_run() is None:
+            mlflow.start_run(run_name=run["model"])
+            self._own = True
+        mlflow.log_params(flat(run))
+
+    def on_epoch(self, record: Mapping[str, Any]) -> None:
+        # Names there have no `@`.
+        values = {name.replace("@", "_at_"): value for name, value in numbers(record).items()}
+        mlflow.log_metrics(values, step=record["epoch"])
+
+    def on_train_end(self, model: Model) -> None:
+        summary = model.summary or {}
+        for name in ("test_public", "test_clean"):
+            for metric, value in summary.get(name, {}).items():
+                mlflow.log_metric(f"{name}.{metric.replace('@', '_at_')}", value)
+        if self._artifacts:
+            mlflow.log_artifacts(str(model.path), "run")
+        if self._own:
+            mlflow.end_run()

@@ -1,0 +1,459 @@
+//! Trained models.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+
+use alike::data::Dataset;
+use alike::device::DeviceName;
+use alike::eval::{Group, Metrics, Protocol, Split};
+use alike::recommend::{ListRequest, Run};
+use alike::scorer::{Matrix, UserHistory};
+use alike::serving::Serving;
+use alike::train::{TrainEvent, TrainRequest};
+use alike_ops::TopK;
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use serde_json::json;
+
+use crate::data::{Data, items, users, view_matrix};
+use crate::errors::to_python;
+use crate::events::Narrator;
+use crate::table::{self, Table};
+use crate::threads::{detached, heard};
+
+/// A trained run.
+#[pyclass(module = "alike._native", frozen)]
+pub(crate) struct Model {
+    run: Arc<Run>,
+    data: Arc<Dataset>,
+    /// What places people whom training did not know; made when it is first needed.
+    serving: OnceLock<Serving>,
+}
+
+/// Items and scores, a row per user.
+type Numbers<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f32>>);
+
+/// Lists as a table.
+fn lists(data: &Dataset, names: &[&str], lists: &[Vec<(u32, f32)>]) -> Table {
+    let flat =
+        || names.iter().zip(lists).flat_map(|(name, list)| list.iter().enumerate().map(move |l| (*name, l)));
+    let ranks: Vec<u32> = flat().map(|(_, (at, _))| at as u32 + 1).collect();
+    Table::new(vec![
+        ("user", table::texts(flat().map(|(name, _)| name))),
+        ("rank", Arc::new(arrow_array::UInt32Array::from(ranks))),
+        ("item", table::texts(flat().map(|(_, (_, &(item, _)))| data.items.name(item)))),
+        ("score", table::floats(flat().map(|(_, (_, &(_, score)))| score).collect())),
+    ])
+}
+
+fn rows_of(top: &TopK, rows: usize) -> Vec<Vec<(u32, f32)>> {
+    let row = |r| {
+        let (items, scores) = top.row(r);
+        items.iter().copied().zip(scores.iter().copied()).collect()
+    };
+    (0..rows).map(row).collect()
+}
+
+/// Runs work that cannot be stopped half-way; a signal is heard at its end.
+fn at_work<T: Send>(py: Python<'_>, work: impl FnOnce() -> alike::Result<T> + Send) -> PyResult<T> {
+    detached(py, &AtomicBool::new(false), work)
+}
+
+fn ascending(mut numbers: Vec<u32>) -> Vec<u32> {
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+impl Model {
+    fn serving(&self, py: Python<'_>) -> PyResult<&Serving> {
+        if let Some(serving) = self.serving.get() {
+            return Ok(serving);
+        }
+        // The run is opened again, since what serves has its features for itself.
+        let serving = at_work(py, || Serving::open_with(&self.run.dir, Some(&self.data.dir)))?;
+        Ok(self.serving.get_or_init(|| serving))
+    }
+}
+
+/// Which items the lists may hold, by number.
+#[derive(Clone, Default)]
+struct Choice {
+    candidates: Option<Vec<u32>>,
+    exclude: Vec<u32>,
+}
+
+impl Choice {
+    fn new(data: &Dataset, candidates: Option<Vec<String>>, exclude: &[String]) -> PyResult<Self> {
+        let candidates = candidates.map(|ids| items(data, &ids).map(ascending)).transpose()?;
+        Ok(Self { candidates, exclude: ascending(items(data, exclude)?) })
+    }
+
+    fn ask<'a>(&'a self, users: &'a [u32], k: usize, filter_seen: bool) -> ListRequest<'a> {
+        let request = ListRequest::new(users, k).seen(!filter_seen).without(&self.exclude);
+        match &self.candidates {
+            Some(items) => request.among(items),
+            None => request,
+        }
+    }
+}
+
+#[pymethods]
+impl Model {
+    /// Opens a run folder, with the prepared data at `data` where those are elsewhere.
+    #[staticmethod]
+    #[pyo3(signature = (path, data=None))]
+    fn open(py: Python<'_>, path: PathBuf, data: Option<PathBuf>) -> PyResult<Self> {
+        let run = at_work(py, || Run::open_with(&path, data.as_deref()))?;
+        let data = at_work(py, || Dataset::open(&run.data.dir))?;
+        Ok(Self { run: Arc::new(run), data: Arc::new(data), serving: OnceLock::new() })
+    }
+
+    #[getter]
+    fn path(&self) -> PathBuf {
+        self.run.dir.clone()
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        &self.run.model
+    }
+
+    #[getter]
+    fn seed(&self) -> u64 {
+        self.run.seed
+    }
+
+    /// Hash of the file that ranks.
+    #[getter]
+    fn hash(&self) -> &str {
+        &self.run.best_file().hash
+    }
+
+    #[getter]
+    fn data(&self) -> Data {
+        Data { data: Arc::clone(&self.data) }
+    }
+
+    /// Settings as JSON.
+    #[getter]
+    fn settings(&self) -> String {
+        json!(self.run.settings).to_string()
+    }
+
+    /// How it ended, as JSON; `null` while it has not.
+    fn summary(&self) -> PyResult<String> {
+        Ok(json!(self.run.summary().map_err(to_python)?).to_string())
+    }
+
+    /// What should be said of it beside its numbers.
+    fn remarks(&self) -> PyResult<Vec<String>> {
+        let summary = self.run.summary().map_err(to_python)?;
+        Ok(summary.iter().flat_map(|s| s.remarks()).map(|r| r.to_string()).collect())
+    }
+
+    /// The learning curve as JSON.
+    fn history(&self) -> PyResult<String> {
+        Ok(json!(self.run.log().map_err(to_python)?).to_string())
+    }
+
+    /// The best items of people whom training knew.
+    #[pyo3(signature = (ids, k, filter_seen, candidates, exclude))]
+    fn recommend(
+        &self,
+        py: Python<'_>,
+        ids: Option<Vec<String>>,
+        k: usize,
+        filter_seen: bool,
+        candidates: Option<Vec<String>>,
+        exclude: Vec<String>,
+    ) -> PyResult<Table> {
+        let data = &self.data;
+        let rows = match &ids {
+            Some(ids) => users(data, ids)?,
+            None => (0..data.users.len() as u32).collect(),
+        };
+        let choice = Choice::new(data, candidates, &exclude)?;
+        let top = at_work(py, || self.run.recommend_lists(&choice.ask(&rows, k, filter_seen)))?;
+        let names: Vec<&str> = rows.iter().map(|&u| data.users.name(u)).collect();
+        Ok(lists(data, &names, &rows_of(&top, rows.len())))
+    }
+
+    /// The same by numbers: items and scores, `[users, k]`, -1 and -∞ where a list is shorter.
+    #[pyo3(signature = (rows, k, filter_seen, candidates, exclude))]
+    fn recommend_ids<'py>(
+        &self,
+        py: Python<'py>,
+        rows: PyReadonlyArray1<'py, i64>,
+        k: usize,
+        filter_seen: bool,
+        candidates: Option<PyReadonlyArray1<'py, i64>>,
+        exclude: PyReadonlyArray1<'py, i64>,
+    ) -> PyResult<Numbers<'py>> {
+        let numbers = |values: &PyReadonlyArray1<'py, i64>| -> PyResult<Vec<u32>> {
+            let number = |&v: &i64| {
+                u32::try_from(v)
+                    .map_err(|_| PyValueError::new_err(format!("number {v}; allowed: 0 and more")))
+            };
+            values.as_array().iter().map(number).collect()
+        };
+        let rows = numbers(&rows)?;
+        let choice = Choice {
+            candidates: candidates.map(|c| numbers(&c).map(ascending)).transpose()?,
+            exclude: ascending(numbers(&exclude)?),
+        };
+        let top = at_work(py, || self.run.recommend_lists(&choice.ask(&rows, k, filter_seen)))?;
+        let width = top.k;
+        let ids: Vec<i64> =
+            top.items.iter().map(|&i| if i == u32::MAX { -1 } else { i64::from(i) }).collect();
+        let ids = PyArray1::from_vec(py, ids).reshape([rows.len(), width])?;
+        Ok((ids, PyArray1::from_vec(py, top.scores).reshape([rows.len(), width])?))
+    }
+
+    /// The best items of people by what they took, whether or not training knew them.
+    #[pyo3(signature = (history, k, filter_seen, candidates, exclude, diversity))]
+    #[expect(clippy::too_many_arguments, reason = "one a keyword of Python's `recommend`")]
+    fn recommend_for(
+        &self,
+        py: Python<'_>,
+        history: Vec<(String, Option<Vec<String>>)>,
+        k: usize,
+        filter_seen: bool,
+        candidates: Option<Vec<String>>,
+        exclude: Vec<String>,
+        diversity: f32,
+    ) -> PyResult<Table> {
+        if !(0.0..=1.0).contains(&diversity) {
+            return Err(PyValueError::new_err(format!("diversity is {diversity}; allowed: 0 to 1")));
+        }
+        let serving = self.serving(py)?;
+        let choice = Choice::new(&self.data, candidates, &exclude)?;
+        let people = self.people(serving, &history)?;
+        let found = at_work(py, || {
+            let vectors = serving.vectors(&people)?;
+            // More than are asked for, so that there is something to choose from.
+            let length = if diversity > 0.0 { (k * 4).clamp(100, k + 1000) } else { k };
+            let hidden: Vec<Vec<u32>> = people
+                .iter()
+                .map(|p| {
+                    ascending([if filter_seen { &p.history[..] } else { &[] }, &choice.exclude].concat())
+                })
+                .collect();
+            let lists: Vec<Vec<(u32, f32)>> = match &choice.candidates {
+                Some(items) => {
+                    let open = |hidden: &Vec<u32>| -> Vec<u32> {
+                        items.iter().copied().filter(|i| hidden.binary_search(i).is_err()).collect()
+                    };
+                    vectors
+                        .iter()
+                        .zip(&hidden)
+                        .map(|(v, h)| serving.rank_among(v, &open(h), length))
+                        .collect()
+                }
+                None => serving.rank(&vectors, &hidden.iter().map(Vec::as_slice).collect::<Vec<_>>(), length),
+            };
+            Ok(match diversity > 0.0 {
+                true => lists.iter().map(|list| serving.diversified(list, diversity, k)).collect(),
+                false => lists,
+            })
+        })?;
+        let names: Vec<&str> = history.iter().map(|(name, _)| &**name).collect();
+        Ok(lists(&self.data, &names, &found))
+    }
+
+    /// The items most like each of `ids`.
+    fn similar_items(&self, py: Python<'_>, ids: Vec<String>, k: usize) -> PyResult<Table> {
+        let rows = items(&self.data, &ids)?;
+        let found = at_work(py, || {
+            use rayon::prelude::*;
+            rows.par_iter().map(|&i| self.run.scorer.similar(i, k)).collect::<alike::Result<Vec<_>>>()
+        })?;
+        let names: Vec<&str> = ids.iter().map(|id| &**id).collect();
+        Ok(near(&names, &found, "item", "similar", |i| self.data.items.name(i)))
+    }
+
+    /// The users most like each of `ids`.
+    fn similar_users(&self, py: Python<'_>, ids: Vec<String>, k: usize) -> PyResult<Table> {
+        let rows = users(&self.data, &ids)?;
+        let serving = self.serving(py)?;
+        let people: Vec<UserHistory> = rows.iter().map(|&u| serving.history_of(u)).collect();
+        let found = at_work(py, || {
+            let vectors = serving.vectors(&people)?;
+            let one = |(vector, &u)| serving.similar_users(vector, Some(u), k);
+            vectors.iter().zip(&rows).map(one).collect::<alike::Result<Vec<_>>>()
+        })?;
+        let names: Vec<&str> = ids.iter().map(|id| &**id).collect();
+        Ok(near(&names, &found, "user", "similar", |u| self.data.users.name(u)))
+    }
+
+    /// For each of `ids`, the items of the person's history that carry it.
+    fn explain(
+        &self,
+        py: Python<'_>,
+        person: (String, Option<Vec<String>>),
+        ids: Vec<String>,
+        most: usize,
+    ) -> PyResult<Table> {
+        let serving = self.serving(py)?;
+        let rows = items(&self.data, &ids)?;
+        let people = self.people(serving, &[person])?;
+        let reasons = at_work(py, || serving.reasons(&people[0], &rows, most))?;
+        let flat = || ids.iter().zip(&reasons).flat_map(|(id, why)| why.iter().map(move |r| (&**id, r)));
+        Ok(Table::new(vec![
+            ("item", table::texts(flat().map(|(id, _)| id))),
+            ("because", table::texts(flat().map(|(_, r)| self.data.items.name(r.item)))),
+            ("loss", table::floats(flat().map(|(_, r)| r.loss).collect())),
+            ("modality", table::texts_or_none(flat().map(|(_, r)| r.modality.as_deref()))),
+        ]))
+    }
+
+    /// Scores of pairs.
+    fn score<'py>(
+        &self,
+        py: Python<'py>,
+        of: Vec<String>,
+        for_items: Vec<String>,
+    ) -> PyResult<Bound<'py, PyArray1<f32>>> {
+        let (rows, columns) = (users(&self.data, &of)?, items(&self.data, &for_items)?);
+        let scores = rows.iter().zip(columns).map(|(&u, i)| self.run.scorer.score(u, i)).collect();
+        Ok(PyArray1::from_vec(py, scores))
+    }
+
+    /// Metrics, those of groups, and those of each user: names, users and values.
+    #[expect(clippy::type_complexity, reason = "a tuple for the one caller, in Python")]
+    fn evaluate<'py>(
+        &self,
+        py: Python<'py>,
+        split: &str,
+        protocol: &str,
+    ) -> PyResult<(String, String, Vec<String>, Vec<&str>, Bound<'py, PyArray2<f64>>)> {
+        let split: Split = split.parse().map_err(to_python)?;
+        let protocol: Protocol = protocol.parse().map_err(to_python)?;
+        let (metrics, groups, each): (Metrics, Vec<Group>, _) = at_work(py, || {
+            let ranked = self.run.rank(split, protocol)?;
+            let each = ranked.per_user();
+            Ok((alike::eval::all_metrics(&ranked, &each), alike::eval::groups(&ranked, &each), each))
+        })?;
+        let group =
+            |g: &Group| json!({ "name": g.name, "limit": g.limit, "users": g.users, "metrics": g.metrics });
+        let groups: Vec<_> = groups.iter().map(group).collect();
+        let values = PyArray1::from_vec(py, each.values).reshape([each.users.len(), each.names.len()])?;
+        let names = each.users.iter().map(|&u| self.data.users.name(u)).collect();
+        Ok((json!(metrics).to_string(), json!(groups).to_string(), each.names, names, values))
+    }
+
+    /// Vectors of users, `[U, d]`; `None` for models without.
+    fn user_factors<'py>(this: &Bound<'py, Self>) -> Option<Bound<'py, PyAny>> {
+        this.get().run.scorer.user_rows().map(|m| view_matrix(this.as_any(), &m.data, m.cols))
+    }
+
+    /// Vectors of items, `[I, d]`; `None` for models without.
+    fn item_factors<'py>(this: &Bound<'py, Self>) -> Option<Bound<'py, PyAny>> {
+        this.get().run.scorer.item_vectors().map(|m| view_matrix(this.as_any(), &m.data, m.cols))
+    }
+
+    /// Tensors of the best epoch: name, shape, values.
+    fn parameters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let saved = self.run.best_params().map_err(to_python)?;
+        let all = PyDict::new(py);
+        for tensor in saved {
+            all.set_item(&tensor.name, PyArray1::from_vec(py, tensor.value))?;
+        }
+        Ok(all)
+    }
+}
+
+impl Model {
+    /// People: those with a history are new ones, the others were known to training.
+    fn people(&self, serving: &Serving, of: &[(String, Option<Vec<String>>)]) -> PyResult<Vec<UserHistory>> {
+        let one = |(name, history): &(String, Option<Vec<String>>)| match history {
+            Some(taken) => Ok(UserHistory { user: None, history: ascending(items(&self.data, taken)?) }),
+            None => Ok(serving.history_of(users(&self.data, std::slice::from_ref(name))?[0])),
+        };
+        of.iter().map(one).collect()
+    }
+}
+
+/// Neighbours as a table.
+fn near<'a>(
+    names: &[&str],
+    lists: &[Vec<(u32, f32)>],
+    of: &str,
+    to: &str,
+    name: impl Fn(u32) -> &'a str,
+) -> Table {
+    let flat =
+        || names.iter().zip(lists).flat_map(|(name, list)| list.iter().enumerate().map(move |l| (*name, l)));
+    let ranks: Vec<u32> = flat().map(|(_, (at, _))| at as u32 + 1).collect();
+    Table::new(vec![
+        (of, table::texts(flat().map(|(name, _)| name))),
+        ("rank", Arc::new(arrow_array::UInt32Array::from(ranks))),
+        (to, table::texts(flat().map(|(_, (_, l))| name(l.0)))),
+        ("score", table::floats(flat().map(|(_, (_, l))| l.1).collect())),
+    ])
+}
+
+/// Trains; `settings` is TOML.
+#[pyfunction]
+#[pyo3(signature = (model, data, run, *, settings, seed, devices, resume, warm_start, test, on_event))]
+#[expect(clippy::too_many_arguments, reason = "one a keyword of Python's `fit`")]
+pub(crate) fn fit(
+    py: Python<'_>,
+    model: &str,
+    data: &Bound<'_, Data>,
+    run: PathBuf,
+    settings: &str,
+    seed: u64,
+    devices: Vec<String>,
+    resume: bool,
+    warm_start: Option<PathBuf>,
+    test: bool,
+    on_event: Option<Py<PyAny>>,
+) -> PyResult<()> {
+    let stop = AtomicBool::new(false);
+    let devices: alike::Result<Vec<DeviceName>> = devices.iter().map(|d| d.parse()).collect();
+    let request = TrainRequest {
+        settings: settings.parse().map_err(|e: toml::de::Error| PyValueError::new_err(e.to_string()))?,
+        seed,
+        run: Some(&run),
+        resume,
+        warm_start: warm_start.as_deref(),
+        test,
+        devices: devices.map_err(to_python)?,
+        stop: Some(&stop),
+        ..TrainRequest::new(model)
+    };
+    let data = Arc::clone(&data.get().data);
+    heard(py, &stop, on_event.as_ref(), |speaker| {
+        let mut narrator = on_event.as_ref().map(|_| Narrator::new(speaker));
+        let mut tell = |event: TrainEvent<'_>| {
+            if let Some(narrator) = &mut narrator {
+                narrator.tell(&event);
+            }
+        };
+        alike::train::fit(&data, &request, &mut tell).map(|_| ())
+    })
+}
+
+/// Makes a run of vectors that were trained elsewhere, rows in the order of the data's numbers.
+#[pyfunction]
+pub(crate) fn keep_external(
+    py: Python<'_>,
+    data: &Bound<'_, Data>,
+    of_users: PyReadonlyArray2<'_, f32>,
+    of_items: PyReadonlyArray2<'_, f32>,
+    source: &str,
+    run: PathBuf,
+    test: bool,
+) -> PyResult<()> {
+    let matrix = |array: &PyReadonlyArray2<'_, f32>| {
+        let array = array.as_array();
+        Matrix::new(array.nrows(), array.ncols(), array.iter().copied().collect())
+    };
+    let vectors = (matrix(&of_users), matrix(&of_items));
+    let data = Arc::clone(&data.get().data);
+    at_work(py, || alike::train::keep_external(&data, vectors, source, &run, test).map(|_| ()))
+}
