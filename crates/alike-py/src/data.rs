@@ -110,6 +110,20 @@ impl Data {
         Ok(self.data.title(items(&self.data, &[item.to_string()])?[0]))
     }
 
+    fn category(&self, item: &str) -> PyResult<Option<&str>> {
+        Ok(self.data.catalogue.category(items(&self.data, &[item.to_string()])?[0]))
+    }
+
+    /// Path or address of the picture of an item.
+    fn image(&self, item: &str) -> PyResult<Option<String>> {
+        let catalogue = &self.data.catalogue;
+        let image = catalogue.image(items(&self.data, &[item.to_string()])?[0]);
+        Ok(image.map(|image| match catalogue.image_root() {
+            Some(root) if !image.contains("://") => root.join(image).display().to_string(),
+            _ => image.to_string(),
+        }))
+    }
+
     /// Interactions of a split: where each user's items begin, and the items.
     fn csr<'py>(this: &Bound<'py, Self>, split: &str) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
         let csr = this.get().split(split)?;

@@ -126,6 +126,22 @@ def test_tables_go_to_other_libraries(model):
         table["title"]
 
 
+def test_pages_show_titles_and_pictures(tmp_path):
+    rows = log()
+    items = sorted(set(rows["item"]))
+    (tmp_path / "i1.png").write_bytes(b"not looked at")
+    lines = [f"{item},This & {item},{item}.png" for item in items]
+    (tmp_path / "items.csv").write_text("item,title,image\n" + "\n".join(lines) + "\n")
+    data = alike.prepare(rows, items=tmp_path / "items.csv")
+    assert data.image("i1") == str(tmp_path / "i1.png") and data.title("i2") == "This & i2"
+    model = alike.fit("popularity", data)
+    page = model.recommend(["u1"], k=3, candidates=["i1", "i2", "i3"], filter_seen=False)._repr_html_()
+    assert page.count("<img ") == 1 and "data:image/png;base64,bm90" in page
+    assert "This &amp; i2" in page
+    near = alike.fit("itemknn", data).similar_items("i4", k=2)
+    assert near["similar"][0] in near._repr_html_()
+
+
 def test_models_are_opened_saved_and_pickled(model, data, tmp_path):
     expected = list(model.recommend("u1"))
     copy = model.save(tmp_path / "copy")

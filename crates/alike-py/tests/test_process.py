@@ -1,6 +1,5 @@
 """Signals, forks, threads, callbacks, and the program."""
 
-import logging
 import os
 import signal
 import subprocess
@@ -183,6 +182,20 @@ def test_an_experiment_in_one_line(data, tmp_path):
         alike.experiment(data, ["nothing"])
 
 
+def test_texts_become_features(data, tmp_path):
+    items = tmp_path / "items.csv"
+    kinds = ["a red woollen coat", "a blue cotton shirt", "green leather shoes"]
+    items.write_text("item,title\n" + "".join(f"{i},{kinds[int(i[1:]) % 3]} {i}\n" for i in data.items))
+    report = alike.embed(items, out=tmp_path / "text.safetensors", text="title", dim=16)
+    assert report["out"].is_file()
+    again = alike.prepare(log(), items=items, features={"text": report["out"]})
+    assert again.modalities == {"text": again.modalities["text"]} and again.features("text").shape[0] == again.n_items
+    with pytest.raises(RuntimeError, match="no column|column"):
+        alike.embed(items, out=tmp_path / "x.safetensors", text="nothing")
+    with pytest.raises(FileNotFoundError):
+        alike.embed(tmp_path / "none.csv", out=tmp_path / "x.safetensors")
+
+
 def test_importing_starts_nothing():
     code = "import alike, threading; print(threading.active_count(), len(__import__('os').listdir('/proc/self/task')))"
     if not os.path.isdir("/proc/self/task"):
@@ -191,5 +204,3 @@ def test_importing_starts_nothing():
     out, errors = process.communicate(timeout=30)
     assert out.split() == ["1", "1"], errors
 
-
-assert log and logging

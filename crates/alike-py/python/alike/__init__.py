@@ -13,6 +13,7 @@ polars, pyarrow and DuckDB take them as they are.
 
 from . import interop
 from ._data import Data, PrepareReport, prepare
+from ._embed import embed
 from ._experiment import Experiment, experiment
 from ._model import Metrics, Model, fit, load, models, settings
 from ._native import __version__, set_threads, threads
@@ -28,6 +29,7 @@ __all__ = [
     "PrepareReport",
     "Table",
     "__version__",
+    "embed",
     "experiment",
     "fit",
     "interop",

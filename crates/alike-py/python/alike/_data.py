@@ -140,6 +140,14 @@ class Data:
         """Title of an item, where the catalogue has one."""
         return self._native.title(_ids.one(item))
 
+    def category(self, item: Any) -> str | None:
+        """Category of an item, where the catalogue has one."""
+        return self._native.category(_ids.one(item))
+
+    def image(self, item: Any) -> str | None:
+        """Path or address of the picture of an item, where the catalogue has one."""
+        return self._native.image(_ids.one(item))
+
     def csr(self, split: Split = "train", *, copy: bool = True) -> scipy.sparse.csr_array:
         """Interactions of a split, users × items. Values are 1, or the weights of events in train. Without `copy` its
         arrays are views of the data, which cannot be written to; some libraries take no such arrays."""

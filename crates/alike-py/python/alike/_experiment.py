@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Union
 from ._data import Data, PathLike
 from ._folder import Folder
 from ._model import Model, _toml, load
+from ._program import run
 
 if TYPE_CHECKING:
     import pandas
@@ -36,7 +35,7 @@ class Experiment:
             return list(csv.DictReader(file))
 
     def to_frame(self) -> pandas.DataFrame:
-        """The results, a row per data set, model, run and metric."""
+        """The results, a row per run: data, model, seed, settings, and columns such as `test:recall@20`."""
         import pandas
 
         return pandas.read_csv(self.path / "results.csv")
@@ -98,11 +97,7 @@ def experiment(
             lines.append("[models.settings]\n" + _toml(own))
     file = holder.path / "experiment.toml"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    command = [sys.executable, "-m", "alike", "experiment", str(file), "--out", str(folder), "--jobs", str(jobs)]
+    command = ["experiment", str(file), "--out", str(folder), "--jobs", str(jobs)]
     command += ["--threads", str(threads)] if threads is not None else []
-    command += ["--quiet"] if quiet else []
-    done = subprocess.run(command, stderr=subprocess.PIPE if quiet else None, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        said = (done.stderr or "").strip().splitlines()
-        raise RuntimeError(said[-1] if said else f"the experiment ended with {done.returncode}")
+    run(command, quiet)
     return Experiment(folder, holder if out is None else None)

@@ -192,7 +192,7 @@ class Model:
 
     def similar_items(self, items: _ids.Ids, k: int = 10) -> Table:
         """The `k` items most like each of `items`: columns item, rank, similar, score."""
-        return Table(self._native.similar_items(_ids.many(items), _count(k)))
+        return self._titled(self._native.similar_items(_ids.many(items), _count(k)))
 
     def similar_users(self, users: _ids.Ids, k: int = 10) -> Table:
         """The `k` users most like each of `users`: columns user, rank, similar, score."""
@@ -263,9 +263,7 @@ class Model:
         return Model(_native.Model.open(Path(path), self.data.path), self.data)
 
     def _titled(self, table: _native.Table) -> Table:
-        items = table.column("item")
-        titles = {item: self._native.data.title(item) for item in items[:20]}
-        return Table(table, titles if any(titles.values()) else None)
+        return Table(table, self._native.data)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (str(self.path), str(self.data.path), self.hash)

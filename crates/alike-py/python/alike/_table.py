@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import html
-from collections.abc import Iterator, Mapping, Sequence
+import mimetypes
+import os
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +19,15 @@ if TYPE_CHECKING:
     import pyarrow
 
 _SHOWN = 20
+_LARGEST_PICTURE = 300_000
 
 
 class Table:
     """A table in Arrow's layout: `pyarrow.table(t)`, `polars.DataFrame(t)` and DuckDB take it without a copy."""
 
-    def __init__(self, native: _native.Table, titles: Mapping[str, str | None] | None = None) -> None:
+    def __init__(self, native: _native.Table, data: _native.Data | None = None) -> None:
         self._native = native
-        self._titles = titles or {}
+        self._data = data
 
     @property
     def columns(self) -> list[str]:
@@ -74,16 +78,33 @@ class Table:
     def _repr_html_(self) -> str:
         columns = self.to_dict()
         names = list(columns)
-        titled = bool(self._titles) and "item" in columns
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in [*names, *(["title"] if titled else [])])
+        shown = min(len(self), _SHOWN)
+        more: dict[str, list[str]] = {}
+        if self._data is not None:
+            items = columns["similar" if "similar" in columns else "item"][:shown]
+            more["title"] = [html.escape(self._data.title(item) or "") for item in items]
+            more["picture"] = [_picture(self._data.image(item)) for item in items]
+            more = {name: cells for name, cells in more.items() if any(cells)}
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in [*names, *more])
         rows = []
-        for at in range(min(len(self), _SHOWN)):
-            cells = [_cell(columns[name][at]) for name in names]
-            if titled:
-                cells.append(self._titles.get(columns["item"][at]) or "")
-            rows.append("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>")
-        more = f"<p>{len(self) - _SHOWN} more rows</p>" if len(self) > _SHOWN else ""
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{more}"
+        for at in range(shown):
+            cells = [html.escape(str(_cell(columns[name][at]))) for name in names]
+            cells += [column[at] for column in more.values()]
+            rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+        rest = f"<p>{len(self) - _SHOWN} more rows</p>" if len(self) > _SHOWN else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{rest}"
+
+
+def _picture(place: str | None) -> str:
+    """A picture of the disk, within the page: it is shown wherever the page goes. Addresses are not asked for."""
+    kind = mimetypes.guess_type(place or "")[0]
+    if place is None or kind is None or not kind.startswith("image/") or not os.path.isfile(place):
+        return ""
+    if os.path.getsize(place) > _LARGEST_PICTURE:
+        return ""
+    with open(place, "rb") as file:
+        content = base64.b64encode(file.read()).decode("ascii")
+    return f'<img src="data:{kind};base64,{content}" alt="" height="64">'
 
 
 def _plain(column: Any) -> Sequence[Any]:

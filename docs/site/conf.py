@@ -1,0 +1,15 @@
+"""The documentation as a site: `.ci/site`."""
+
+project = "alike"
+author = "the alike developers"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["notes/*"]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4
+# Links that leave the documentation, to sources, are the repository's.
+suppress_warnings = ["myst.xref_missing", "myst.header", "misc.highlighting_failure"]
+html_theme = "furo"
+html_title = "alike"
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
