@@ -267,10 +267,7 @@ impl Model {
     /// The items most like each of `ids`.
     fn similar_items(&self, py: Python<'_>, ids: Vec<String>, k: usize) -> PyResult<Table> {
         let rows = items(&self.data, &ids)?;
-        let found = at_work(py, || {
-            use rayon::prelude::*;
-            rows.par_iter().map(|&i| self.run.scorer.similar(i, k)).collect::<alike::Result<Vec<_>>>()
-        })?;
+        let found = at_work(py, || self.run.scorer.similar_each(&rows, k))?;
         let names: Vec<&str> = ids.iter().map(|id| &**id).collect();
         Ok(near(&names, &found, "item", "similar", |i| self.data.items.name(i)))
     }

@@ -3,6 +3,7 @@
 mod dense;
 mod hybrid;
 mod item_item;
+mod similar;
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use alike_ops::{
 };
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 pub use dense::Matrix;
 use dense::not_finite;
@@ -161,8 +162,8 @@ impl DeviceScorer {
         Self { hybrid, ..self }
     }
 
-    /// As [`Ranks::rank`] without those of `masks`, a ranking for each of `scales`, times which weights between
-    /// items are taken.
+    /// As [`Ranks::rank`] without those of `masks`, a ranking for each of `scales`, times which weights
+    /// between items are taken.
     ///
     /// # Errors
     /// The device failed.
@@ -360,20 +361,6 @@ impl Scorer {
             Self::ItemItem(_) | Self::Static { .. } => 0.0,
         }
     }
-
-    /// The `k` items most like `item`, best first, the item itself left out: by cosine of the item vectors,
-    /// or by their weights where the model has those.
-    pub fn similar(&self, item: u32, k: usize) -> Result<Vec<(u32, f32)>> {
-        if let Self::ItemItem(w) = self {
-            return Ok(best(w.row(item).filter(|&(j, _)| j != item).collect(), k));
-        }
-        let none = || Error::Data("this model has no item vectors to compare items by".into());
-        let vectors = self.item_vectors().ok_or_else(none)?;
-        let own = vectors.row(item as usize);
-        let others = (0..vectors.rows as u32).filter(|&j| j != item);
-        let all = others.map(|j| (j, cosine(own, vectors.row(j as usize)))).collect();
-        Ok(best(all, k))
-    }
 }
 
 /// The `k` best of scored items or users, best first, equal ones by number.
@@ -479,6 +466,15 @@ mod tests {
         let scorer = Scorer::Dot { users: matrix(&[&[0.0, 0.0]]), items };
         let similar = scorer.similar(0, 2).unwrap();
         assert_eq!(similar.iter().map(|s| s.0).collect::<Vec<_>>(), [1, 2]);
+        // A row without a length is like nothing, itself included.
+        for (item, list) in [3, 0, 1].into_iter().zip(scorer.similar_each(&[3, 0, 1], 3).unwrap()) {
+            let one = scorer.similar(item, 3).unwrap();
+            assert_eq!(
+                list.iter().map(|s| s.0).collect::<Vec<_>>(),
+                one.iter().map(|s| s.0).collect::<Vec<_>>()
+            );
+            assert!(list.iter().zip(&one).all(|(a, b)| (a.1 - b.1).abs() < 1e-6), "{list:?} {one:?}");
+        }
         assert!(Scorer::Static { users: 1, scores: vec![1.0] }.similar(0, 1).is_err());
     }
 }
