@@ -15,7 +15,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DATA = ROOT / "data/ml_small"
+DATA = ROOT / "crates/alike-cli/data/ml_small"
 # No command here needs as long.
 LIMIT = 120
 

@@ -29,7 +29,7 @@ import scipy.sparse  # noqa: E402
 
 alike.set_threads(args.threads)
 FACTORS, EPOCHS, K = 64, 10, 20
-bundled = Path(__file__).parents[2] / "data/ml_small/ml_small.inter"
+bundled = Path(__file__).parents[2] / "crates/alike-cli/data/ml_small/ml_small.inter"
 data = alike.prepare(bundled if args.data == "ml_small" else args.data, split="label", name=Path(args.data).stem)
 train = scipy.sparse.csr_matrix(data.csr())
 users, items = np.arange(data.n_users), np.arange(data.n_items)

@@ -7,11 +7,11 @@ use crate::failure::{Failure, Outcome};
 
 /// The files by name.
 const FILES: [(&str, &[u8]); 5] = [
-    ("ml_small.inter", include_bytes!("../../../data/ml_small/ml_small.inter")),
-    ("items.jsonl", include_bytes!("../../../data/ml_small/items.jsonl")),
-    ("image_feat.npy", include_bytes!("../../../data/ml_small/image_feat.npy")),
-    ("text_feat.npy", include_bytes!("../../../data/ml_small/text_feat.npy")),
-    ("README.md", include_bytes!("../../../data/ml_small/README.md")),
+    ("ml_small.inter", include_bytes!("../data/ml_small/ml_small.inter")),
+    ("items.jsonl", include_bytes!("../data/ml_small/items.jsonl")),
+    ("image_feat.npy", include_bytes!("../data/ml_small/image_feat.npy")),
+    ("text_feat.npy", include_bytes!("../data/ml_small/text_feat.npy")),
+    ("README.md", include_bytes!("../data/ml_small/README.md")),
 ];
 
 /// What the data's licence asks to be said.

@@ -104,7 +104,7 @@ import os
 from pathlib import Path
 import alike
 
-source = Path(os.environ.get("ALIKE_DATA", "../../../data/ml_small"))
+source = Path(os.environ.get("ALIKE_DATA", "../../alike-cli/data/ml_small"))
 data = alike.prepare(source / "ml_small.inter", items=source / "items.jsonl", split="label", name="ml_small",
                      features={"image": source / "image_feat.npy", "text": source / "text_feat.npy"})
 data

@@ -301,7 +301,9 @@ pub(crate) fn prepare(
     options.drop_missing = drop_missing;
     options.cold_items = cold_items;
     options.seed = seed;
-    let report = detached(py, &AtomicBool::new(false), || alike::data::prepare(&options))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    options.stop = Some(Arc::clone(&stop));
+    let report = detached(py, &stop, || alike::data::prepare(&options))?;
     drop(held);
     let json = serde_json::to_string(&report).map_err(|e| PyValueError::new_err(e.to_string()))?;
     Ok((json, report.to_string()))

@@ -98,6 +98,28 @@ def test_ctrl_c_keeps_what_was_reached(data, tmp_path, model):
     assert alike.load(run).summary is None
 
 
+def test_ctrl_c_ends_a_preparation_and_leaves_nothing(tmp_path):
+    rows = 3_000_000
+    code = """
+        import sys, alike, numpy as np
+        n = int(sys.argv[2])
+        table = {"user": np.arange(n) % 50_000, "item": np.arange(n) * 7 % 20_011}
+        print("ready", flush=True)
+        try:
+            alike.prepare(table, out=sys.argv[1])
+        except KeyboardInterrupt:
+            print("stopped", flush=True)
+    """
+    process = python(code, str(tmp_path / "data"), str(rows))
+    assert process.stdout.readline().strip() == "ready"
+    time.sleep(1)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=60)
+    assert rest.split() == ["stopped"], errors
+    assert time.monotonic() - begun < 5 and not (tmp_path / "data").exists()
+
+
 def test_a_forked_child_works(model):
     model.recommend("u1")
     with pytest.MonkeyPatch.context() as patch:

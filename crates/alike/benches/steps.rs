@@ -33,7 +33,7 @@ const WARM_UP: usize = 10;
 fn main() {
     alike_ops::keep_freed_memory();
     let mut args = std::env::args().skip(1).filter(|a| a != "--bench");
-    let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/ml_small/ml_small.inter");
+    let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("../alike-cli/data/ml_small/ml_small.inter");
     let (mut file, mut only) = (bundled, String::new());
     while let Some(arg) = args.next() {
         match arg.as_str() {

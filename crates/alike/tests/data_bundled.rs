@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
 
 fn bundled(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/ml_small").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../alike-cli/data/ml_small").join(name)
 }
 
 fn options(out: &Path) -> PrepareOptions {

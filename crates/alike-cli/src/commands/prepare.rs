@@ -52,6 +52,8 @@ pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
         split: split(args),
         k_core: args.k_core,
         seed: args.seed,
+        // A signal ends the process; what it leaves is removed by the next.
+        stop: None,
         out,
     })?;
     if args.json {

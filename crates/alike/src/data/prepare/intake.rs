@@ -31,6 +31,9 @@ struct ColumnPlan {
     event: Option<usize>,
 }
 
+/// How often it is looked whether to stop.
+const ROWS_BETWEEN_STOPS: u64 = 10_000;
+
 const USER: usize = 0;
 const ITEM: usize = 1;
 
@@ -142,6 +145,9 @@ impl Intake<'_> {
     /// Takes a row in, or counts why it does not stay.
     fn row(&mut self, plan: &ColumnPlan, place: &Place<'_>, cells: &[&str]) -> Result<()> {
         self.log.rows += 1;
+        if self.log.rows.is_multiple_of(ROWS_BETWEEN_STOPS) {
+            self.options.check_stop()?;
+        }
         let ids = [USER, ITEM].map(|at| clean(cells[at]));
         let [no_user, no_item] = &mut self.counts.missing;
         let drop = self.options.drop_missing;

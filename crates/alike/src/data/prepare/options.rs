@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::data::formats::columns::ColumnNames;
 use crate::data::formats::options::TextOptions;
@@ -98,6 +100,8 @@ pub struct PrepareOptions {
     pub seed: u64,
     /// The folder to write. An older prepared folder there is replaced once the new one is complete.
     pub out: PathBuf,
+    /// Set by others to stop; nothing is left behind then.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 impl PrepareOptions {
@@ -121,6 +125,16 @@ impl PrepareOptions {
             k_core: 0,
             seed: 0,
             out: out.into(),
+            stop: None,
+        }
+    }
+
+    /// # Errors
+    /// [`Error::Interrupted`] when it is to stop.
+    pub(crate) fn check_stop(&self) -> Result<()> {
+        match self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
         }
     }
 

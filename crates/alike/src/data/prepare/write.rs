@@ -43,6 +43,7 @@ pub(crate) fn write(
     writing.ids("items", &items)?;
     writing.interactions(&splits, train_weights.as_deref())?;
     for (name, matrix) in &sources.features {
+        options.check_stop()?;
         writing.features(name, matrix, &joined)?;
     }
     for (name, graph) in &sources.knn {
@@ -52,6 +53,7 @@ pub(crate) fn write(
         (Some(path), Some(listing)) => writing.catalogue(path, listing, &items)?,
         _ => None,
     };
+    options.check_stop()?;
     writing.finish(train_weights.is_some(), image_root)
 }
 
