@@ -194,8 +194,8 @@ pub(crate) struct Evaluate {
     /// Prepared data, where they are no longer where the run says, nor beside it as they were
     #[arg(long, value_name = "DIR", value_parser = given::prepared())]
     pub(crate) data: Option<PathBuf>,
-    /// Vectors that another program trained: .npz or .safetensors with `users` and `items`, rows by `user_ids`
-    /// and `item_ids` or in the data's order
+    /// Vectors that another program trained: .npz or .safetensors with `users` and `items`, rows by
+    /// `user_ids` and `item_ids` or in the data's order
     #[arg(long, value_name = "FILE", requires = "data")]
     pub(crate) vectors: Option<PathBuf>,
     /// Lists that another program ranked: a table of user, item, and rank or score
@@ -271,6 +271,10 @@ pub(crate) struct Recommend {
     /// File to write, with --all: .csv, .jsonl (one line per user) or .parquet
     #[arg(long, value_name = "FILE", requires = "all")]
     pub(crate) out: Option<PathBuf>,
+    /// How far items that nobody took in training are raised: 0 leaves their scores as they are, at 1 they
+    /// compete like the average item that somebody took
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0, value_parser = given::share)]
+    pub(crate) cold_items: f32,
     /// Number of items
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) top: u32,
@@ -322,6 +326,10 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "N", default_value_t = crate::serve::KEPT_OF_USER,
           value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub(crate) keep_events_per_user: u32,
+    /// How far items that nobody took in training are raised in lists: 0 leaves their scores as they are, at
+    /// 1 they compete like the average item that somebody took
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0, value_parser = given::share)]
+    pub(crate) cold_items: f32,
     /// Where the items nearest to somebody are looked up: exact (every item is scored), hnsw (a graph in
     /// memory, for models that rank by inner product), or postgres://… (a table with pgvector that replicas
     /// share; or the variable ALIKE_INDEX). What they find is scored exactly. The run of --compare is always

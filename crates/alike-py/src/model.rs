@@ -62,6 +62,13 @@ fn at_work<T: Send>(py: Python<'_>, work: impl FnOnce() -> alike::Result<T> + Se
     detached(py, &AtomicBool::new(false), work)
 }
 
+fn check_share(name: &str, value: f32) -> PyResult<()> {
+    match (0.0..=1.0).contains(&value) {
+        true => Ok(()),
+        false => Err(PyValueError::new_err(format!("{name} is {value}; allowed: 0 to 1"))),
+    }
+}
+
 fn ascending(mut numbers: Vec<u32>) -> Vec<u32> {
     numbers.sort_unstable();
     numbers.dedup();
@@ -161,7 +168,8 @@ impl Model {
     }
 
     /// The best items of people whom training knew.
-    #[pyo3(signature = (ids, k, filter_seen, candidates, exclude))]
+    #[pyo3(signature = (ids, k, filter_seen, candidates, exclude, cold_items))]
+    #[expect(clippy::too_many_arguments, reason = "one a keyword of Python's `recommend`")]
     fn recommend(
         &self,
         py: Python<'_>,
@@ -170,20 +178,25 @@ impl Model {
         filter_seen: bool,
         candidates: Option<Vec<String>>,
         exclude: Vec<String>,
+        cold_items: f32,
     ) -> PyResult<Table> {
+        check_share("cold_items", cold_items)?;
         let data = &self.data;
         let rows = match &ids {
             Some(ids) => users(data, ids)?,
             None => (0..data.users.len() as u32).collect(),
         };
         let choice = Choice::new(data, candidates, &exclude)?;
-        let top = at_work(py, || self.run.recommend_lists(&choice.ask(&rows, k, filter_seen)))?;
+        let top = at_work(py, || {
+            self.run.recommend_lists(&choice.ask(&rows, k, filter_seen).cold_items(cold_items))
+        })?;
         let names: Vec<&str> = rows.iter().map(|&u| data.users.name(u)).collect();
         Ok(lists(data, &names, &rows_of(&top, rows.len())))
     }
 
     /// The same by numbers: items and scores, `[users, k]`, -1 and -∞ where a list is shorter.
-    #[pyo3(signature = (rows, k, filter_seen, candidates, exclude))]
+    #[pyo3(signature = (rows, k, filter_seen, candidates, exclude, cold_items))]
+    #[expect(clippy::too_many_arguments, reason = "one a keyword of Python's `recommend_ids`")]
     fn recommend_ids<'py>(
         &self,
         py: Python<'py>,
@@ -192,7 +205,9 @@ impl Model {
         filter_seen: bool,
         candidates: Option<PyReadonlyArray1<'py, i64>>,
         exclude: PyReadonlyArray1<'py, i64>,
+        cold_items: f32,
     ) -> PyResult<Numbers<'py>> {
+        check_share("cold_items", cold_items)?;
         let numbers = |values: &PyReadonlyArray1<'py, i64>| -> PyResult<Vec<u32>> {
             let number = |&v: &i64| {
                 u32::try_from(v)
@@ -205,7 +220,9 @@ impl Model {
             candidates: candidates.map(|c| numbers(&c).map(ascending)).transpose()?,
             exclude: ascending(numbers(&exclude)?),
         };
-        let top = at_work(py, || self.run.recommend_lists(&choice.ask(&rows, k, filter_seen)))?;
+        let top = at_work(py, || {
+            self.run.recommend_lists(&choice.ask(&rows, k, filter_seen).cold_items(cold_items))
+        })?;
         let width = top.k;
         let ids: Vec<i64> =
             top.items.iter().map(|&i| if i == u32::MAX { -1 } else { i64::from(i) }).collect();
@@ -214,7 +231,7 @@ impl Model {
     }
 
     /// The best items of people by what they took, whether or not training knew them.
-    #[pyo3(signature = (history, k, filter_seen, candidates, exclude, diversity))]
+    #[pyo3(signature = (history, k, filter_seen, candidates, exclude, diversity, cold_items))]
     #[expect(clippy::too_many_arguments, reason = "one a keyword of Python's `recommend`")]
     fn recommend_for(
         &self,
@@ -225,10 +242,10 @@ impl Model {
         candidates: Option<Vec<String>>,
         exclude: Vec<String>,
         diversity: f32,
+        cold_items: f32,
     ) -> PyResult<Table> {
-        if !(0.0..=1.0).contains(&diversity) {
-            return Err(PyValueError::new_err(format!("diversity is {diversity}; allowed: 0 to 1")));
-        }
+        check_share("diversity", diversity)?;
+        check_share("cold_items", cold_items)?;
         let serving = self.serving(py)?;
         let choice = Choice::new(&self.data, candidates, &exclude)?;
         let people = self.people(serving, &history)?;
@@ -253,7 +270,12 @@ impl Model {
                         .map(|(v, h)| serving.rank_among(v, &open(h), length))
                         .collect()
                 }
-                None => serving.rank(&vectors, &hidden.iter().map(Vec::as_slice).collect::<Vec<_>>(), length),
+                None => serving.rank_raised(
+                    &vectors,
+                    &hidden.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+                    length,
+                    cold_items,
+                ),
             };
             Ok(match diversity > 0.0 {
                 true => lists.iter().map(|list| serving.diversified(list, diversity, k)).collect(),

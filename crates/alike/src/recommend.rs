@@ -1,7 +1,11 @@
 //! A finished or running run, opened to recommend from it.
 
+mod cold;
+mod lists;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use alike_ops::{Csr, TopK};
 use rayon::prelude::*;
@@ -16,38 +20,8 @@ use crate::layers::Saved;
 use crate::scorer::{Scorer, best};
 use crate::train::{EpochRecord, Summary};
 
-/// Which lists to make: for which users, how long, and of which items.
-#[derive(Debug, Clone, Copy)]
-pub struct ListRequest<'a> {
-    users: &'a [u32],
-    k: usize,
-    seen: bool,
-    candidates: Option<&'a [u32]>,
-    exclude: &'a [u32],
-}
-
-impl<'a> ListRequest<'a> {
-    /// The `k` best items for the users with these numbers, without those of their train and validation
-    /// history.
-    pub fn new(users: &'a [u32], k: usize) -> Self {
-        Self { users, k, seen: false, candidates: None, exclude: &[] }
-    }
-
-    /// Those of their history too, where `seen`.
-    pub fn seen(self, seen: bool) -> Self {
-        Self { seen, ..self }
-    }
-
-    /// Only these items, each once.
-    pub fn among(self, candidates: &'a [u32]) -> Self {
-        Self { candidates: Some(candidates), ..self }
-    }
-
-    /// Without these items, ascending.
-    pub fn without(self, exclude: &'a [u32]) -> Self {
-        Self { exclude, ..self }
-    }
-}
+pub use cold::ColdItems;
+pub use lists::ListRequest;
 
 /// One recommended item.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -76,6 +50,9 @@ pub struct Run {
     pub data: Dataset,
     /// What ranks.
     pub scorer: Scorer,
+    /// How far cold items are raised where a list is asked for without saying it; see [`ColdItems`].
+    pub cold_weight: f32,
+    cold: OnceLock<ColdItems>,
     run: RunDir,
     best: FileRef,
 }
@@ -115,7 +92,13 @@ impl Run {
             return Err(Error::checkpoint(dir, "its scorer does not fit the data"));
         }
         let (model, settings, seed) = (info.model, info.settings, info.seed);
-        Ok(Self { dir: dir.into(), model, settings, seed, data, scorer, run, best })
+        let (cold_weight, cold) = (0.0, OnceLock::new());
+        Ok(Self { dir: dir.into(), model, settings, seed, data, scorer, cold_weight, cold, run, best })
+    }
+
+    /// Items that nobody took in training; found out when they are first asked for.
+    pub fn cold_items(&self) -> &ColdItems {
+        self.cold.get_or_init(|| ColdItems::new(&self.scorer, &self.data.train))
     }
 
     /// The file that ranks and the hash of its content, which tells one checkpoint of a run from another.
@@ -160,52 +143,51 @@ impl Run {
     /// A number of a user or of an item is not one of the data.
     pub fn recommend_lists(&self, request: &ListRequest<'_>) -> Result<TopK> {
         let (users, items) = (self.data.users.len(), self.data.items.len());
-        let ListRequest { users: rows, k, seen, candidates, exclude } = *request;
+        let ListRequest { users: rows, k, seen, candidates, exclude, cold_items: weight } = *request;
         check_numbers("user", rows, users)?;
         check_numbers("item", exclude, items)?;
         check_numbers("item", candidates.unwrap_or_default(), items)?;
         let k = k.min(items);
-        let taken = |u: u32, i: u32| {
+        let cold = Some(self.cold_items()).filter(|cold| weight != 0.0 && !cold.is_empty());
+        let open = |u: u32, i: u32| {
             let known = |rows: &Csr| rows.row(u as usize).binary_search(&i).is_ok();
-            !seen && (known(&self.data.train) || known(&self.data.valid))
+            let taken = !seen && (known(&self.data.train) || known(&self.data.valid));
+            !taken && exclude.binary_search(&i).is_err()
         };
-        let excluded = |i: u32| exclude.binary_search(&i).is_ok();
+        let score = |u: u32, i: u32| open(u, i).then(|| self.scorer.score(u, i));
+        let mask = |rows| if seen { None } else { Some(rows) };
+        let rank = |k: usize| self.scorer.top_k(rows, mask(&*self.data.train), mask(&*self.data.valid), k);
         let lists: Vec<Vec<(u32, f32)>> = if let Some(candidates) = candidates {
+            let raised = |i, score| cold.map_or(score, |cold| cold.raised(i, score, weight));
             let list = |&u: &u32| {
-                let open = candidates.iter().filter(|&&i| !taken(u, i) && !excluded(i));
-                best(open.map(|&i| (i, self.scorer.score(u, i))).collect(), k)
+                let scored = candidates.iter().filter_map(|&i| Some((i, raised(i, score(u, i)?))));
+                best(scored.collect(), k)
             };
             rows.par_iter().map(list).collect()
+        } else if exclude.is_empty() && cold.is_none() {
+            return Ok(rank(k));
         } else {
             // As many more as may have to go.
-            let mask = |rows| if seen { None } else { Some(rows) };
-            let longer = (k + exclude.len()).min(items);
-            let top = self.scorer.top_k(rows, mask(&*self.data.train), mask(&*self.data.valid), longer);
-            if exclude.is_empty() {
-                return Ok(top);
-            }
-            let list = |row| {
-                let (items, scores) = top.row(row);
-                let kept = items.iter().copied().zip(scores.iter().copied()).filter(|&(i, _)| !excluded(i));
-                kept.take(k).collect()
+            let longer = |k: usize| {
+                let top = rank((k + exclude.len()).min(items));
+                let list = |row| {
+                    let (items, scores) = top.row(row);
+                    let all = items.iter().copied().zip(scores.iter().copied());
+                    all.filter(|(i, _)| exclude.binary_search(i).is_err()).take(k).collect()
+                };
+                filled((0..rows.len()).map(list).collect(), k)
             };
-            (0..rows.len()).map(list).collect()
-        };
-        let mut top = TopK {
-            k,
-            items: vec![u32::MAX; rows.len() * k],
-            scores: vec![f32::NEG_INFINITY; rows.len() * k],
-        };
-        for (row, list) in lists.into_iter().enumerate() {
-            for (at, (item, score)) in list.into_iter().enumerate() {
-                (top.items[row * k + at], top.scores[row * k + at]) = (item, score);
+            match cold {
+                Some(cold) => cold.mix(rows.len(), k, weight, longer, |row, i| score(rows[row], i)),
+                None => return Ok(longer(k)),
             }
-        }
-        Ok(top)
+        };
+        Ok(filled(lists, k))
     }
 
     fn top(&self, rows: &[u32], top: usize) -> TopK {
-        self.scorer.top_k(rows, Some(&self.data.train), Some(&self.data.valid), top)
+        let request = ListRequest::new(rows, top).cold_items(self.cold_weight);
+        self.recommend_lists(&request).expect("rows are users of the data")
     }
 
     /// The `top` items most like `item`.
@@ -246,6 +228,18 @@ impl Run {
     pub fn summary(&self) -> Result<Option<Summary>> {
         self.run.read_json("metrics.json")
     }
+}
+
+/// Lists of at most `k` items as one array.
+fn filled(lists: Vec<Vec<(u32, f32)>>, k: usize) -> TopK {
+    let size = lists.len() * k;
+    let mut top = TopK { k, items: vec![u32::MAX; size], scores: vec![f32::NEG_INFINITY; size] };
+    for (row, list) in lists.into_iter().enumerate() {
+        for (at, (item, score)) in list.into_iter().enumerate() {
+            (top.items[row * k + at], top.scores[row * k + at]) = (item, score);
+        }
+    }
+    top
 }
 
 fn check_numbers(what: &str, numbers: &[u32], count: usize) -> Result<()> {

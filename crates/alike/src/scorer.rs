@@ -1,6 +1,7 @@
 //! What a trained model leaves behind to rank items: evaluation and recommendation see only this.
 
 mod dense;
+mod every;
 mod hybrid;
 mod item_item;
 mod similar;

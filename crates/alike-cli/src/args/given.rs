@@ -26,6 +26,12 @@ fn path_unless(refuse: fn(&Path) -> Option<String>) -> impl TypedValueParser<Val
     })
 }
 
+/// Takes a number from 0 to 1.
+pub(crate) fn share(text: &str) -> Result<f32, String> {
+    let number = text.parse().ok().filter(|n| (0.0..=1.0).contains(n));
+    number.ok_or_else(|| "allowed: 0 to 1".to_string())
+}
+
 /// Takes a model's name.
 pub(crate) fn model(text: &str) -> Result<String, String> {
     let known = alike::models::find(text).is_ok();

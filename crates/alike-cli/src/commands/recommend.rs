@@ -19,7 +19,7 @@ pub(crate) fn run(args: &Recommend, quiet: bool) -> Outcome {
             Err(Failure::Usage(text))
         }
         (Some(user), None) => {
-            let run = Run::open_with(&args.run, args.data.as_deref())?;
+            let run = open(args)?;
             let items = run.recommend(user, top)?;
             if args.json {
                 return output::json(&json!({ "user": user, "model": run.model, "items": items }));
@@ -28,17 +28,16 @@ pub(crate) fn run(args: &Recommend, quiet: bool) -> Outcome {
         }
         (None, Some(out)) => {
             let place = recommendations::FILE.place(out)?;
-            recommend_all(
-                &Run::open_with(&args.run, args.data.as_deref())?,
-                &place,
-                out,
-                top,
-                args.json,
-                quiet,
-            )
+            recommend_all(&open(args)?, &place, out, top, args.json, quiet)
         }
         (None, None) => Err(Failure::Usage("either --user ID, or --all --out FILE".into())),
     }
+}
+
+fn open(args: &Recommend) -> Outcome<Run> {
+    let mut run = Run::open_with(&args.run, args.data.as_deref())?;
+    run.cold_weight = args.cold_items;
+    Ok(run)
 }
 
 /// A table of items; ids alone where the catalogue has no titles.

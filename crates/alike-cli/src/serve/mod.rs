@@ -45,7 +45,7 @@ use crate::output;
 use index::IndexChoice;
 use keys::Keys;
 use limits::Limits;
-use model::ReloadableModel;
+use model::{ReloadableModel, ServedAs};
 use origin::Origins;
 use rate::Rate;
 use state::App;
@@ -82,9 +82,10 @@ pub(crate) fn run(args: &Serve) -> Outcome {
         .build()
         .map_err(|e| Failure::Failed(format!("cannot start the server: {e}")))?;
     let inside = runtime.enter();
-    let main = ReloadableModel::open_with(&args.run, args.data.as_deref(), index)?;
-    let compare =
-        args.compare.as_deref().map(|run| ReloadableModel::open(run, IndexChoice::Exact)).transpose()?;
+    let how = ServedAs { data: args.data.clone(), index, cold_items: args.cold_items };
+    let main = ReloadableModel::open(&args.run, how)?;
+    let beside = ServedAs { cold_items: args.cold_items, ..IndexChoice::Exact.into() };
+    let compare = args.compare.as_deref().map(|run| ReloadableModel::open(run, beside)).transpose()?;
     drop(inside);
     let encoders = encoder::SavedEncoders::open(&args.encoders, &main.current().serving.run().data)?;
     let served = runtime.block_on(async {

@@ -26,8 +26,8 @@ pub(crate) struct ModelSnapshot {
 impl ModelSnapshot {
     /// Opens a checkpoint and lets it answer once. Whatever is wrong with it is an error here, not in the
     /// answers that would follow.
-    fn open(dir: &Path, data: Option<&Path>, index: &IndexChoice, version: u64) -> alike::Result<Self> {
-        let work = || Self::load(dir, data, index, version);
+    fn open(dir: &Path, how: &ServedAs, version: u64) -> alike::Result<Self> {
+        let work = || Self::load(dir, how, version);
         let loaded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
         loaded.unwrap_or_else(|_| {
             let text = "cannot answer: its parts do not go together (the log has more); train the run again";
@@ -35,10 +35,11 @@ impl ModelSnapshot {
         })
     }
 
-    fn load(dir: &Path, data: Option<&Path>, index: &IndexChoice, version: u64) -> alike::Result<Self> {
-        let serving = Serving::open_with(dir, data)?;
+    fn load(dir: &Path, how: &ServedAs, version: u64) -> alike::Result<Self> {
+        let serving = Serving::open_with(dir, how.data.as_deref())?;
         serving.probe()?;
-        let index = Index::new(index, &serving)?;
+        let serving = serving.with_cold_items(how.cold_items);
+        let index = Index::new(&how.index, &serving)?;
         let data = &serving.run().data;
         let mut categories = BTreeMap::<String, Vec<u32>>::new();
         for item in 0..data.items.len() as u32 {
@@ -83,28 +84,36 @@ fn names(text: &str) -> impl Iterator<Item = String> {
     text.split([',', '|']).map(|name| name.trim().to_lowercase()).filter(|name| !name.is_empty())
 }
 
+/// How a run is served.
+#[derive(Debug, Clone)]
+pub(crate) struct ServedAs {
+    /// The prepared data, where they are not where the run says.
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) index: IndexChoice,
+    /// How far cold items are raised.
+    pub(crate) cold_items: f32,
+}
+
 /// A run folder and the checkpoint of it that answers now. Requests keep the one they began with.
 pub(crate) struct ReloadableModel {
     dir: PathBuf,
-    /// The prepared data, where they are not where the run says.
-    data: Option<PathBuf>,
-    index: IndexChoice,
+    how: ServedAs,
     current: RwLock<Arc<ModelSnapshot>>,
     /// Held while a checkpoint is loaded: one at a time.
     loading: std::sync::Mutex<()>,
 }
 
+impl From<IndexChoice> for ServedAs {
+    fn from(index: IndexChoice) -> Self {
+        Self { data: None, index, cold_items: 0.0 }
+    }
+}
+
 impl ReloadableModel {
     /// Opens the newest checkpoint and makes its index.
-    pub(crate) fn open(dir: &Path, index: IndexChoice) -> alike::Result<Self> {
-        Self::open_with(dir, None, index)
-    }
-
-    /// The same with the prepared data at `data`, where that is given.
-    pub(crate) fn open_with(dir: &Path, data: Option<&Path>, index: IndexChoice) -> alike::Result<Self> {
-        let current = RwLock::new(Arc::new(ModelSnapshot::open(dir, data, &index, 1)?));
-        let (dir, data) = (dir.to_path_buf(), data.map(Path::to_path_buf));
-        Ok(Self { dir, data, index, current, loading: std::sync::Mutex::default() })
+    pub(crate) fn open(dir: &Path, how: ServedAs) -> alike::Result<Self> {
+        let current = RwLock::new(Arc::new(ModelSnapshot::open(dir, &how, 1)?));
+        Ok(Self { dir: dir.to_path_buf(), how, current, loading: std::sync::Mutex::default() })
     }
 
     /// What answers now.
@@ -122,8 +131,7 @@ impl ReloadableModel {
         if newest.is_none_or(|hash| hash == current.checkpoint()) {
             return Ok(false);
         }
-        let next =
-            Arc::new(ModelSnapshot::open(&self.dir, self.data.as_deref(), &self.index, current.version + 1)?);
+        let next = Arc::new(ModelSnapshot::open(&self.dir, &self.how, current.version + 1)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(true)
     }

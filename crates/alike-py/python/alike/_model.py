@@ -146,25 +146,27 @@ class Model:
         candidates: _ids.Ids | None = None,
         exclude: _ids.Ids = (),
         diversity: float = 0.0,
+        cold_items: float = 0.0,
     ) -> Table:
         """The `k` best items of each user, best first: columns user, rank, item, score.
 
         `users` are ids that training knew; none given: all of them. `history` has, instead, what each of several people
         took, whether or not training knew them. What they took is left out unless `filter_seen` is false. `candidates`
         are the only items that may appear, `exclude` those that may not. `diversity` from 0 to 1 weighs how different
-        the items of a list are to be against their scores. KeyError for an id that is not there."""
+        the items of a list are to be against their scores; `cold_items` from 0 to 1 raises items that nobody took in
+        training, to where they compete like the average item that somebody took. KeyError for an id that is not there."""
         only, without = _ids.optional(candidates), _ids.many(exclude)
         k = _count(k)
         if history is not None:
             if users is not None:
                 raise ValueError("either `users` or `history`, not both")
             people = [(_ids.one(name), _ids.many(taken)) for name, taken in history.items()]
-            table = self._native.recommend_for(people, k, filter_seen, only, without, diversity)
+            table = self._native.recommend_for(people, k, filter_seen, only, without, diversity, cold_items)
         elif diversity:
             known = [(name, None) for name in (self.data.users if users is None else _ids.many(users))]
-            table = self._native.recommend_for(known, k, filter_seen, only, without, diversity)
+            table = self._native.recommend_for(known, k, filter_seen, only, without, diversity, cold_items)
         else:
-            table = self._native.recommend(_ids.optional(users), k, filter_seen, only, without)
+            table = self._native.recommend(_ids.optional(users), k, filter_seen, only, without, cold_items)
         return self._titled(table)
 
     def recommend_batches(
@@ -183,12 +185,13 @@ class Model:
         filter_seen: bool = True,
         candidates: Any = None,
         exclude: Any = (),
+        cold_items: float = 0.0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The same by numbers: items and scores, `[users, k]`; -1 and minus infinity where a list is shorter."""
         numbers = np.atleast_1d(np.asarray(users, dtype=np.int64))
         only = None if candidates is None else np.atleast_1d(np.asarray(candidates, dtype=np.int64))
         without = np.atleast_1d(np.asarray(exclude, dtype=np.int64))
-        return self._native.recommend_ids(numbers, _count(k), filter_seen, only, without)
+        return self._native.recommend_ids(numbers, _count(k), filter_seen, only, without, cold_items)
 
     def similar_items(self, items: _ids.Ids, k: int = 10) -> Table:
         """The `k` items most like each of `items`: columns item, rank, similar, score."""
@@ -250,7 +253,7 @@ class Model:
 
         seen = [np.concatenate([taken(user, part) for part in masks]) for user in rows]
         longest = 50 + max((len(items) for items in seen), default=0)
-        ranked, _ = self._native.recommend_ids(rows, longest, False, None, np.empty(0, dtype=np.int64))
+        ranked, _ = self._native.recommend_ids(rows, longest, False, None, np.empty(0, dtype=np.int64), 0.0)
         lists = np.full((len(rows), 50), -1, dtype=np.int64)
         for at, masked in enumerate(seen):
             kept = ranked[at][(ranked[at] >= 0) & ~np.isin(ranked[at], masked)][:50]

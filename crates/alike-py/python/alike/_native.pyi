@@ -68,7 +68,13 @@ class Model:
     def remarks(self) -> list[str]: ...
     def history(self) -> str: ...
     def recommend(
-        self, ids: list[str] | None, k: int, filter_seen: bool, candidates: list[str] | None, exclude: list[str]
+        self,
+        ids: list[str] | None,
+        k: int,
+        filter_seen: bool,
+        candidates: list[str] | None,
+        exclude: list[str],
+        cold_items: float,
     ) -> Table: ...
     def recommend_ids(
         self,
@@ -77,6 +83,7 @@ class Model:
         filter_seen: bool,
         candidates: npt.NDArray[np.int64] | None,
         exclude: npt.NDArray[np.int64],
+        cold_items: float,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]: ...
     def recommend_for(
         self,
@@ -86,6 +93,7 @@ class Model:
         candidates: list[str] | None,
         exclude: list[str],
         diversity: float,
+        cold_items: float,
     ) -> Table: ...
     def similar_items(self, ids: list[str], k: int) -> Table: ...
     def similar_users(self, ids: list[str], k: int) -> Table: ...

@@ -175,14 +175,53 @@ impl Serving {
         Ok(rows)
     }
 
+    /// The same, with items that nobody took in training raised by `weight`, 0 to 1, in every list; see
+    /// [`ColdItems`](crate::recommend::ColdItems).
+    pub fn with_cold_items(mut self, weight: f32) -> Self {
+        self.run.cold_weight = weight;
+        if weight != 0.0 {
+            // Now, not with the first request.
+            self.run.cold_items();
+        }
+        self
+    }
+
     /// The `top` best items for each of `vectors`, best first, without those that `hidden` lists for it,
     /// ascending. Fewer where there are fewer.
     pub fn rank(&self, vectors: &[UserVector], hidden: &[&[u32]], top: usize) -> Vec<Vec<(u32, f32)>> {
+        self.rank_raised(vectors, hidden, top, self.run.cold_weight)
+    }
+
+    /// The same with cold items raised by `weight`.
+    pub fn rank_raised(
+        &self,
+        vectors: &[UserVector],
+        hidden: &[&[u32]],
+        top: usize,
+        weight: f32,
+    ) -> Vec<Vec<(u32, f32)>> {
         assert_eq!(vectors.len(), hidden.len(), "one list of hidden items per person");
+        if weight != 0.0 && !self.run.cold_items().is_empty() {
+            let score = |row: usize, item: u32| {
+                let open = hidden[row].binary_search(&item).is_err();
+                open.then(|| self.score(&vectors[row], item))
+            };
+            let rank = |length: usize| self.lists(vectors, hidden, length);
+            return self.run.cold_items().mix(vectors.len(), top, weight, rank, score);
+        }
+        let list = self.lists(vectors, hidden, top);
+        let one = |row: usize| {
+            let (items, scores) = list.row(row);
+            items.iter().copied().zip(scores.iter().copied()).collect()
+        };
+        (0..vectors.len()).map(one).collect()
+    }
+
+    /// Lists by plain scores.
+    fn lists(&self, vectors: &[UserVector], hidden: &[&[u32]], top: usize) -> TopK {
         let items = self.run.data.items.len();
         let csr = |rows: Vec<Vec<u32>>| Csr::from_rows(items, &rows).expect("items are below their number");
-        let rows: Vec<u32> = (0..vectors.len() as u32).collect();
-        let list = match (&self.ranker, &self.run.scorer) {
+        match (&self.ranker, &self.run.scorer) {
             (Some(ranker), scorer) => {
                 let users: Vec<f32> = vectors.iter().flat_map(|t| t.row.iter().copied()).collect();
                 let list = ranker.top_k(&users, hidden, top);
@@ -192,6 +231,7 @@ impl Serving {
                 }
             }
             (None, scorer) => {
+                let rows: Vec<u32> = (0..vectors.len() as u32).collect();
                 let mask = csr(hidden.iter().map(|h| h.to_vec()).collect());
                 let masks = Exclusions { seen: Some(&mask), extra: None };
                 match scorer {
@@ -203,16 +243,11 @@ impl Serving {
                     _ => unreachable!("scorers with vectors have a ranker"),
                 }
             }
-        };
-        let one = |r: u32| {
-            let (items, scores) = list.row(r as usize);
-            items.iter().copied().zip(scores.iter().copied()).collect()
-        };
-        rows.into_iter().map(one).collect()
+        }
     }
 
-    /// The items to whose scores the history of `vector` adds, each once, beside the inner product; none where
-    /// that is the whole score.
+    /// The items to whose scores the history of `vector` adds, each once, beside the inner product; none
+    /// where that is the whole score.
     pub fn reached(&self, vector: &UserVector) -> Vec<u32> {
         let Scorer::Hybrid(all) = &self.run.scorer else { return Vec::new() };
         let mut items: Vec<u32> =
@@ -233,8 +268,17 @@ impl Serving {
     pub fn rank_among(&self, vector: &UserVector, items: &[u32], top: usize) -> Vec<(u32, f32)> {
         // One sweep over packed items costs less than many single scores.
         let scores = (items.len() * 8 > self.run.data.items.len()).then(|| self.scores(vector));
-        let score = |&i: &u32| (i, scores.as_ref().map_or_else(|| self.score(vector, i), |s| s[i as usize]));
+        let plain = |i: u32| scores.as_ref().map_or_else(|| self.score(vector, i), |s| s[i as usize]);
+        let score = |&i: &u32| (i, self.raised(i, plain(i)));
         best(items.iter().map(score).collect(), top)
+    }
+
+    /// The score of an item by which lists are ranked.
+    fn raised(&self, item: u32, score: f32) -> f32 {
+        match self.run.cold_weight {
+            0.0 => score,
+            weight => self.run.cold_items().raised(item, score, weight),
+        }
     }
 
     /// The score of `item` for `vector`.

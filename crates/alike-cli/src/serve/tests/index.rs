@@ -274,7 +274,7 @@ async fn pgvector_finds_what_a_scan_finds() {
 
 /// What is said to an index that cannot be.
 async fn refused(files: Arc<files::World>, index: IndexChoice) -> String {
-    let opened = tokio::task::spawn_blocking(move || ReloadableModel::open(&files.path("run"), index));
+    let opened = tokio::task::spawn_blocking(move || ReloadableModel::open(&files.path("run"), index.into()));
     opened.await.unwrap().err().unwrap().to_string()
 }
 

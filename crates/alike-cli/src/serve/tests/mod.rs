@@ -70,9 +70,12 @@ impl Served {
         .unwrap();
         train(&files.path("data"), &files.path("run"), model, epochs);
         let store = Store::open(&place(&files), Options::default()).await.unwrap();
-        let mut app =
-            App::new(ReloadableModel::open(&files.path("run"), IndexChoice::Exact).unwrap(), store, limits)
-                .unwrap();
+        let mut app = App::new(
+            ReloadableModel::open(&files.path("run"), IndexChoice::Exact.into()).unwrap(),
+            store,
+            limits,
+        )
+        .unwrap();
         change(&mut app);
         let app = Arc::new(app);
         Self { files: Arc::new(files), router: router(app.clone()), app }
@@ -81,8 +84,10 @@ impl Served {
     /// A server of the run in `files` with an index; servers of the same files share their events.
     async fn open(files: Arc<files::World>, index: IndexChoice) -> Self {
         let run = files.path("run");
-        let slot =
-            tokio::task::spawn_blocking(move || ReloadableModel::open(&run, index)).await.unwrap().unwrap();
+        let slot = tokio::task::spawn_blocking(move || ReloadableModel::open(&run, index.into()))
+            .await
+            .unwrap()
+            .unwrap();
         let store = Store::open(&place(&files), Options::default()).await.unwrap();
         let app = Arc::new(App::new(slot, store, Limits::default()).unwrap());
         Self { files, router: router(app.clone()), app }

@@ -144,11 +144,13 @@ async fn features_that_change_in_their_place_change_no_answer() {
     let mut damaged = good.clone();
     damaged[17] ^= 0x20;
     std::fs::write(&path, damaged).unwrap();
-    let error =
-        ReloadableModel::open(&served.files.path("run"), IndexChoice::Exact).err().unwrap().to_string();
+    let error = ReloadableModel::open(&served.files.path("run"), IndexChoice::Exact.into())
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("feature.text.f32") && error.contains("damaged"), "{error}");
     std::fs::write(&path, good).unwrap();
-    assert!(ReloadableModel::open(&served.files.path("run"), IndexChoice::Exact).is_ok());
+    assert!(ReloadableModel::open(&served.files.path("run"), IndexChoice::Exact.into()).is_ok());
 }
 
 #[tokio::test]
@@ -157,7 +159,7 @@ async fn two_models_side_by_side() {
         let run = app.main.current().serving.run().dir.with_file_name("other");
         let data = run.with_file_name("data");
         train(&data, &run, "popularity", 1);
-        app.compare = Some(ReloadableModel::open(&run, IndexChoice::Exact).unwrap());
+        app.compare = Some(ReloadableModel::open(&run, IndexChoice::Exact.into()).unwrap());
     };
     let served = Served::with_app("bpr", compare).await;
     assert_eq!(served.got("/v1/model?model=compare").await["name"], "popularity");
