@@ -85,7 +85,7 @@ def test_people_whom_training_did_not_know(model, data):
 
 
 def test_cold_items_are_raised(rows):
-    cold = "i35"
+    cold = "i34"
     rows = {name: [v for v, item in zip(values, rows["item"]) if item != cold] for name, values in rows.items()}
     names, values = vectors({"item": [*rows["item"], cold]})
     titles = {"item": names, "title": names}
@@ -95,12 +95,11 @@ def test_cold_items_are_raised(rows):
     def share(**options):
         return model.recommend(k=10, **options)["item"].count(cold) / data.n_users
 
-    # At 1 it is about as often among 10 of 36 as any other; on the way there it moves in one direction.
+    # Scored below the others, it comes up as it is raised; everybody may have it, so it may be in many lists.
     shares = [share(cold_items=weight) for weight in (0.0, 0.5, 1.0)]
-    assert cold in data.items and abs(shares[2] - 10 / 36) < 0.15, shares
-    assert shares in (sorted(shares), sorted(shares, reverse=True)), shares
-    people = {"new": ["i2", "i5", "i8"]}
-    assert model.recommend(history=people, k=34, cold_items=1.0)["item"].index(cold) < 33
+    assert cold in data.items and shares[0] == share() and 0.1 < shares[0] < shares[1] < shares[2] < 0.8, shares
+    people = {"new": ["i1", "i4", "i7"]}
+    assert cold in model.recommend(history=people, k=20, cold_items=1.0)["item"]
     with pytest.raises(ValueError, match="cold_items is 2; allowed: 0 to 1"):
         model.recommend("u1", cold_items=2)
 
