@@ -1,12 +1,14 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 
+__all__: list[str]
 __version__: str
 
+@final
 class Table:
     @staticmethod
     def from_columns(columns: dict[str, Any]) -> Table: ...
@@ -16,6 +18,7 @@ class Table:
     def column(self, name: str) -> Any: ...
     def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
 
+@final
 class Data:
     @staticmethod
     def open(path: Path) -> Data: ...
@@ -45,10 +48,12 @@ class Data:
     def batches(self, size: int, epoch: int, seed: int, negatives: int) -> Batches: ...
     def interactions(self, split: str) -> Table: ...
 
+@final
 class Batches:
     def __iter__(self) -> Batches: ...
     def __next__(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]: ...
 
+@final
 class Model:
     @staticmethod
     def open(path: Path, data: Path | None = None) -> Model: ...
