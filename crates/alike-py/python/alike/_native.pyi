@@ -5,7 +5,21 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-__all__: list[str]
+__all__ = [
+    "__version__",
+    "Batches",
+    "Data",
+    "Model",
+    "Table",
+    "fit",
+    "keep_external",
+    "models",
+    "prepare",
+    "program",
+    "set_threads",
+    "settings",
+    "threads",
+]
 __version__: str
 
 @final
