@@ -11,5 +11,8 @@ myst_heading_anchors = 4
 suppress_warnings = ["myst.xref_missing", "myst.header", "misc.highlighting_failure"]
 html_theme = "furo"
 html_title = "alike"
+smartquotes = False
+# What docstrings put between backticks is code.
+default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

@@ -8,6 +8,7 @@ mod log;
 mod model;
 mod table;
 mod threads;
+mod train;
 
 use pyo3::prelude::*;
 
@@ -48,7 +49,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(threads::set_threads, module)?)?;
     module.add_function(wrap_pyfunction!(threads::threads, module)?)?;
     module.add_function(wrap_pyfunction!(data::prepare, module)?)?;
-    module.add_function(wrap_pyfunction!(model::fit, module)?)?;
-    module.add_function(wrap_pyfunction!(model::keep_external, module)?)?;
+    module.add_function(wrap_pyfunction!(train::fit, module)?)?;
+    module.add_function(wrap_pyfunction!(train::keep_external, module)?)?;
     Ok(())
 }

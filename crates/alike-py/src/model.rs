@@ -1,18 +1,16 @@
 //! Trained models.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use alike::data::Dataset;
-use alike::device::DeviceName;
 use alike::eval::{Group, Metrics, Protocol, Split};
 use alike::recommend::{ListRequest, Run};
-use alike::scorer::{Matrix, UserHistory};
+use alike::scorer::UserHistory;
 use alike::serving::Serving;
-use alike::train::{TrainEvent, TrainRequest};
 use alike_ops::TopK;
-use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -20,9 +18,11 @@ use serde_json::json;
 
 use crate::data::{Data, items, users, view_matrix};
 use crate::errors::to_python;
-use crate::events::Narrator;
 use crate::table::{self, Table};
-use crate::threads::{detached, heard};
+use crate::threads::detached;
+
+/// Users that are ranked for before it is looked whether to stop.
+const TOGETHER: usize = 8192;
 
 /// A trained run.
 #[pyclass(module = "alike._native", frozen)]
@@ -83,6 +83,33 @@ impl Model {
         // The run is opened again, since what serves has its features for itself.
         let serving = at_work(py, || Serving::open_with(&self.run.dir, Some(&self.data.dir)))?;
         Ok(self.serving.get_or_init(|| serving))
+    }
+}
+
+impl Model {
+    /// Lists of many users, some at a time, so that a signal is heard.
+    fn lists<'a>(
+        &self,
+        py: Python<'_>,
+        rows: &'a [u32],
+        ask: impl Fn(&'a [u32]) -> ListRequest<'a> + Sync,
+    ) -> PyResult<TopK> {
+        let stop = AtomicBool::new(false);
+        detached(py, &stop, || {
+            let mut all = TopK { k: 0, items: Vec::new(), scores: Vec::new() };
+            // Nobody asked for has lists of no length, and still a width.
+            let parts = rows.chunks(TOGETHER).chain(rows.is_empty().then_some(rows));
+            for part in parts {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(alike::Error::Interrupted);
+                }
+                let top = self.run.recommend_lists(&ask(part))?;
+                all.k = top.k;
+                all.items.extend(top.items);
+                all.scores.extend(top.scores);
+            }
+            Ok(all)
+        })
     }
 }
 
@@ -187,9 +214,7 @@ impl Model {
             None => (0..data.users.len() as u32).collect(),
         };
         let choice = Choice::new(data, candidates, &exclude)?;
-        let top = at_work(py, || {
-            self.run.recommend_lists(&choice.ask(&rows, k, filter_seen).cold_items(cold_items))
-        })?;
+        let top = self.lists(py, &rows, |rows| choice.ask(rows, k, filter_seen).cold_items(cold_items))?;
         let names: Vec<&str> = rows.iter().map(|&u| data.users.name(u)).collect();
         Ok(lists(data, &names, &rows_of(&top, rows.len())))
     }
@@ -220,9 +245,7 @@ impl Model {
             candidates: candidates.map(|c| numbers(&c).map(ascending)).transpose()?,
             exclude: ascending(numbers(&exclude)?),
         };
-        let top = at_work(py, || {
-            self.run.recommend_lists(&choice.ask(&rows, k, filter_seen).cold_items(cold_items))
-        })?;
+        let top = self.lists(py, &rows, |rows| choice.ask(rows, k, filter_seen).cold_items(cold_items))?;
         let width = top.k;
         let ids: Vec<i64> =
             top.items.iter().map(|&i| if i == u32::MAX { -1 } else { i64::from(i) }).collect();
@@ -413,66 +436,4 @@ fn near<'a>(
         (to, table::texts(flat().map(|(_, (_, l))| name(l.0)))),
         ("score", table::floats(flat().map(|(_, (_, l))| l.1).collect())),
     ])
-}
-
-/// Trains; `settings` is TOML.
-#[pyfunction]
-#[pyo3(signature = (model, data, run, *, settings, seed, devices, resume, warm_start, test, on_event))]
-#[expect(clippy::too_many_arguments, reason = "one a keyword of Python's `fit`")]
-pub(crate) fn fit(
-    py: Python<'_>,
-    model: &str,
-    data: &Bound<'_, Data>,
-    run: PathBuf,
-    settings: &str,
-    seed: u64,
-    devices: Vec<String>,
-    resume: bool,
-    warm_start: Option<PathBuf>,
-    test: bool,
-    on_event: Option<Py<PyAny>>,
-) -> PyResult<()> {
-    let stop = AtomicBool::new(false);
-    let devices: alike::Result<Vec<DeviceName>> = devices.iter().map(|d| d.parse()).collect();
-    let request = TrainRequest {
-        settings: settings.parse().map_err(|e: toml::de::Error| PyValueError::new_err(e.to_string()))?,
-        seed,
-        run: Some(&run),
-        resume,
-        warm_start: warm_start.as_deref(),
-        test,
-        devices: devices.map_err(to_python)?,
-        stop: Some(&stop),
-        ..TrainRequest::new(model)
-    };
-    let data = Arc::clone(&data.get().data);
-    heard(py, &stop, on_event.as_ref(), |speaker| {
-        let mut narrator = on_event.as_ref().map(|_| Narrator::new(speaker));
-        let mut tell = |event: TrainEvent<'_>| {
-            if let Some(narrator) = &mut narrator {
-                narrator.tell(&event);
-            }
-        };
-        alike::train::fit(&data, &request, &mut tell).map(|_| ())
-    })
-}
-
-/// Makes a run of vectors that were trained elsewhere, rows in the order of the data's numbers.
-#[pyfunction]
-pub(crate) fn keep_external(
-    py: Python<'_>,
-    data: &Bound<'_, Data>,
-    of_users: PyReadonlyArray2<'_, f32>,
-    of_items: PyReadonlyArray2<'_, f32>,
-    source: &str,
-    run: PathBuf,
-    test: bool,
-) -> PyResult<()> {
-    let matrix = |array: &PyReadonlyArray2<'_, f32>| {
-        let array = array.as_array();
-        Matrix::new(array.nrows(), array.ncols(), array.iter().copied().collect())
-    };
-    let vectors = (matrix(&of_users), matrix(&of_items));
-    let data = Arc::clone(&data.get().data);
-    at_work(py, || alike::train::keep_external(&data, vectors, source, &run, test).map(|_| ()))
 }

@@ -64,6 +64,11 @@ def test_numbers_and_ids_agree(model, data):
     assert scores.shape == (5, 4) and scores.dtype == np.float32
     items, scores = model.recommend_ids([0], k=3, candidates=[2], filter_seen=False)
     assert items.tolist() == [[2, -1, -1]] and scores[0, 2] == -math.inf
+    items, scores = model.recommend_ids([], k=3)
+    assert items.shape == scores.shape == (0, 3) and len(model.recommend([], k=3)) == 0
+    many = np.arange(20_000) % data.n_users
+    items, _ = model.recommend_ids(many, k=3)
+    assert np.array_equal(items, model.recommend_ids(np.arange(data.n_users), k=3)[0][many])
     with pytest.raises(ValueError, match="user number 1000"):
         model.recommend_ids([1000])
     with pytest.raises(ValueError, match="allowed: 0 and more"):

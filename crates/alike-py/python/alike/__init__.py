@@ -1,4 +1,4 @@
-"""Multimodal recommendation: prepare, train, evaluate, recommend, serve.
+"""Multimodal recommendation: prepare, train, evaluate, recommend, serve. ::
 
     import alike
 
