@@ -1,14 +1,11 @@
 //! The prepared folder: damage is found, caches heal, writing is atomic.
-#![allow(clippy::unwrap_used)]
-
-mod data_files;
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::data_files::*;
 use alike::data::{Dataset, PrepareOptions, prepare};
-use data_files::*;
 
 fn prepared(files: &Files) -> PrepareOptions {
     let mut options = files.options(LOG);
@@ -146,7 +143,7 @@ fn a_full_disk_is_one_error_and_leaves_nothing() {
     files.write("log.inter", NUMBERED);
     files.write("m.npy", npy_f32(3, 100_000, &vec![1.0; 300_000]));
     // The limit is in blocks of 512 or 1024 bytes; without the signal, writing fails as on a full disk.
-    let name = "a_full_disk_is_one_error_and_leaves_nothing";
+    let name = "folder::a_full_disk_is_one_error_and_leaves_nothing";
     let child = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" --exact \"$1\""])
         .arg(std::env::current_exe().unwrap())

@@ -1,17 +1,14 @@
 //! Parquet as warehouses write it.
-#![allow(clippy::unwrap_used)]
-
-mod data_files;
 
 use std::path::PathBuf;
 
+use crate::data_files::*;
 use alike::data::PrepareOptions;
 use arrow_array::types::{Float32Type, Int64Type};
 use arrow_array::{
     ArrayRef, BinaryArray, Decimal128Array, Float32Array, Float64Array, Int64Array, ListArray, RecordBatch,
     StringArray,
 };
-use data_files::*;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;

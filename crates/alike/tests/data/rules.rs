@@ -1,11 +1,8 @@
 //! Which rows of a log count: ids that are missing, times of all kinds, ratings, kinds of events; and that
 //! the report accounts for every row.
-#![allow(clippy::unwrap_used)]
 
-mod data_files;
-
+use crate::data_files::*;
 use alike::data::{Column, PrepareOptions, SplitKind};
-use data_files::*;
 use proptest::prelude::*;
 
 #[track_caller]

@@ -1,11 +1,8 @@
 //! Catalogues as shops have them: items that nobody took yet, columns by name, markup, nested values,
 //! repeated rows.
-#![allow(clippy::unwrap_used)]
 
-mod data_files;
-
+use crate::data_files::{Files, LOG, npy_f32};
 use alike::data::{Dataset, ItemColumns, PrepareOptions, prepare};
-use data_files::{Files, LOG, npy_f32};
 
 /// [`LOG`]'s items x, y, z, a new one with features, and one without.
 const CATALOGUE: &str =

@@ -1,12 +1,9 @@
 //! What stays of the interactions and how they are split.
-#![allow(clippy::unwrap_used)]
-
-mod data_files;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::data_files::*;
 use alike::data::{Dataset, PrepareOptions, SplitKind};
-use data_files::*;
 use proptest::prelude::*;
 
 /// A log with the columns user, item, rating, time from rows in that order.

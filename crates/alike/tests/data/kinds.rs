@@ -1,13 +1,10 @@
 //! Whatever a log is written in, the same data come out; what is not read is called by its name.
-#![allow(clippy::unwrap_used)]
-
-mod data_files;
 
 use std::path::Path;
 
+use crate::data_files::kinds::*;
+use crate::data_files::*;
 use alike::data::{PrepareOptions, TextOptions};
-use data_files::kinds::*;
-use data_files::*;
 
 #[test]
 fn packed_files_are_unpacked_whatever_they_are_called() {

@@ -1,15 +1,12 @@
 //! Readers on arbitrary and on damaged bytes return errors (or data), and never panic.
-#![allow(clippy::unwrap_used)]
-
-mod data_files;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use crate::data_files::*;
 use alike::data::{Dataset, PrepareOptions, SplitKind, TextOptions, prepare};
 use arrow_array::{Float32Array, Int64Array, StringArray};
-use data_files::*;
 use proptest::prelude::*;
 
 /// Whole files of every kind: (file name, content, what it is given as).

@@ -1,12 +1,9 @@
 //! Every kind of file gives the same data.
-#![allow(clippy::unwrap_used)]
 
-mod data_files;
-
+use crate::data_files::*;
 use alike::data::{ColumnNames, PrepareOptions, SplitKind};
 use arrow_array::types::Float32Type;
 use arrow_array::{BinaryArray, Float32Array, Int64Array, ListArray, StringArray, TimestampSecondArray};
-use data_files::*;
 
 #[test]
 fn text_of_all_delimiters_reads_alike() {

@@ -1,12 +1,9 @@
 //! Bad input is refused with one line that says where and what is allowed, and leaves nothing behind.
-#![allow(clippy::unwrap_used)]
-
-mod data_files;
 
 use std::path::PathBuf;
 
+use crate::data_files::*;
 use alike::data::{PrepareOptions, SplitKind};
-use data_files::*;
 
 #[track_caller]
 fn assert_says(text: &str, parts: &[&str]) {

@@ -1,12 +1,9 @@
 //! How delimited text may be laid out: delimiters, quotes, first rows, comments, what programs write around
 //! rows.
-#![allow(clippy::unwrap_used)]
 
-mod data_files;
-
+use crate::data_files::kinds::*;
+use crate::data_files::*;
 use alike::data::{PrepareOptions, SplitKind, TextOptions};
-use data_files::kinds::*;
-use data_files::*;
 
 #[test]
 fn any_sign_may_separate_columns() {

@@ -1,11 +1,7 @@
 //! Workbooks of Excel and of OpenDocument as interactions and as a catalogue.
-#![cfg(feature = "excel")]
-#![allow(clippy::unwrap_used)]
 
-mod data_files;
-
+use crate::data_files::*;
 use alike::data::{PrepareOptions, SplitKind, prepare};
-use data_files::*;
 use proptest::prelude::*;
 
 /// The log of a, b and c as a sheet, times as dates.
