@@ -91,11 +91,8 @@ struct Lists<'a> {
 impl Lists<'_> {
     /// Users and their lists.
     fn iter(&self) -> impl Iterator<Item = (&str, Vec<(&str, f32)>)> {
-        let count = self.top.items.len().checked_div(self.top.k).unwrap_or(0);
-        (0..count).map(|row| {
-            let (items, scores) = self.top.row(row);
-            let filled = items.iter().zip(scores).filter(|(i, _)| **i != u32::MAX);
-            let named = filled.map(|(&i, &score)| (self.run.data.items.name(i), score));
+        (0..self.top.rows()).map(|row| {
+            let named = self.top.pairs(row).map(|(i, score)| (self.run.data.items.name(i), score));
             (self.run.data.users.name(self.first + row as u32), named.collect())
         })
     }

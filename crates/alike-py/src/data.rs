@@ -1,12 +1,14 @@
 //! Prepared data.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alike::data::{Column, Dataset, PrepareOptions, SplitKind};
-use alike::ids::numbers;
+use alike::ids::{Vocab, numbers};
 use alike::layers::{Sampler, Sampling};
+use alike::recommend::Run;
 use alike_ops::Csr;
 use numpy::ndarray::{ArrayView1, ArrayView2};
 use numpy::{PyArray1, PyArray2};
@@ -20,8 +22,24 @@ use crate::threads::detached;
 
 /// Prepared data, opened. Its arrays are views: nothing of them is copied.
 #[pyclass(module = "alike._native", frozen)]
-pub(crate) struct Data {
-    pub(crate) data: Arc<Dataset>,
+pub(crate) struct Data(Source);
+
+/// Who has the data open.
+#[derive(Clone)]
+pub(crate) enum Source {
+    Data(Arc<Dataset>),
+    Run(Arc<Run>),
+}
+
+impl Deref for Source {
+    type Target = Dataset;
+
+    fn deref(&self) -> &Dataset {
+        match self {
+            Self::Data(data) => data,
+            Self::Run(run) => &run.data,
+        }
+    }
 }
 
 /// A view of the values of `owner`, which outlives it.
@@ -40,11 +58,25 @@ pub(crate) fn view_matrix<'py>(owner: &Bound<'py, PyAny>, values: &[f32], cols: 
 }
 
 impl Data {
+    /// Those of a run.
+    pub(crate) fn of_run(run: &Arc<Run>) -> Self {
+        Self(Source::Run(Arc::clone(run)))
+    }
+
+    /// What is open, for work that outlasts a borrow.
+    pub(crate) fn source(&self) -> Source {
+        self.0.clone()
+    }
+
+    fn item(&self, id: &str) -> PyResult<u32> {
+        number(&self.0.items, id, alike::Error::UnknownItem)
+    }
+
     fn split(&self, split: &str) -> PyResult<&Csr> {
         match split {
-            "train" => Ok(&self.data.train),
-            "valid" => Ok(&self.data.valid),
-            "test" => Ok(&self.data.test),
+            "train" => Ok(&self.0.train),
+            "valid" => Ok(&self.0.valid),
+            "test" => Ok(&self.0.test),
             _ => Err(PyValueError::new_err(format!("split is {split}; allowed: train, valid, test"))),
         }
     }
@@ -55,69 +87,69 @@ impl Data {
     #[staticmethod]
     fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         let data = detached(py, &AtomicBool::new(false), || Dataset::open(&path))?;
-        Ok(Self { data: Arc::new(data) })
+        Ok(Self(Source::Data(Arc::new(data))))
     }
 
     #[getter]
     fn path(&self) -> PathBuf {
-        self.data.dir.clone()
+        self.0.dir.clone()
     }
 
     #[getter]
     fn name(&self) -> &str {
-        &self.data.name
+        &self.0.name
     }
 
     #[getter]
     fn hash(&self) -> &str {
-        &self.data.hash
+        &self.0.hash
     }
 
     #[getter]
     fn split_kind(&self) -> &str {
-        &self.data.split
+        &self.0.split
     }
 
     #[getter]
     fn n_users(&self) -> usize {
-        self.data.users.len()
+        self.0.users.len()
     }
 
     #[getter]
     fn n_items(&self) -> usize {
-        self.data.items.len()
+        self.0.items.len()
     }
 
     /// Ids of all users, in the order of their numbers.
     fn users(&self) -> Vec<&str> {
-        self.data.users.names().collect()
+        self.0.users.names().collect()
     }
 
     /// Ids of all items, in the order of their numbers.
     fn items(&self) -> Vec<&str> {
-        self.data.items.names().collect()
+        self.0.items.names().collect()
     }
 
     fn user_numbers<'py>(&self, py: Python<'py>, ids: Vec<String>) -> PyResult<Bound<'py, PyArray1<u32>>> {
-        Ok(PyArray1::from_vec(py, users(&self.data, &ids)?))
+        Ok(PyArray1::from_vec(py, users(&self.0, &ids)?))
     }
 
     fn item_numbers<'py>(&self, py: Python<'py>, ids: Vec<String>) -> PyResult<Bound<'py, PyArray1<u32>>> {
-        Ok(PyArray1::from_vec(py, items(&self.data, &ids)?))
+        Ok(PyArray1::from_vec(py, items(&self.0, &ids)?))
     }
 
     fn title(&self, item: &str) -> PyResult<Option<&str>> {
-        Ok(self.data.title(items(&self.data, &[item.to_string()])?[0]))
+        Ok(self.0.title(self.item(item)?))
     }
 
     fn category(&self, item: &str) -> PyResult<Option<&str>> {
-        Ok(self.data.catalogue.category(items(&self.data, &[item.to_string()])?[0]))
+        Ok(self.0.catalogue.category(self.item(item)?))
     }
 
     /// Path or address of the picture of an item.
     fn image(&self, item: &str) -> PyResult<Option<String>> {
-        let catalogue = &self.data.catalogue;
-        let image = catalogue.image(items(&self.data, &[item.to_string()])?[0]);
+        let catalogue = &self.0.catalogue;
+        let image = catalogue.image(self.item(item)?);
         Ok(image.map(|image| match catalogue.image_root() {
             Some(root) if !image.contains("://") => root.join(image).display().to_string(),
             _ => image.to_string(),
@@ -132,17 +164,17 @@ impl Data {
 
     /// Weights of the train interactions; `None` where all are 1.
     fn train_weights<'py>(this: &Bound<'py, Self>) -> Option<Bound<'py, PyAny>> {
-        this.get().data.train_weights.as_ref().map(|weights| view(this.as_any(), weights))
+        this.get().0.train_weights.as_ref().map(|weights| view(this.as_any(), weights))
     }
 
     /// Names and widths of the features.
     fn modalities(&self) -> Vec<(&str, usize)> {
-        self.data.features.iter().map(|f| (&*f.name, f.dim)).collect()
+        self.0.features.iter().map(|f| (&*f.name, f.dim)).collect()
     }
 
     /// Features of a modality, `[I, f]`.
     fn features<'py>(this: &Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        let data = &this.get().data;
+        let data = &this.get().0;
         let at = data.modality(name).map_err(|e| PyKeyError::new_err(e.to_string()))?;
         Ok(view_matrix(this.as_any(), data.features[at].values(), data.features[at].dim))
     }
@@ -159,7 +191,7 @@ impl Data {
         if size == 0 || epoch == 0 {
             return Err(PyValueError::new_err("size and epoch are 0; allowed: 1 and more"));
         }
-        let (train, weights) = (Arc::clone(&self.data.train), self.data.train_weights.as_deref());
+        let (train, weights) = (Arc::clone(&self.0.train), self.0.train_weights.as_deref());
         let sampler = detached(py, &AtomicBool::new(false), || {
             Sampler::new(train, weights, seed, Sampling::per_pair(negatives))
         })?;
@@ -171,8 +203,8 @@ impl Data {
         let csr = self.split(split)?;
         let pairs = || (0..csr.rows()).flat_map(|u| csr.row(u).iter().map(move |&i| (u as u32, i)));
         Ok(Table::new(vec![
-            ("user", table::texts(pairs().map(|(u, _)| self.data.users.name(u)))),
-            ("item", table::texts(pairs().map(|(_, i)| self.data.items.name(i)))),
+            ("user", table::texts(pairs().map(|(u, _)| self.0.users.name(u)))),
+            ("item", table::texts(pairs().map(|(_, i)| self.0.items.name(i)))),
         ]))
     }
 }
@@ -202,18 +234,18 @@ impl Batches {
     }
 }
 
+fn number(ids: &Vocab, id: &str, unknown: fn(String) -> alike::Error) -> PyResult<u32> {
+    ids.get(id).ok_or_else(|| to_python(unknown(id.into())))
+}
+
 /// Numbers of users.
 pub(crate) fn users(data: &Dataset, ids: &[String]) -> PyResult<Vec<u32>> {
-    let one =
-        |id: &String| data.users.get(id).ok_or_else(|| to_python(alike::Error::UnknownUser(id.clone())));
-    ids.iter().map(one).collect()
+    ids.iter().map(|id| number(&data.users, id, alike::Error::UnknownUser)).collect()
 }
 
 /// Numbers of items.
 pub(crate) fn items(data: &Dataset, ids: &[String]) -> PyResult<Vec<u32>> {
-    let one =
-        |id: &String| data.items.get(id).ok_or_else(|| to_python(alike::Error::UnknownItem(id.clone())));
-    ids.iter().map(one).collect()
+    ids.iter().map(|id| number(&data.items, id, alike::Error::UnknownItem)).collect()
 }
 
 /// Prepares data: `interactions` and `items` are paths or have Arrow's stream. Returns the report as JSON and

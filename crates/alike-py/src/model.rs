@@ -1,19 +1,19 @@
 //! Trained models.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use alike::data::Dataset;
-use alike::eval::{Group, Metrics, Protocol, Split};
+use alike::eval::{Protocol, Split};
 use alike::recommend::{ListRequest, Run};
 use alike::scorer::UserHistory;
 use alike::serving::Serving;
+use alike::stop::Stop;
 use alike_ops::TopK;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use serde_json::json;
 
 use crate::data::{Data, items, users, view_matrix};
@@ -28,7 +28,6 @@ const TOGETHER: usize = 8192;
 #[pyclass(module = "alike._native", frozen)]
 pub(crate) struct Model {
     run: Arc<Run>,
-    data: Arc<Dataset>,
     /// What places people whom training did not know; made when it is first needed.
     serving: OnceLock<Serving>,
 }
@@ -36,25 +35,40 @@ pub(crate) struct Model {
 /// Items and scores, a row per user.
 type Numbers<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f32>>);
 
-/// Lists as a table.
-fn lists(data: &Dataset, names: &[&str], lists: &[Vec<(u32, f32)>]) -> Table {
-    let flat =
-        || names.iter().zip(lists).flat_map(|(name, list)| list.iter().enumerate().map(move |l| (*name, l)));
-    let ranks: Vec<u32> = flat().map(|(_, (at, _))| at as u32 + 1).collect();
+/// Metrics and groups as JSON, names of metrics, users, their values `[U, M]`, and their lists `[U, k]`.
+type Evaluated<'py> =
+    (String, String, Vec<String>, Vec<String>, Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<i64>>);
+
+/// Lists of users as a table.
+fn lists(data: &Dataset, users: &[&str], lists: &[Vec<(u32, f32)>]) -> Table {
+    ranked(users, lists, ["user", "item"], |i| data.items.name(i))
+}
+
+/// Lists as a table: whose each is, places, what is in it by `name`, scores.
+fn ranked<'a>(
+    whose: &[&str],
+    lists: &[Vec<(u32, f32)>],
+    [of, to]: [&str; 2],
+    name: impl Fn(u32) -> &'a str,
+) -> Table {
+    let flat = || whose.iter().zip(lists).flat_map(|(whose, list)| (1..).zip(list).map(move |l| (*whose, l)));
+    let ranks: Vec<u32> = flat().map(|(_, (rank, _))| rank).collect();
     Table::new(vec![
-        ("user", table::texts(flat().map(|(name, _)| name))),
+        (of, table::texts(flat().map(|(whose, _)| whose))),
         ("rank", Arc::new(arrow_array::UInt32Array::from(ranks))),
-        ("item", table::texts(flat().map(|(_, (_, &(item, _)))| data.items.name(item)))),
-        ("score", table::floats(flat().map(|(_, (_, &(_, score)))| score).collect())),
+        (to, table::texts(flat().map(|(_, (_, l))| name(l.0)))),
+        ("score", table::floats(flat().map(|(_, (_, l))| l.1).collect())),
     ])
 }
 
-fn rows_of(top: &TopK, rows: usize) -> Vec<Vec<(u32, f32)>> {
-    let row = |r| {
-        let (items, scores) = top.row(r);
-        items.iter().copied().zip(scores.iter().copied()).collect()
-    };
-    (0..rows).map(row).collect()
+fn rows_of(top: &TopK) -> Vec<Vec<(u32, f32)>> {
+    (0..top.rows()).map(|row| top.pairs(row).collect()).collect()
+}
+
+/// Numbers of items, a row per user; -1 after the last.
+fn item_ids<'py>(py: Python<'py>, top: &TopK) -> PyResult<Bound<'py, PyArray2<i64>>> {
+    let ids = top.items.iter().map(|&i| if i == u32::MAX { -1 } else { i64::from(i) });
+    PyArray1::from_iter(py, ids).reshape([top.rows(), top.k])
 }
 
 /// Runs work that cannot be stopped half-way; a signal is heard at its end.
@@ -81,7 +95,7 @@ impl Model {
             return Ok(serving);
         }
         // The run is opened again, since what serves has its features for itself.
-        let serving = at_work(py, || Serving::open_with(&self.run.dir, Some(&self.data.dir)))?;
+        let serving = at_work(py, || Serving::open_with(&self.run.dir, Some(&self.run.data.dir)))?;
         Ok(self.serving.get_or_init(|| serving))
     }
 }
@@ -100,9 +114,7 @@ impl Model {
             // Nobody asked for has lists of no length, and still a width.
             let parts = rows.chunks(TOGETHER).chain(rows.is_empty().then_some(rows));
             for part in parts {
-                if stop.load(Ordering::Relaxed) {
-                    return Err(alike::Error::Interrupted);
-                }
+                Stop(Some(&stop)).check()?;
                 let top = self.run.recommend_lists(&ask(part))?;
                 all.k = top.k;
                 all.items.extend(top.items);
@@ -142,8 +154,7 @@ impl Model {
     #[pyo3(signature = (path, data=None))]
     fn open(py: Python<'_>, path: PathBuf, data: Option<PathBuf>) -> PyResult<Self> {
         let run = at_work(py, || Run::open_with(&path, data.as_deref()))?;
-        let data = at_work(py, || Dataset::open(&run.data.dir))?;
-        Ok(Self { run: Arc::new(run), data: Arc::new(data), serving: OnceLock::new() })
+        Ok(Self { run: Arc::new(run), serving: OnceLock::new() })
     }
 
     #[getter]
@@ -169,7 +180,7 @@ impl Model {
 
     #[getter]
     fn data(&self) -> Data {
-        Data { data: Arc::clone(&self.data) }
+        Data::of_run(&self.run)
     }
 
     /// Settings as JSON.
@@ -208,7 +219,7 @@ impl Model {
         cold_items: f32,
     ) -> PyResult<Table> {
         check_share("cold_items", cold_items)?;
-        let data = &self.data;
+        let data = &self.run.data;
         let rows = match &ids {
             Some(ids) => users(data, ids)?,
             None => (0..data.users.len() as u32).collect(),
@@ -216,7 +227,7 @@ impl Model {
         let choice = Choice::new(data, candidates, &exclude)?;
         let top = self.lists(py, &rows, |rows| choice.ask(rows, k, filter_seen).cold_items(cold_items))?;
         let names: Vec<&str> = rows.iter().map(|&u| data.users.name(u)).collect();
-        Ok(lists(data, &names, &rows_of(&top, rows.len())))
+        Ok(lists(data, &names, &rows_of(&top)))
     }
 
     /// The same by numbers: items and scores, `[users, k]`, -1 and -∞ where a list is shorter.
@@ -246,11 +257,8 @@ impl Model {
             exclude: ascending(numbers(&exclude)?),
         };
         let top = self.lists(py, &rows, |rows| choice.ask(rows, k, filter_seen).cold_items(cold_items))?;
-        let width = top.k;
-        let ids: Vec<i64> =
-            top.items.iter().map(|&i| if i == u32::MAX { -1 } else { i64::from(i) }).collect();
-        let ids = PyArray1::from_vec(py, ids).reshape([rows.len(), width])?;
-        Ok((ids, PyArray1::from_vec(py, top.scores).reshape([rows.len(), width])?))
+        let shape = [top.rows(), top.k];
+        Ok((item_ids(py, &top)?, PyArray1::from_vec(py, top.scores).reshape(shape)?))
     }
 
     /// The best items of people by what they took, whether or not training knew them.
@@ -270,7 +278,7 @@ impl Model {
         check_share("diversity", diversity)?;
         check_share("cold_items", cold_items)?;
         let serving = self.serving(py)?;
-        let choice = Choice::new(&self.data, candidates, &exclude)?;
+        let choice = Choice::new(&self.run.data, candidates, &exclude)?;
         let people = self.people(serving, &history)?;
         let found = at_work(py, || {
             let vectors = serving.vectors(&people)?;
@@ -290,7 +298,7 @@ impl Model {
                     vectors
                         .iter()
                         .zip(&hidden)
-                        .map(|(v, h)| serving.rank_among(v, &open(h), length))
+                        .map(|(v, h)| serving.rank_among_raised(v, &open(h), length, cold_items))
                         .collect()
                 }
                 None => serving.rank_raised(
@@ -306,20 +314,20 @@ impl Model {
             })
         })?;
         let names: Vec<&str> = history.iter().map(|(name, _)| &**name).collect();
-        Ok(lists(&self.data, &names, &found))
+        Ok(lists(&self.run.data, &names, &found))
     }
 
     /// The items most like each of `ids`.
     fn similar_items(&self, py: Python<'_>, ids: Vec<String>, k: usize) -> PyResult<Table> {
-        let rows = items(&self.data, &ids)?;
+        let rows = items(&self.run.data, &ids)?;
         let found = at_work(py, || self.run.scorer.similar_each(&rows, k))?;
         let names: Vec<&str> = ids.iter().map(|id| &**id).collect();
-        Ok(near(&names, &found, "item", "similar", |i| self.data.items.name(i)))
+        Ok(ranked(&names, &found, ["item", "similar"], |i| self.run.data.items.name(i)))
     }
 
     /// The users most like each of `ids`.
     fn similar_users(&self, py: Python<'_>, ids: Vec<String>, k: usize) -> PyResult<Table> {
-        let rows = users(&self.data, &ids)?;
+        let rows = users(&self.run.data, &ids)?;
         let serving = self.serving(py)?;
         let people: Vec<UserHistory> = rows.iter().map(|&u| serving.history_of(u)).collect();
         let found = at_work(py, || {
@@ -328,7 +336,7 @@ impl Model {
             vectors.iter().zip(&rows).map(one).collect::<alike::Result<Vec<_>>>()
         })?;
         let names: Vec<&str> = ids.iter().map(|id| &**id).collect();
-        Ok(near(&names, &found, "user", "similar", |u| self.data.users.name(u)))
+        Ok(ranked(&names, &found, ["user", "similar"], |u| self.run.data.users.name(u)))
     }
 
     /// For each of `ids`, the items of the person's history that carry it.
@@ -340,13 +348,13 @@ impl Model {
         most: usize,
     ) -> PyResult<Table> {
         let serving = self.serving(py)?;
-        let rows = items(&self.data, &ids)?;
+        let rows = items(&self.run.data, &ids)?;
         let people = self.people(serving, &[person])?;
         let reasons = at_work(py, || serving.reasons(&people[0], &rows, most))?;
         let flat = || ids.iter().zip(&reasons).flat_map(|(id, why)| why.iter().map(move |r| (&**id, r)));
         Ok(Table::new(vec![
             ("item", table::texts(flat().map(|(id, _)| id))),
-            ("because", table::texts(flat().map(|(_, r)| self.data.items.name(r.item)))),
+            ("because", table::texts(flat().map(|(_, r)| self.run.data.items.name(r.item)))),
             ("loss", table::floats(flat().map(|(_, r)| r.loss).collect())),
             ("modality", table::texts_or_none(flat().map(|(_, r)| r.modality.as_deref()))),
         ]))
@@ -359,32 +367,24 @@ impl Model {
         of: Vec<String>,
         for_items: Vec<String>,
     ) -> PyResult<Bound<'py, PyArray1<f32>>> {
-        let (rows, columns) = (users(&self.data, &of)?, items(&self.data, &for_items)?);
+        let (rows, columns) = (users(&self.run.data, &of)?, items(&self.run.data, &for_items)?);
         let scores = rows.iter().zip(columns).map(|(&u, i)| self.run.scorer.score(u, i)).collect();
         Ok(PyArray1::from_vec(py, scores))
     }
 
-    /// Metrics, those of groups, and those of each user: names, users and values.
-    #[expect(clippy::type_complexity, reason = "a tuple for the one caller, in Python")]
-    fn evaluate<'py>(
-        &self,
-        py: Python<'py>,
-        split: &str,
-        protocol: &str,
-    ) -> PyResult<(String, String, Vec<String>, Vec<&str>, Bound<'py, PyArray2<f64>>)> {
+    /// Metrics, those of groups, and each user's: names of metrics, users, values, and the lists by number.
+    fn evaluate<'py>(&self, py: Python<'py>, split: &str, protocol: &str) -> PyResult<Evaluated<'py>> {
         let split: Split = split.parse().map_err(to_python)?;
         let protocol: Protocol = protocol.parse().map_err(to_python)?;
-        let (metrics, groups, each): (Metrics, Vec<Group>, _) = at_work(py, || {
+        let (metrics, groups, each, top) = at_work(py, || {
             let ranked = self.run.rank(split, protocol)?;
-            let each = ranked.per_user();
-            Ok((alike::eval::all_metrics(&ranked, &each), alike::eval::groups(&ranked, &each), each))
+            let (metrics, groups, each) = ranked.evaluated();
+            Ok((metrics, groups, each, ranked.top))
         })?;
-        let group =
-            |g: &Group| json!({ "name": g.name, "limit": g.limit, "users": g.users, "metrics": g.metrics });
-        let groups: Vec<_> = groups.iter().map(group).collect();
         let values = PyArray1::from_vec(py, each.values).reshape([each.users.len(), each.names.len()])?;
-        let names = each.users.iter().map(|&u| self.data.users.name(u)).collect();
-        Ok((json!(metrics).to_string(), json!(groups).to_string(), each.names, names, values))
+        let users = each.users.iter().map(|&u| self.run.data.users.name(u).to_string()).collect();
+        let [metrics, groups] = [json!(metrics), json!(groups)].map(|value| value.to_string());
+        Ok((metrics, groups, each.names, users, values, item_ids(py, &top)?))
     }
 
     /// Vectors of users, `[U, d]`; `None` for models without.
@@ -396,44 +396,15 @@ impl Model {
     fn item_factors<'py>(this: &Bound<'py, Self>) -> Option<Bound<'py, PyAny>> {
         this.get().run.scorer.item_vectors().map(|m| view_matrix(this.as_any(), &m.data, m.cols))
     }
-
-    /// Tensors of the best epoch: name, shape, values.
-    fn parameters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let saved = self.run.best_params().map_err(to_python)?;
-        let all = PyDict::new(py);
-        for tensor in saved {
-            all.set_item(&tensor.name, PyArray1::from_vec(py, tensor.value))?;
-        }
-        Ok(all)
-    }
 }
 
 impl Model {
     /// People: those with a history are new ones, the others were known to training.
     fn people(&self, serving: &Serving, of: &[(String, Option<Vec<String>>)]) -> PyResult<Vec<UserHistory>> {
         let one = |(name, history): &(String, Option<Vec<String>>)| match history {
-            Some(taken) => Ok(UserHistory { user: None, history: ascending(items(&self.data, taken)?) }),
-            None => Ok(serving.history_of(users(&self.data, std::slice::from_ref(name))?[0])),
+            Some(taken) => Ok(UserHistory { user: None, history: ascending(items(&self.run.data, taken)?) }),
+            None => Ok(serving.history_of(users(&self.run.data, std::slice::from_ref(name))?[0])),
         };
         of.iter().map(one).collect()
     }
-}
-
-/// Neighbours as a table.
-fn near<'a>(
-    names: &[&str],
-    lists: &[Vec<(u32, f32)>],
-    of: &str,
-    to: &str,
-    name: impl Fn(u32) -> &'a str,
-) -> Table {
-    let flat =
-        || names.iter().zip(lists).flat_map(|(name, list)| list.iter().enumerate().map(move |l| (*name, l)));
-    let ranks: Vec<u32> = flat().map(|(_, (at, _))| at as u32 + 1).collect();
-    Table::new(vec![
-        (of, table::texts(flat().map(|(name, _)| name))),
-        ("rank", Arc::new(arrow_array::UInt32Array::from(ranks))),
-        (to, table::texts(flat().map(|(_, (_, l))| name(l.0)))),
-        ("score", table::floats(flat().map(|(_, (_, l))| l.1).collect())),
-    ])
 }

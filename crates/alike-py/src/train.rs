@@ -1,7 +1,6 @@
 //! Training, and runs of what was trained elsewhere.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use alike::device::DeviceName;
@@ -46,7 +45,7 @@ pub(crate) fn fit(
         stop: Some(&stop),
         ..TrainRequest::new(model)
     };
-    let data = Arc::clone(&data.get().data);
+    let data = data.get().source();
     heard(py, &stop, on_event.as_ref(), |speaker| {
         let mut narrator = on_event.as_ref().map(|_| Narrator::new(speaker));
         let mut tell = |event: TrainEvent<'_>| {
@@ -74,7 +73,7 @@ pub(crate) fn keep_external(
         Matrix::new(array.nrows(), array.ncols(), array.iter().copied().collect())
     };
     let vectors = (matrix(&of_users), matrix(&of_items));
-    let data = Arc::clone(&data.get().data);
+    let data = data.get().source();
     detached(py, &AtomicBool::new(false), || {
         alike::train::keep_external(&data, vectors, source, &run, test).map(|_| ())
     })

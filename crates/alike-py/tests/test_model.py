@@ -105,6 +105,12 @@ def test_cold_items_are_raised(rows):
     assert cold in data.items and shares[0] == share() and 0.1 < shares[0] < shares[1] < shares[2] < 0.8, shares
     people = {"new": ["i1", "i4", "i7"]}
     assert cold in model.recommend(history=people, k=20, cold_items=1.0)["item"]
+    some = [cold, "i2", "i3", "i5"]
+    plain, raised = (
+        dict(zip(table["item"], table["score"].tolist()))
+        for table in (model.recommend(history=people, candidates=some, cold_items=weight) for weight in (0.0, 1.0))
+    )
+    assert raised.pop(cold) > plain.pop(cold) and raised == plain
     with pytest.raises(ValueError, match="cold_items is 2; allowed: 0 to 1"):
         model.recommend("u1", cold_items=2)
 

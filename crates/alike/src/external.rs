@@ -1,6 +1,7 @@
 //! What other programs trained or ranked, read to be evaluated beside what was trained here; a run of such
 //! vectors is made by [`keep_external`](crate::train::keep_external).
 
+use std::cell::Cell;
 use std::path::Path;
 
 use crate::data::formats::columns::{ColumnNames, Columns, listed};
@@ -25,7 +26,12 @@ pub fn read_vectors(path: &Path, data: &Dataset) -> Result<(Matrix, Matrix)> {
     let names: [(&[&str], &str); 2] =
         [(&["users", "user_factors"], "user_ids"), (&["items", "item_factors"], "item_ids")];
     let [users, items] = open_pair(path, names)?;
-    Ok((in_order(&users, "user", &data.users)?, in_order(&items, "item", &data.items)?))
+    let (users, items) = (in_order(&users, "user", &data.users)?, in_order(&items, "item", &data.items)?);
+    if users.cols != items.cols {
+        let widths = format!("vectors of users have {} values, those of items {}", users.cols, items.cols);
+        return Err(Error::format(path, format!("{widths}; both need the same width")));
+    }
+    Ok((users, items))
 }
 
 /// The rows of `file` in the order of `ids`.
@@ -84,17 +90,16 @@ pub struct Ranking {
 pub fn read_ranking(path: &Path, data: &Dataset) -> Result<Ranking> {
     let mut lists: Vec<Vec<(f64, u32)>> = vec![Vec::new(); data.users.len()];
     let mut found = Ranking::default();
-    // Whether ranks are given, which rise, or scores, which fall.
-    let mut order = None;
+    // 1 where ranks are given, which rise, -1 for scores, which fall.
+    let sign = Cell::new(0.0);
     let mut choose = |names: &[String]| {
         let columns = Columns::find(path, names, &ColumnNames::default())?;
         let at = columns.positions;
         let rank =
             names.iter().position(|name| ["rank", "position"].iter().any(|r| name.eq_ignore_ascii_case(r)));
-        order = rank.map(|at| (at, 1.0)).or(at.rating.map(|at| (at, -1.0)));
-        Ok([Some(at.user), Some(at.item), order.map(|(at, _)| at)].into_iter().flatten().collect())
+        sign.set(if rank.is_some() { 1.0 } else { -1.0 });
+        Ok([Some(at.user), Some(at.item), rank.or(at.rating)].into_iter().flatten().collect())
     };
-    let mut rows: Vec<(u32, u32, Option<f64>)> = Vec::new();
     let mut visit = |place: &Place<'_>, cells: &[&str]| {
         let user = id_text::find(&data.users, cells[0]);
         let item = id_text::find(&data.items, cells[1]);
@@ -105,20 +110,17 @@ pub fn read_ranking(path: &Path, data: &Dataset) -> Result<Ranking> {
                 let value = text.trim().parse::<f64>().ok().filter(|v| !v.is_nan());
                 let no_number =
                     || place.error(format!("`{text}` is no rank and no score: a number is expected"));
-                Some(value.ok_or_else(no_number)?)
+                sign.get() * value.ok_or_else(no_number)?
             }
-            None => None,
+            // Lists are sorted without changing the order of equal keys.
+            None => 0.0,
         };
         if let (Some(user), Some(item)) = (user, item) {
-            rows.push((user, item, key));
+            lists[user as usize].push((key, item));
         }
         Ok(())
     };
     read_rows(path, &TextOptions::default(), false, &mut choose, &mut visit)?;
-    let sign = order.map_or(1.0, |(_, sign)| sign);
-    for (at, (user, item, key)) in rows.into_iter().enumerate() {
-        lists[user as usize].push((key.map_or(at as f64, |key| sign * key), item));
-    }
     if lists.iter().all(Vec::is_empty) {
         let some = |ids: &Vocab| listed(&ids.names().take(3).map(String::from).collect::<Vec<_>>());
         let (users, items) = (some(&data.users), some(&data.items));

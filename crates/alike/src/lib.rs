@@ -25,14 +25,16 @@
 //! # Ok::<(), alike::Error>(())
 //! ```
 //!
-//! [`serving::Serving`] answers for people whom training did not know, [`models::register`] adds models of your own,
-//! [`experiment`] compares many of them.
+//! [`serving::Serving`] answers for people whom training did not know, [`models::register`] adds models of
+//! your own, [`experiment`] compares many of them.
 //!
 //! Modules are listed in import order: each may use only those before it.
 
 #![deny(unsafe_code)]
 
 pub mod error;
+
+pub mod stop;
 
 pub mod disk;
 

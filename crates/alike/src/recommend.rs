@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::checkpoint::{FileRef, RunDir};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::eval::{Group, Metrics, Protocol, Ranked, Split, all_metrics, groups, rank};
+use crate::eval::{Group, Metrics, Protocol, Ranked, Split, rank};
 use crate::ids::ItemId;
 use crate::layers::Saved;
 use crate::scorer::{Scorer, best};
@@ -101,6 +101,11 @@ impl Run {
         self.cold.get_or_init(|| ColdItems::new(&self.scorer, &self.data.train))
     }
 
+    /// The same where `weight` raises them and there are any: nobody else waits for them to be found out.
+    pub(crate) fn raised_items(&self, weight: f32) -> Option<&ColdItems> {
+        (weight != 0.0).then(|| self.cold_items()).filter(|cold| !cold.is_empty())
+    }
+
     /// The file that ranks and the hash of its content, which tells one checkpoint of a run from another.
     pub fn best_file(&self) -> &FileRef {
         &self.best
@@ -122,9 +127,7 @@ impl Run {
 
     /// The `top` best items of `user`, without those of their train and validation history.
     pub fn recommend(&self, user: &str, top: usize) -> Result<Vec<Recommendation>> {
-        let list = self.top(&[self.user(user)?], top);
-        let ranked = list.items.into_iter().zip(list.scores).filter(|&(i, _)| i != u32::MAX);
-        Ok(self.describe(ranked))
+        Ok(self.describe(self.top(&[self.user(user)?], top).pairs(0)))
     }
 
     /// The same for all users; row `u` is user `u`.
@@ -148,7 +151,7 @@ impl Run {
         check_numbers("item", exclude, items)?;
         check_numbers("item", candidates.unwrap_or_default(), items)?;
         let k = k.min(items);
-        let cold = Some(self.cold_items()).filter(|cold| weight != 0.0 && !cold.is_empty());
+        let cold = self.raised_items(weight);
         let open = |u: u32, i: u32| {
             let known = |rows: &Csr| rows.row(u as usize).binary_search(&i).is_ok();
             let taken = !seen && (known(&self.data.train) || known(&self.data.valid));
@@ -170,19 +173,15 @@ impl Run {
             // As many more as may have to go.
             let longer = |k: usize| {
                 let top = rank((k + exclude.len()).min(items));
-                let list = |row| {
-                    let (items, scores) = top.row(row);
-                    let all = items.iter().copied().zip(scores.iter().copied());
-                    all.filter(|(i, _)| exclude.binary_search(i).is_err()).take(k).collect()
-                };
-                filled((0..rows.len()).map(list).collect(), k)
+                let list = |row| top.pairs(row).filter(|(i, _)| exclude.binary_search(i).is_err()).collect();
+                TopK::from_lists((0..rows.len()).map(list).collect(), k)
             };
             match cold {
                 Some(cold) => cold.mix(rows.len(), k, weight, longer, |row, i| score(rows[row], i)),
                 None => return Ok(longer(k)),
             }
         };
-        Ok(filled(lists, k))
+        Ok(TopK::from_lists(lists, k))
     }
 
     fn top(&self, rows: &[u32], top: usize) -> TopK {
@@ -209,9 +208,8 @@ impl Run {
 
     /// All metrics on one split under one protocol, and those of groups of users and items.
     pub fn evaluate(&self, split: Split, protocol: Protocol) -> Result<(Metrics, Vec<Group>)> {
-        let ranked = self.rank(split, protocol)?;
-        let each = ranked.per_user();
-        Ok((all_metrics(&ranked, &each), groups(&ranked, &each)))
+        let (metrics, groups, _) = self.rank(split, protocol)?.evaluated();
+        Ok((metrics, groups))
     }
 
     /// The parameters of the best epoch.
@@ -228,18 +226,6 @@ impl Run {
     pub fn summary(&self) -> Result<Option<Summary>> {
         self.run.read_json("metrics.json")
     }
-}
-
-/// Lists of at most `k` items as one array.
-fn filled(lists: Vec<Vec<(u32, f32)>>, k: usize) -> TopK {
-    let size = lists.len() * k;
-    let mut top = TopK { k, items: vec![u32::MAX; size], scores: vec![f32::NEG_INFINITY; size] };
-    for (row, list) in lists.into_iter().enumerate() {
-        for (at, (item, score)) in list.into_iter().enumerate() {
-            (top.items[row * k + at], top.scores[row * k + at]) = (item, score);
-        }
-    }
-    top
 }
 
 fn check_numbers(what: &str, numbers: &[u32], count: usize) -> Result<()> {

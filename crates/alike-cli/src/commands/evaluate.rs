@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use alike::data::Dataset;
-use alike::eval::{Group, Metrics, all_metrics, groups, rank_given};
+use alike::eval::{Group, Metrics, rank_given};
 use alike::external::{read_ranking, read_vectors};
 use alike::recommend::Run;
 use alike::scorer::Scorer;
@@ -59,18 +59,12 @@ fn named(file: &Path) -> String {
 
 fn of_vectors(args: &Evaluate, data: &Dataset, file: &Path) -> Outcome<Evaluated> {
     let (users, items) = read_vectors(file, data)?;
-    if users.cols != items.cols {
-        let widths = format!("vectors of users have {} values, those of items {}", users.cols, items.cols);
-        return Err(Failure::Failed(format!("{}: {widths}; both need the same width", file.display())));
-    }
     let scorer = Scorer::Dot { users, items };
-    let ranked = alike::eval::rank(&scorer, data, args.split, args.protocol)?;
-    let each = ranked.per_user();
-    let found = (all_metrics(&ranked, &each), groups(&ranked, &each));
+    let (metrics, groups, _) = alike::eval::rank(&scorer, data, args.split, args.protocol)?.evaluated();
     if let (Some(out), Scorer::Dot { users, items }) = (&args.out, scorer) {
         keep_external(data, (users, items), &named(file), out, true)?;
     }
-    Ok((named(file), found.0, found.1))
+    Ok((named(file), metrics, groups))
 }
 
 fn of_ranking(args: &Evaluate, data: &Dataset, file: &Path) -> Outcome<Evaluated> {
@@ -84,9 +78,8 @@ fn of_ranking(args: &Evaluate, data: &Dataset, file: &Path) -> Outcome<Evaluated
             );
         }
     }
-    let ranked = rank_given(&ranking.lists, data, args.split, args.protocol)?;
-    let each = ranked.per_user();
-    Ok((named(file), all_metrics(&ranked, &each), groups(&ranked, &each)))
+    let (metrics, groups, _) = rank_given(&ranking.lists, data, args.split, args.protocol)?.evaluated();
+    Ok((named(file), metrics, groups))
 }
 
 /// One row a group; what `cold` and `warm` mean is in the second column.

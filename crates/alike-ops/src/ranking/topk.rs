@@ -27,6 +27,17 @@ impl TopK {
         Self { k, items: vec![u32::MAX; rows * k], scores: vec![f32::NEG_INFINITY; rows * k] }
     }
 
+    /// From a list per row, best first, of which the first `k` are taken.
+    pub fn from_lists(lists: Vec<Vec<(u32, f32)>>, k: usize) -> Self {
+        let mut top = Self::empty(lists.len(), k);
+        for (row, list) in lists.into_iter().enumerate() {
+            for (at, (item, score)) in (row * k..).zip(list.into_iter().take(k)) {
+                (top.items[at], top.scores[at]) = (item, score);
+            }
+        }
+        top
+    }
+
     /// Items and scores of every row, to be written; `k` is not 0.
     pub(super) fn rows_mut(&mut self) -> impl Iterator<Item = (&mut [u32], &mut [f32])> {
         self.items.chunks_exact_mut(self.k).zip(self.scores.chunks_exact_mut(self.k))
@@ -42,6 +53,12 @@ impl TopK {
         let span = r * self.k..(r + 1) * self.k;
         let n = self.items[span.clone()].partition_point(|&i| i != u32::MAX);
         (&self.items[span.clone()][..n], &self.scores[span][..n])
+    }
+
+    /// The same, item by item.
+    pub fn pairs(&self, r: usize) -> impl Iterator<Item = (u32, f32)> + '_ {
+        let (items, scores) = self.row(r);
+        items.iter().copied().zip(scores.iter().copied())
     }
 }
 

@@ -72,11 +72,10 @@ class Data:
             raise ValueError("`train`, `valid` and `test` need the same shape")
         users, items, labels = [], [], []
         for label, matrix in given:
-            pairs = matrix.tocoo()
-            stored = pairs.data != 0
-            users.append(pairs.coords[0][stored] if hasattr(pairs, "coords") else pairs.row[stored])
-            items.append(pairs.coords[1][stored] if hasattr(pairs, "coords") else pairs.col[stored])
-            labels.append(np.full(int(stored.sum()), label))
+            rows, cols = _pairs(matrix)
+            users.append(rows)
+            items.append(cols)
+            labels.append(np.full(len(rows), label))
         table = {"user": np.concatenate(users), "item": np.concatenate(items)}
         if len(given) == 3:
             table["x_label"] = np.concatenate(labels)
@@ -279,16 +278,20 @@ def _table_or_path(value: Any, what: str) -> Any:
     if hasattr(value, "__arrow_c_stream__"):
         return value
     if hasattr(value, "tocoo"):
-        pairs = value.tocoo()
-        stored = pairs.data != 0
-        rows, cols = pairs.coords if hasattr(pairs, "coords") else (pairs.row, pairs.col)
-        value = {"user": rows[stored], "item": cols[stored]}
+        value = dict(zip(("user", "item"), _pairs(value), strict=True))
     if isinstance(value, Mapping):
         return _native.Table.from_columns({str(name): _column(name, column) for name, column in value.items()})
     raise TypeError(
         f"{what} is a {type(value).__name__}; allowed: a path, a table with Arrow's stream (pandas from 2.2, polars, "
         "pyarrow), a SciPy matrix, a dictionary of columns"
     )
+
+
+def _pairs(matrix: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of what a SciPy matrix stores that is not 0."""
+    pairs = matrix.tocoo()
+    stored = pairs.data != 0
+    return pairs.row[stored], pairs.col[stored]
 
 
 def _column(name: object, values: Any) -> Any:

@@ -228,12 +228,13 @@ class Model:
     ) -> Metrics:
         """Metrics over all users with held-out items, all items ranked. By `public` only train items are left out of the
         lists, as in published tables; by `clean` those of validation too, at test time. `metrics` adds your own."""
-        values, groups, names, users, each = self._native.evaluate(split, protocol)
+        values, groups, names, users, each, lists = self._native.evaluate(split, protocol)
         columns: dict[str, Any] = {"user": users}
         columns.update({name: np.ascontiguousarray(each[:, at]) for at, name in enumerate(names)})
         found = json.loads(values)
         if metrics:
-            lists, truth = self._lists(split, protocol, users)
+            ptr, idx = self.data._native.csr(split)
+            truth = [idx[ptr[user] : ptr[user + 1]] for user in self.data.user_ids(users)]
             for name, metric in metrics.items():
                 own = np.asarray(metric(lists, truth), dtype=np.float64)
                 if own.shape != (len(users),):
@@ -241,24 +242,6 @@ class Model:
                 found[name] = float(own.mean())
                 columns[name] = own
         return Metrics(found, json.loads(groups), Table(_native.Table.from_columns(columns)))
-
-    def _lists(self, split: str, protocol: str, users: list[str]) -> tuple[np.ndarray, list[np.ndarray]]:
-        rows = self.data.user_ids(users).astype(np.int64)
-        parts = {part: self.data._native.csr(part) for part in ("train", "valid", "test")}
-        masks = ["train", "valid"] if split == "test" and protocol == "clean" else ["train"]
-
-        def taken(user: int, part: str) -> np.ndarray:
-            ptr, idx = parts[part]
-            return idx[ptr[user] : ptr[user + 1]]
-
-        seen = [np.concatenate([taken(user, part) for part in masks]) for user in rows]
-        longest = 50 + max((len(items) for items in seen), default=0)
-        ranked, _ = self._native.recommend_ids(rows, longest, False, None, np.empty(0, dtype=np.int64), 0.0)
-        lists = np.full((len(rows), 50), -1, dtype=np.int64)
-        for at, masked in enumerate(seen):
-            kept = ranked[at][(ranked[at] >= 0) & ~np.isin(ranked[at], masked)][:50]
-            lists[at, : len(kept)] = kept
-        return lists, [taken(user, split) for user in rows]
 
     def save(self, path: PathLike) -> Model:
         """Copies the run folder to `path`, which must not be there, and opens it there. The data stay where they are."""

@@ -72,6 +72,14 @@ pub fn all_metrics(ranked: &Ranked<'_>, each: &PerUser) -> Metrics {
     metrics
 }
 
+impl Ranked<'_> {
+    /// All metrics, those of groups, and each user's.
+    pub fn evaluated(&self) -> (Metrics, Vec<Group>, PerUser) {
+        let each = self.per_user();
+        (all_metrics(self, &each), groups(self, &each), each)
+    }
+}
+
 /// The first `k` items of a list; shorter where fewer were left to recommend.
 fn list<'a>(ranked: &'a Ranked<'_>, row: usize, k: usize) -> &'a [u32] {
     let list = ranked.top.row(row).0;

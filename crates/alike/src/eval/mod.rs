@@ -201,22 +201,23 @@ pub fn rank_given<'a>(
     let (held_out, users) = asked(data, split)?;
     let k = CUTS[CUTS.len() - 1];
     let clean = split == Split::Test && protocol == Protocol::Clean;
-    let mut top = TopK { k, items: Vec::new(), scores: Vec::new() };
-    for &user in &users {
+    let list = |&user: &u32| {
         let row = user as usize;
-        let mut kept: Vec<u32> = Vec::with_capacity(k);
+        let has = |taken: &Csr, item: u32| taken.row(row).binary_search(&item).is_ok();
+        let mut kept: Vec<(u32, f32)> = Vec::with_capacity(k);
         for &item in &lists[row] {
-            let masked = data.train.row(row).binary_search(&item).is_ok()
-                || clean && data.valid.row(row).binary_search(&item).is_ok();
-            if kept.len() < k && !masked && !kept.contains(&item) {
-                kept.push(item);
+            if kept.len() == k {
+                break;
+            }
+            let masked = has(&data.train, item) || clean && has(&data.valid, item);
+            if !masked && kept.iter().all(|(known, _)| *known != item) {
+                // Scores say no more than the order.
+                kept.push((item, -(kept.len() as f32)));
             }
         }
-        // Scores say no more than the order.
-        top.scores.extend((0..k).map(|at| if at < kept.len() { -(at as f32) } else { f32::NEG_INFINITY }));
-        kept.resize(k, u32::MAX);
-        top.items.extend(kept);
-    }
+        kept
+    };
+    let top = TopK::from_lists(users.iter().map(list).collect(), k);
     Ok(Ranked { data, held_out, users, top })
 }
 
@@ -255,8 +256,8 @@ pub fn evaluate(scorer: &dyn Ranks, data: &Dataset, split: Split, protocol: Prot
     Ok(rank(scorer, data, split, protocol)?.per_user().mean())
 }
 
-/// Mean metrics on validation of each of several rankings, which `rank` gives for the users named to it: lists
-/// of the length named to it, without train items.
+/// Mean metrics on validation of each of several rankings, which `rank` gives for the users named to it:
+/// lists of the length named to it, without train items.
 pub fn evaluate_each(
     data: &Dataset,
     rank: impl FnOnce(&[u32], usize) -> Result<Vec<TopK>>,

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::models::{ModelInfo, find};
 
 /// An experiment as its file says it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
     /// Heading of the report.
@@ -53,7 +53,7 @@ fn default_metrics() -> Vec<String> {
 }
 
 /// A data set: a prepared folder, or files to prepare.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSource {
     /// Name in the report.
@@ -91,7 +91,7 @@ fn label() -> String {
 }
 
 /// A model of the experiment.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// Name in the report.
@@ -146,23 +146,20 @@ impl Experiment {
     /// # Errors
     /// There is no such model, a model or folder is given twice, or there is none.
     pub fn of_defaults(data: &[PathBuf], models: &[String], seeds: u64) -> Result<Self> {
-        let mut this = toml::from_str::<Self>("title = \"Comparison\"\nseeds = []\ndata = []\nmodels = []")
-            .expect("it is well-formed");
-        this.seeds = (1..=seeds).collect();
-        for dir in data {
-            let name = dir
-                .file_name()
-                .map_or_else(|| dir.display().to_string(), |n| n.to_string_lossy().into_owned());
+        let source = |dir: &PathBuf| {
+            let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
             let dir = std::path::absolute(dir).map_err(|e| Error::io(dir, e))?;
-            let table = toml::Table::from_iter([("name".to_string(), toml::Value::from(name))]);
-            let source: DataSource = table.try_into().expect("a name is all that is needed");
-            this.data.push(DataSource { dir: Some(dir), ..source });
-        }
-        for model in models {
-            let names = ["name", "model"].map(|key| (key.to_string(), toml::Value::from(model.as_str())));
-            this.models
-                .push(toml::Table::from_iter(names).try_into().expect("two names are all that is needed"));
-        }
+            Ok(DataSource { name, dir: Some(dir), split: label(), ..DataSource::default() })
+        };
+        let entry = |model: &String| Entry { name: model.clone(), model: model.clone(), ..Entry::default() };
+        let this = Self {
+            title: "Comparison".into(),
+            seeds: (1..=seeds).collect(),
+            metrics: default_metrics(),
+            data: data.iter().map(source).collect::<Result<_>>()?,
+            models: models.iter().map(entry).collect(),
+            ..Self::default()
+        };
         this.check().map_err(Error::Data)?;
         Ok(this)
     }

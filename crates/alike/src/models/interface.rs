@@ -5,13 +5,13 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 
 use super::linear_part::LinearPart;
-use super::stop::Stop;
 use super::train_config::TrainConfig;
 use crate::config::{Draw, SettingInfo, Settings, apply};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::layers::{Batch, Builder, FoldIn, Objective, Params, Sampling, Step, StepObjective, Weights};
 use crate::scorer::{DeviceScorer, Scorer};
+use crate::stop::Stop;
 
 /// A model that is trained by gradient steps. It knows neither how parameters are kept nor the seed nor the
 /// device.
@@ -48,7 +48,8 @@ pub trait Model: Sized + 'static {
     }
 
     /// Whether the loss of a batch is the mean of the losses of its parts, so that several devices may share
-    /// a batch. Not so where rows of a batch are set against each other. Of the ranking loss the settings know.
+    /// a batch. Not so where rows of a batch are set against each other. Of the ranking loss the settings
+    /// know.
     fn separable(&self) -> bool {
         true
     }

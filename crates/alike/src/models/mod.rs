@@ -25,7 +25,6 @@ mod popularity;
 pub mod prelude;
 mod slim;
 mod soil;
-mod stop;
 mod train_config;
 mod vbpr;
 
@@ -37,10 +36,10 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 
 pub use crate::layers::{FoldIn, Forward};
+pub use crate::stop::Stop;
 pub use interface::{GradientModel, Learner, Model, ModelInfo, Plan, Solved, Solver, TrainingPlan};
 pub use linear_part::LinearPart;
 pub use popularity::most_popular;
-pub use stop::Stop;
 pub use train_config::TrainConfig;
 
 /// The models of this library by name.

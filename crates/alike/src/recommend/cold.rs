@@ -36,8 +36,10 @@ impl ColdItems {
         }
         let sample = (SCORES / count).clamp(100, SAMPLE).min(users);
         let mut sums = vec![[0f64; 2]; count];
-        for n in 0..sample {
-            let scores = scorer.all_scores((n * users / sample) as u32);
+        let ranker = scorer.ranker();
+        for user in (0..sample).map(|n| n * users / sample) {
+            let row = scorer.user_row(user as u32).unwrap_or_default();
+            let scores = scorer.scores(ranker.as_ref(), row, train.row(user));
             sums.par_iter_mut().zip(&scores).for_each(|([sum, squares], &score)| {
                 let score = f64::from(score);
                 *sum += score;
@@ -103,11 +105,8 @@ impl ColdItems {
         let warm = loop {
             let top = rank(length);
             let lists = (0..rows).into_par_iter().map(|row| {
-                let (items, scores) = top.row(row);
-                let all = items.len();
-                let warm =
-                    items.iter().copied().zip(scores.iter().copied()).filter(|&(i, _)| !self.contains(i));
-                (all, warm.take(k).collect::<Vec<_>>())
+                let warm = top.pairs(row).filter(|&(i, _)| !self.contains(i));
+                (top.row(row).0.len(), warm.take(k).collect::<Vec<_>>())
             });
             let lists: Vec<(usize, Vec<(u32, f32)>)> = lists.collect();
             if lists.iter().all(|(all, warm)| warm.len() == k || *all < length) {

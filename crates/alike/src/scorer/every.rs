@@ -1,34 +1,32 @@
 //! The scores of all items.
 
-use alike_ops::{scores_dot, scores_pair_mlp};
+use alike_ops::Ranker;
 
-use super::{Hybrid, ItemItem, Scorer};
+use super::{Hybrid, Scorer};
 
 impl Scorer {
-    /// The scores of a user for all items, `[I]`, by the bits that lists are ranked by.
-    pub fn all_scores(&self, user: u32) -> Vec<f32> {
-        let own = self.user_row(user).unwrap_or_default();
+    /// The items packed to be ranked by rows of users; `None` where scores do not come from rows.
+    pub fn ranker(&self) -> Option<Ranker> {
         match self {
-            Self::Dot { items, .. } => scores_dot(own, &items.data, items.cols),
-            Self::PairMlp { items, out, .. } => scores_pair_mlp(own, &items.data, out),
-            Self::Hybrid(Hybrid { items, weights, .. }) => {
-                let mut scores = scores_dot(own, &items.data, items.cols);
-                add_weights(weights, user, &mut scores);
-                scores
+            Self::Dot { items, .. } | Self::Hybrid(Hybrid { items, .. }) => {
+                Some(Ranker::dot(&items.data, items.cols))
             }
-            Self::ItemItem(weights) => {
-                let mut scores = vec![0.0; self.items()];
-                add_weights(weights, user, &mut scores);
-                scores
-            }
-            Self::Static { scores, .. } => scores.clone(),
+            Self::PairMlp { items, out, .. } => Some(Ranker::pair_mlp(&items.data, out)),
+            Self::ItemItem(_) | Self::Static { .. } => None,
         }
     }
-}
 
-/// What the items of the history of `user` add.
-fn add_weights(weights: &ItemItem, user: u32, scores: &mut [f32]) {
-    for &taken in weights.history.row(user as usize) {
-        weights.row(taken).for_each(|(item, weight)| scores[item as usize] += weight);
+    /// The scores of all items, `[I]`, for somebody with this row and this history. `ranker` is
+    /// [`Self::ranker`]'s, kept by who asks more than once.
+    pub fn scores(&self, ranker: Option<&Ranker>, row: &[f32], history: &[u32]) -> Vec<f32> {
+        let mut scores = match (ranker, self) {
+            (Some(ranker), _) => ranker.scores(row),
+            (None, Self::Static { scores, .. }) => scores.clone(),
+            (None, _) => vec![0.0; self.items()],
+        };
+        if let Self::Hybrid(Hybrid { weights, .. }) | Self::ItemItem(weights) = self {
+            weights.add_sums(history, &mut scores);
+        }
+        scores
     }
 }

@@ -55,4 +55,11 @@ impl ItemItem {
     pub fn sum(&self, history: &[u32], to: u32) -> f32 {
         history.iter().map(|&j| self.weight(j, to)).sum()
     }
+
+    /// Adds what the items of `history` add to every score, `[I]`.
+    pub fn add_sums(&self, history: &[u32], scores: &mut [f32]) {
+        for (item, weight) in history.iter().flat_map(|&j| self.row(j)) {
+            scores[item as usize] += weight;
+        }
+    }
 }

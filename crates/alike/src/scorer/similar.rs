@@ -37,11 +37,7 @@ impl Scorer {
         let longer = (k + 1).min(unit.rows);
         let masks = Exclusions { seen: None, extra: None };
         let top = top_k_dot(&unit.data, &unit.data, unit.cols, items, &masks, longer);
-        let list = |(at, &own): (usize, &u32)| {
-            let (found, scores) = top.row(at);
-            let others = found.iter().copied().zip(scores.iter().copied()).filter(|&(j, _)| j != own);
-            others.take(k).collect()
-        };
+        let list = |(at, &own): (usize, &u32)| top.pairs(at).filter(|&(j, _)| j != own).take(k).collect();
         Ok(items.iter().enumerate().map(list).collect())
     }
 }

@@ -97,15 +97,19 @@ impl Serving {
             Some(own) => fit(Some(&own))?.map(|rest| FoldIn::Both(Box::new(own), Box::new(rest))),
             None => fit(None)?,
         };
-        let ranker = match &run.scorer {
-            Scorer::Dot { items, .. } => Some(Ranker::dot(&items.data, items.cols)),
-            Scorer::PairMlp { items, out, .. } => Some(Ranker::pair_mlp(&items.data, out)),
-            Scorer::Hybrid(all) => Some(Ranker::dot(&all.items.data, all.items.cols)),
-            Scorer::ItemItem(_) | Scorer::Static { .. } => None,
-        };
+        let ranker = run.scorer.ranker();
         let lengths = Lengths::new(&run.data, &run.scorer);
         let mean_user = mean_row(&run.scorer);
         Ok(Self { run, fold, parts, ranker, mean_user, lengths })
+    }
+
+    /// With items that nobody took in training raised by `weight`, 0 to 1, in every list; see
+    /// [`ColdItems`](crate::recommend::ColdItems).
+    pub fn with_cold_items(mut self, weight: f32) -> Self {
+        self.run.cold_weight = weight;
+        // Found out now, not with the first request.
+        self.run.raised_items(weight);
+        self
     }
 
     /// The run.
@@ -175,17 +179,6 @@ impl Serving {
         Ok(rows)
     }
 
-    /// The same, with items that nobody took in training raised by `weight`, 0 to 1, in every list; see
-    /// [`ColdItems`](crate::recommend::ColdItems).
-    pub fn with_cold_items(mut self, weight: f32) -> Self {
-        self.run.cold_weight = weight;
-        if weight != 0.0 {
-            // Now, not with the first request.
-            self.run.cold_items();
-        }
-        self
-    }
-
     /// The `top` best items for each of `vectors`, best first, without those that `hidden` lists for it,
     /// ascending. Fewer where there are fewer.
     pub fn rank(&self, vectors: &[UserVector], hidden: &[&[u32]], top: usize) -> Vec<Vec<(u32, f32)>> {
@@ -201,20 +194,16 @@ impl Serving {
         weight: f32,
     ) -> Vec<Vec<(u32, f32)>> {
         assert_eq!(vectors.len(), hidden.len(), "one list of hidden items per person");
-        if weight != 0.0 && !self.run.cold_items().is_empty() {
+        if let Some(cold) = self.run.raised_items(weight) {
             let score = |row: usize, item: u32| {
                 let open = hidden[row].binary_search(&item).is_err();
                 open.then(|| self.score(&vectors[row], item))
             };
             let rank = |length: usize| self.lists(vectors, hidden, length);
-            return self.run.cold_items().mix(vectors.len(), top, weight, rank, score);
+            return cold.mix(vectors.len(), top, weight, rank, score);
         }
         let list = self.lists(vectors, hidden, top);
-        let one = |row: usize| {
-            let (items, scores) = list.row(row);
-            items.iter().copied().zip(scores.iter().copied()).collect()
-        };
-        (0..vectors.len()).map(one).collect()
+        (0..vectors.len()).map(|row| list.pairs(row).collect()).collect()
     }
 
     /// Lists by plain scores.
@@ -266,19 +255,23 @@ impl Serving {
 
     /// The `top` best of `items` for `vector`, best first.
     pub fn rank_among(&self, vector: &UserVector, items: &[u32], top: usize) -> Vec<(u32, f32)> {
+        self.rank_among_raised(vector, items, top, self.run.cold_weight)
+    }
+
+    /// The same with cold items raised by `weight`.
+    pub fn rank_among_raised(
+        &self,
+        vector: &UserVector,
+        items: &[u32],
+        top: usize,
+        weight: f32,
+    ) -> Vec<(u32, f32)> {
         // One sweep over packed items costs less than many single scores.
         let scores = (items.len() * 8 > self.run.data.items.len()).then(|| self.scores(vector));
         let plain = |i: u32| scores.as_ref().map_or_else(|| self.score(vector, i), |s| s[i as usize]);
-        let score = |&i: &u32| (i, self.raised(i, plain(i)));
-        best(items.iter().map(score).collect(), top)
-    }
-
-    /// The score of an item by which lists are ranked.
-    fn raised(&self, item: u32, score: f32) -> f32 {
-        match self.run.cold_weight {
-            0.0 => score,
-            weight => self.run.cold_items().raised(item, score, weight),
-        }
+        let cold = self.run.raised_items(weight);
+        let raised = |i, score| cold.map_or(score, |cold| cold.raised(i, score, weight));
+        best(items.iter().map(|&i| (i, raised(i, plain(i)))).collect(), top)
     }
 
     /// The score of `item` for `vector`.
@@ -292,17 +285,7 @@ impl Serving {
 
     /// The scores of all items for `vector`, `[I]`.
     pub fn scores(&self, vector: &UserVector) -> Vec<f32> {
-        match (&self.ranker, &self.run.scorer) {
-            (Some(ranker), Scorer::Hybrid(all)) => {
-                let mut scores = ranker.scores(&vector.row);
-                for (i, w) in vector.history.iter().flat_map(|&j| all.weights.row(j)) {
-                    scores[i as usize] += w;
-                }
-                scores
-            }
-            (Some(ranker), _) => ranker.scores(&vector.row),
-            (None, _) => (0..self.run.data.items.len() as u32).map(|i| self.score(vector, i)).collect(),
-        }
+        self.run.scorer.scores(self.ranker.as_ref(), &vector.row, &vector.history)
     }
 
     /// The `k` users whose rows point most nearly where `vector` does, with cosines; `user` left out.

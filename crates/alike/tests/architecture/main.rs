@@ -12,8 +12,9 @@ use imports::{Imports, circles, module};
 use sources::{code, sources};
 
 /// The library's modules: each may import only those before it.
-const LIBRARY: [&str; 20] = [
+const LIBRARY: [&str; 21] = [
     "error",
+    "stop",
     "disk",
     "config",
     "linalg",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 
 from ..callbacks import Callback
-from .common import flat, numbers
+from .common import flat, held_out, numbers
 
 if TYPE_CHECKING:
     from .._model import Model
@@ -29,16 +29,16 @@ class Tracker(Callback):
         mlflow.log_params(flat(run))
 
     def on_epoch(self, record: Mapping[str, Any]) -> None:
-        # Names there have no `@`.
-        values = {name.replace("@", "_at_"): value for name, value in numbers(record).items()}
-        mlflow.log_metrics(values, step=record["epoch"])
+        mlflow.log_metrics(_named(numbers(record)), step=record["epoch"])
 
     def on_train_end(self, model: Model) -> None:
-        summary = model.summary or {}
-        for name in ("test_public", "test_clean"):
-            for metric, value in summary.get(name, {}).items():
-                mlflow.log_metric(f"{name}.{metric.replace('@', '_at_')}", value)
+        mlflow.log_metrics(_named(held_out(model)))
         if self._artifacts:
             mlflow.log_artifacts(str(model.path), "run")
         if self._own:
             mlflow.end_run()
+
+
+def _named(values: Mapping[str, float]) -> dict[str, float]:
+    """Names there have no `@`."""
+    return {name.replace("@", "_at_"): value for name, value in values.items()}

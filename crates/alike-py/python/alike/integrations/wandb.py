@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import wandb
 
 from ..callbacks import Callback
-from .common import flat, numbers
+from .common import flat, held_out, numbers
 
 if TYPE_CHECKING:
     from .._model import Model
@@ -32,9 +32,6 @@ class Tracker(Callback):
         wandb.log(numbers(record), step=record["epoch"])
 
     def on_train_end(self, model: Model) -> None:
-        summary = model.summary or {}
-        for name in ("test_public", "test_clean"):
-            for metric, value in summary.get(name, {}).items():
-                wandb.run.summary[f"{name}.{metric}"] = value
+        wandb.run.summary.update(held_out(model))
         if self._own:
             wandb.finish()

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use memmap2::Mmap;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors, TensorInfo, TensorView};
 
 use crate::data::formats::columns::listed;
 use crate::data::formats::kinds::FileKind;
@@ -104,17 +104,16 @@ pub(crate) fn open_pair(path: &Path, names: [(&[&str], &str); 2]) -> Result<[Mat
             let one = |(usual, ids): (&[&str], &str)| {
                 let found = usual.iter().find_map(|name| metadata.info(name));
                 let info = found.ok_or_else(|| lacks(usual, &metadata.offset_keys()))?;
-                let &[rows, dim] = info.shape.as_slice() else {
+                if info.shape.len() != 2 {
                     return Err(Error::format(path, format!("`{}` is no matrix", usual[0])));
-                };
-                if !matches!(info.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64) {
+                }
+                if !is_float(info.dtype) {
                     return Err(Error::format(path, format!("`{}` does not hold floats", usual[0])));
                 }
                 let text = metadata.metadata().as_ref().and_then(|m| m.get(ids));
                 let of_rows = text.map(|text| listed_ids(path, text)).transpose()?;
                 let of_rows = of_rows.map(|names| Ids { names, origin: format!("the metadata `{ids}`") });
-                let (at, bytes) = (8 + header + info.data_offsets.0, Bytes::Mapped(opened.map(path)?));
-                MatrixFile::new(path, rows, dim, MatrixData::Tensor { bytes, at, dtype: info.dtype }, of_rows)
+                from_tensor(path, opened.map(path)?, header, info, of_rows)
             };
             Ok([one(names[0])?, one(names[1])?])
         }
@@ -159,8 +158,7 @@ fn from_safetensors(path: &Path, bytes: Mmap) -> Result<MatrixFile> {
     let mut ids = None;
     for name in metadata.offset_keys() {
         let info = metadata.info(&name).expect("the key comes from the metadata");
-        let float = matches!(info.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64);
-        if float && info.shape.len() == 2 {
+        if is_float(info.dtype) && info.shape.len() == 2 {
             matrices.push(name);
         } else if ID_ARRAYS.contains(&name.as_str()) && info.dtype == Dtype::I64 && info.shape.len() == 1 {
             let (from, to) = info.data_offsets;
@@ -176,6 +174,21 @@ fn from_safetensors(path: &Path, bytes: Mmap) -> Result<MatrixFile> {
     }
     let name = the_matrix(path, &matrices, &metadata.offset_keys(), "tensors")?;
     let info = metadata.info(&name).expect("the name comes from the metadata");
+    from_tensor(path, bytes, header, info, ids)
+}
+
+fn is_float(dtype: Dtype) -> bool {
+    matches!(dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64)
+}
+
+/// A tensor of two sizes in `bytes`, whose header takes `header` of them.
+fn from_tensor(
+    path: &Path,
+    bytes: Mmap,
+    header: usize,
+    info: &TensorInfo,
+    ids: Option<Ids>,
+) -> Result<MatrixFile> {
     let (rows, dim, dtype) = (info.shape[0], info.shape[1], info.dtype);
     let at = 8 + header + info.data_offsets.0;
     MatrixFile::new(path, rows, dim, MatrixData::Tensor { bytes: Bytes::Mapped(bytes), at, dtype }, ids)

@@ -146,7 +146,7 @@ impl Intake<'_> {
     fn row(&mut self, plan: &ColumnPlan, place: &Place<'_>, cells: &[&str]) -> Result<()> {
         self.log.rows += 1;
         if self.log.rows.is_multiple_of(ROWS_BETWEEN_STOPS) {
-            self.options.check_stop()?;
+            self.options.stop().check()?;
         }
         let ids = [USER, ITEM].map(|at| clean(cells[at]));
         let [no_user, no_item] = &mut self.counts.missing;

@@ -36,8 +36,8 @@ pub fn prepare(options: &PrepareOptions) -> Result<PrepareReport> {
     sources.check_header_of_items(options, &log)?;
     sources.add_items_of_rows(options, &mut log)?;
     sources.add_items_of_catalogue(options, &mut log)?;
-    options.check_stop()?;
+    options.stop().check()?;
     let cleaned = clean::clean(options, &mut log)?;
-    options.check_stop()?;
+    options.stop().check()?;
     write::write(options, &log, cleaned, &sources)
 }

@@ -5,11 +5,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use crate::data::formats::columns::ColumnNames;
 use crate::data::formats::options::TextOptions;
 use crate::data::prepare::catalogue::ItemColumns;
+use crate::stop::Stop;
 use crate::{Error, Result};
 
 /// Least weight of a kind of event, where the heaviest is 1.
@@ -129,13 +130,9 @@ impl PrepareOptions {
         }
     }
 
-    /// # Errors
-    /// [`Error::Interrupted`] when it is to stop.
-    pub(crate) fn check_stop(&self) -> Result<()> {
-        match self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-            true => Err(Error::Interrupted),
-            false => Ok(()),
-        }
+    /// Where it is looked whether to stop.
+    pub(crate) fn stop(&self) -> Stop<'_> {
+        Stop(self.stop.as_deref())
     }
 
     /// An error if options contradict each other.

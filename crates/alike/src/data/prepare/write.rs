@@ -43,7 +43,7 @@ pub(crate) fn write(
     writing.ids("items", &items)?;
     writing.interactions(&splits, train_weights.as_deref())?;
     for (name, matrix) in &sources.features {
-        options.check_stop()?;
+        options.stop().check()?;
         writing.features(name, matrix, &joined)?;
     }
     for (name, graph) in &sources.knn {
@@ -53,7 +53,7 @@ pub(crate) fn write(
         (Some(path), Some(listing)) => writing.catalogue(path, listing, &items)?,
         _ => None,
     };
-    options.check_stop()?;
+    options.stop().check()?;
     writing.finish(train_weights.is_some(), image_root)
 }
 
