@@ -2,8 +2,10 @@
 
 project = "alike"
 author = "the alike developers"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-source_suffix = {".md": "markdown"}
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
+# Notebooks are executed before, so that an error of a cell ends the build.
+nb_execution_mode = "off"
 exclude_patterns = ["notes/*"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4

@@ -1,20 +1,29 @@
-//! Progress bars: of encoding one over all items, of a training one over all epochs and one over the batches
+//! Progress bars: of a phase one over its parts, of a training one over all epochs and one over the batches
 //! of the present epoch, of an experiment one over all runs and one for each at work.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use alike::checkpoint::RunDir;
-use alike::embed;
-use alike::experiment::{Job, Progress};
+use alike::experiment::{Job, RunCounts};
+use alike::progress::Progress;
 use alike::train::{EpochRecord, Summary, TrainEvent};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::{bytes, duration, grouped};
 
-fn bar(template: &str) -> ProgressBar {
+/// Between two drawings where there is no news.
+const TICK: Duration = Duration::from_millis(250);
+
+fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template).expect("our templates are well-formed");
-    ProgressBar::no_length().with_style(style.progress_chars("━╸─"))
+    style.progress_chars("━╸─")
+}
+
+fn bar(template: &str) -> ProgressBar {
+    ProgressBar::no_length().with_style(style(template))
 }
 
 /// Bars of an experiment on standard error; where that is no terminal, a line a run.
@@ -22,7 +31,7 @@ pub(crate) struct ExperimentProgress {
     bars: MultiProgress,
     all: ProgressBar,
     runs: HashMap<PathBuf, ProgressBar>,
-    progress: Progress,
+    counts: RunCounts,
     quiet: bool,
 }
 
@@ -33,16 +42,16 @@ impl ExperimentProgress {
         let bars = MultiProgress::with_draw_target(target);
         let all = bars.add(bar("{prefix:<12.bold} {bar:24.cyan/238} run {pos:>4}/{len} {elapsed:>5}  {msg}"));
         all.set_prefix("experiment");
-        Self { bars, all, runs: HashMap::new(), progress: Progress::default(), quiet }
+        Self { bars, all, runs: HashMap::new(), counts: RunCounts::default(), quiet }
     }
 
     /// How far the whole is.
-    pub(crate) fn show_progress(&mut self, progress: &Progress) {
-        self.progress = *progress;
-        self.all.set_length(progress.total as u64);
-        self.all.set_position((progress.done + progress.failed) as u64);
-        if progress.failed > 0 {
-            self.all.set_message(format!("{} failed", progress.failed));
+    pub(crate) fn show_counts(&mut self, counts: &RunCounts) {
+        self.counts = *counts;
+        self.all.set_length(counts.total as u64);
+        self.all.set_position((counts.done + counts.failed) as u64);
+        if counts.failed > 0 {
+            self.all.set_message(format!("{} failed", counts.failed));
         }
     }
 
@@ -86,7 +95,7 @@ impl ExperimentProgress {
             }
             _ => "ended".into(),
         };
-        let Progress { done, failed, total } = self.progress;
+        let RunCounts { done, failed, total } = self.counts;
         let at = done + failed + 1;
         let line =
             format!("[{at}/{total}] {} on {}, {}, seed {}: {how}", job.entry, job.data, job.what, job.seed);
@@ -113,42 +122,57 @@ fn ended(summary: &Summary) -> String {
     }
 }
 
-/// A bar of encoding on standard error.
-pub(crate) struct Encoding {
+/// Which phase work is in and how far, on standard error: a bar where the number of parts is known, else what
+/// is counted. It moves four times per second, news or not.
+pub(crate) struct Phases {
     bar: ProgressBar,
-    known: usize,
+    stop: Option<&'static AtomicBool>,
 }
 
-impl Encoding {
-    /// A bar that starts when the work is known.
-    pub(crate) fn new(quiet: bool) -> Self {
-        let bar = bar("{prefix:<12.bold} {bar:24.cyan/238} {pos:>4}/{len} {elapsed:>5}  {msg:.dim}");
-        bar.set_draw_target(if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() });
-        bar.set_prefix("embed");
-        bar.set_message("reading");
-        Self { bar, known: 0 }
+impl Phases {
+    /// Of the work called `name`, which `stop` ends where it hears of it.
+    pub(crate) fn new(name: &str, stop: Option<&'static AtomicBool>, quiet: bool) -> Self {
+        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let phases = Self::unseen(name, stop);
+        phases.bar.set_draw_target(target);
+        phases
     }
 
-    /// Shows what happened.
-    pub(crate) fn show(&mut self, event: &embed::EmbedEvent<'_>) {
-        match event {
-            embed::EmbedEvent::Planned { encoder, total, known } => {
-                self.bar.set_length(*total as u64);
-                self.bar.set_position(*known as u64);
-                self.bar.reset_elapsed();
-                self.bar.set_message(encoder.to_string());
-                self.known = *known;
-            }
-            embed::EmbedEvent::Batch { done } => {
-                self.bar.set_position(*done as u64);
-                let speed = (*done - self.known) as f64 / self.bar.elapsed().as_secs_f64().max(1e-3);
-                self.bar.set_message(format!("{speed:.0} items/s"));
-            }
+    /// Nothing is to be seen before the first phase.
+    fn unseen(name: &str, stop: Option<&'static AtomicBool>) -> Self {
+        let bar = ProgressBar::hidden().with_style(style("{msg}")).with_prefix(name.to_string());
+        Self { bar, stop }
+    }
+}
+
+impl Progress for Phases {
+    fn at(&self, phase: &'static str, done: u64, total: u64) {
+        match (done, total) {
+            (0, _) => {}
+            (_, 0) => return self.bar.set_message(format!("{phase}, {}", grouped(done as usize))),
+            _ => return self.bar.set_position(done),
         }
+        let template = match total {
+            0 => "{prefix:<12.bold} {spinner:.cyan} {elapsed:>5}  {msg}",
+            _ => {
+                "{prefix:<12.bold} {bar:24.cyan/238} {human_pos}/{human_len} {elapsed:>5}, {eta} left  {msg:.dim}"
+            }
+        };
+        self.bar.set_style(style(template));
+        self.bar.reset();
+        if total > 0 {
+            self.bar.set_length(total);
+        }
+        self.bar.set_message(phase);
+        self.bar.enable_steady_tick(TICK);
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 }
 
-impl Drop for Encoding {
+impl Drop for Phases {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
@@ -176,12 +200,26 @@ impl TrainingProgress {
         Self { bars, run, epoch, best: 0.0, model: model.to_string(), quiet }
     }
 
+    /// What is not an epoch: solving, and evaluation at the end.
+    pub(crate) fn phases(&self, stop: &'static AtomicBool) -> Phases {
+        let phases = Phases::unseen("", Some(stop));
+        self.bars.add(phases.bar.clone());
+        phases
+    }
+
     /// Shows what happened.
     pub(crate) fn show(&mut self, event: &TrainEvent<'_>) {
         match event {
             TrainEvent::Planned { parameters, memory_bytes, epochs, batches, devices } => {
-                self.run.set_length(*epochs as u64);
-                self.epoch.set_length(*batches as u64);
+                if *epochs > 0 {
+                    self.run.set_length(*epochs as u64);
+                    self.epoch.set_length(*batches as u64);
+                    // So that a long evaluation is seen to be at work.
+                    self.run.enable_steady_tick(TICK);
+                } else {
+                    self.run.finish_and_clear();
+                    self.epoch.finish_and_clear();
+                }
                 let parts = match epochs {
                     0 => "solved at once".to_string(),
                     _ => format!("at most {} epochs of {} batches", grouped(*epochs), grouped(*batches)),

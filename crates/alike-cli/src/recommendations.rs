@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alike::disk;
-use alike::recommend::Run;
+use alike::run::Run;
 use alike_ops::TopK;
 use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, Float32Array, RecordBatch, UInt32Array};

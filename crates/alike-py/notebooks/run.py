@@ -1,5 +1,5 @@
 """Runs the notebooks from the first cell to the last and writes them with their outputs to a folder: `python run.py FOLDER`.
-An error of a cell is an error here. Needs nbclient, ipykernel, pillow, pandas and SciPy."""
+An error of a cell is an error here. Needs nbclient, ipykernel, pillow, pandas, pyarrow and SciPy."""
 
 import sys
 from pathlib import Path

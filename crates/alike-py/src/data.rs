@@ -2,13 +2,12 @@
 
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alike::data::{Column, Dataset, PrepareOptions, SplitKind};
 use alike::ids::{Vocab, numbers};
 use alike::layers::{Sampler, Sampling};
-use alike::recommend::Run;
+use alike::run::Run;
 use alike_ops::Csr;
 use numpy::ndarray::{ArrayView1, ArrayView2};
 use numpy::{PyArray1, PyArray2};
@@ -86,7 +85,7 @@ impl Data {
 impl Data {
     #[staticmethod]
     fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        let data = detached(py, &AtomicBool::new(false), || Dataset::open(&path))?;
+        let data = detached(py, |_| Dataset::open(&path))?;
         Ok(Self(Source::Data(Arc::new(data))))
     }
 
@@ -192,9 +191,7 @@ impl Data {
             return Err(PyValueError::new_err("size and epoch are 0; allowed: 1 and more"));
         }
         let (train, weights) = (Arc::clone(&self.0.train), self.0.train_weights.as_deref());
-        let sampler = detached(py, &AtomicBool::new(false), || {
-            Sampler::new(train, weights, seed, Sampling::per_pair(negatives))
-        })?;
+        let sampler = detached(py, |_| Sampler::new(train, weights, seed, Sampling::per_pair(negatives)))?;
         Ok(Batches { drawn: Mutex::new(sampler.epoch(epoch, size)) })
     }
 
@@ -333,9 +330,7 @@ pub(crate) fn prepare(
     options.drop_missing = drop_missing;
     options.cold_items = cold_items;
     options.seed = seed;
-    let stop = Arc::new(AtomicBool::new(false));
-    options.stop = Some(Arc::clone(&stop));
-    let report = detached(py, &stop, || alike::data::prepare(&options))?;
+    let report = detached(py, |progress| alike::data::prepare_with(&options, progress))?;
     drop(held);
     let json = serde_json::to_string(&report).map_err(|e| PyValueError::new_err(e.to_string()))?;
     Ok((json, report.to_string()))

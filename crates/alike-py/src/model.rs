@@ -1,15 +1,13 @@
 //! Trained models.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use alike::data::Dataset;
 use alike::eval::{Protocol, Split};
-use alike::recommend::{ListRequest, Run};
+use alike::recommend::{PeopleRequest, Recommender};
+use alike::run::{ListRequest, Run};
 use alike::scorer::UserHistory;
-use alike::serving::Serving;
-use alike::stop::Stop;
 use alike_ops::TopK;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
@@ -21,15 +19,12 @@ use crate::errors::to_python;
 use crate::table::{self, Table};
 use crate::threads::detached;
 
-/// Users that are ranked for before it is looked whether to stop.
-const TOGETHER: usize = 8192;
-
 /// A trained run.
 #[pyclass(module = "alike._native", frozen)]
 pub(crate) struct Model {
     run: Arc<Run>,
     /// What places people whom training did not know; made when it is first needed.
-    serving: OnceLock<Serving>,
+    recommender: OnceLock<Recommender>,
 }
 
 /// Items and scores, a row per user.
@@ -71,11 +66,6 @@ fn item_ids<'py>(py: Python<'py>, top: &TopK) -> PyResult<Bound<'py, PyArray2<i6
     PyArray1::from_iter(py, ids).reshape([top.rows(), top.k])
 }
 
-/// Runs work that cannot be stopped half-way; a signal is heard at its end.
-fn at_work<T: Send>(py: Python<'_>, work: impl FnOnce() -> alike::Result<T> + Send) -> PyResult<T> {
-    detached(py, &AtomicBool::new(false), work)
-}
-
 fn check_share(name: &str, value: f32) -> PyResult<()> {
     match (0.0..=1.0).contains(&value) {
         true => Ok(()),
@@ -90,38 +80,13 @@ fn ascending(mut numbers: Vec<u32>) -> Vec<u32> {
 }
 
 impl Model {
-    fn serving(&self, py: Python<'_>) -> PyResult<&Serving> {
-        if let Some(serving) = self.serving.get() {
-            return Ok(serving);
+    fn recommender(&self, py: Python<'_>) -> PyResult<&Recommender> {
+        if let Some(recommender) = self.recommender.get() {
+            return Ok(recommender);
         }
         // The run is opened again, since what serves has its features for itself.
-        let serving = at_work(py, || Serving::open_with(&self.run.dir, Some(&self.run.data.dir)))?;
-        Ok(self.serving.get_or_init(|| serving))
-    }
-}
-
-impl Model {
-    /// Lists of many users, some at a time, so that a signal is heard.
-    fn lists<'a>(
-        &self,
-        py: Python<'_>,
-        rows: &'a [u32],
-        ask: impl Fn(&'a [u32]) -> ListRequest<'a> + Sync,
-    ) -> PyResult<TopK> {
-        let stop = AtomicBool::new(false);
-        detached(py, &stop, || {
-            let mut all = TopK { k: 0, items: Vec::new(), scores: Vec::new() };
-            // Nobody asked for has lists of no length, and still a width.
-            let parts = rows.chunks(TOGETHER).chain(rows.is_empty().then_some(rows));
-            for part in parts {
-                Stop(Some(&stop)).check()?;
-                let top = self.run.recommend_lists(&ask(part))?;
-                all.k = top.k;
-                all.items.extend(top.items);
-                all.scores.extend(top.scores);
-            }
-            Ok(all)
-        })
+        let recommender = detached(py, |_| Recommender::open_with(&self.run.dir, Some(&self.run.data.dir)))?;
+        Ok(self.recommender.get_or_init(|| recommender))
     }
 }
 
@@ -153,8 +118,8 @@ impl Model {
     #[staticmethod]
     #[pyo3(signature = (path, data=None))]
     fn open(py: Python<'_>, path: PathBuf, data: Option<PathBuf>) -> PyResult<Self> {
-        let run = at_work(py, || Run::open_with(&path, data.as_deref()))?;
-        Ok(Self { run: Arc::new(run), serving: OnceLock::new() })
+        let run = detached(py, |_| Run::open_with(&path, data.as_deref()))?;
+        Ok(Self { run: Arc::new(run), recommender: OnceLock::new() })
     }
 
     #[getter]
@@ -225,7 +190,8 @@ impl Model {
             None => (0..data.users.len() as u32).collect(),
         };
         let choice = Choice::new(data, candidates, &exclude)?;
-        let top = self.lists(py, &rows, |rows| choice.ask(rows, k, filter_seen).cold_items(cold_items))?;
+        let request = choice.ask(&rows, k, filter_seen).cold_items(cold_items);
+        let top = detached(py, |progress| self.run.recommend_lists(&request, progress))?;
         let names: Vec<&str> = rows.iter().map(|&u| data.users.name(u)).collect();
         Ok(lists(data, &names, &rows_of(&top)))
     }
@@ -256,7 +222,8 @@ impl Model {
             candidates: candidates.map(|c| numbers(&c).map(ascending)).transpose()?,
             exclude: ascending(numbers(&exclude)?),
         };
-        let top = self.lists(py, &rows, |rows| choice.ask(rows, k, filter_seen).cold_items(cold_items))?;
+        let request = choice.ask(&rows, k, filter_seen).cold_items(cold_items);
+        let top = detached(py, |progress| self.run.recommend_lists(&request, progress))?;
         let shape = [top.rows(), top.k];
         Ok((item_ids(py, &top)?, PyArray1::from_vec(py, top.scores).reshape(shape)?))
     }
@@ -277,11 +244,11 @@ impl Model {
     ) -> PyResult<Table> {
         check_share("diversity", diversity)?;
         check_share("cold_items", cold_items)?;
-        let serving = self.serving(py)?;
+        let recommender = self.recommender(py)?;
         let choice = Choice::new(&self.run.data, candidates, &exclude)?;
-        let people = self.people(serving, &history)?;
-        let found = at_work(py, || {
-            let vectors = serving.vectors(&people)?;
+        let people = self.people(recommender, &history)?;
+        let found = detached(py, |_| {
+            let vectors = recommender.vectors(&people)?;
             // More than are asked for, so that there is something to choose from.
             let length = if diversity > 0.0 { (k * 4).clamp(100, k + 1000) } else { k };
             let hidden: Vec<Vec<u32>> = people
@@ -290,26 +257,14 @@ impl Model {
                     ascending([if filter_seen { &p.history[..] } else { &[] }, &choice.exclude].concat())
                 })
                 .collect();
-            let lists: Vec<Vec<(u32, f32)>> = match &choice.candidates {
-                Some(items) => {
-                    let open = |hidden: &Vec<u32>| -> Vec<u32> {
-                        items.iter().copied().filter(|i| hidden.binary_search(i).is_err()).collect()
-                    };
-                    vectors
-                        .iter()
-                        .zip(&hidden)
-                        .map(|(v, h)| serving.rank_among_raised(v, &open(h), length, cold_items))
-                        .collect()
-                }
-                None => serving.rank_raised(
-                    &vectors,
-                    &hidden.iter().map(Vec::as_slice).collect::<Vec<_>>(),
-                    length,
-                    cold_items,
-                ),
-            };
+            let hidden: Vec<&[u32]> = hidden.iter().map(Vec::as_slice).collect();
+            let request = PeopleRequest::new(&vectors, length).hiding(&hidden).cold_items(cold_items);
+            let lists = recommender.rank(&match &choice.candidates {
+                Some(items) => request.among(items),
+                None => request,
+            });
             Ok(match diversity > 0.0 {
-                true => lists.iter().map(|list| serving.diversified(list, diversity, k)).collect(),
+                true => lists.iter().map(|list| recommender.diversified(list, diversity, k)).collect(),
                 false => lists,
             })
         })?;
@@ -320,7 +275,7 @@ impl Model {
     /// The items most like each of `ids`.
     fn similar_items(&self, py: Python<'_>, ids: Vec<String>, k: usize) -> PyResult<Table> {
         let rows = items(&self.run.data, &ids)?;
-        let found = at_work(py, || self.run.scorer.similar_each(&rows, k))?;
+        let found = detached(py, |_| self.run.scorer.similar_each(&rows, k))?;
         let names: Vec<&str> = ids.iter().map(|id| &**id).collect();
         Ok(ranked(&names, &found, ["item", "similar"], |i| self.run.data.items.name(i)))
     }
@@ -328,11 +283,11 @@ impl Model {
     /// The users most like each of `ids`.
     fn similar_users(&self, py: Python<'_>, ids: Vec<String>, k: usize) -> PyResult<Table> {
         let rows = users(&self.run.data, &ids)?;
-        let serving = self.serving(py)?;
-        let people: Vec<UserHistory> = rows.iter().map(|&u| serving.history_of(u)).collect();
-        let found = at_work(py, || {
-            let vectors = serving.vectors(&people)?;
-            let one = |(vector, &u)| serving.similar_users(vector, Some(u), k);
+        let recommender = self.recommender(py)?;
+        let people: Vec<UserHistory> = rows.iter().map(|&u| recommender.history_of(u)).collect();
+        let found = detached(py, |_| {
+            let vectors = recommender.vectors(&people)?;
+            let one = |(vector, &u)| recommender.similar_users(vector, Some(u), k);
             vectors.iter().zip(&rows).map(one).collect::<alike::Result<Vec<_>>>()
         })?;
         let names: Vec<&str> = ids.iter().map(|id| &**id).collect();
@@ -347,10 +302,10 @@ impl Model {
         ids: Vec<String>,
         most: usize,
     ) -> PyResult<Table> {
-        let serving = self.serving(py)?;
+        let recommender = self.recommender(py)?;
         let rows = items(&self.run.data, &ids)?;
-        let people = self.people(serving, &[person])?;
-        let reasons = at_work(py, || serving.reasons(&people[0], &rows, most))?;
+        let people = self.people(recommender, &[person])?;
+        let reasons = detached(py, |_| recommender.reasons(&people[0], &rows, most))?;
         let flat = || ids.iter().zip(&reasons).flat_map(|(id, why)| why.iter().map(move |r| (&**id, r)));
         Ok(Table::new(vec![
             ("item", table::texts(flat().map(|(id, _)| id))),
@@ -376,8 +331,8 @@ impl Model {
     fn evaluate<'py>(&self, py: Python<'py>, split: &str, protocol: &str) -> PyResult<Evaluated<'py>> {
         let split: Split = split.parse().map_err(to_python)?;
         let protocol: Protocol = protocol.parse().map_err(to_python)?;
-        let (metrics, groups, each, top) = at_work(py, || {
-            let ranked = self.run.rank(split, protocol)?;
+        let (metrics, groups, each, top) = detached(py, |progress| {
+            let ranked = self.run.rank(split, protocol, progress)?;
             let (metrics, groups, each) = ranked.evaluated();
             Ok((metrics, groups, each, ranked.top))
         })?;
@@ -400,10 +355,14 @@ impl Model {
 
 impl Model {
     /// People: those with a history are new ones, the others were known to training.
-    fn people(&self, serving: &Serving, of: &[(String, Option<Vec<String>>)]) -> PyResult<Vec<UserHistory>> {
+    fn people(
+        &self,
+        recommender: &Recommender,
+        of: &[(String, Option<Vec<String>>)],
+    ) -> PyResult<Vec<UserHistory>> {
         let one = |(name, history): &(String, Option<Vec<String>>)| match history {
             Some(taken) => Ok(UserHistory { user: None, history: ascending(items(&self.run.data, taken)?) }),
-            None => Ok(serving.history_of(users(&self.run.data, std::slice::from_ref(name))?[0])),
+            None => Ok(recommender.history_of(users(&self.run.data, std::slice::from_ref(name))?[0])),
         };
         of.iter().map(one).collect()
     }

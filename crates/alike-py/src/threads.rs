@@ -5,6 +5,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use alike::progress::Progress;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -84,24 +85,23 @@ impl Speaker {
     }
 }
 
-/// Runs `work` on the threads without holding Python, and waits for it; Ctrl-C sets `stop`. The exception of
-/// a signal comes before an error of the work.
+/// Runs `work` on the threads without holding Python, and waits for it; Ctrl-C stops it. The exception of a
+/// signal comes before an error of the work.
 pub(crate) fn detached<T: Send>(
     py: Python<'_>,
-    stop: &AtomicBool,
-    work: impl FnOnce() -> alike::Result<T> + Send,
+    work: impl FnOnce(&dyn Progress) -> alike::Result<T> + Send,
 ) -> PyResult<T> {
-    heard(py, stop, None, |_| work())
+    heard(py, None, |_, progress| work(progress))
 }
 
 /// The same; what `work` says is what `listener` is called with, by the thread that waits. An exception of
-/// the listener sets `stop` too, and is what this ends with.
+/// the listener stops it too, and is what this ends with.
 pub(crate) fn heard<T: Send>(
     py: Python<'_>,
-    stop: &AtomicBool,
     listener: Option<&Py<PyAny>>,
-    work: impl FnOnce(&Speaker) -> alike::Result<T> + Send,
+    work: impl FnOnce(&Speaker, &dyn Progress) -> alike::Result<T> + Send,
 ) -> PyResult<T> {
+    let stop = &AtomicBool::new(false);
     crate::log::connect(py);
     let pool = pool()?;
     let (words, said) = mpsc::channel();
@@ -110,7 +110,7 @@ pub(crate) fn heard<T: Send>(
     let result = std::thread::scope(|scope| {
         let speaker = Speaker { words: words.clone(), heard: answers };
         let worker = scope.spawn(move || {
-            let result = pool.install(move || work(&speaker));
+            let result = pool.install(move || work(&speaker, stop));
             let _ = words.send(Word::Done);
             result
         });

@@ -1,7 +1,6 @@
 //! Training, and runs of what was trained elsewhere.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 use alike::device::DeviceName;
 use alike::scorer::Matrix;
@@ -32,7 +31,6 @@ pub(crate) fn fit(
     test: bool,
     on_event: Option<Py<PyAny>>,
 ) -> PyResult<()> {
-    let stop = AtomicBool::new(false);
     let devices: alike::Result<Vec<DeviceName>> = devices.iter().map(|d| d.parse()).collect();
     let request = TrainRequest {
         settings: settings.parse().map_err(|e: toml::de::Error| PyValueError::new_err(e.to_string()))?,
@@ -42,17 +40,17 @@ pub(crate) fn fit(
         warm_start: warm_start.as_deref(),
         test,
         devices: devices.map_err(to_python)?,
-        stop: Some(&stop),
         ..TrainRequest::new(model)
     };
     let data = data.get().source();
-    heard(py, &stop, on_event.as_ref(), |speaker| {
+    heard(py, on_event.as_ref(), |speaker, progress| {
         let mut narrator = on_event.as_ref().map(|_| Narrator::new(speaker));
         let mut tell = |event: TrainEvent<'_>| {
             if let Some(narrator) = &mut narrator {
                 narrator.tell(&event);
             }
         };
+        let request = TrainRequest { progress, ..request };
         alike::train::fit(&data, &request, &mut tell).map(|_| ())
     })
 }
@@ -74,7 +72,7 @@ pub(crate) fn keep_external(
     };
     let vectors = (matrix(&of_users), matrix(&of_items));
     let data = data.get().source();
-    detached(py, &AtomicBool::new(false), || {
-        alike::train::keep_external(&data, vectors, source, &run, test).map(|_| ())
+    detached(py, |progress| {
+        alike::train::keep_external(&data, vectors, source, &run, test, progress).map(|_| ())
     })
 }

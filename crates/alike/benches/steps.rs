@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
 use alike::layers::Sampler;
-use alike::models::{self, Learner, Stop};
+use alike::models::{self, Learner};
 use alike_ops::{Adam, Exclusions, top_k_dot, top_k_pair_mlp};
 use burn::tensor::Device;
 use rand::{RngExt, SeedableRng};
@@ -58,7 +58,7 @@ fn main() {
             let learner = models::build("slim", &data, &settings, 1, &Device::flex()).unwrap();
             let Learner::Direct(solve) = learner else { panic!("solved at once") };
             let started = Instant::now();
-            black_box(solve(&data, Stop(None)).unwrap());
+            black_box(solve(&data, &()).unwrap());
             started.elapsed().as_secs_f64()
         });
         report("slim solve", median(solved.collect()));

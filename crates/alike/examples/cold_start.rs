@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
-use alike::serving::{Serving, UserHistory};
+use alike::recommend::{PeopleRequest, Recommender, UserHistory};
 use alike::train::{TrainRequest, fit};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -56,7 +56,7 @@ fn main() -> Outcome<()> {
 
 impl Study {
     /// Prepares what `keep` keeps of the interactions, trains on it, and opens the run.
-    fn train(&self, name: &str, keep: &dyn Fn(u32, u32) -> bool) -> Outcome<Serving> {
+    fn train(&self, name: &str, keep: &dyn Fn(u32, u32) -> bool) -> Outcome<Recommender> {
         let full = &self.full;
         let mut log = String::from("userID\titemID\tx_label\n");
         for (label, split) in [&full.train, &full.valid, &full.test].into_iter().enumerate() {
@@ -93,11 +93,11 @@ impl Study {
         let summary = fit(&data, &request, &mut |_| {})?;
         let valid = summary.valid.get("recall@20");
         println!("{name}: {:.0} s, Recall@20 on validation {valid:.4}", started.elapsed().as_secs_f64());
-        Ok(Serving::open(&run)?)
+        Ok(Recommender::open(&run)?)
     }
 
     /// Recall@20 of test items for the users left out.
-    fn new_users(&self, out: &HashSet<u32>, whole: &Serving) -> Outcome<()> {
+    fn new_users(&self, out: &HashSet<u32>, whole: &Recommender) -> Outcome<()> {
         let less = self.train("users", &|u, _| !out.contains(&u))?;
         let full = &self.full;
         let mut sums = [0f64; 5];
@@ -106,24 +106,26 @@ impl Study {
         let mut list: Vec<u32> = out.iter().copied().filter(|&u| full.test.degree(u as usize) > 0).collect();
         list.sort_unstable();
         for u in list {
-            let to = |serving: &Serving, items: &[u32]| {
-                let known = &serving.run().data.items;
+            let to = |recommender: &Recommender, items: &[u32]| {
+                let known = &recommender.run().data.items;
                 let mut ids: Vec<u32> = items.iter().filter_map(|&i| known.get(full.items.name(i))).collect();
                 ids.sort_unstable();
                 ids
             };
             let (history, wanted) = (full.train.row(u as usize), full.test.row(u as usize));
-            let recall = |serving: &Serving, list: &[(u32, f32)]| {
+            let recall = |recommender: &Recommender, list: &[(u32, f32)]| {
                 let names: HashSet<&str> =
-                    list.iter().map(|&(i, _)| serving.run().data.items.name(i)).collect();
+                    list.iter().map(|&(i, _)| recommender.run().data.items.name(i)).collect();
                 let hit = wanted.iter().filter(|&&i| names.contains(full.items.name(i))).count();
                 hit as f64 / wanted.len() as f64
             };
-            let of = |serving: &Serving, user: Option<u32>| -> Outcome<f64> {
-                let person = UserHistory { user, history: to(serving, history) };
-                let list =
-                    serving.rank(&serving.vectors(std::slice::from_ref(&person))?, &[&person.history], 20);
-                Ok(recall(serving, &list[0]))
+            let of = |recommender: &Recommender, user: Option<u32>| -> Outcome<f64> {
+                let person = UserHistory { user, history: to(recommender, history) };
+                let list = recommender.rank(
+                    &PeopleRequest::new(&recommender.vectors(std::slice::from_ref(&person))?, 20)
+                        .hiding(&[&person.history]),
+                );
+                Ok(recall(recommender, &list[0]))
             };
             count += 1;
             sums[0] += of(&less, None)?;
@@ -152,7 +154,7 @@ impl Study {
     }
 
     /// Recall@20 of test items among the items left out.
-    fn new_items(&self, out: &HashSet<u32>, whole: &Serving) -> Outcome<()> {
+    fn new_items(&self, out: &HashSet<u32>, whole: &Recommender) -> Outcome<()> {
         let less = self.train("items", &|_, i| !out.contains(&i))?;
         let (full, data) = (&self.full, &less.run().data);
         let mut cold: Vec<u32> = out.iter().copied().collect();
@@ -227,15 +229,15 @@ fn popularity(data: &Dataset) -> Vec<u32> {
 }
 
 /// For every item the sum over modalities of its cosine with the mean unit row of `history`.
-fn feature_scores(serving: &Serving, history: &[u32]) -> Vec<f32> {
-    let data = &serving.run().data;
+fn feature_scores(recommender: &Recommender, history: &[u32]) -> Vec<f32> {
+    let data = &recommender.run().data;
     let mut sums = vec![0f32; data.items.len()];
     for f in &data.features {
         let mut mean = vec![0f32; f.dim];
         for &j in history {
             unit(f.values(), f.dim, j).iter().zip(&mut mean).for_each(|(v, m)| *m += v);
         }
-        if let Ok(list) = serving.nearest(&f.name, &mean, data.items.len()) {
+        if let Ok(list) = recommender.nearest(&f.name, &mean, data.items.len()) {
             list.into_iter().for_each(|(i, cosine)| sums[i as usize] += cosine);
         }
     }

@@ -10,15 +10,15 @@
 use std::path::Path;
 use std::time::Instant;
 
-use alike::serving::{Index, Serving};
+use alike::recommend::{Index, PeopleRequest, Recommender};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let run = arguments.next().ok_or("the run folder is needed")?;
     let people: usize = arguments.next().map_or(Ok(1000), |text| text.parse())?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-    let serving = Serving::open(Path::new(&run))?;
-    let scorer = &serving.run().scorer;
+    let recommender = Recommender::open(Path::new(&run))?;
+    let scorer = &recommender.run().scorer;
     let before = resident()?;
     let since = Instant::now();
     let index = Index::new(scorer)?;
@@ -27,11 +27,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} items: built in {seconds:.1} s, {held:.0} MiB", scorer.items());
 
     let users = scorer.users();
-    let persons: Vec<_> = (0..people).map(|n| serving.history_of((n * users / people) as u32)).collect();
-    let vectors = serving.vectors(&persons)?;
+    let persons: Vec<_> = (0..people).map(|n| recommender.history_of((n * users / people) as u32)).collect();
+    let vectors = recommender.vectors(&persons)?;
     let since = Instant::now();
-    let exact: Vec<_> =
-        pool.install(|| vectors.iter().map(|t| serving.rank(std::slice::from_ref(t), &[&[]], 20)).collect());
+    let exact: Vec<_> = pool.install(|| {
+        vectors.iter().map(|t| recommender.rank(&PeopleRequest::new(std::slice::from_ref(t), 20))).collect()
+    });
     let scan = since.elapsed().as_secs_f64() / people as f64;
     for count in [20, 40, 100, 400, 1000] {
         let since = Instant::now();

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use alike::recommend::{ListRequest, Run};
+use alike::run::{ListRequest, Run};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // By numbers, many at once: only the first hundred items, without the first of them.
     let users: Vec<u32> = (0..run.data.users.len().min(1000) as u32).collect();
     let candidates: Vec<u32> = (0..run.data.items.len().min(100) as u32).collect();
-    let lists = run.recommend_lists(&ListRequest::new(&users, 5).among(&candidates).without(&[0]))?;
+    let lists = run.recommend_lists(&ListRequest::new(&users, 5).among(&candidates).without(&[0]), &())?;
     let (items, scores) = lists.row(0);
     println!("{}: {items:?} {scores:?}", run.data.users.name(users[0]));
 

@@ -7,23 +7,23 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use alike::serving::{Serving, UserHistory};
+use alike::recommend::{PeopleRequest, Recommender, UserHistory};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let run = std::env::args().nth(1).ok_or("usage: serve_embedded RUN")?;
     // One for all threads; a newer run is opened beside it and takes its place.
-    let serving = Serving::open(Path::new(&run))?;
-    let items = &serving.run().data.items;
+    let recommender = Recommender::open(Path::new(&run))?;
+    let items = &recommender.run().data.items;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let mut history: Vec<u32> = line.split(',').filter_map(|id| items.get(id.trim())).collect();
         history.sort_unstable();
         history.dedup();
         let person = UserHistory { user: None, history };
-        let vectors = serving.vectors(std::slice::from_ref(&person))?;
-        let list = serving.rank(&vectors, &[&person.history], 10).remove(0);
+        let vectors = recommender.vectors(std::slice::from_ref(&person))?;
+        let list = recommender.rank(&PeopleRequest::new(&vectors, 10).hiding(&[&person.history])).remove(0);
         let shown: Vec<u32> = list.iter().map(|(item, _)| *item).collect();
-        for ((item, score), why) in list.iter().zip(serving.reasons(&person, &shown, 1)?) {
+        for ((item, score), why) in list.iter().zip(recommender.reasons(&person, &shown, 1)?) {
             let because = why.first().map_or("", |reason| items.name(reason.item));
             println!("{} {score:.4} because of {because}", items.name(*item));
         }

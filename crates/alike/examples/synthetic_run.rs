@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, scorer) in [
         ("dot", Scorer::Dot { users: users.clone(), items: items.clone() }),
         ("groups", groups),
-        ("pair-mlp", Scorer::PairMlp { users, items, out: hidden, vectors }),
+        ("pair-mlp", Scorer::PairMlp { users, items, out: hidden.into_vec(), vectors }),
     ] {
         let info = RunInfo {
             format: FORMAT,

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use alike::data::{Dataset, PrepareOptions, prepare};
-//! use alike::recommend::Run;
+//! use alike::run::Run;
 //! use alike::train::{TrainRequest, fit};
 //!
 //! # let folder = tempfile::tempdir().expect("a folder");
@@ -25,7 +25,7 @@
 //! # Ok::<(), alike::Error>(())
 //! ```
 //!
-//! [`serving::Serving`] answers for people whom training did not know, [`models::register`] adds models of
+//! [`recommend::Recommender`] answers for people whom training did not know, [`models::register`] adds models of
 //! your own, [`experiment`] compares many of them.
 //!
 //! Modules are listed in import order: each may use only those before it.
@@ -34,7 +34,7 @@
 
 pub mod error;
 
-pub mod stop;
+pub mod progress;
 
 pub mod disk;
 
@@ -68,9 +68,9 @@ pub mod train;
 
 pub mod external;
 
-pub mod recommend;
+pub mod run;
 
-pub mod serving;
+pub mod recommend;
 
 pub mod experiment;
 

@@ -16,8 +16,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::Result;
 
-pub use dense::Matrix;
 use dense::not_finite;
+pub use dense::{Floats, Matrix};
 pub use hybrid::Hybrid;
 pub use item_item::ItemItem;
 
@@ -69,7 +69,7 @@ impl Scorer {
     /// The same on a device; `None` where it scores by something else than rows of users and items.
     pub fn to_device(&self, device: &Device) -> Option<DeviceScorer> {
         let tensor =
-            |m: &Matrix| Tensor::from_data(TensorData::new(m.data.clone(), [m.rows, m.cols]), device);
+            |m: &Matrix| Tensor::from_data(TensorData::new(m.data.to_vec(), [m.rows, m.cols]), device);
         let mut hybrid = None;
         let (users, items, hidden) = match self {
             Self::Dot { users, items } => (users, items, None),
@@ -204,7 +204,7 @@ impl DeviceScorer {
             None => Scorer::Dot { users, items },
             Some(HiddenLayer { out, vectors }) => {
                 let [out, vectors] = [out, vectors].map(|t| matrix(t.clone()));
-                Scorer::PairMlp { users, items, out: out.data, vectors }
+                Scorer::PairMlp { users, items, out: out.data.into_vec(), vectors }
             }
         }
     }
@@ -238,6 +238,11 @@ pub fn matrix(t: Tensor<2>) -> Matrix {
 }
 
 impl Scorer {
+    /// Whether its rows are those of a mapped file.
+    pub fn is_mapped(&self) -> bool {
+        self.user_rows().is_some_and(|rows| rows.data.is_mapped())
+    }
+
     /// A row per user, `[U, D]` or `[U, h]`, where scores come from rows.
     pub fn user_rows(&self) -> Option<&Matrix> {
         match self {

@@ -1,7 +1,6 @@
 //! The one training loop.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use alike_ops::{Adam, ranking_bytes};
@@ -13,7 +12,8 @@ use crate::device::{DeviceKind, DeviceName, Need, check_memory, describe, open_a
 use crate::error::{Error, Result};
 use crate::eval::{Metrics, Protocol, Split, evaluate};
 use crate::layers::{Batch, Sampler};
-use crate::models::{GradientModel, LinearPart, Plan, Stop, TrainConfig, TrainingPlan, find, most_popular};
+use crate::models::{GradientModel, LinearPart, Plan, TrainConfig, TrainingPlan, find, most_popular};
+use crate::progress::Progress;
 use crate::replicas::{Built, Replicas};
 use crate::scorer::{Ranks, Scorer};
 
@@ -30,7 +30,7 @@ pub use summary::{CRITERION, Popularity, Remark, Summary};
 use validation::{Evaluated, validate};
 
 /// What to train.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TrainRequest<'a> {
     /// Model name.
     pub model: &'a str,
@@ -49,8 +49,8 @@ pub struct TrainRequest<'a> {
     pub test: bool,
     /// Where to train: one device, or several that share every batch.
     pub devices: Vec<DeviceName>,
-    /// Set by others to stop; checked every batch, and by what is solved at once while it is solved.
-    pub stop: Option<&'a AtomicBool>,
+    /// Asked whether to stop before every batch, and told of what is solved at once and of evaluation.
+    pub progress: &'a dyn Progress,
 }
 
 impl<'a> TrainRequest<'a> {
@@ -65,7 +65,7 @@ impl<'a> TrainRequest<'a> {
             warm_start: None,
             test: true,
             devices: vec![DeviceName::default()],
-            stop: None,
+            progress: &(),
         }
     }
 }
@@ -182,13 +182,13 @@ pub fn fit(
                 })?;
             }
             let run = run.as_ref();
-            let added = replicas.first().linear(data, Stop(request.stop))?;
+            let added = replicas.first().linear(data, request.progress)?;
             let state = State::default();
             let mut training = Training { data, request, config, run, added, state, best: None };
             training.run_epochs(&mut replicas, sampler, on)?
         }
         (Built::Direct(solver), _) => {
-            solve(data, request, &solver(data, Stop(request.stop))?, run.as_ref(), started)?
+            solve(data, request, &solver(data, request.progress)?, run.as_ref(), started)?
         }
         (Built::Gradient(_), None) => unreachable!("a model with a loss has a plan of its training"),
     };
@@ -241,9 +241,9 @@ fn finished(
     }
     if let Some(best) = state.best_file.as_ref().filter(|_| request.test && summary.test_public.is_empty()) {
         let scorer = run.read_scorer(best)?;
-        summary.test_public = evaluate(&scorer, data, Split::Test, Protocol::Public)?;
-        summary.test_clean = evaluate(&scorer, data, Split::Test, Protocol::Clean)?;
-        summary.popularity = Some(popularity(data, true)?);
+        summary.test_public = evaluate(&scorer, data, Split::Test, Protocol::Public, request.progress)?;
+        summary.test_clean = evaluate(&scorer, data, Split::Test, Protocol::Clean, request.progress)?;
+        summary.popularity = Some(popularity(data, true, request.progress)?);
         run.write_json("metrics.json", &summary)?;
     }
     Ok(Some(summary))
@@ -273,7 +273,7 @@ fn summarize(
     parameters: usize,
 ) -> Result<Summary> {
     let test = |protocol| match request.test {
-        true => evaluate(scorer, data, Split::Test, protocol),
+        true => evaluate(scorer, data, Split::Test, protocol, request.progress),
         false => Ok(Metrics::default()),
     };
     Ok(Summary {
@@ -282,19 +282,20 @@ fn summarize(
         best_epoch: state.best_epoch,
         parameters,
         seconds: state.seconds,
-        valid: evaluate(scorer, data, Split::Valid, Protocol::Public)?,
+        valid: evaluate(scorer, data, Split::Valid, Protocol::Public, request.progress)?,
         test_public: test(Protocol::Public)?,
         test_clean: test(Protocol::Clean)?,
-        popularity: Some(popularity(data, request.test)?),
+        popularity: Some(popularity(data, request.test, request.progress)?),
         cut_short: false,
     })
 }
 
 /// Recall@20 of the most popular items.
-fn popularity(data: &Dataset, test: bool) -> Result<Popularity> {
+fn popularity(data: &Dataset, test: bool, progress: &dyn Progress) -> Result<Popularity> {
     let scorer = most_popular(data);
-    let recall =
-        |split| -> Result<f64> { Ok(evaluate(&scorer, data, split, Protocol::Public)?.get(CRITERION)) };
+    let recall = |split| -> Result<f64> {
+        Ok(evaluate(&scorer, data, split, Protocol::Public, progress)?.get(CRITERION))
+    };
     Ok(Popularity { valid: recall(Split::Valid)?, test: test.then(|| recall(Split::Test)).transpose()? })
 }
 
@@ -379,7 +380,7 @@ impl Training<'_> {
         let mut losses = Losses::new(epoch, config.lr, self.on_processor());
         let mut say = |batch, loss| on(TrainEvent::Batch { epoch, batch, batches, loss });
         for (at, batch) in list.enumerate() {
-            Stop(self.request.stop).check()?;
+            self.request.progress.check()?;
             let mut step = replicas.begin(batch, epoch as u64, at);
             losses.add(at + 1, std::mem::take(&mut step.losses), &mut say)?;
             replicas.finish(step, &adam);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use alike::checkpoint::{RunDir, State};
 use alike::data::{PrepareOptions, SplitKind, prepare};
 use alike::eval::{Protocol, Split};
-use alike::recommend::Run;
+use alike::run::Run;
 use data_files::{npy_f32, parities, train};
 
 const FLIPS: u64 = 1000;
@@ -42,7 +42,7 @@ fn seen(base: &Path) -> alike::Result<String> {
     let mut saved: Vec<_> = saved.into_iter().map(|s| (s.name, s.value, s.m, s.v)).collect();
     saved.sort_by(|a, b| a.0.cmp(&b.0));
     write!(text, "{:?} {saved:?}", (state.epoch, state.best.to_bits(), state.best_epoch)).unwrap();
-    write!(text, "{:?}", run.evaluate(Split::Test, Protocol::Public)?).unwrap();
+    write!(text, "{:?}", run.evaluate(Split::Test, Protocol::Public, &())?).unwrap();
     for record in run.log()? {
         write!(text, "{:?}", (record.epoch, record.loss.to_bits(), record.valid)).unwrap();
     }

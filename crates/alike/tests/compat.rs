@@ -9,7 +9,7 @@ use std::path::Path;
 use alike::checkpoint::FORMAT;
 use alike::data::Dataset;
 use alike::eval::{Protocol, Split};
-use alike::recommend::Run;
+use alike::run::Run;
 use alike::train::Summary;
 
 fn copy(from: &Path, to: &Path) {
@@ -45,7 +45,7 @@ fn folders_of_every_format_give_what_they_gave() {
         assert_eq!(data.hash, value["data_hash"].as_str().unwrap());
         let run = Run::open(&work.path().join("run")).unwrap();
         let told: Summary = run.summary().unwrap().unwrap();
-        let (found, _) = run.evaluate(Split::Test, Protocol::Public).unwrap();
+        let (found, _) = run.evaluate(Split::Test, Protocol::Public, &()).unwrap();
         for (name, value) in &told.test_public.0 {
             assert_eq!(found.get(name), *value, "{}: {name}", fixture.display());
         }

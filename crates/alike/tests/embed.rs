@@ -33,7 +33,7 @@ fn request(source: EmbedSource, out: &Path) -> EmbedRequest<'static> {
         encoder,
         batch: 2,
         out: out.to_path_buf(),
-        stop: None,
+        progress: &(),
     }
 }
 
@@ -181,7 +181,7 @@ fn stopped_work_is_taken_up_to_the_same_bytes() {
         (files.base.path().join("whole.safetensors"), files.base.path().join("out.safetensors"));
     run(&request(texts(&items), &whole)).unwrap();
     let stop = AtomicBool::new(false);
-    let stopped = EmbedRequest { stop: Some(&stop), ..request(texts(&items), &out) };
+    let stopped = EmbedRequest { progress: &stop, ..request(texts(&items), &out) };
     let result = embed(&stopped, &mut |event| {
         if matches!(event, EmbedEvent::Batch { done } if done >= 10) {
             stop.store(true, Ordering::Relaxed);

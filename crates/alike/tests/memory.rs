@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alike::data::{Dataset, PrepareOptions, prepare};
 use alike::layers::Sampler;
-use alike::models::{self, Learner, Stop};
+use alike::models::{self, Learner};
 use alike_ops::Adam;
 use burn::tensor::Device;
 
@@ -80,9 +80,9 @@ fn plans_announce_what_training_takes() {
         let before = LIVE.load(Ordering::Relaxed);
         PEAK.store(before, Ordering::Relaxed);
         match info.build(&data, &settings, 1, &Device::flex()).unwrap() {
-            Learner::Direct(solver) => drop(solver(&data, Stop(None)).unwrap()),
+            Learner::Direct(solver) => drop(solver(&data, &()).unwrap()),
             Learner::Gradient(mut model) => {
-                let added = model.linear(&data, Stop(None)).unwrap();
+                let added = model.linear(&data, &()).unwrap();
                 model.start_epoch(1).unwrap();
                 let sampler = Sampler::new(data.train.clone(), None, 1, model.sampling()).unwrap();
                 for (at, batch) in

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use alike::Error;
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
-use alike::recommend::Run;
+use alike::run::Run;
 use alike::train::{Summary, TrainRequest, fit};
 
 use super::unseen::{self, Unseen};
@@ -60,14 +60,15 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
     }
     alike_ops::keep_freed_memory();
     let train = |data: &Dataset, model, most, run: &Path, title: &str| -> Outcome<Summary> {
+        let mut progress = TrainingProgress::new(title, quiet);
+        let phases = progress.phases(stop);
         let request = TrainRequest {
             settings: settings(model, most)?,
             seed: args.seed,
             run: Some(run),
-            stop: Some(stop),
+            progress: &phases,
             ..TrainRequest::new(model)
         };
-        let mut progress = TrainingProgress::new(title, quiet);
         fit(data, &request, &mut |event| progress.show(&event)).map_err(explain)
     };
     let mut summaries = Vec::new();

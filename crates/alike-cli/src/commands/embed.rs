@@ -16,7 +16,7 @@ use crate::args::Embed;
 use crate::destination::OutputKind;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, duration, grouped};
-use crate::progress::Encoding;
+use crate::progress::Phases;
 use crate::stop;
 
 /// Items without a row that are named on standard error.
@@ -79,6 +79,7 @@ pub(crate) fn run(args: &Embed, quiet: bool) -> Outcome {
         let text = format!("{}: is a link; give the file that it leads to", args.out.display());
         return Err(Failure::Failed(text));
     }
+    let phases = Phases::new("embed", Some(stop::flag("nothing was encoded yet", stop::SHORT)), quiet);
     let request = EmbedRequest {
         source: source(args)?,
         id: args.id.clone(),
@@ -86,16 +87,14 @@ pub(crate) fn run(args: &Embed, quiet: bool) -> Outcome {
         batch: args.batch as usize,
         text: TextOptions { encoding: args.text.encoding.clone(), ..TextOptions::default() },
         out: place(&args.out)?,
-        stop: Some(stop::flag("nothing was encoded yet", stop::SHORT)),
+        progress: &phases,
     };
-    let mut progress = Encoding::new(quiet);
     let report = embed(&request, &mut |event| {
         if matches!(event, EmbedEvent::Planned { .. }) {
             stop::continue_note("what was encoded is saved: the same command goes on from there");
         }
-        progress.show(&event);
     });
-    drop(progress);
+    drop(phases);
     let report = report.map_err(|e| match e {
         Error::Interrupted => stop::interrupted(),
         other => other.into(),

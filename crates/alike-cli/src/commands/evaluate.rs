@@ -5,7 +5,8 @@ use std::path::Path;
 use alike::data::Dataset;
 use alike::eval::{Group, Metrics, rank_given};
 use alike::external::{read_ranking, read_vectors};
-use alike::recommend::Run;
+use alike::progress::Progress;
+use alike::run::Run;
 use alike::scorer::Scorer;
 use alike::train::keep_external;
 use serde_json::{Map, Value};
@@ -13,19 +14,22 @@ use serde_json::{Map, Value};
 use crate::args::Evaluate;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table, grouped};
+use crate::progress::Phases;
 
 /// The metrics of a run, or of what another program trained or ranked, on one split under one protocol.
-pub(crate) fn run(args: &Evaluate) -> Outcome {
+pub(crate) fn run(args: &Evaluate, quiet: bool) -> Outcome {
+    let phases = Phases::new("evaluate", None, quiet);
     let (model, metrics, groups) = match (&args.run, &args.vectors, &args.ranking) {
         (Some(run), ..) => {
             let run = Run::open_with(run, args.data.as_deref())?;
-            let (metrics, groups) = run.evaluate(args.split, args.protocol)?;
+            let (metrics, groups) = run.evaluate(args.split, args.protocol, &phases)?;
             (run.model, metrics, groups)
         }
-        (_, Some(file), _) => of_vectors(args, &data(args)?, file)?,
+        (_, Some(file), _) => of_vectors(args, &data(args)?, file, &phases)?,
         (_, _, Some(file)) => of_ranking(args, &data(args)?, file)?,
         _ => return Err(Failure::Usage("either RUN, --vectors FILE, or --ranking FILE".into())),
     };
+    drop(phases);
     if args.json {
         let mut all = Map::new();
         all.insert("model".into(), Value::from(model.as_str()));
@@ -57,12 +61,13 @@ fn named(file: &Path) -> String {
     file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn of_vectors(args: &Evaluate, data: &Dataset, file: &Path) -> Outcome<Evaluated> {
+fn of_vectors(args: &Evaluate, data: &Dataset, file: &Path, progress: &dyn Progress) -> Outcome<Evaluated> {
     let (users, items) = read_vectors(file, data)?;
     let scorer = Scorer::Dot { users, items };
-    let (metrics, groups, _) = alike::eval::rank(&scorer, data, args.split, args.protocol)?.evaluated();
+    let ranked = alike::eval::rank(&scorer, data, args.split, args.protocol, progress)?;
+    let (metrics, groups, _) = ranked.evaluated();
     if let (Some(out), Scorer::Dot { users, items }) = (&args.out, scorer) {
-        keep_external(data, (users, items), &named(file), out, true)?;
+        keep_external(data, (users, items), &named(file), out, true, progress)?;
     }
     Ok((named(file), metrics, groups))
 }

@@ -71,24 +71,24 @@ pub(crate) fn run(args: &Experiment, threads: Option<u16>, quiet: bool) -> Outco
         table(&scheduler, &results)?;
         output::line(format!("\nreport: {}", page.display()))?;
     }
-    let (_, progress) = scheduler.ready()?;
+    let (_, counts) = scheduler.ready()?;
     if interrupted {
         let text = "interrupted; the same command goes on from there";
         return Err(Failure::Interrupted(format!(
             "{} of {} runs are done: {text}",
-            progress.done, progress.total
+            counts.done, counts.total
         )));
     }
-    match progress.failed {
+    match counts.failed {
         0 => Ok(()),
-        n => Err(Failure::Failed(format!("{n} of {} runs failed; the report says why", progress.total))),
+        n => Err(Failure::Failed(format!("{n} of {} runs failed; the report says why", counts.total))),
     }
 }
 
 /// What would be run.
 fn plan(scheduler: &mut Scheduler, jobs: usize) -> Outcome {
     let memory = scheduler.memory_bytes()?;
-    let (ready, progress) = scheduler.ready()?;
+    let (ready, counts) = scheduler.ready()?;
     let mut table = Table::new(&["data", "model", "seed", "settings"]);
     for job in &ready {
         table.row(vec![job.data.clone(), job.entry.clone(), job.seed.to_string(), job.what.clone()]);
@@ -96,8 +96,8 @@ fn plan(scheduler: &mut Scheduler, jobs: usize) -> Outcome {
     output::write(&table.render())?;
     output::line(format!(
         "\n{} runs in all, {} done, {} can start now; about {} of memory",
-        progress.total,
-        progress.done,
+        counts.total,
+        counts.done,
         ready.len(),
         bytes(memory * jobs as u64)
     ))
@@ -129,8 +129,8 @@ fn work(scheduler: &mut Scheduler, pool: &RunPool, stop: &AtomicBool, quiet: boo
     loop {
         let stopping = stop.load(Ordering::Relaxed);
         if changed {
-            let (ready, progress) = scheduler.ready()?;
-            whole.show_progress(&progress);
+            let (ready, counts) = scheduler.ready()?;
+            whole.show_counts(&counts);
             let free = if stopping { 0 } else { pool.jobs - running.len() };
             for job in ready.into_iter().take(free) {
                 let (child, input) = start(&job, pool)?;

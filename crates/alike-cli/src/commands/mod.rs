@@ -33,7 +33,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Prepare(args) => prepare::run(&args, quiet),
         Command::Embed(args) => embed::run(&args, quiet),
         Command::Train(args) => train::run(&args, quiet),
-        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args, quiet),
         Command::Experiment(args) => experiment::run(&args, cli.global.threads, quiet),
         Command::Recommend(args) => recommend::run(&args, quiet),
         Command::Similar(args) => similar::run(&args),

@@ -2,13 +2,14 @@
 
 use std::path::{Path, absolute};
 
-use alike::data::{Column, ColumnNames, ItemColumns, PrepareOptions, SplitKind, TextOptions, prepare};
+use alike::data::{Column, ColumnNames, ItemColumns, PrepareOptions, SplitKind, TextOptions, prepare_with};
 
 use crate::args::{Prepare, Role, SplitName};
 use crate::destination;
 use crate::failure::{Failure, Outcome};
 use crate::made::Made;
 use crate::output;
+use crate::progress::Phases;
 
 /// The name of a column that leaves a role out.
 const NONE: &str = "none";
@@ -23,7 +24,7 @@ pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
     check_interactions(&args.interactions)?;
     let out = destination::folder(&args.out)?;
     check_out(&args.out, &out)?;
-    let report = prepare(&PrepareOptions {
+    let options = PrepareOptions {
         interactions: args.interactions.clone(),
         columns: columns(&args.roles)?,
         text: TextOptions {
@@ -52,10 +53,10 @@ pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
         split: split(args),
         k_core: args.k_core,
         seed: args.seed,
-        // A signal ends the process; what it leaves is removed by the next.
-        stop: None,
         out,
-    })?;
+    };
+    // A signal ends the process; what it leaves is removed by the next.
+    let report = prepare_with(&options, &Phases::new("prepare", None, quiet))?;
     if args.json {
         return output::json(&report);
     }

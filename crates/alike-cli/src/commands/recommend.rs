@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use alike::recommend::{Recommendation, Run};
+use alike::run::{Recommendation, Run};
 use serde_json::json;
 
 use crate::args::Recommend;

@@ -1,6 +1,6 @@
 //! `alike similar`.
 
-use alike::recommend::Run;
+use alike::run::Run;
 use serde_json::json;
 
 use super::recommend::list;

@@ -23,6 +23,8 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
     let settings = settings(args)?;
     let out = destination::folder(&args.out)?;
     let data = Dataset::open(&args.data)?;
+    let mut progress = TrainingProgress::new(&args.model, quiet);
+    let phases = progress.phases(stop);
     let request = TrainRequest {
         model: &args.model,
         settings,
@@ -32,9 +34,8 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
         warm_start: args.warm_start.as_deref(),
         test: !args.no_test,
         devices: args.device.clone(),
-        stop: Some(stop),
+        progress: &phases,
     };
-    let mut progress = TrainingProgress::new(&args.model, quiet);
     alike_ops::keep_freed_memory();
     let saved = format!(
         "what was evaluated is saved in {}: the same command with --resume goes on from there",
@@ -54,6 +55,7 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
         }
         progress.show(&event);
     });
+    drop(phases);
     drop(progress);
     let summary = summary.map_err(|e| match e {
         Error::Interrupted => stop::interrupted(),

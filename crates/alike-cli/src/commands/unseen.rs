@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
-use alike::recommend::Run;
+use alike::run::Run;
 
 use crate::failure::{Failure, Outcome};
 

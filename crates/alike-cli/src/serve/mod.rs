@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Serve) -> Outcome {
     let beside = ServedAs { cold_items: args.cold_items, ..IndexChoice::Exact.into() };
     let compare = args.compare.as_deref().map(|run| ReloadableModel::open(run, beside)).transpose()?;
     drop(inside);
-    let encoders = encoder::SavedEncoders::open(&args.encoders, &main.current().serving.run().data)?;
+    let encoders = encoder::SavedEncoders::open(&args.encoders, &main.current().recommender.run().data)?;
     let served = runtime.block_on(async {
         let options = Options {
             keep_days: args.keep_events,

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use alike::checkpoint::{RunDir, State};
-use alike::serving::Serving;
+use alike::recommend::Recommender;
 
 use super::index::{Index, IndexChoice};
 
 /// A checkpoint with what the routes look up in it.
 pub(crate) struct ModelSnapshot {
     /// The library's side.
-    pub(crate) serving: Serving,
+    pub(crate) recommender: Recommender,
     /// Counts from 1 with each checkpoint that was loaded.
     pub(crate) version: u64,
     /// Where candidates come from.
@@ -36,11 +36,11 @@ impl ModelSnapshot {
     }
 
     fn load(dir: &Path, how: &ServedAs, version: u64) -> alike::Result<Self> {
-        let serving = Serving::open_with(dir, how.data.as_deref())?;
-        serving.probe()?;
-        let serving = serving.with_cold_items(how.cold_items);
-        let index = Index::new(&how.index, &serving)?;
-        let data = &serving.run().data;
+        let recommender = Recommender::open_with(dir, how.data.as_deref())?;
+        recommender.probe()?;
+        let recommender = recommender.with_cold_items(how.cold_items);
+        let index = Index::new(&how.index, &recommender)?;
+        let data = &recommender.run().data;
         let mut categories = BTreeMap::<String, Vec<u32>>::new();
         for item in 0..data.items.len() as u32 {
             for name in names(data.catalogue.category(item).unwrap_or_default()) {
@@ -51,7 +51,7 @@ impl ModelSnapshot {
             }
         }
         let pictures = data.catalogue.image_root().and_then(|p| p.canonicalize().ok());
-        Ok(Self { serving, version, index, categories, pictures })
+        Ok(Self { recommender, version, index, categories, pictures })
     }
 
     /// Items of a category, ascending; `None` where no item has it.
@@ -68,14 +68,14 @@ impl ModelSnapshot {
     /// of it.
     pub(crate) fn picture(&self, item: u32) -> Option<PathBuf> {
         let root = self.pictures.as_ref()?;
-        let named = self.serving.run().data.catalogue.image(item)?;
+        let named = self.recommender.run().data.catalogue.image(item)?;
         let path = root.join(named).canonicalize().ok()?;
         (path.starts_with(root) && path.is_file()).then_some(path)
     }
 
     /// Hash of the checkpoint's content.
     pub(crate) fn checkpoint(&self) -> &str {
-        &self.serving.run().best_file().hash
+        &self.recommender.run().best_file().hash
     }
 }
 

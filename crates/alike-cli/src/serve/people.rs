@@ -1,6 +1,6 @@
 //! Who somebody is now: what training knew of them, and what they did since.
 
-use alike::serving::{Serving, UserHistory};
+use alike::recommend::{Recommender, UserHistory};
 
 use super::store::{EventKind, Stored};
 
@@ -15,13 +15,13 @@ pub(crate) struct UserState {
 
 /// The user as training and their `events` (newest first) have them; `None` when neither knows them. Of
 /// several events about one item the newest counts.
-pub(crate) fn user_state(serving: &Serving, user: &str, events: &[Stored]) -> Option<UserState> {
-    let data = &serving.run().data;
+pub(crate) fn user_state(recommender: &Recommender, user: &str, events: &[Stored]) -> Option<UserState> {
+    let data = &recommender.run().data;
     let known = data.users.get(user);
     if known.is_none() && events.is_empty() {
         return None;
     }
-    let person = known.map_or_else(UserHistory::default, |u| serving.history_of(u));
+    let person = known.map_or_else(UserHistory::default, |u| recommender.history_of(u));
     // Items whose newest event was seen; those that this model does not know say nothing.
     let (mut taken, mut others, mut disliked) = (Vec::new(), Vec::new(), Vec::new());
     let mut seen = std::collections::BTreeSet::new();

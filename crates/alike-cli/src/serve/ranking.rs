@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use alike::serving::{UserHistory, UserVector};
+use alike::recommend::{PeopleRequest, UserHistory, UserVector};
 use rayon::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
@@ -104,7 +104,7 @@ fn rank(mut batch: Vec<RankJob>, counts: &Metrics) {
 
 fn rank_by(model: &ModelSnapshot, mut jobs: Vec<RankJob>, counts: &Metrics) {
     let people: Vec<UserHistory> = jobs.iter().map(|job| job.request.person.clone()).collect();
-    let vectors = match model.serving.vectors(&people) {
+    let vectors = match model.recommender.vectors(&people) {
         Ok(vectors) => vectors,
         Err(error) => {
             // What is wrong with one of them is not the others' fault.
@@ -120,7 +120,7 @@ fn rank_by(model: &ModelSnapshot, mut jobs: Vec<RankJob>, counts: &Metrics) {
     };
     jobs.par_iter_mut().zip(&vectors).for_each(|(job, vector)| {
         let filter = &mut job.request.filter;
-        filter.narrow(model.index.candidates(filter, &model.serving, vector));
+        filter.narrow(model.index.candidates(filter, &model.recommender, vector));
     });
     let mut whole: Vec<(RankJob, UserVector)> = Vec::new();
     for (job, vector) in jobs.into_iter().zip(vectors) {
@@ -128,10 +128,9 @@ fn rank_by(model: &ModelSnapshot, mut jobs: Vec<RankJob>, counts: &Metrics) {
         counts.ranked(*narrowed);
         match candidates {
             Some(items) => {
-                let items: Vec<u32> =
-                    items.iter().copied().filter(|i| hidden.binary_search(i).is_err()).collect();
-                let ranked = model.serving.rank_among(&vector, &items, *top);
-                drop(job.reply.send(Ok(ranked)));
+                let (person, hidden) = ([vector], [&hidden[..]]);
+                let request = PeopleRequest::new(&person, *top).hiding(&hidden).among(items);
+                drop(job.reply.send(Ok(model.recommender.rank(&request).remove(0))));
             }
             None => whole.push((job, vector)),
         }
@@ -139,7 +138,7 @@ fn rank_by(model: &ModelSnapshot, mut jobs: Vec<RankJob>, counts: &Metrics) {
     let Some(most) = whole.iter().map(|(job, _)| job.request.filter.top).max() else { return };
     let (jobs, vectors): (Vec<RankJob>, Vec<UserVector>) = whole.into_iter().unzip();
     let hidden: Vec<&[u32]> = jobs.iter().map(|job| &job.request.filter.hidden[..]).collect();
-    let lists = model.serving.rank(&vectors, &hidden, most);
+    let lists = model.recommender.rank(&PeopleRequest::new(&vectors, most).hiding(&hidden));
     for (job, mut list) in jobs.into_iter().zip(lists) {
         list.truncate(job.request.filter.top);
         list.retain(|(_, score)| !score.is_nan());

@@ -120,7 +120,7 @@ impl App {
     /// Who `user` is now.
     pub(crate) async fn user(&self, model: &ModelSnapshot, user: &str) -> ApiResult<UserState> {
         let events = self.store.of_user(user).await?;
-        people::user_state(&model.serving, user, &events).ok_or_else(|| ApiError::unknown_user(user))
+        people::user_state(&model.recommender, user, &events).ok_or_else(|| ApiError::unknown_user(user))
     }
 
     /// Loads newer checkpoints and puts them in place; whether the main one changed.

@@ -23,7 +23,8 @@ pub struct TopK {
 }
 
 impl TopK {
-    pub(super) fn empty(rows: usize, k: usize) -> Self {
+    /// Lists of nothing, all of length `k`.
+    pub fn empty(rows: usize, k: usize) -> Self {
         Self { k, items: vec![u32::MAX; rows * k], scores: vec![f32::NEG_INFINITY; rows * k] }
     }
 
@@ -36,6 +37,16 @@ impl TopK {
             }
         }
         top
+    }
+
+    /// The rows of `more` after these.
+    ///
+    /// # Panics
+    /// When their lists are of another length.
+    pub fn append(&mut self, more: Self) {
+        assert_eq!(self.k, more.k, "lists of one length");
+        self.items.extend(more.items);
+        self.scores.extend(more.scores);
     }
 
     /// Items and scores of every row, to be written; `k` is not 0.

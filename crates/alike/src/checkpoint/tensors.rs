@@ -1,17 +1,19 @@
 //! Parameters, moments and scorers as safetensors files, each with a hash in `state.json`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::{FileRef, RunDir};
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::layers::Saved;
-use crate::scorer::{Hybrid, ItemItem, Matrix, Scorer};
+use crate::scorer::{Floats, Hybrid, ItemItem, Matrix, Scorer};
 
 /// Arrays by name: shape and values.
-type Arrays = HashMap<String, (Vec<usize>, Vec<f32>)>;
+type Arrays = HashMap<String, (Vec<usize>, Floats)>;
 
 impl RunDir {
     /// Writes tensors under `name` and says what was written.
@@ -30,27 +32,36 @@ impl RunDir {
         Ok(FileRef { name, hash: blake3::hash(&bytes).to_hex().to_string() })
     }
 
-    fn read_tensors(&self, file: &FileRef) -> Result<Arrays> {
+    /// Those whose names begin with `prefix`; they stay mapped where asked.
+    fn read_tensors(&self, file: &FileRef, prefix: &str, mapped: bool) -> Result<Arrays> {
         let path = self.path().join(&file.name);
-        let bytes = disk::bytes(&path)?;
-        if blake3::hash(&bytes).to_hex().as_str() != file.hash {
+        let whole = match mapped {
+            true => Whole::Mapped(Arc::new(disk::map(&path)?)),
+            false => Whole::Read(disk::bytes(&path)?),
+        };
+        let bytes = whole.bytes();
+        if blake3::Hasher::new().update_rayon(bytes).finalize().to_hex().as_str() != file.hash {
             return Err(Error::checkpoint(
                 &path,
                 "damaged: its content does not match the hash in state.json",
             ));
         }
-        let tensors =
-            SafeTensors::deserialize(&bytes).map_err(|e| Error::checkpoint(&path, e.to_string()))?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| Error::checkpoint(&path, e.to_string()))?;
         let mut out = HashMap::new();
-        for (name, view) in tensors.iter() {
+        for (name, view) in tensors.iter().filter(|(name, _)| name.starts_with(prefix)) {
             if view.dtype() != Dtype::F32 {
                 return Err(Error::checkpoint(
                     &path,
                     format!("`{name}` is {:?}, expected F32", view.dtype()),
                 ));
             }
-            let (words, _) = view.data().as_chunks::<4>();
-            let values = words.iter().map(|w| f32::from_le_bytes(*w)).collect();
+            let values = match &whole {
+                Whole::Mapped(file) => {
+                    let from = view.data().as_ptr() as usize - bytes.as_ptr() as usize;
+                    Floats::mapped(file, from..from + view.data().len())
+                }
+                Whole::Read(_) => Floats::read(view.data()),
+            };
             out.insert(name.to_string(), (view.shape().to_vec(), values));
         }
         Ok(out)
@@ -69,14 +80,14 @@ impl RunDir {
 
     /// Reads what [`Self::write_state`] wrote.
     pub fn read_state(&self, file: &FileRef) -> Result<Vec<Saved>> {
-        let mut tensors = self.read_tensors(file)?;
+        let mut tensors = self.read_tensors(file, "", false)?;
         let names: Vec<String> =
             tensors.keys().filter_map(|k| k.strip_prefix("param:")).map(String::from).collect();
         let mut take = |kind: &str, name: &str| tensors.remove(&format!("{kind}:{name}")).unwrap_or_default();
         let saved = names.into_iter().map(|name| {
             let (shape, value) = take("param", &name);
-            let ((_, m), (_, v)) = (take("m", &name), take("v", &name));
-            Saved { name, shape, value, m, v }
+            let [m, v] = ["m", "v"].map(|kind| take(kind, &name).1.into_vec());
+            Saved { name, shape, value: value.into_vec(), m, v }
         });
         Ok(saved.collect())
     }
@@ -110,12 +121,28 @@ impl RunDir {
     }
 
     /// Reads the scorer of [`Self::write_best`].
+    ///
+    /// # Errors
+    /// The file is missing, damaged, or holds no scorer that can answer.
     pub fn read_scorer(&self, file: &FileRef) -> Result<Scorer> {
-        let mut tensors = self.read_tensors(file)?;
+        self.scorer(file, false)
+    }
+
+    /// The same with vectors that stay mapped, and so are shared by all processes that open the run. Who
+    /// serves people reads: then nothing that happens to the file later changes an answer.
+    ///
+    /// # Errors
+    /// As [`Self::read_scorer`].
+    pub fn map_scorer(&self, file: &FileRef) -> Result<Scorer> {
+        self.scorer(file, true)
+    }
+
+    fn scorer(&self, file: &FileRef, mapped: bool) -> Result<Scorer> {
+        let mut tensors = self.read_tensors(file, "scorer:", mapped)?;
         let mut matrix = |name: &str| -> Option<Matrix> {
             let (shape, data) = tensors.remove(&format!("scorer:{name}"))?;
             let cols = *shape.last()?;
-            Some(Matrix::new(data.len().checked_div(cols).unwrap_or(0), cols, data))
+            Some(Matrix::over(data.len().checked_div(cols).unwrap_or(0), cols, data))
         };
         let mut scorer = || -> Option<Scorer> {
             if let (Some(users), Some(items)) = (matrix("dot.users"), matrix("dot.items")) {
@@ -126,7 +153,7 @@ impl RunDir {
                     users,
                     items,
                     vectors: matrix("pair.vectors")?,
-                    out: matrix("pair.out")?.data,
+                    out: matrix("pair.out")?.data.into_vec(),
                 });
             }
             if let (Some(users), Some(items)) = (matrix("hybrid.users"), matrix("hybrid.items")) {
@@ -136,7 +163,7 @@ impl RunDir {
             if let Some(weights) = item_item("", &mut matrix) {
                 return Some(Scorer::ItemItem(weights));
             }
-            let scores = matrix("static")?.data;
+            let scores = matrix("static")?.data.into_vec();
             Some(Scorer::Static { users: matrix("static.users")?.data.first()?.to_bits() as usize, scores })
         };
         let bad = |text: &str| Error::checkpoint(self.path().join(&file.name), text);
@@ -146,6 +173,21 @@ impl RunDir {
                 Err(bad(&format!("holds a scorer that cannot answer: {flaw}; train the run again")))
             }
             None => Ok(scorer),
+        }
+    }
+}
+
+/// The content of a file.
+enum Whole {
+    Mapped(Arc<Mmap>),
+    Read(Vec<u8>),
+}
+
+impl Whole {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Mapped(file) => file,
+            Self::Read(bytes) => bytes,
         }
     }
 }
@@ -174,7 +216,7 @@ fn of_item_item<'a>(prefix: &str, w: &'a ItemItem) -> Vec<Written<'a>> {
 
 /// What [`of_item_item`] wrote; `matrix` takes a tensor by name.
 fn item_item(prefix: &str, matrix: &mut dyn FnMut(&str) -> Option<Matrix>) -> Option<ItemItem> {
-    let values = matrix(&format!("{prefix}weights.values"))?.data;
+    let values = matrix(&format!("{prefix}weights.values"))?.data.into_vec();
     let mut bits = |name: &str| -> Option<Vec<u32>> {
         Some(matrix(&format!("{prefix}{name}"))?.data.iter().map(|v| v.to_bits()).collect())
     };

@@ -66,6 +66,9 @@ fn every_scorer_round_trips() {
     ] {
         let file = run.write_best(1, &[], &scorer).unwrap();
         assert_eq!(run.read_scorer(&file).unwrap(), scorer);
+        let mapped = run.map_scorer(&file).unwrap();
+        assert_eq!(mapped, scorer);
+        assert_eq!(mapped.is_mapped(), scorer.user_rows().is_some());
     }
 }
 

@@ -21,4 +21,4 @@ pub use formats::foreign::is_reading_foreign;
 pub use formats::options::TextOptions;
 pub use prepare::catalogue::{Catalogue, ItemColumns};
 pub use prepare::report::{ColumnUse, Dropped, FeatureReport, KnnReport, PrepareReport, Quantiles};
-pub use prepare::{PrepareOptions, SplitKind, prepare};
+pub use prepare::{PrepareOptions, SplitKind, prepare, prepare_with};

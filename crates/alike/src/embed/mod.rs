@@ -28,7 +28,6 @@ mod words;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -38,6 +37,7 @@ use crate::data::TextOptions;
 use crate::data::folder::feature_file::{self, Earlier};
 use crate::data::folder::journal::{ContentKey, Journal};
 use crate::data::formats::open::has_extension;
+use crate::progress::Progress;
 use crate::{Error, Result};
 
 pub use encoder::{Encoder, Modality, companions};
@@ -65,7 +65,7 @@ pub enum EncoderChoice {
 }
 
 /// What to encode, how, and where to.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EmbedRequest<'a> {
     /// Texts or pictures.
     pub source: EmbedSource,
@@ -79,8 +79,8 @@ pub struct EmbedRequest<'a> {
     pub batch: usize,
     /// The file to write, `.safetensors`.
     pub out: PathBuf,
-    /// Set in order to stop; looked at before every item. What is encoded by then is kept.
-    pub stop: Option<&'a AtomicBool>,
+    /// Told of every item, and asked before it whether to stop. What is encoded by then is kept.
+    pub progress: &'a dyn Progress,
 }
 
 /// What happens meanwhile.
@@ -200,6 +200,7 @@ pub fn embed(request: &EmbedRequest<'_>, watch: &mut dyn FnMut(EmbedEvent<'_>)) 
     if !has_extension(out, &["safetensors"]) {
         return Err(Error::format(out, "the output is a .safetensors file"));
     }
+    request.progress.phase("reading items", 0)?;
     let mut inputs = inputs::gather(&request.source, &request.text, request.id.as_deref())?;
     let keys = inputs.keys();
     let different = different(&keys);
@@ -257,11 +258,16 @@ fn encode_all(
     done: &mut dyn FnMut(usize),
 ) -> Result<Encoded> {
     let mut encoded = Encoded::default();
+    let parts = request.progress.phase("encoding", todo.len())?;
     let size = request.batch.max(1);
     for (at, batch) in todo.chunks(size).enumerate() {
-        let stopped = || request.stop.is_some_and(|s| s.load(Ordering::Relaxed));
         let one = |(key, item): &(ContentKey, usize)| {
-            (!stopped()).then(|| encode(encoder, &inputs.contents[*item], key))
+            (!request.progress.stopped()).then(|| {
+                let vector = encode(encoder, &inputs.contents[*item], key);
+                // It is kept, whether or not that was the last.
+                let _ = parts.add(1);
+                vector
+            })
         };
         // What a stop kept from being encoded is `None`; the rest of the batch is kept.
         let made: Vec<Option<Result<Vec<f32>, String>>> = batch.par_iter().map(one).collect();
@@ -340,7 +346,7 @@ fn encoder(
                 _ => None,
             };
             let texts: Vec<&str> = different.iter().filter_map(text).collect();
-            Encoder::builtin_text(Words::fit(&texts, *dim, request.stop)?)
+            Encoder::builtin_text(Words::fit(&texts, *dim, request.progress)?)
         }
         (EncoderChoice::Onnx { model, tokenizer: Some(tokenizer), preprocess }, Modality::Text) => {
             Encoder::onnx_text(model, tokenizer, preprocess.as_deref())

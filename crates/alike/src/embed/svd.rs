@@ -3,15 +3,14 @@
 //!
 //! Every sum is taken in a fixed order, so that the thread count changes no bit.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use alike_ops::Csr;
 use rand::RngExt;
 use rayon::prelude::*;
 
+use crate::Result;
 use crate::config::Stream;
 use crate::linalg::eigen;
-use crate::{Error, Result};
+use crate::progress::Progress;
 
 /// Directions more than are asked for, dropped at the end.
 const SPARE: usize = 16;
@@ -64,19 +63,18 @@ fn row_sums(ptr: &[u32], entry: impl Fn(usize) -> (u32, f32) + Sync, dense: &[f3
 }
 
 /// The first right singular vectors of `X`, `[m, k]` with `k ≤ dim` as the rank allows; column signs are
-/// fixed by their largest entry. `stop` ends the work with [`Error::Interrupted`].
-pub(crate) fn right_vectors(x: &SparseRows, dim: usize, stop: Option<&AtomicBool>) -> Result<Vec<f32>> {
+/// fixed by their largest entry. `progress` can end the work with [`Error::Interrupted`].
+pub(crate) fn right_vectors(x: &SparseRows, dim: usize, progress: &dyn Progress) -> Result<Vec<f32>> {
     let (n, m) = (x.pattern.rows(), x.pattern.cols());
     let l = (dim + SPARE).min(n).min(m);
     let mut rng = Stream::Init.rng(0, 0);
     let mut z: Vec<f32> = (0..m * l).map(|_| rng.random_range(-1.0..1.0)).collect();
     let mut width = l;
+    let rounds = progress.phase("fitting the encoder of texts", POWERS)?;
     for _ in 0..POWERS {
-        if stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
-            return Err(Error::Interrupted);
-        }
         (z, width) = orthonormal(&z, width)?;
         z = x.transposed_times(&x.times(&z, width), width);
+        rounds.add(1)?;
     }
     (z, width) = orthonormal(&z, width)?;
     // X restricted to the subspace: the eigenvectors of (X Z)ᵀ (X Z) turn Z onto the singular vectors.
@@ -153,7 +151,10 @@ fn turn(a: &[f32], l: usize, vectors: &[f64], scale: &[f64]) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
+    use crate::Error;
 
     /// A 60 × 40 matrix `U S Vᵀ` with known singular values, all entries stored.
     fn known() -> (SparseRows, Vec<f64>, Vec<f32>) {
@@ -174,14 +175,14 @@ mod tests {
     #[test]
     fn the_known_vectors_are_found() {
         let (x, s, v) = known();
-        let found = right_vectors(&x, 4, None).unwrap();
+        let found = right_vectors(&x, 4, &()).unwrap();
         assert_eq!(found.len(), 40 * 4);
         for c in 0..4 {
             let dot: f32 = (0..40).map(|j| found[j * 4 + c] * v[j * 5 + c]).sum();
             assert!(dot.abs() > 0.9999, "vector {c} of value {}: {dot}", s[c]);
         }
         // No more directions than the matrix has.
-        let all = right_vectors(&x, 30, None).unwrap();
+        let all = right_vectors(&x, 30, &()).unwrap();
         assert_eq!(all.len(), 40 * 5);
     }
 
@@ -190,7 +191,7 @@ mod tests {
         let (x, ..) = known();
         let with = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| right_vectors(&x, 4, None).unwrap())
+            pool.install(|| right_vectors(&x, 4, &()).unwrap())
         };
         assert_eq!(with(1), with(3));
     }
@@ -198,7 +199,7 @@ mod tests {
     #[test]
     fn a_stop_ends_the_work() {
         let (x, ..) = known();
-        let stopped = right_vectors(&x, 4, Some(&AtomicBool::new(true)));
+        let stopped = right_vectors(&x, 4, &AtomicBool::new(true));
         assert!(matches!(stopped, Err(Error::Interrupted)));
     }
 }

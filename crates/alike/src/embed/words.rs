@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -14,6 +13,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use crate::disk;
 use crate::embed::svd::{self, SparseRows};
 use crate::embed::unit_length::to_unit_length;
+use crate::progress::Progress;
 use crate::{Error, Result};
 
 /// Hash buckets.
@@ -37,7 +37,7 @@ pub(crate) struct Words {
 
 impl Words {
     /// Learns terms, frequencies and directions from `texts`, which had better not repeat.
-    pub(crate) fn fit(texts: &[&str], dim: usize, stop: Option<&AtomicBool>) -> Result<Self> {
+    pub(crate) fn fit(texts: &[&str], dim: usize, progress: &dyn Progress) -> Result<Self> {
         let step = texts.len().div_ceil(FIT_TEXTS).max(1);
         let sample: Vec<&str> = texts.iter().copied().step_by(step).collect();
         let counts: Vec<Vec<(u32, u32)>> = sample.par_iter().map(|text| count(text)).collect();
@@ -60,7 +60,7 @@ impl Words {
         };
         let rows: Vec<Vec<(u32, f32)>> = counts.par_iter().map(|counts| words.weigh(counts)).collect();
         let rows = SparseRows::new(&rows, words.buckets.len())?;
-        words.projection = svd::right_vectors(&rows, dim, stop)?;
+        words.projection = svd::right_vectors(&rows, dim, progress)?;
         Ok(words)
     }
 
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn texts_about_one_thing_are_near_and_new_texts_fall_in() {
-        let words = Words::fit(&TEXTS, 4, None).unwrap();
+        let words = Words::fit(&TEXTS, 4, &()).unwrap();
         let vectors: Vec<Vec<f32>> = TEXTS.iter().map(|t| words.encode(t).unwrap()).collect();
         for (i, a) in vectors.iter().enumerate() {
             assert!((dot(a, a) - 1.0).abs() < 1e-5);
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn stored_and_read_it_is_the_same() {
-        let words = Words::fit(&TEXTS, 3, None).unwrap();
+        let words = Words::fit(&TEXTS, 3, &()).unwrap();
         let path = Path::new("x");
         let again = Words::from_bytes(path, &words.to_bytes(path).unwrap()).unwrap();
         assert_eq!(words.encode(TEXTS[0]).unwrap(), again.encode(TEXTS[0]).unwrap());

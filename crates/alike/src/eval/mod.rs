@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 use crate::scorer::Ranks;
 
 pub use beyond::{Group, all_metrics, beyond_accuracy, groups};
@@ -174,6 +175,7 @@ pub fn rank<'a>(
     data: &'a Dataset,
     split: Split,
     protocol: Protocol,
+    progress: &dyn Progress,
 ) -> Result<Ranked<'a>> {
     let (held_out, users) = asked(data, split)?;
     if (scorer.users(), scorer.items()) != (held_out.rows(), held_out.cols()) {
@@ -186,8 +188,28 @@ pub fn rank<'a>(
         )));
     }
     let extra = (split == Split::Test && protocol == Protocol::Clean).then_some(&data.valid);
-    let top = scorer.rank(&users, Some(&data.train), extra, CUTS[CUTS.len() - 1])?;
+    let k = CUTS[CUTS.len() - 1];
+    let top = in_parts(&users, k, progress, |users| scorer.rank(users, Some(&data.train), extra, k))?;
     Ok(Ranked { data, held_out, users, top })
+}
+
+/// Users that are ranked for between two words of how far it is.
+const TOGETHER: usize = 8192;
+
+/// The lists that `rank` makes for `users`, a row of `k` items per user, made for some of them at a time.
+pub fn in_parts(
+    users: &[u32],
+    k: usize,
+    progress: &dyn Progress,
+    rank: impl Fn(&[u32]) -> Result<TopK>,
+) -> Result<TopK> {
+    let parts = progress.phase("ranking for users", users.len())?;
+    let mut all = TopK::empty(0, k);
+    for some in users.chunks(TOGETHER) {
+        all.append(rank(some)?);
+        parts.add(some.len())?;
+    }
+    Ok(all)
 }
 
 /// Lists that were ranked elsewhere: for each user of the data their items, best first. What is masked, and
@@ -252,8 +274,14 @@ impl Ranked<'_> {
 }
 
 /// Mean metrics of `scorer` on one split under one protocol.
-pub fn evaluate(scorer: &dyn Ranks, data: &Dataset, split: Split, protocol: Protocol) -> Result<Metrics> {
-    Ok(rank(scorer, data, split, protocol)?.per_user().mean())
+pub fn evaluate(
+    scorer: &dyn Ranks,
+    data: &Dataset,
+    split: Split,
+    protocol: Protocol,
+    progress: &dyn Progress,
+) -> Result<Metrics> {
+    Ok(rank(scorer, data, split, protocol, progress)?.per_user().mean())
 }
 
 /// Mean metrics on validation of each of several rankings, which `rank` gives for the users named to it:

@@ -22,6 +22,6 @@ pub mod stats;
 
 pub use file::{DataSource, Entry, Experiment, Study};
 pub use outcome::{Comparison, DataOutcome, EntryOutcome, Outcome, RunOutcome, StudyOutcome, Trial};
-pub use scheduler::{Job, Phase, Progress, Scheduler};
+pub use scheduler::{Job, Phase, RunCounts, Scheduler};
 pub use score::{Scores, Usage};
 pub use search::{Search, SearchKind};

@@ -66,7 +66,7 @@ pub enum Phase {
 
 /// How far an experiment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Progress {
+pub struct RunCounts {
     /// Runs that are done.
     pub done: usize,
     /// Runs that failed.
@@ -197,8 +197,8 @@ impl Scheduler {
     }
 
     /// Runs that can start now, most urgent first, and how far the whole is.
-    pub fn ready(&mut self) -> Result<(Vec<Job>, Progress)> {
-        let (mut jobs, mut progress): (Vec<Job>, _) = (Vec::new(), Progress::default());
+    pub fn ready(&mut self) -> Result<(Vec<Job>, RunCounts)> {
+        let (mut jobs, mut counts): (Vec<Job>, _) = (Vec::new(), RunCounts::default());
         for (d, entry) in self.pairs() {
             let searched = self.search(d, &entry)?;
             let mut wanted = searched.wanted;
@@ -215,11 +215,11 @@ impl Scheduler {
                 Chosen::Open => planned += self.later(d, &entry)?,
                 Chosen::Failed(_) => {}
             }
-            progress.total += planned;
+            counts.total += planned;
             for w in wanted {
                 match self.status(&w)? {
-                    RunStatus::Done(_) => progress.done += 1,
-                    RunStatus::Failed(_) => progress.failed += 1,
+                    RunStatus::Done(_) => counts.done += 1,
+                    RunStatus::Failed(_) => counts.failed += 1,
                     RunStatus::Open => {
                         let new = !self.running.contains(&w.run) && jobs.iter().all(|j| j.run != w.run);
                         if new {
@@ -229,7 +229,7 @@ impl Scheduler {
                 }
             }
         }
-        Ok((jobs, progress))
+        Ok((jobs, counts))
     }
 
     /// How many final and study runs will follow an open search.

@@ -63,12 +63,12 @@ pub(super) fn scores(dir: &Path, data: &Dataset) -> Result<Scores> {
         return Ok(kept);
     }
     let scorer = run.read_scorer(&best)?;
-    let ranked = rank(&scorer, data, Split::Test, Protocol::Public)?;
+    let ranked = rank(&scorer, data, Split::Test, Protocol::Public, &())?;
     let each = ranked.per_user();
     let scores = Scores {
         best: best.hash,
         public: all_metrics(&ranked, &each),
-        clean: evaluate(&scorer, data, Split::Test, Protocol::Clean)?,
+        clean: evaluate(&scorer, data, Split::Test, Protocol::Clean, &())?,
         groups: groups(&ranked, &each),
         users: PAIRED.iter().filter_map(|m| Some(((*m).to_string(), each.column(m)?))).collect(),
     };

@@ -103,8 +103,8 @@ impl Model for Alloy {
         self.vectors.parts()
     }
 
-    fn linear(&self, data: &Dataset, stop: Stop<'_>) -> Result<Option<LinearPart>> {
-        let weights = slim::weights(data, &self.linear.slim(), stop)?;
+    fn linear(&self, data: &Dataset, progress: &dyn Progress) -> Result<Option<LinearPart>> {
+        let weights = slim::weights(data, &self.linear.slim(), progress)?;
         let share = self.linear.linear;
         Ok(Some(LinearPart::new(weights, (share > 0.0).then_some(share))))
     }

@@ -37,15 +37,15 @@ impl Solved for Ease {
         3 * 8 * (data.items.len() as u64).pow(2)
     }
 
-    fn solve(data: &Dataset, config: &Config, stop: Stop<'_>) -> Result<Scorer> {
-        let (gram, items) = (Gram::new(&data.train, stop)?, data.items.len());
+    fn solve(data: &Dataset, config: &Config, progress: &dyn Progress) -> Result<Scorer> {
+        let (gram, items) = (Gram::new(&data.train, progress)?, data.items.len());
         let mut dense = vec![0f64; items * items];
         for (i, row) in dense.chunks_exact_mut(items.max(1)).enumerate() {
             gram.row(i).for_each(|(j, shared)| row[j] = f64::from(shared));
             row[i] += config.l2;
         }
         drop(gram);
-        stop.check()?;
+        progress.phase("inverting", 0)?;
         let none = || Error::Data(format!("no inverse with l2 = {}; a larger one helps", config.l2));
         let p = inverse_definite(dense, items).ok_or_else(none)?;
         let column = |i: usize| {

@@ -10,8 +10,8 @@ use crate::config::{Draw, SettingInfo, Settings, apply};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::layers::{Batch, Builder, FoldIn, Objective, Params, Sampling, Step, StepObjective, Weights};
+use crate::progress::Progress;
 use crate::scorer::{DeviceScorer, Scorer};
-use crate::stop::Stop;
 
 /// A model that is trained by gradient steps. It knows neither how parameters are kept nor the seed nor the
 /// device.
@@ -88,11 +88,11 @@ pub trait Model: Sized + 'static {
     }
 
     /// What is added to the inner products, solved once before training; `None` where they are the whole
-    /// score. Looks at `stop` many times per second.
+    /// score. Asks `progress` many times per second.
     ///
     /// # Errors
     /// It cannot be solved; [`Error::Interrupted`] when it was stopped.
-    fn linear(&self, _data: &Dataset, _stop: Stop<'_>) -> Result<Option<LinearPart>> {
+    fn linear(&self, _data: &Dataset, _progress: &dyn Progress) -> Result<Option<LinearPart>> {
         Ok(None)
     }
 }
@@ -105,11 +105,11 @@ pub trait Solved: 'static {
     /// Peak memory of solving, bytes.
     fn memory(data: &Dataset, config: &Self::Config) -> u64;
 
-    /// Solves it; looks at `stop` many times per second.
+    /// Solves it; asks `progress` many times per second.
     ///
     /// # Errors
     /// [`Error::Interrupted`] when it was stopped.
-    fn solve(data: &Dataset, config: &Self::Config, stop: Stop<'_>) -> Result<Scorer>;
+    fn solve(data: &Dataset, config: &Self::Config, progress: &dyn Progress) -> Result<Scorer>;
 }
 
 /// What the registry knows of a model.
@@ -245,7 +245,7 @@ pub struct TrainingPlan {
 }
 
 /// Solves a model at once.
-pub type Solver = Box<dyn FnOnce(&Dataset, Stop<'_>) -> Result<Scorer>>;
+pub type Solver = Box<dyn FnOnce(&Dataset, &dyn Progress) -> Result<Scorer>>;
 
 /// The two kinds of learners.
 pub enum Learner {
@@ -330,8 +330,8 @@ impl GradientModel {
     ///
     /// # Errors
     /// Those of that.
-    pub fn linear(&self, data: &Dataset, stop: Stop<'_>) -> Result<Option<LinearPart>> {
-        self.model.linear(data, stop)
+    pub fn linear(&self, data: &Dataset, progress: &dyn Progress) -> Result<Option<LinearPart>> {
+        self.model.linear(data, progress)
     }
 
     /// What ranks after one forward pass, on the device of the model, without what is added.
@@ -358,7 +358,7 @@ trait Erased {
     fn vectors(&self, w: &Weights) -> Result<Tensor<2>>;
     fn fold_in(self: Box<Self>, w: Weights) -> Result<Option<FoldIn>>;
     fn parts(&self) -> Vec<(String, usize)>;
-    fn linear(&self, data: &Dataset, stop: Stop<'_>) -> Result<Option<LinearPart>>;
+    fn linear(&self, data: &Dataset, progress: &dyn Progress) -> Result<Option<LinearPart>>;
 }
 
 impl<M: Model> Erased for M {
@@ -382,8 +382,8 @@ impl<M: Model> Erased for M {
         Model::parts(self)
     }
 
-    fn linear(&self, data: &Dataset, stop: Stop<'_>) -> Result<Option<LinearPart>> {
-        Model::linear(self, data, stop)
+    fn linear(&self, data: &Dataset, progress: &dyn Progress) -> Result<Option<LinearPart>> {
+        Model::linear(self, data, progress)
     }
 }
 
@@ -493,5 +493,5 @@ fn plan_solved<S: Solved>(data: &Dataset, settings: &toml::Table) -> Result<Plan
 
 fn build_solved<S: Solved>(_: &Dataset, settings: &toml::Table, _: u64, _: &Device) -> Result<Learner> {
     let config = resolve_solved::<S>(settings)?;
-    Ok(Learner::Direct(Box::new(move |data, stop| S::solve(data, &config, stop))))
+    Ok(Learner::Direct(Box::new(move |data, progress| S::solve(data, &config, progress))))
 }

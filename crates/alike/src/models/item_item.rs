@@ -5,9 +5,9 @@ use std::sync::Arc;
 use alike_ops::{Csr, SparseSums};
 use rayon::prelude::*;
 
-use super::Stop;
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::progress::Progress;
 use crate::scorer::ItemItem;
 
 /// `AᵀA`: how many users took both items.
@@ -29,15 +29,16 @@ impl Gram {
     }
 
     /// Of the train interactions `[U, I]`.
-    pub(super) fn new(train: &Csr, stop: Stop<'_>) -> Result<Self> {
+    pub(super) fn new(train: &Csr, progress: &dyn Progress) -> Result<Self> {
         let items = train.cols();
         let t = train.transposed();
+        let parts = progress.phase("items taken together", items)?;
         let rows: Vec<(Vec<u32>, Vec<f32>)> = (0..items)
             .into_par_iter()
             .map_init(
                 || SparseSums::new(items),
                 |counts, i| {
-                    stop.check()?;
+                    parts.add(1)?;
                     for &j in t.rows_of(i).iter().flat_map(|&u| train.row(u as usize)) {
                         counts.add(j, 1.0);
                     }

@@ -35,8 +35,8 @@ impl Solved for ItemKnn {
         Gram::memory(data)
     }
 
-    fn solve(data: &Dataset, config: &Config, stop: Stop<'_>) -> Result<Scorer> {
-        let gram = Gram::new(&data.train, stop)?;
+    fn solve(data: &Dataset, config: &Config, progress: &dyn Progress) -> Result<Scorer> {
+        let gram = Gram::new(&data.train, progress)?;
         let column = |i: usize| {
             let similar = |(j, shared): (usize, f32)| {
                 let norms = f64::from(gram.diagonal[i] * gram.diagonal[j]).sqrt();

@@ -36,7 +36,6 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 
 pub use crate::layers::{FoldIn, Forward};
-pub use crate::stop::Stop;
 pub use interface::{GradientModel, Learner, Model, ModelInfo, Plan, Solved, Solver, TrainingPlan};
 pub use linear_part::LinearPart;
 pub use popularity::most_popular;

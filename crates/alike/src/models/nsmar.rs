@@ -469,7 +469,7 @@ impl Model for Nsmar {
         let outputs = self.outputs(&w, &self.fixed, |at, x| {
             inputs[at].push(matrix(x.clone().narrow(0, users, items)));
         });
-        let mix = matrix(w.table(self.mix).mean_dim(0)).data;
+        let mix = matrix(w.table(self.mix).mean_dim(0)).data.into_vec();
         let degree = |i: usize| self.pattern.degree(users + i).max(1) as f32;
         let taken = self.plain.is_some().then(|| (0..items).map(degree).collect());
         let graph = self.config.user_graph.then(|| UserGraph {

@@ -25,7 +25,7 @@ impl Solved for Popularity {
         (data.items.len() * 4) as u64
     }
 
-    fn solve(data: &Dataset, _: &Config, _: Stop<'_>) -> Result<Scorer> {
+    fn solve(data: &Dataset, _: &Config, _: &dyn Progress) -> Result<Scorer> {
         Ok(most_popular(data))
     }
 }

@@ -4,7 +4,7 @@ pub use std::sync::Arc;
 
 pub use burn::tensor::Tensor;
 
-pub use super::{FoldIn, LinearPart, Model, ModelInfo, Solved, Stop, TrainConfig};
+pub use super::{FoldIn, LinearPart, Model, ModelInfo, Solved, TrainConfig};
 pub use crate::data::Dataset;
 pub use crate::error::{Error, Result};
 pub use crate::ids::{ItemId, NodeId, UserId, numbers};
@@ -13,4 +13,5 @@ pub use crate::layers::{
     Sampling, Step, Table, Towers, Weights, cosine, cosine_gap, gather, on_device_of, plus_propagated,
     propagated, rows_of, selection, weights_of_nodes,
 };
+pub use crate::progress::Progress;
 pub use crate::scorer::Scorer;

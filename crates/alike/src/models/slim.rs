@@ -68,8 +68,8 @@ impl Solved for Slim {
         memory(data, config)
     }
 
-    fn solve(data: &Dataset, config: &Config, stop: Stop<'_>) -> Result<Scorer> {
-        weights(data, config, stop).map(Scorer::ItemItem)
+    fn solve(data: &Dataset, config: &Config, progress: &dyn Progress) -> Result<Scorer> {
+        weights(data, config, progress).map(Scorer::ItemItem)
     }
 }
 
@@ -85,15 +85,15 @@ pub(super) fn memory(data: &Dataset, config: &Config) -> u64 {
 ///
 /// # Errors
 /// A modality has no lists of nearest items; [`Error::Interrupted`] when it was stopped.
-pub(super) fn weights(data: &Dataset, config: &Config, stop: Stop<'_>) -> Result<ItemItem> {
+pub(super) fn weights(data: &Dataset, config: &Config, progress: &dyn Progress) -> Result<ItemItem> {
     let near = modalities(data, config).into_iter().map(|name| {
-        stop.check()?;
+        progress.check()?;
         graph::item_neighbors_and_self(data, name, NEAREST)
     });
     let near = near.collect::<Result<Vec<_>>>()?;
-    let features = of_features(&near, data.items.len(), config.feature_weight, stop)?;
-    let products = Products::new(Gram::new(&data.train, stop)?, features);
-    let columns = solve(&products, config, stop)?;
+    let features = of_features(&near, data.items.len(), config.feature_weight, progress)?;
+    let products = Products::new(Gram::new(&data.train, progress)?, features);
+    let columns = solve(&products, config, progress)?;
     drop(products);
     from_columns(data.train.clone(), &columns)
 }
@@ -126,7 +126,12 @@ impl Products {
 }
 
 /// The rows of `α Σ_m F_mᵀF_m`, `[I, I]`, each by item; `F_m` is made of the lists `near[m]`.
-fn of_features(near: &[Neighbors], items: usize, alpha: f64, stop: Stop<'_>) -> Result<Vec<Vec<(u32, f32)>>> {
+fn of_features(
+    near: &[Neighbors],
+    items: usize,
+    alpha: f64,
+    progress: &dyn Progress,
+) -> Result<Vec<Vec<(u32, f32)>>> {
     // √α times all F_m below one another.
     let (mut ptr, mut idx, mut values) = (vec![0u32], Vec::new(), Vec::new());
     for (list, r) in near.iter().flat_map(|list| (0..list.rows()).map(move |r| (list, r))) {
@@ -142,12 +147,13 @@ fn of_features(near: &[Neighbors], items: usize, alpha: f64, stop: Stop<'_>) -> 
     }
     let rows = Csr::new(ptr.len() - 1, items, ptr, idx)?;
     let t = rows.transposed();
+    let parts = progress.phase("items alike by features", items)?;
     (0..items)
         .into_par_iter()
         .map_init(
             || SparseSums::new(items),
             |sums, i| {
-                stop.check()?;
+                parts.add(1)?;
                 let column = t.ptr[i] as usize..t.ptr[i + 1] as usize;
                 for (&r, &edge) in t.rows[column.clone()].iter().zip(&t.edges[column]) {
                     let row = rows.ptr()[r as usize] as usize..rows.ptr()[r as usize + 1] as usize;
@@ -162,11 +168,19 @@ fn of_features(near: &[Neighbors], items: usize, alpha: f64, stop: Stop<'_>) -> 
 }
 
 /// For every item its positive weights, by item.
-fn solve(products: &Products, config: &Config, stop: Stop<'_>) -> Result<Vec<Vec<(u32, f32)>>> {
+fn solve(products: &Products, config: &Config, progress: &dyn Progress) -> Result<Vec<Vec<(u32, f32)>>> {
     let items = products.users.diagonal.len();
+    let parts = progress.phase("weights between items", items)?;
     (0..items)
         .into_par_iter()
-        .map_init(|| ColumnSolver::new(items), |column, i| column.solve(products, config, stop, i))
+        .map_init(
+            || ColumnSolver::new(items),
+            |column, i| {
+                let solved = column.solve(products, config, progress, i)?;
+                parts.add(1)?;
+                Ok(solved)
+            },
+        )
         .collect()
 }
 
@@ -187,7 +201,7 @@ impl ColumnSolver {
         &mut self,
         products: &Products,
         config: &Config,
-        stop: Stop<'_>,
+        progress: &dyn Progress,
         i: usize,
     ) -> Result<Vec<(u32, f32)>> {
         let diagonal = &products.users.diagonal;
@@ -208,7 +222,7 @@ impl ColumnSolver {
         let mut active: Vec<usize> = (0..candidates.len()).collect();
         let mut whole = true;
         for _ in 0..config.passes {
-            stop.check()?;
+            progress.check()?;
             let (mut moved, mut largest) = (0f64, 0f64);
             for &c in &active {
                 let own = f64::from(diagonal[candidates[c].0]);
@@ -278,8 +292,11 @@ mod tests {
     }
 
     fn products(near: &[Neighbors], alpha: f64) -> Products {
-        let stop = Stop(None);
-        Products::new(Gram::new(&train(), stop).unwrap(), of_features(near, ITEMS, alpha, stop).unwrap())
+        let progress: &dyn Progress = &();
+        Products::new(
+            Gram::new(&train(), progress).unwrap(),
+            of_features(near, ITEMS, alpha, progress).unwrap(),
+        )
     }
 
     /// `AᵀA + α Σ_m F_mᵀF_m` of dense matrices.
@@ -323,7 +340,7 @@ mod tests {
             assert!((f64::from(found.users.diagonal[i]) - wanted[i]).abs() < 1e-5);
         }
         let exact = Config { l1: 0.1, l2: 1.0, passes: 10_000, tolerance: 1e-9, ..Config::default() };
-        let columns = solve(&found, &exact, Stop(None)).unwrap();
+        let columns = solve(&found, &exact, &()).unwrap();
         for (i, column) in columns.iter().enumerate() {
             let mut row = vec![0f64; ITEMS];
             column.iter().for_each(|&(j, w)| row[j as usize] = f64::from(w));
@@ -332,14 +349,14 @@ mod tests {
         }
         // What nobody took is reached by its features.
         assert!(!columns[ITEMS - 1].is_empty());
-        assert!(solve(&products(&[], alpha), &exact, Stop(None)).unwrap()[ITEMS - 1].is_empty());
+        assert!(solve(&products(&[], alpha), &exact, &()).unwrap()[ITEMS - 1].is_empty());
     }
 
     #[test]
     fn values_that_are_no_cosines_leave_the_sums_finite() {
         let list = Neighbors { k: 3, idx: vec![0, 1, 2], weight: vec![1.0, f32::MAX, f32::NAN] };
         for alpha in [1e-300, 1e-30, 1e6] {
-            let rows = of_features(std::slice::from_ref(&list), 3, alpha, Stop(None)).unwrap();
+            let rows = of_features(std::slice::from_ref(&list), 3, alpha, &()).unwrap();
             assert!(rows.iter().flatten().all(|e| e.0 < 2 && e.1 > 0.0 && e.1 <= 1.01e6), "{rows:?}");
         }
     }
@@ -358,7 +375,7 @@ mod tests {
         let mut data = Dataset::open(&out).unwrap();
         let weights = |data: &Dataset, feature_weight| {
             let config = Config { l1: 0.1, l2: 1.0, feature_weight, ..Config::default() };
-            let Scorer::ItemItem(found) = Slim::solve(data, &config, Stop(None)).unwrap() else {
+            let Scorer::ItemItem(found) = Slim::solve(data, &config, &()).unwrap() else {
                 panic!("weights between items")
             };
             found
@@ -376,14 +393,14 @@ mod tests {
     fn a_stop_ends_both_parts_of_the_solution() {
         let train = Csr::from_rows(3, &[vec![0, 1], vec![0, 1, 2], vec![1, 2]]).unwrap();
         let flag = AtomicBool::new(false);
-        let stop = Stop(Some(&flag));
-        let gram = Gram::new(&train, stop).unwrap();
-        let products = Products::new(gram, of_features(&[], 3, 0.0, stop).unwrap());
+        let progress: &dyn Progress = &flag;
+        let gram = Gram::new(&train, progress).unwrap();
+        let products = Products::new(gram, of_features(&[], 3, 0.0, progress).unwrap());
         let config = Config { l1: 0.1, ..Config::default() };
-        assert!(solve(&products, &config, stop).unwrap().iter().any(|column| !column.is_empty()));
+        assert!(solve(&products, &config, progress).unwrap().iter().any(|column| !column.is_empty()));
         flag.store(true, Ordering::Relaxed);
-        assert!(matches!(Gram::new(&train, stop), Err(Error::Interrupted)));
-        assert!(matches!(of_features(&[], 3, 0.0, stop), Err(Error::Interrupted)));
-        assert!(matches!(solve(&products, &config, stop), Err(Error::Interrupted)));
+        assert!(matches!(Gram::new(&train, progress), Err(Error::Interrupted)));
+        assert!(matches!(of_features(&[], 3, 0.0, progress), Err(Error::Interrupted)));
+        assert!(matches!(solve(&products, &config, progress), Err(Error::Interrupted)));
     }
 }

@@ -8,6 +8,7 @@ use crate::checkpoint::RunDir;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::models::Plan;
+use crate::progress::Progress;
 use crate::scorer::{Matrix, Scorer};
 use crate::train::Summary;
 
@@ -26,6 +27,7 @@ pub fn keep_external(
     source: &str,
     run: &Path,
     test: bool,
+    progress: &dyn Progress,
 ) -> Result<Summary> {
     for (what, rows, count) in [("user", &users, data.users.len()), ("item", &items, data.items.len())] {
         if rows.rows != count || rows.cols == 0 {
@@ -45,7 +47,7 @@ pub fn keep_external(
         )));
     }
     let settings = toml::Table::from_iter([("source".to_string(), toml::Value::from(source))]);
-    let request = TrainRequest { test, ..TrainRequest::new(EXTERNAL) };
+    let request = TrainRequest { test, progress, ..TrainRequest::new(EXTERNAL) };
     let parameters = users.data.len() + items.data.len();
     let plan = Plan { settings, training: None, parameters, memory_bytes: 0, largest_bytes: 0 };
     let started = Instant::now();

@@ -14,7 +14,7 @@ use sources::{code, sources};
 /// The library's modules: each may import only those before it.
 const LIBRARY: [&str; 21] = [
     "error",
-    "stop",
+    "progress",
     "disk",
     "config",
     "linalg",
@@ -31,8 +31,8 @@ const LIBRARY: [&str; 21] = [
     "replicas",
     "train",
     "external",
+    "run",
     "recommend",
-    "serving",
     "experiment",
 ];
 

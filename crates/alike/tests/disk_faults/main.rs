@@ -211,7 +211,7 @@ fn embedding() {
             encoder: EncoderChoice::Builtin { dim: 2 },
             batch: 2,
             out: base.join("made/text.safetensors"),
-            stop: None,
+            progress: &(),
         };
         embed::embed(&request, &mut |_| {}).map(|_| ())
     };

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
-use alike::models::{self, Learner, LinearPart, Stop};
+use alike::models::{self, Learner, LinearPart};
 use alike::scorer::{Hybrid, ItemItem, Scorer};
 use alike::train::{Summary, TrainEvent, fit};
 use burn::tensor::Device;
@@ -13,8 +13,8 @@ use crate::support::checkerboard;
 
 fn scorer(model: &str, data: &Dataset, settings: toml::Table) -> Scorer {
     match models::build(model, data, &settings, 3, &Device::flex()).unwrap() {
-        Learner::Direct(solve) => solve(data, Stop(None)).unwrap(),
-        Learner::Gradient(model) => match model.linear(data, Stop(None)).unwrap() {
+        Learner::Direct(solve) => solve(data, &()).unwrap(),
+        Learner::Gradient(model) => match model.linear(data, &()).unwrap() {
             None => model.scorer().unwrap(),
             Some(part) => {
                 let whole = part.added(model.device_scorer().unwrap());

@@ -3,7 +3,7 @@
 use crate::support::{self, checkerboard};
 use alike::eval::Metrics;
 use alike::models;
-use alike::recommend::Run;
+use alike::run::Run;
 use alike::train::{Summary, TrainEvent, TrainRequest, fit};
 
 pub(crate) fn request(model: &'static str) -> TrainRequest<'static> {
@@ -96,7 +96,7 @@ fn saved_runs_recommend_what_was_trained() {
             fit(&data, &TrainRequest { run: Some(&path), ..request(model.name) }, &mut |_| {}).unwrap();
         let run = Run::open(&path).unwrap();
         use alike::eval::{Protocol, Split};
-        let (metrics, groups) = run.evaluate(Split::Test, Protocol::Public).unwrap();
+        let (metrics, groups) = run.evaluate(Split::Test, Protocol::Public, &()).unwrap();
         for (name, value) in &summary.test_public.0 {
             assert_eq!(metrics.get(name), *value, "{} {name}", model.name);
         }
@@ -187,7 +187,7 @@ fn a_stopped_run_goes_on_bit_for_bit() {
         let expected =
             fit(&data, &TrainRequest { run: Some(&whole), ..request(model.name) }, &mut |_| {}).unwrap();
         let stop = std::sync::atomic::AtomicBool::new(false);
-        let mut request = TrainRequest { run: Some(&cut), stop: Some(&stop), ..request(model.name) };
+        let mut request = TrainRequest { run: Some(&cut), progress: &stop, ..request(model.name) };
         let stopped = fit(&data, &request, &mut |event| {
             if let TrainEvent::Batch { epoch: 3, batch: 9, .. } = event {
                 stop.store(true, std::sync::atomic::Ordering::Relaxed);

@@ -7,7 +7,7 @@ use crate::npy::write_npy;
 use alike::data::{Dataset, PrepareOptions, SplitKind, prepare};
 use alike::ids::{ItemId, UserId};
 use alike::layers::{Batch, Negatives, Saved};
-use alike::models::{self, Learner, Stop};
+use alike::models::{self, Learner};
 use alike::scorer::Scorer;
 use alike_ops::Adam;
 use burn::tensor::{Device, Tensor};
@@ -213,7 +213,7 @@ fn weights_between_items_agree_with_other_libraries() {
         for ItemItemCase { model, settings, weights } in all.cases {
             let learner = models::build(&model, &data, &settings, 1, &Device::flex()).unwrap();
             let Learner::Direct(solver) = learner else { panic!("{model} is solved at once") };
-            let Scorer::ItemItem(found) = solver(&data, Stop(None)).unwrap() else {
+            let Scorer::ItemItem(found) = solver(&data, &()).unwrap() else {
                 panic!("{model} gives weights between items")
             };
             let mut some = 0;

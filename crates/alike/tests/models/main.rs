@@ -11,8 +11,8 @@ mod golden;
 mod metrics;
 mod npy;
 mod objective;
+mod recommender;
 mod replicas;
-mod serving;
 #[cfg(feature = "gpu")]
 #[path = "../../../skipped.rs"]
 mod skipped;

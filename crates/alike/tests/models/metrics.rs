@@ -67,7 +67,7 @@ fn metrics_agree_with_other_libraries() {
     for (name, wanted) in &case.expected {
         let (split, protocol) = name.split_once('/').unwrap();
         let (split, protocol): (Split, Protocol) = (split.parse().unwrap(), protocol.parse().unwrap());
-        let ranked = rank(&scorer, &data, split, protocol).unwrap();
+        let ranked = rank(&scorer, &data, split, protocol, &()).unwrap();
         let each = ranked.per_user();
         assert_eq!(each.users, wanted.users);
         for (column, values) in [("recall@20", &wanted.recall), ("ndcg@20", &wanted.ndcg)] {
@@ -183,10 +183,10 @@ fn lists_of_any_length_have_the_metrics_of_the_definitions() {
             let held = shop.rows(label);
             let users: Vec<usize> = (0..held.len()).filter(|&u| !held[u].is_empty()).collect();
             if users.is_empty() {
-                prop_assert!(rank(&scorer, data, split, protocol).is_err());
+                prop_assert!(rank(&scorer, data, split, protocol, &()).is_err());
                 continue;
             }
-            let ranked = rank(&scorer, data, split, protocol).unwrap();
+            let ranked = rank(&scorer, data, split, protocol, &()).unwrap();
             let each = ranked.per_user();
             let groups = groups(&ranked, &each);
             for k in CUTS {

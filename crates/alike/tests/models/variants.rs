@@ -34,7 +34,8 @@ fn neighbour_similarity_of_equal_neighbours_is_the_plain_convolution() {
         matrix(model.vectors().unwrap()).data
     };
     let apart = |equal| {
-        let both = vectors("nsmar+", equal).into_iter().zip(vectors("nsmar+/nc", equal));
+        let both =
+            vectors("nsmar+", equal).into_vec().into_iter().zip(vectors("nsmar+/nc", equal).into_vec());
         both.map(|(a, b)| (a - b).abs() / (1.0 + b.abs())).fold(0f32, f32::max)
     };
     assert!(apart(true) < 1e-5, "{}", apart(true));

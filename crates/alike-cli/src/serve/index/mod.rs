@@ -10,7 +10,7 @@ mod pgvector;
 #[path = "no_pgvector.rs"]
 mod pgvector;
 
-use alike::serving::{Serving, UserVector};
+use alike::recommend::{Recommender, UserVector};
 use tokio::runtime::Handle;
 
 use super::filter::Filter;
@@ -54,7 +54,7 @@ pub(crate) enum Index {
     /// None.
     Exact,
     /// A graph in memory.
-    Hnsw(Box<alike::serving::Index>),
+    Hnsw(Box<alike::recommend::Index>),
     /// A table in PostgreSQL.
     Postgres(Box<VectorTable>),
 }
@@ -65,20 +65,20 @@ impl Index {
     ///
     /// # Errors
     /// The model does not score by vectors, or the database does not do its part.
-    pub(super) fn new(choice: &IndexChoice, serving: &Serving) -> alike::Result<Self> {
-        let run = serving.run();
+    pub(super) fn new(choice: &IndexChoice, recommender: &Recommender) -> alike::Result<Self> {
+        let run = recommender.run();
         let refused =
             |e: alike::Error| alike::Error::Data(format!("{}: {e}; allowed: --index exact", run.model));
         match choice {
             IndexChoice::Exact => Ok(Self::Exact),
             IndexChoice::Hnsw => {
                 let since = std::time::Instant::now();
-                let index = alike::serving::Index::new(&run.scorer).map_err(refused)?;
+                let index = alike::recommend::Index::new(&run.scorer).map_err(refused)?;
                 tracing::info!(seconds = since.elapsed().as_secs_f64(), "the index is built");
                 Ok(Self::Hnsw(Box::new(index)))
             }
             IndexChoice::Postgres(url) => {
-                let items = alike::serving::dot_items(&run.scorer).map_err(refused)?;
+                let items = alike::recommend::dot_items(&run.scorer).map_err(refused)?;
                 let table = Handle::current().block_on(VectorTable::open(url, &run.best_file().hash, items));
                 table
                     .map(|table| Self::Postgres(Box::new(table)))
@@ -100,12 +100,12 @@ impl Index {
     pub(super) fn candidates(
         &self,
         filter: &Filter,
-        serving: &Serving,
+        recommender: &Recommender,
         vector: &UserVector,
     ) -> Option<Vec<u32>> {
         let Self::Hnsw(index) = self else { return None };
-        let near = index.nearest(vector.row(), fetch(filter, serving.run().data.items.len())?);
-        filter.passed(with_reached(near, serving, vector))
+        let near = index.nearest(vector.row(), fetch(filter, recommender.run().data.items.len())?);
+        filter.passed(with_reached(near, recommender, vector))
     }
 
     /// Whether candidates for such a list come from a database.
@@ -118,18 +118,18 @@ impl Index {
     pub(crate) async fn candidates_of_database(
         &self,
         filter: &Filter,
-        serving: &Serving,
+        recommender: &Recommender,
         vector: &UserVector,
     ) -> Option<Vec<u32>> {
         let Self::Postgres(table) = self else { return None };
-        let near = table.nearest(vector.row(), fetch(filter, serving.run().data.items.len())?).await?;
-        filter.passed(with_reached(near, serving, vector))
+        let near = table.nearest(vector.row(), fetch(filter, recommender.run().data.items.len())?).await?;
+        filter.passed(with_reached(near, recommender, vector))
     }
 }
 
 /// What is near by the inner product, and the items to whose scores the history of `vector` adds.
-fn with_reached(mut near: Vec<u32>, serving: &Serving, vector: &UserVector) -> Vec<u32> {
-    let reached = serving.reached(vector);
+fn with_reached(mut near: Vec<u32>, recommender: &Recommender, vector: &UserVector) -> Vec<u32> {
+    let reached = recommender.reached(vector);
     if !reached.is_empty() {
         near.extend(reached);
         near.sort_unstable();

@@ -29,7 +29,7 @@ const PICTURE_BYTES: u64 = 32 << 20;
 
 /// The number of an item by its id.
 fn number(model: &ModelSnapshot, item: &str) -> ApiResult<u32> {
-    model.serving.run().data.items.get(item).ok_or_else(|| ApiError::unknown_item(item))
+    model.recommender.run().data.items.get(item).ok_or_else(|| ApiError::unknown_item(item))
 }
 
 /// One item
@@ -57,7 +57,7 @@ pub(crate) async fn similar(
     let model = app.model(model)?;
     let item = number(&model, &item)?;
     let work = move || -> alike::Result<RankedItems> {
-        let list = model.serving.run().scorer.similar(item, top)?;
+        let list = model.recommender.run().scorer.similar(item, top)?;
         Ok(RankedItems { model: model.reference(), items: model.ranked(&list) })
     };
     Ok(Json(app.work.run(work).await??))
@@ -85,7 +85,7 @@ pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) 
     }
     let model = app.model(model)?;
     let work = move || {
-        let data = &model.serving.run().data;
+        let data = &model.recommender.run().data;
         let query = query.trim().to_lowercase();
         let place = |item: u32| {
             let name = data.items.name(item);

@@ -83,7 +83,7 @@ pub(crate) async fn info(
     let (texts, pictures) = app.encoder.as_ref().map_or((false, false), |e| e.takes());
     let encoders = [("text", texts), ("image", pictures)].into_iter().filter(|e| e.1).map(|e| e.0).collect();
     let work = move || -> alike::Result<ModelInfo> {
-        let run = model.serving.run();
+        let run = model.recommender.run();
         let data = &run.data;
         let json = |e: serde_json::Error| alike::Error::Data(format!("JSON: {e}"));
         let modalities =
@@ -120,7 +120,7 @@ pub(crate) async fn log(
     Query(params): Query<ModelParams>,
 ) -> ApiResult<Json<Vec<alike::train::EpochRecord>>> {
     let model: Arc<ModelSnapshot> = app.model(params.model)?;
-    Ok(Json(app.work.run(move || model.serving.run().log()).await??))
+    Ok(Json(app.work.run(move || model.recommender.run().log()).await??))
 }
 
 /// What a reload did.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alike::serving::HISTORY_LOOKED_AT;
+use alike::recommend::HISTORY_LOOKED_AT;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -217,12 +217,12 @@ async fn answer(app: &App, ask: Ask) -> ApiResult<Json<Recommendations>> {
 /// it helps.
 async fn narrowed(app: &App, mut request: RankRequest) -> ApiResult<RankRequest> {
     let model = request.model.clone();
-    let items = model.serving.run().data.items.len();
+    let items = model.recommender.run().data.items.len();
     if model.index.asks_a_database(&request.filter, items) {
         let (person, placed) = (request.person.clone(), model.clone());
-        let vectors = app.work.run(move || placed.serving.vectors(&[person])).await??;
+        let vectors = app.work.run(move || placed.recommender.vectors(&[person])).await??;
         let candidates =
-            model.index.candidates_of_database(&request.filter, &model.serving, &vectors[0]).await;
+            model.index.candidates_of_database(&request.filter, &model.recommender, &vectors[0]).await;
         request.filter.narrow(candidates);
     }
     Ok(request)
@@ -245,11 +245,11 @@ fn explained(
     diversity: f32,
     max_reasons: usize,
 ) -> ApiResult<Vec<Ranked>> {
-    let list = if diversity > 0.0 { model.serving.diversified(&list, diversity, top) } else { list };
+    let list = if diversity > 0.0 { model.recommender.diversified(&list, diversity, top) } else { list };
     let mut shown = model.ranked(&list);
     if max_reasons > 0 {
         let items: Vec<u32> = list.iter().map(|l| l.0).collect();
-        let reasons = model.serving.reasons(&user_state.person, &items, max_reasons)?;
+        let reasons = model.recommender.reasons(&user_state.person, &items, max_reasons)?;
         shown.iter_mut().zip(reasons).for_each(|(item, why)| item.reasons = model.why(why));
     }
     Ok(shown)
@@ -284,7 +284,7 @@ fn unknown_category(model: &ModelSnapshot, name: &str) -> ApiError {
 fn item_numbers(model: &ModelSnapshot, ids: &[String], unknown: &mut Vec<String>) -> Vec<u32> {
     let mut items = Vec::with_capacity(ids.len());
     for id in ids {
-        match model.serving.run().data.items.get(id) {
+        match model.recommender.run().data.items.get(id) {
             Some(item) => items.push(item),
             None => unknown.push(id.clone()),
         }

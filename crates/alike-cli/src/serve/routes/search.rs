@@ -116,7 +116,7 @@ async fn nearest(app: &App, which: Which, encoded: Encoded, top: usize) -> ApiRe
     within("top", top, 1, MAX_LISTED)?;
     let model = app.model(which)?;
     let work = move || -> alike::Result<RankedItems> {
-        let list = model.serving.nearest(&encoded.modality, &encoded.features, top)?;
+        let list = model.recommender.nearest(&encoded.modality, &encoded.features, top)?;
         Ok(RankedItems { model: model.reference(), items: model.ranked(&list) })
     };
     Ok(Json(app.work.run(work).await??))

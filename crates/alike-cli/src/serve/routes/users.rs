@@ -95,9 +95,9 @@ pub(crate) async fn similar(
     let model = app.model(model)?;
     let person = app.user(&model, id("user", &user)?).await?.person;
     let work = move || -> alike::Result<SimilarUsers> {
-        let vectors = model.serving.vectors(std::slice::from_ref(&person))?;
-        let found = model.serving.similar_users(&vectors[0], person.user, top)?;
-        let names = &model.serving.run().data.users;
+        let vectors = model.recommender.vectors(std::slice::from_ref(&person))?;
+        let found = model.recommender.similar_users(&vectors[0], person.user, top)?;
+        let names = &model.recommender.run().data.users;
         let users =
             found.into_iter().map(|(u, score)| SimilarUser { user: names.name(u).to_string(), score });
         Ok(SimilarUsers { model: model.reference(), users: users.collect() })
@@ -154,12 +154,12 @@ pub(crate) async fn history(
     within("top", top, 1, MAX_LISTED)?;
     let model = app.model(model)?;
     let events = app.store.of_user(id("user", &user)?).await?;
-    let state = crate::serve::people::user_state(&model.serving, &user, &events)
+    let state = crate::serve::people::user_state(&model.recommender, &user, &events)
         .ok_or_else(|| crate::serve::error::ApiError::unknown_user(&user))?;
     let mut seen = std::collections::BTreeSet::new();
     let mut items = Vec::new();
     for event in &events {
-        let number = model.serving.run().data.items.get(&event.item);
+        let number = model.recommender.run().data.items.get(&event.item);
         let Some(item) = number.filter(|&i| seen.insert(i)) else { continue };
         let kind = match event.kind {
             EventKind::Take => PastKind::Take,
@@ -197,7 +197,7 @@ pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) 
     let model = app.model(model)?;
     let new = app.store.users(&query, top).await?;
     let work = move || {
-        let names = &model.serving.run().data.users;
+        let names = &model.recommender.run().data.users;
         let exact = names.get(&query).map(|_| query.clone());
         let others = names.names().filter(|n| n.starts_with(&query) && *n != query).map(String::from);
         let new = new.into_iter().filter(|n| names.get(n).is_none());

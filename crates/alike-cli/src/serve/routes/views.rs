@@ -1,6 +1,6 @@
 //! Items and models as answers show them.
 
-use alike::serving::Reason;
+use alike::recommend::Reason;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -75,7 +75,7 @@ pub(crate) struct RankedItems {
 impl ModelSnapshot {
     /// The item as answers show it.
     pub(super) fn shown(&self, item: u32) -> Item {
-        let data = &self.serving.run().data;
+        let data = &self.recommender.run().data;
         let id = data.items.name(item);
         let image = data.catalogue.image(item).and_then(|named| {
             let elsewhere = named.starts_with("https://") || named.starts_with("http://");
@@ -107,7 +107,7 @@ impl ModelSnapshot {
 
     /// Reasons as answers show them.
     pub(super) fn why(&self, reasons: Vec<Reason>) -> Vec<Why> {
-        let data = &self.serving.run().data;
+        let data = &self.recommender.run().data;
         let one = |r: Reason| Why {
             item: data.items.name(r.item).to_string(),
             title: data.title(r.item).map(String::from),
@@ -119,6 +119,6 @@ impl ModelSnapshot {
 
     /// Its name and version.
     pub(super) fn reference(&self) -> ModelRef {
-        ModelRef { name: self.serving.run().model.clone(), version: self.version }
+        ModelRef { name: self.recommender.run().model.clone(), version: self.version }
     }
 }

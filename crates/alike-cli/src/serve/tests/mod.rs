@@ -173,7 +173,7 @@ fn train(data: &Path, run: &Path, model: &'static str, epochs: i64) {
         warm_start: None,
         test: false,
         devices: vec![alike::device::DeviceName::default()],
-        stop: None,
+        progress: &(),
     };
     fit(&data, &request, &mut |_| ()).unwrap();
 }

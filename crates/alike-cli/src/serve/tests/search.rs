@@ -62,7 +62,7 @@ async fn items_like_an_item() {
 async fn things_that_are_brought_are_placed_by_features() {
     let served = Served::new("bpr").await;
     let model = served.app.main.current();
-    let data = &model.serving.run().data.features[0];
+    let data = &model.recommender.run().data.features[0];
     let row = |i: usize| data.values()[i * data.dim..(i + 1) * data.dim].to_vec();
     let by_features =
         |i| served.posted("/v1/items/search", json!({ "features": row(i), "modality": "text", "top": 3 }));
@@ -78,7 +78,7 @@ async fn things_that_are_brought_are_placed_by_features() {
 async fn an_encoder_is_used_where_there_is_one() {
     let encoder = |app: &mut crate::serve::state::App| {
         let model = app.main.current();
-        let data = &model.serving.run().data.features[0];
+        let data = &model.recommender.run().data.features[0];
         let rows = data.values().chunks(data.dim).map(<[f32]>::to_vec).collect();
         app.encoder = Some(Arc::new(Known(rows)));
     };
@@ -164,7 +164,7 @@ async fn encoders_that_embed_saved_find_items_by_words() {
         encoder: alike::embed::EncoderChoice::Builtin { dim: 3 },
         batch: 16,
         out: world.path("words.safetensors"),
-        stop: None,
+        progress: &(),
     };
     alike::embed::embed(&request, &mut |_| ()).unwrap();
     let log = "user,item\na,0\na,1\nb,2\nb,3\na,2\nb,0\na,3\nb,1\n";

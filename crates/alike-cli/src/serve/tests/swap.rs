@@ -69,7 +69,7 @@ async fn a_checkpoint_that_cannot_be_read_changes_nothing() {
 /// Puts `scorer` in the place of the run's best one, with a hash that is right.
 fn forge(served: &Served, scorer: &Scorer) {
     let (run, _) = RunDir::open(&served.files.path("run")).unwrap();
-    let params = served.app.main.current().serving.run().best_params().unwrap();
+    let params = served.app.main.current().recommender.run().best_params().unwrap();
     let state: State = run.read_json("state.json").unwrap().unwrap();
     let best_file = Some(run.write_best(999, &params, scorer).unwrap());
     run.write_json("state.json", &State { best_file, ..state }).unwrap();
@@ -78,7 +78,7 @@ fn forge(served: &Served, scorer: &Scorer) {
 #[tokio::test]
 async fn a_checkpoint_that_cannot_answer_does_not_take_over() {
     let served = Served::new("bpr").await;
-    let Scorer::Dot { users, items } = served.app.main.current().serving.run().scorer.clone() else {
+    let Scorer::Dot { users, items } = served.app.main.current().recommender.run().scorer.clone() else {
         panic!()
     };
     let before = served.list("4", "").await;
@@ -156,7 +156,7 @@ async fn features_that_change_in_their_place_change_no_answer() {
 #[tokio::test]
 async fn two_models_side_by_side() {
     let compare = |app: &mut crate::serve::state::App| {
-        let run = app.main.current().serving.run().dir.with_file_name("other");
+        let run = app.main.current().recommender.run().dir.with_file_name("other");
         let data = run.with_file_name("data");
         train(&data, &run, "popularity", 1);
         app.compare = Some(ReloadableModel::open(&run, IndexChoice::Exact.into()).unwrap());

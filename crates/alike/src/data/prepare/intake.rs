@@ -14,6 +14,7 @@ use crate::data::prepare::missing::{Missing, unreadable};
 use crate::data::prepare::ratings::{Ratings, parse_rating};
 use crate::data::prepare::report::{ColumnUse, Dropped};
 use crate::data::prepare::{PrepareOptions, SplitKind};
+use crate::progress::{Parts, Progress};
 use crate::{Error, Result};
 
 /// Kinds of events that a note names.
@@ -31,8 +32,8 @@ struct ColumnPlan {
     event: Option<usize>,
 }
 
-/// How often it is looked whether to stop.
-const ROWS_BETWEEN_STOPS: u64 = 10_000;
+/// Rows between two words of how far it is.
+const ROWS_AT_ONCE: u64 = 10_000;
 
 const USER: usize = 0;
 const ITEM: usize = 1;
@@ -96,7 +97,7 @@ struct Counts {
 }
 
 /// Reads the interactions. Ids of rows that are dropped by rating or kind are known all the same.
-pub(crate) fn read(options: &PrepareOptions) -> Result<Log> {
+pub(crate) fn read(options: &PrepareOptions, progress: &dyn Progress) -> Result<Log> {
     let path = &options.interactions;
     let format = options.time_format.as_deref().map(TimeFormat::parse).transpose()?.unwrap_or_default();
     let heaviest = options.events.iter().map(|(_, weight)| *weight).fold(0.0, f32::max);
@@ -104,6 +105,7 @@ pub(crate) fn read(options: &PrepareOptions) -> Result<Log> {
     let events: BTreeMap<String, f32> = events.collect();
     let mut intake = Intake {
         options,
+        rows: progress.phase("reading interactions", 0)?,
         weighted: events.values().any(|weight| *weight < 1.0),
         events,
         format,
@@ -130,6 +132,7 @@ pub(crate) fn read(options: &PrepareOptions) -> Result<Log> {
 /// The log while its rows come in.
 struct Intake<'a> {
     options: &'a PrepareOptions,
+    rows: Parts<'a>,
     format: TimeFormat,
     log: Log,
     times: Vec<f64>,
@@ -145,8 +148,8 @@ impl Intake<'_> {
     /// Takes a row in, or counts why it does not stay.
     fn row(&mut self, plan: &ColumnPlan, place: &Place<'_>, cells: &[&str]) -> Result<()> {
         self.log.rows += 1;
-        if self.log.rows.is_multiple_of(ROWS_BETWEEN_STOPS) {
-            self.options.stop().check()?;
+        if self.log.rows.is_multiple_of(ROWS_AT_ONCE) {
+            self.rows.add(ROWS_AT_ONCE as usize)?;
         }
         let ids = [USER, ITEM].map(|at| clean(cells[at]));
         let [no_user, no_item] = &mut self.counts.missing;

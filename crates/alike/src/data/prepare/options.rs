@@ -4,13 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use crate::data::formats::columns::ColumnNames;
 use crate::data::formats::options::TextOptions;
 use crate::data::prepare::catalogue::ItemColumns;
-use crate::stop::Stop;
 use crate::{Error, Result};
 
 /// Least weight of a kind of event, where the heaviest is 1.
@@ -101,8 +98,6 @@ pub struct PrepareOptions {
     pub seed: u64,
     /// The folder to write. An older prepared folder there is replaced once the new one is complete.
     pub out: PathBuf,
-    /// Set by others to stop; nothing is left behind then.
-    pub stop: Option<Arc<AtomicBool>>,
 }
 
 impl PrepareOptions {
@@ -126,13 +121,7 @@ impl PrepareOptions {
             k_core: 0,
             seed: 0,
             out: out.into(),
-            stop: None,
         }
-    }
-
-    /// Where it is looked whether to stop.
-    pub(crate) fn stop(&self) -> Stop<'_> {
-        Stop(self.stop.as_deref())
     }
 
     /// An error if options contradict each other.

@@ -18,6 +18,7 @@ use crate::data::prepare::report::{FeatureReport, KnnReport, PrepareReport, coun
 use crate::data::prepare::sources::Sources;
 use crate::disk::{FileEntry, Staged};
 use crate::ids::Vocab;
+use crate::progress::Progress;
 use crate::{Error, Result};
 
 /// The folder while it is written.
@@ -34,6 +35,7 @@ pub(crate) fn write(
     log: &Log,
     cleaned: Cleaned,
     sources: &Sources,
+    progress: &dyn Progress,
 ) -> Result<PrepareReport> {
     let Cleaned { users, items, item_number, item_origin, integers, splits, train_weights, report } = cleaned;
     let joined = Items { all: &log.items, number: &item_number, origin: &item_origin, integers };
@@ -42,10 +44,12 @@ pub(crate) fn write(
     writing.ids("users", &users)?;
     writing.ids("items", &items)?;
     writing.interactions(&splits, train_weights.as_deref())?;
+    let parts = progress.phase("writing features", sources.features.len())?;
     for (name, matrix) in &sources.features {
-        options.stop().check()?;
         writing.features(name, matrix, &joined)?;
+        parts.add(1)?;
     }
+    progress.phase("writing the rest", 0)?;
     for (name, graph) in &sources.knn {
         writing.neighbors(name, graph, &joined)?;
     }
@@ -53,7 +57,7 @@ pub(crate) fn write(
         (Some(path), Some(listing)) => writing.catalogue(path, listing, &items)?,
         _ => None,
     };
-    options.stop().check()?;
+    progress.check()?;
     writing.finish(train_weights.is_some(), image_root)
 }
 

@@ -28,7 +28,13 @@ impl Params {
     pub fn save(&self) -> Vec<Saved> {
         let save = |(i, p): (usize, &Param)| {
             let [m, v] = p.moments.values();
-            Saved { name: p.name.clone(), shape: p.shape.clone(), value: matrix(self.value(i)).data, m, v }
+            Saved {
+                name: p.name.clone(),
+                shape: p.shape.clone(),
+                value: matrix(self.value(i)).data.into_vec(),
+                m,
+                v,
+            }
         };
         self.list.iter().enumerate().map(save).collect()
     }
@@ -87,7 +93,7 @@ impl Params {
                     old.value.clone()
                 }
                 Some(rows) => {
-                    let mut value = matrix(self.value(at)).data;
+                    let mut value = matrix(self.value(at)).data.into_vec();
                     let places = (0u32..).zip(value.chunks_exact_mut(cols));
                     for (place, row) in places {
                         if let Some(other) = rows.place(place, data, from) {

@@ -104,7 +104,7 @@ impl Fold {
     }
 
     fn tensor(&self, m: Matrix) -> Tensor<2> {
-        Tensor::from_data(TensorData::new(m.data, [m.rows, m.cols]), &self.w.device())
+        Tensor::from_data(TensorData::new(m.data.into_vec(), [m.rows, m.cols]), &self.w.device())
     }
 }
 

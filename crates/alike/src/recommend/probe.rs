@@ -1,9 +1,9 @@
 //! One answer of each kind, before a run answers for people.
 
-use super::{Serving, UserHistory};
+use super::{PeopleRequest, Recommender, UserHistory};
 use crate::error::{Error, Result};
 
-impl Serving {
+impl Recommender {
     /// Answers once for somebody whom training knew, for somebody new and for nobody in particular, so that a
     /// run whose parts do not go together is told from one that answers. Takes about as long as one request
     /// of each kind.
@@ -28,13 +28,14 @@ impl Serving {
             return bad("its fold-in gives rows of another width than its users have");
         }
         let finite = |list: &[(u32, f32)]| !list.is_empty() && list.iter().all(|i| i.1.is_finite());
-        let lists = self.rank(&vectors, &vec![&[][..]; vectors.len()], items.min(10));
+        let lists = self.rank(&PeopleRequest::new(&vectors, items.min(10)));
         if !lists.iter().all(|list| finite(list)) {
             return bad("a list is empty or holds scores that are not finite");
         }
         for ((person, vector), list) in people.iter().zip(&vectors).zip(&lists) {
             let some: Vec<u32> = list.iter().map(|i| i.0).collect();
-            if !finite(&self.rank_among(vector, &some, 1)) {
+            let request = PeopleRequest::new(std::slice::from_ref(vector), 1).among(&some);
+            if !finite(&self.rank(&request)[0]) {
                 return bad("an item has a score that is not finite");
             }
             self.diversified(list, 0.5, 2);

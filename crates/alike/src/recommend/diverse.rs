@@ -1,9 +1,9 @@
 //! Lists that are not all of a kind.
 
-use super::Serving;
+use super::Recommender;
 use crate::scorer::cosine;
 
-impl Serving {
+impl Recommender {
     /// `top` of `candidates` (items and scores, best first), chosen one after another by maximal marginal
     /// relevance: next is the item with the largest
     ///

@@ -1,6 +1,6 @@
 //! Why an item has its rank: by what its score would lose without each item of the history.
 
-use super::{Serving, UserVector};
+use super::{Recommender, UserVector};
 use crate::error::Result;
 use crate::scorer::{Hybrid, Scorer, UserHistory, best};
 
@@ -20,7 +20,7 @@ pub struct Reason {
     pub modality: Option<String>,
 }
 
-impl Serving {
+impl Recommender {
     /// For each of `items`, the at most `most` items of the person's history that its score would lose most
     /// without, most important first. Those that the score would not lose by are not named.
     pub fn reasons(&self, person: &UserHistory, items: &[u32], most: usize) -> Result<Vec<Vec<Reason>>> {

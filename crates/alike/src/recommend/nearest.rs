@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use alike_ops::dot;
 use rayon::prelude::*;
 
-use super::{Serving, UserVector};
+use super::{Recommender, UserVector};
 use crate::error::{Error, Result};
 use crate::scorer::{Hybrid, Matrix, Scorer, best, norm};
 
@@ -23,7 +23,7 @@ pub struct Placed {
     pub between: Vec<(u32, f32)>,
 }
 
-impl Serving {
+impl Recommender {
     /// The `k` items whose features of `modality` point most nearly where `features` does, with cosines.
     ///
     /// # Errors

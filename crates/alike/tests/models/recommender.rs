@@ -3,8 +3,8 @@
 use crate::support::{self, checkerboard};
 use alike::layers::Saved;
 use alike::models::{self, FoldIn, Learner};
-use alike::recommend::Run;
-use alike::serving::{Serving, UserHistory};
+use alike::recommend::{PeopleRequest, Recommender, UserHistory};
+use alike::run::Run;
 use alike::train::{TrainRequest, fit};
 use burn::tensor::Device;
 
@@ -24,28 +24,29 @@ fn every_model_serves_people_it_has_not_seen() {
     for (n, model) in models::all().iter().enumerate() {
         let path = dir.path().join(format!("run{n}"));
         fit(&data, &TrainRequest { run: Some(&path), ..request(model.name) }, &mut |_| {}).unwrap();
-        let serving = Serving::open(&path).unwrap();
+        let recommender = Recommender::open(&path).unwrap();
         let personal = model.name != "popularity";
         for colour in [0, 1] {
             let person = newcomer(colour);
-            let vectors = serving.vectors(std::slice::from_ref(&person)).unwrap();
-            let list = serving.rank(&vectors, &[&person.history], 10).remove(0);
+            let vectors = recommender.vectors(std::slice::from_ref(&person)).unwrap();
+            let list =
+                recommender.rank(&PeopleRequest::new(&vectors, 10).hiding(&[&person.history])).remove(0);
             assert_eq!(list.len(), 10);
             assert!(list.iter().all(|(i, _)| !person.history.contains(i)), "{}", model.name);
             let right = list.iter().filter(|(i, _)| i % 2 == colour).count();
             assert!(!personal || right >= 9, "{}: {right} of 10 items are of their colour", model.name);
-            let all = serving.scores(&vectors[0]);
+            let all = recommender.scores(&vectors[0]);
             assert!(list.iter().all(|&(i, s)| (all[i as usize] - s).abs() < 1e-5), "{}", model.name);
 
             // Each reason is an item without which the score is lower, and by as much as it says.
             let items: Vec<u32> = list.iter().map(|l| l.0).collect();
-            let reasons = serving.reasons(&person, &items, 3).unwrap();
+            let reasons = recommender.reasons(&person, &items, 3).unwrap();
             for ((&item, reasons), &(_, score)) in items.iter().zip(&reasons).zip(&list) {
                 assert!(reasons.len() <= 3 && reasons.windows(2).all(|w| w[0].loss >= w[1].loss));
                 for reason in reasons {
                     let mut without = person.clone();
                     without.history.retain(|&j| j != reason.item);
-                    let less = serving.score(&serving.vectors(&[without]).unwrap()[0], item);
+                    let less = recommender.score(&recommender.vectors(&[without]).unwrap()[0], item);
                     assert!(less < score, "{}: {less} is not below {score}", model.name);
                     assert!((score - less - reason.loss).abs() < 1e-5, "{}", model.name);
                 }
@@ -55,23 +56,23 @@ fn every_model_serves_people_it_has_not_seen() {
         }
         // A history of one item carries all that there is.
         let person = UserHistory { user: None, history: vec![6] };
-        let reasons = serving.reasons(&person, &[8, 10, 12], 3).unwrap();
+        let reasons = recommender.reasons(&person, &[8, 10, 12], 3).unwrap();
         let only: Vec<u32> = reasons.iter().flatten().map(|r| r.item).collect();
         assert!(!personal || (only.len() >= 2 && only.iter().all(|&i| i == 6)), "{}: {only:?}", model.name);
         // A known user who took nothing since is where training left them.
         let known = UserHistory { user: Some(3), history: data.train.row(3).to_vec() };
-        let vector = serving.vectors(&[known]).unwrap().remove(0);
+        let vector = recommender.vectors(&[known]).unwrap().remove(0);
         let run = Run::open(&path).unwrap();
         for item in [0, 1, 20, 41] {
-            let (now, then) = (serving.score(&vector, item), run.scorer.score(3, item));
+            let (now, then) = (recommender.score(&vector, item), run.scorer.score(3, item));
             assert!((now - then).abs() < 1e-4 * then.abs().max(1.0), "{}: {now}, was {then}", model.name);
         }
-        let wrong = serving.vectors(&[UserHistory { user: None, history: vec![support::ITEMS as u32] }]);
+        let wrong = recommender.vectors(&[UserHistory { user: None, history: vec![support::ITEMS as u32] }]);
         assert!(wrong.unwrap_err().to_string().contains("72 items"));
         // Nobody's history gives a score too.
         assert!(
-            serving
-                .scores(&serving.vectors(&[UserHistory::default()]).unwrap()[0])
+            recommender
+                .scores(&recommender.vectors(&[UserHistory::default()]).unwrap()[0])
                 .iter()
                 .all(|s| s.is_finite())
         );
@@ -84,8 +85,8 @@ fn parts_of_reasons_are_modalities_of_the_model() {
     let data = checkerboard(dir.path());
     let path = dir.path().join("run");
     fit(&data, &TrainRequest { run: Some(&path), ..request("nsmar+") }, &mut |_| {}).unwrap();
-    let serving = Serving::open(&path).unwrap();
-    let reasons = serving.reasons(&newcomer(0), &[30, 32], 5).unwrap();
+    let recommender = Recommender::open(&path).unwrap();
+    let reasons = recommender.reasons(&newcomer(0), &[30, 32], 5).unwrap();
     let mut named = reasons.iter().flatten().map(|r| r.modality.as_deref().unwrap());
     assert!(named.all(|m| ["image", "text"].contains(&m)));
 }
@@ -139,21 +140,23 @@ fn new_items_stand_between_those_like_them() {
     let data = checkerboard(dir.path());
     let path = dir.path().join("run");
     fit(&data, &TrainRequest { run: Some(&path), ..request("bpr") }, &mut |_| {}).unwrap();
-    let serving = Serving::open(&path).unwrap();
+    let recommender = Recommender::open(&path).unwrap();
     let text = &data.features[1];
     let row = |i: usize| &text.values()[i * text.dim..(i + 1) * text.dim];
-    assert_eq!(serving.nearest("text", row(10), 1).unwrap()[0].0 % 2, 0);
-    let placed = serving.place_item(&[("text", row(10))]).unwrap();
+    assert_eq!(recommender.nearest("text", row(10), 1).unwrap()[0].0 % 2, 0);
+    let placed = recommender.place_item(&[("text", row(10))]).unwrap();
     let even: f32 = placed.between.iter().filter(|b| b.0 % 2 == 0).map(|b| b.1).sum();
     assert!(even > 0.9 && placed.between.is_sorted_by(|a, b| a.1 >= b.1), "{:?}", placed.between);
     assert!((placed.between.iter().map(|b| b.1).sum::<f32>() - 1.0).abs() < 1e-5);
     // Who likes even items likes it better than who likes odd ones.
-    let vectors = serving.vectors(&[newcomer(0), newcomer(1)]).unwrap();
-    assert!(serving.score_placed(&vectors[0], &placed) > serving.score_placed(&vectors[1], &placed));
+    let vectors = recommender.vectors(&[newcomer(0), newcomer(1)]).unwrap();
+    assert!(recommender.score_placed(&vectors[0], &placed) > recommender.score_placed(&vectors[1], &placed));
     let error = |e: alike::Error| e.to_string();
-    assert!(error(serving.nearest("sound", &[1.0], 1).unwrap_err()).contains("the data have: image, text"));
-    assert!(error(serving.nearest("text", &[1.0], 1).unwrap_err()).contains("4 finite values, not 1"));
-    assert!(error(serving.place_item(&[]).unwrap_err()).contains("at least one modality"));
+    assert!(
+        error(recommender.nearest("sound", &[1.0], 1).unwrap_err()).contains("the data have: image, text")
+    );
+    assert!(error(recommender.nearest("text", &[1.0], 1).unwrap_err()).contains("4 finite values, not 1"));
+    assert!(error(recommender.place_item(&[]).unwrap_err()).contains("at least one modality"));
 }
 
 #[test]

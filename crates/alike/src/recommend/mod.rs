@@ -11,6 +11,7 @@ mod lengths;
 mod nearest;
 mod probe;
 mod reasons;
+mod request;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,10 +25,11 @@ pub use index::{Index, dot_items};
 use lengths::Lengths;
 pub use nearest::Placed;
 pub use reasons::{HISTORY_LOOKED_AT, Reason};
+pub use request::{PeopleRequest, UserVector};
 
 use crate::error::{Error, Result};
 use crate::models::{FoldIn, Learner, find};
-use crate::recommend::Run;
+use crate::run::Run;
 pub use crate::scorer::UserHistory;
 use crate::scorer::{Hybrid, Matrix, Scorer, best, norm};
 use crate::train::EXTERNAL;
@@ -36,25 +38,11 @@ use crate::train::EXTERNAL;
 /// name.
 const IN_MEMORY: usize = 1 << 30;
 
-/// A person as the scorer takes them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct UserVector {
-    row: Vec<f32>,
-    history: Vec<u32>,
-}
-
-impl UserVector {
-    /// A row of the scorer's users; empty for scorers that go by the history alone.
-    pub fn row(&self) -> &[f32] {
-        &self.row
-    }
-}
-
 /// Names and widths.
 type Parts = Vec<(String, usize)>;
 
 /// A trained run, opened to answer for anybody at any time. It can be shared between threads.
-pub struct Serving {
+pub struct Recommender {
     run: Run,
     fold: Option<FoldIn>,
     /// What final vectors are put together from, one part per modality; empty where they are not.
@@ -65,7 +53,7 @@ pub struct Serving {
     lengths: Lengths,
 }
 
-impl Serving {
+impl Recommender {
     /// Opens a run folder: the scorer of its best epoch, its data, and the model's fold-in.
     ///
     /// # Errors
@@ -82,12 +70,13 @@ impl Serving {
         Self::new(Run::open_owned(dir, data, IN_MEMORY)?)
     }
 
-    /// From an opened run, whose features become its own: nothing that happens to their files later changes
-    /// an answer.
+    /// From an opened run, whose vectors and features become its own: nothing that happens to their files
+    /// later changes an answer.
     ///
     /// # Errors
-    /// A feature file is damaged; the parameters do not fit the data.
+    /// A file is damaged; the parameters do not fit the data.
     pub fn new(mut run: Run) -> Result<Self> {
+        run.own_vectors()?;
         run.data.own_features(IN_MEMORY)?;
         let (own, parts) = own_fold_in(&run)?;
         let fit = |own| fit(&run.scorer, &run.data.train, own);
@@ -104,7 +93,7 @@ impl Serving {
     }
 
     /// With items that nobody took in training raised by `weight`, 0 to 1, in every list; see
-    /// [`ColdItems`](crate::recommend::ColdItems).
+    /// [`ColdItems`](crate::run::ColdItems).
     pub fn with_cold_items(mut self, weight: f32) -> Self {
         self.run.cold_weight = weight;
         // Found out now, not with the first request.
@@ -179,56 +168,56 @@ impl Serving {
         Ok(rows)
     }
 
-    /// The `top` best items for each of `vectors`, best first, without those that `hidden` lists for it,
-    /// ascending. Fewer where there are fewer.
-    pub fn rank(&self, vectors: &[UserVector], hidden: &[&[u32]], top: usize) -> Vec<Vec<(u32, f32)>> {
-        self.rank_raised(vectors, hidden, top, self.run.cold_weight)
-    }
-
-    /// The same with cold items raised by `weight`.
-    pub fn rank_raised(
-        &self,
-        vectors: &[UserVector],
-        hidden: &[&[u32]],
-        top: usize,
-        weight: f32,
-    ) -> Vec<Vec<(u32, f32)>> {
-        assert_eq!(vectors.len(), hidden.len(), "one list of hidden items per person");
-        if let Some(cold) = self.run.raised_items(weight) {
-            let score = |row: usize, item: u32| {
-                let open = hidden[row].binary_search(&item).is_err();
-                open.then(|| self.score(&vectors[row], item))
+    /// The lists that `request` asks for, one per person, best first, each as (item, score).
+    pub fn rank(&self, request: &PeopleRequest<'_>) -> Vec<Vec<(u32, f32)>> {
+        let PeopleRequest { people, k, .. } = *request;
+        let weight = request.cold_items.unwrap_or(self.run.cold_weight);
+        let cold = self.run.raised_items(weight);
+        let open = |row: usize, item: u32| request.hidden(row).binary_search(&item).is_err();
+        if let Some(candidates) = request.candidates {
+            let one = |(row, person): (usize, &UserVector)| {
+                // One sweep over packed items costs less than many single scores.
+                let all = candidates.len() * 8 > self.run.data.items.len();
+                let scores = all.then(|| self.scores(person));
+                let plain = |i: u32| scores.as_ref().map_or_else(|| self.score(person, i), |s| s[i as usize]);
+                let raised = |i: u32| cold.map_or(plain(i), |cold| cold.raised(i, plain(i), weight));
+                let scored = candidates.iter().filter(|&&i| open(row, i)).map(|&i| (i, raised(i)));
+                best(scored.collect(), k)
             };
-            let rank = |length: usize| self.lists(vectors, hidden, length);
-            return cold.mix(vectors.len(), top, weight, rank, score);
+            return people.par_iter().enumerate().map(one).collect();
         }
-        let list = self.lists(vectors, hidden, top);
-        (0..vectors.len()).map(|row| list.pairs(row).collect()).collect()
+        if let Some(cold) = cold {
+            let score = |row: usize, item: u32| open(row, item).then(|| self.score(&people[row], item));
+            return cold.mix(people.len(), k, weight, |length| self.lists(request, length), score);
+        }
+        let list = self.lists(request, k);
+        (0..people.len()).map(|row| list.pairs(row).collect()).collect()
     }
 
-    /// Lists by plain scores.
-    fn lists(&self, vectors: &[UserVector], hidden: &[&[u32]], top: usize) -> TopK {
-        let items = self.run.data.items.len();
+    /// Lists of `length` items by plain scores.
+    fn lists(&self, request: &PeopleRequest<'_>, length: usize) -> TopK {
+        let (people, items) = (request.people, self.run.data.items.len());
+        let hidden: Vec<&[u32]> = (0..people.len()).map(|row| request.hidden(row)).collect();
         let csr = |rows: Vec<Vec<u32>>| Csr::from_rows(items, &rows).expect("items are below their number");
         match (&self.ranker, &self.run.scorer) {
             (Some(ranker), scorer) => {
-                let users: Vec<f32> = vectors.iter().flat_map(|t| t.row.iter().copied()).collect();
-                let list = ranker.top_k(&users, hidden, top);
+                let users: Vec<f32> = people.iter().flat_map(|t| t.row.iter().copied()).collect();
+                let list = ranker.top_k(&users, &hidden, length);
                 match scorer {
-                    Scorer::Hybrid(all) => self.with_sums(all, &list, vectors, hidden),
+                    Scorer::Hybrid(all) => self.with_sums(all, &list, people, &hidden),
                     _ => list,
                 }
             }
             (None, scorer) => {
-                let rows: Vec<u32> = (0..vectors.len() as u32).collect();
+                let rows: Vec<u32> = (0..people.len() as u32).collect();
                 let mask = csr(hidden.iter().map(|h| h.to_vec()).collect());
                 let masks = Exclusions { seen: Some(&mask), extra: None };
                 match scorer {
                     Scorer::ItemItem(w) => {
-                        let history = csr(vectors.iter().map(|t| t.history.clone()).collect());
-                        top_k_item_item(&history, &w.pattern, &w.values, &rows, &masks, top)
+                        let history = csr(people.iter().map(|t| t.history.clone()).collect());
+                        top_k_item_item(&history, &w.pattern, &w.values, &rows, &masks, length)
                     }
-                    Scorer::Static { scores, .. } => top_k_static(scores, &rows, &masks, top),
+                    Scorer::Static { scores, .. } => top_k_static(scores, &rows, &masks, length),
                     _ => unreachable!("scorers with vectors have a ranker"),
                 }
             }
@@ -251,27 +240,6 @@ impl Serving {
         let user = |row: usize| (&vectors[row].row[..], &vectors[row].history[..]);
         let excluded = |row: usize, list: &mut Vec<u32>| list.extend_from_slice(hidden[row]);
         all.add_sums(list, &[1.0], user, excluded).remove(0)
-    }
-
-    /// The `top` best of `items` for `vector`, best first.
-    pub fn rank_among(&self, vector: &UserVector, items: &[u32], top: usize) -> Vec<(u32, f32)> {
-        self.rank_among_raised(vector, items, top, self.run.cold_weight)
-    }
-
-    /// The same with cold items raised by `weight`.
-    pub fn rank_among_raised(
-        &self,
-        vector: &UserVector,
-        items: &[u32],
-        top: usize,
-        weight: f32,
-    ) -> Vec<(u32, f32)> {
-        // One sweep over packed items costs less than many single scores.
-        let scores = (items.len() * 8 > self.run.data.items.len()).then(|| self.scores(vector));
-        let plain = |i: u32| scores.as_ref().map_or_else(|| self.score(vector, i), |s| s[i as usize]);
-        let cold = self.run.raised_items(weight);
-        let raised = |i, score| cold.map_or(score, |cold| cold.raised(i, score, weight));
-        best(items.iter().map(|&i| (i, raised(i, plain(i)))).collect(), top)
     }
 
     /// The score of `item` for `vector`.

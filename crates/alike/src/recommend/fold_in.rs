@@ -149,7 +149,7 @@ mod tests {
         let people: Vec<UserHistory> =
             rows[..4].iter().map(|h| UserHistory { user: None, history: h.clone() }).collect();
         let placed = fold.place(&people).unwrap();
-        for (found, right) in placed.data.iter().zip(&users.data) {
+        for (found, right) in placed.data.iter().zip(users.data.iter()) {
             assert!((found - right).abs() < 0.01, "{placed:?}");
         }
         assert!(fit(&Scorer::Static { users: 1, scores: vec![1.0] }, &train, None).unwrap().is_none());

@@ -14,9 +14,10 @@ use serde::Serialize;
 use crate::checkpoint::{FileRef, RunDir};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::eval::{Group, Metrics, Protocol, Ranked, Split, rank};
+use crate::eval::{Group, Metrics, Protocol, Ranked, Split, in_parts, rank};
 use crate::ids::ItemId;
 use crate::layers::Saved;
+use crate::progress::Progress;
 use crate::scorer::{Scorer, best};
 use crate::train::{EpochRecord, Summary};
 
@@ -58,7 +59,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Opens a run folder and the prepared data it names.
+    /// Opens a run folder and the prepared data it names. Vectors of users and items and features stay in
+    /// their files, which are mapped.
     ///
     /// # Errors
     /// One of them is damaged or gone, or the data are not those that the run was trained on.
@@ -71,22 +73,23 @@ impl Run {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_with(dir: &Path, data: Option<&Path>) -> Result<Self> {
-        Self::open_checked(dir, data, Dataset::open)
+        Self::open_checked(dir, data, true, Dataset::open)
     }
 
-    /// The same with features that are the run's own; see [`Dataset::open_owned`].
+    /// The same with vectors and features that are the run's own; see [`Dataset::open_owned`].
     pub(crate) fn open_owned(dir: &Path, data: Option<&Path>, in_memory: usize) -> Result<Self> {
-        Self::open_checked(dir, data, |data| Dataset::open_owned(data, in_memory))
+        Self::open_checked(dir, data, false, |data| Dataset::open_owned(data, in_memory))
     }
 
     fn open_checked(
         dir: &Path,
         data: Option<&Path>,
+        mapped: bool,
         open: impl FnOnce(&Path) -> Result<Dataset>,
     ) -> Result<Self> {
         let (run, info) = RunDir::open(dir)?;
         let best = run.best()?;
-        let scorer = run.read_scorer(&best)?;
+        let scorer = if mapped { run.map_scorer(&best)? } else { run.read_scorer(&best)? };
         let data = run.data(&info, data, open)?;
         if (scorer.users(), scorer.items()) != (data.users.len(), data.items.len()) {
             return Err(Error::checkpoint(dir, "its scorer does not fit the data"));
@@ -94,6 +97,14 @@ impl Run {
         let (model, settings, seed) = (info.model, info.settings, info.seed);
         let (cold_weight, cold) = (0.0, OnceLock::new());
         Ok(Self { dir: dir.into(), model, settings, seed, data, scorer, cold_weight, cold, run, best })
+    }
+
+    /// Reads the vectors that are mapped, if any.
+    pub(crate) fn own_vectors(&mut self) -> Result<()> {
+        if self.scorer.is_mapped() {
+            self.scorer = self.run.read_scorer(&self.best)?;
+        }
+        Ok(())
     }
 
     /// Items that nobody took in training; found out when they are first asked for.
@@ -143,14 +154,18 @@ impl Run {
     /// The lists that `request` asks for, a row per user.
     ///
     /// # Errors
-    /// A number of a user or of an item is not one of the data.
-    pub fn recommend_lists(&self, request: &ListRequest<'_>) -> Result<TopK> {
+    /// A number of a user or of an item is not one of the data; [`Error::Interrupted`] when it was stopped.
+    pub fn recommend_lists(&self, request: &ListRequest<'_>, progress: &dyn Progress) -> Result<TopK> {
+        let k = request.k.min(self.data.items.len());
+        in_parts(request.users, k, progress, |users| self.lists(&ListRequest { users, k, ..*request }))
+    }
+
+    fn lists(&self, request: &ListRequest<'_>) -> Result<TopK> {
         let (users, items) = (self.data.users.len(), self.data.items.len());
         let ListRequest { users: rows, k, seen, candidates, exclude, cold_items: weight } = *request;
         check_numbers("user", rows, users)?;
         check_numbers("item", exclude, items)?;
         check_numbers("item", candidates.unwrap_or_default(), items)?;
-        let k = k.min(items);
         let cold = self.raised_items(weight);
         let open = |u: u32, i: u32| {
             let known = |rows: &Csr| rows.row(u as usize).binary_search(&i).is_ok();
@@ -186,7 +201,7 @@ impl Run {
 
     fn top(&self, rows: &[u32], top: usize) -> TopK {
         let request = ListRequest::new(rows, top).cold_items(self.cold_weight);
-        self.recommend_lists(&request).expect("rows are users of the data")
+        self.recommend_lists(&request, &()).expect("rows are users of the data")
     }
 
     /// The `top` items most like `item`.
@@ -202,13 +217,18 @@ impl Run {
     }
 
     /// The lists that are evaluated on one split under one protocol.
-    pub fn rank(&self, split: Split, protocol: Protocol) -> Result<Ranked<'_>> {
-        rank(&self.scorer, &self.data, split, protocol)
+    pub fn rank(&self, split: Split, protocol: Protocol, progress: &dyn Progress) -> Result<Ranked<'_>> {
+        rank(&self.scorer, &self.data, split, protocol, progress)
     }
 
     /// All metrics on one split under one protocol, and those of groups of users and items.
-    pub fn evaluate(&self, split: Split, protocol: Protocol) -> Result<(Metrics, Vec<Group>)> {
-        let (metrics, groups, _) = self.rank(split, protocol)?.evaluated();
+    pub fn evaluate(
+        &self,
+        split: Split,
+        protocol: Protocol,
+        progress: &dyn Progress,
+    ) -> Result<(Metrics, Vec<Group>)> {
+        let (metrics, groups, _) = self.rank(split, protocol, progress)?.evaluated();
         Ok((metrics, groups))
     }
 
