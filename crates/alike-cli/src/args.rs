@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Similar(Similar),
     /// Answer over HTTP: recommendations, events, search
     Serve(Serve),
+    /// Train on the newest log and events, and put the run in the live one's place unless it is worse
+    Nightly(Nightly),
     /// The models and their settings
     Models(Models),
     /// Print a completion script for a shell
@@ -180,6 +182,17 @@ pub(crate) struct Train {
     #[arg(long, hide = true)]
     pub(crate) stop_with_input: bool,
     /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `alike nightly`.
+#[derive(Debug, Args)]
+pub(crate) struct Nightly {
+    /// What to do, as docs/nightly.md says
+    #[arg(value_name = "CONFIG.toml")]
+    pub(crate) config: PathBuf,
+    /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -330,6 +343,9 @@ pub(crate) struct Serve {
     /// 1 they compete like the average item that somebody took
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.0, value_parser = given::share)]
     pub(crate) cold_items: f32,
+    /// Count what was held out for test as history too, so that nobody is recommended what they have
+    #[arg(long)]
+    pub(crate) held_out_is_history: bool,
     /// Where the items nearest to somebody are looked up: exact (every item is scored), hnsw (a graph in
     /// memory, for models that rank by inner product), or postgres://… (a table with pgvector that replicas
     /// share; or the variable ALIKE_INDEX). What they find is scored exactly. The run of --compare is always

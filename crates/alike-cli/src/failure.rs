@@ -14,6 +14,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// The work failed: exit code 1.
     Failed(String),
+    /// The work is done, and what was there stays: exit code 3.
+    Kept(String),
     /// Ctrl-C; what was finished is saved: exit code 130.
     Interrupted(String),
     /// Anyone who read our output has gone; there is nobody to tell: exit code 0.
@@ -30,6 +32,7 @@ impl Failure {
             Self::ReaderGone => 0,
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
+            Self::Kept(_) => 3,
             Self::Interrupted(_) => 130,
         }
     }
@@ -38,6 +41,7 @@ impl Failure {
     pub(crate) fn line(&self) -> Option<String> {
         let text = match self {
             Self::ReaderGone => return None,
+            Self::Kept(text) => return Some(printable(text)),
             Self::Failed(text) | Self::Usage(text) | Self::Interrupted(text) => text,
         };
         let one_line =

@@ -248,13 +248,15 @@ pub(crate) fn items(data: &Dataset, ids: &[String]) -> PyResult<Vec<u32>> {
 /// Prepares data: `interactions` and `items` are paths or have Arrow's stream. Returns the report as JSON and
 /// as text.
 #[pyfunction]
-#[pyo3(signature = (interactions, out, *, name, items, features, columns, item_columns, events, split, k_core, min_rating,
+#[pyo3(signature = (interactions, out, *, more, half_life, name, items, features, columns, item_columns, events, split, k_core, min_rating,
     time_format, drop_missing, cold_items, seed))]
 #[expect(clippy::too_many_arguments, reason = "one a keyword of Python's `prepare`")]
 pub(crate) fn prepare(
     py: Python<'_>,
     interactions: &Bound<'_, PyAny>,
     out: PathBuf,
+    more: Vec<Bound<'_, PyAny>>,
+    half_life: Option<f64>,
     name: &str,
     items: Option<&Bound<'_, PyAny>>,
     features: Vec<(String, PathBuf, Option<PathBuf>)>,
@@ -280,6 +282,8 @@ pub(crate) fn prepare(
         Ok(path)
     };
     let mut options = PrepareOptions::new(path(interactions, name)?, out);
+    let more = more.iter().map(|object| path(object, "more"));
+    options.more_interactions = more.collect::<PyResult<_>>()?;
     options.items = items.map(|items| path(items, "items")).transpose()?;
     for (name, file, ids) in features {
         options.feature_ids.extend(ids.map(|ids| (name.clone(), ids)));
@@ -324,6 +328,7 @@ pub(crate) fn prepare(
         split => split.parse().map_err(to_python)?,
     };
     options.events = events;
+    options.half_life = half_life;
     options.k_core = k_core;
     options.min_rating = min_rating;
     options.time_format = time_format;

@@ -21,6 +21,31 @@ def test_a_file_a_frame_and_columns_give_the_same_data(rows, tmp_path):
         assert (data.users, data.items) == (by_file.users, by_file.items)
 
 
+def test_more_interactions_come_after_the_first(rows, tmp_path):
+    whole = alike.prepare(rows)
+    half = len(rows["user"]) // 2
+    first = {name: values[:half] for name, values in rows.items()}
+    file = tmp_path / "rest.csv"
+    file.write_text("customer,sku\n" + "".join(f"{u},{i}\n" for u, i in zip(rows["user"][half:], rows["item"][half:])))
+    both = alike.prepare(first, more=[file])
+    assert (both.users, both.items) == (whole.users, whole.items)
+    for split in ("train", "valid", "test"):
+        assert (both.csr(split) != whole.csr(split)).nnz == 0
+    with pytest.raises(FileNotFoundError):
+        alike.prepare(first, more=["nowhere.csv"])
+
+
+def test_interactions_fade_and_are_taken_back(rows):
+    count = len(rows["user"])
+    dated = {**rows, "time": 1_700_000_000 + 86_400 * np.arange(count), "event": ["buy"] * count}
+    weights = alike.prepare(dated, half_life=30).csr("train").data
+    assert 0 < weights.min() < weights.max() <= 1
+    back = {name: [*values, values[0]] for name, values in dated.items()}
+    back["event"][-1], back["time"][-1] = "refund", 1_800_000_000
+    fewer = alike.prepare(back, events={"buy": 1, "refund": 0})
+    assert sum(fewer.csr(split).nnz for split in ("train", "valid", "test")) == count - 1
+
+
 def test_categories_and_numbers_are_ids_too(rows):
     pandas = pytest.importorskip("pandas")
     plain = alike.prepare(rows)

@@ -10,9 +10,10 @@ use crate::args::values::{Text, parse_named, split_pair};
 #[derive(Debug, Args)]
 pub(crate) struct Prepare {
     /// Who took what: delimited text, JSON lines, Parquet, .xlsx or .ods, plain, .gz or .zst; a folder of
-    /// part files; - for standard input
-    #[arg(long, value_name = "FILE")]
-    pub(crate) interactions: PathBuf,
+    /// part files; - for standard input; sqlite:PATH or postgres://… for events of `alike serve`; repeat for
+    /// more
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) interactions: Vec<String>,
     /// Name of a column of the interactions; ROLE is user, item, rating, time, label or event; none leaves
     /// one out [default: guessed]
     #[arg(long = "column", value_name = "ROLE=NAME", value_parser = parse_column)]
@@ -39,9 +40,13 @@ pub(crate) struct Prepare {
     #[arg(long, value_name = "FORMAT")]
     pub(crate) time_format: Option<String>,
     /// Kind of events to keep, where a column tells the kind, and perhaps its weight (view=0.1): how often it
-    /// takes part in training; repeat for more [default: all, alike]
+    /// takes part in training; 0 (refund=0) takes back what was before; repeat for more [default: all, alike;
+    /// of a store take and like, and dislike and remove take back]
     #[arg(long = "event", value_name = "KIND[=WEIGHT]", value_parser = parse_event)]
     pub(crate) events: Vec<(String, f32)>,
+    /// Days after which an interaction takes part in training half as often
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) half_life: Option<f64>,
     /// Leave out rows whose user or item (or needed rating or time) is empty, nan, NULL or None
     #[arg(long)]
     pub(crate) drop_missing: bool,

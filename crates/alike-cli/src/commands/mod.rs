@@ -5,6 +5,7 @@ mod embed;
 mod evaluate;
 mod experiment;
 mod models;
+mod nightly;
 mod prepare;
 mod recommend;
 mod similar;
@@ -37,6 +38,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Experiment(args) => experiment::run(&args, cli.global.threads, quiet),
         Command::Recommend(args) => recommend::run(&args, quiet),
         Command::Similar(args) => similar::run(&args),
+        Command::Nightly(args) => nightly::run(&args, quiet),
         Command::Serve(args) => serve::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Completions { shell } => {

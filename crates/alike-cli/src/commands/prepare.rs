@@ -1,8 +1,10 @@
 //! `alike prepare`.
 
-use std::path::{Path, absolute};
+use std::path::{Path, PathBuf, absolute};
 
-use alike::data::{Column, ColumnNames, ItemColumns, PrepareOptions, SplitKind, TextOptions, prepare_with};
+use alike::data::{
+    Column, ColumnNames, ItemColumns, PrepareOptions, SplitKind, TableFile, TextOptions, prepare_with,
+};
 
 use crate::args::{Prepare, Role, SplitName};
 use crate::destination;
@@ -10,7 +12,10 @@ use crate::failure::{Failure, Outcome};
 use crate::made::Made;
 use crate::output;
 use crate::progress::Phases;
+use crate::serve::store::{self, StoreAddress};
 
+/// How places of stores begin.
+const STORES: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
 /// The name of a column that leaves a role out.
 const NONE: &str = "none";
 
@@ -21,11 +26,13 @@ pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
                     is which with --column ROLE=NAME";
         return Err(Failure::Usage(text.into()));
     }
-    check_interactions(&args.interactions)?;
+    let logs = Logs::open(&args.interactions)?;
     let out = destination::folder(&args.out)?;
     check_out(&args.out, &out)?;
     let options = PrepareOptions {
-        interactions: args.interactions.clone(),
+        interactions: logs.first.clone(),
+        more_interactions: logs.more.clone(),
+        stores: logs.stores.clone(),
         columns: columns(&args.roles)?,
         text: TextOptions {
             delimiter: args.delimiter.clone(),
@@ -37,6 +44,7 @@ pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
         },
         time_format: args.time_format.clone(),
         events: args.events.clone(),
+        half_life: args.half_life,
         drop_missing: args.drop_missing,
         min_rating: args.min_rating,
         features: args.features.clone(),
@@ -65,6 +73,40 @@ pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
     }
     output::write(&report.to_string())?;
     output::line(format!("\nnext: alike train --data {} --out RUN", args.out.display()))
+}
+
+/// The interactions that are given, stores as tables; these are there as long as this is.
+pub(crate) struct Logs {
+    pub(crate) first: PathBuf,
+    pub(crate) more: Vec<PathBuf>,
+    pub(crate) stores: Vec<PathBuf>,
+    _tables: Vec<TableFile>,
+}
+
+impl Logs {
+    pub(crate) fn open(given: &[String]) -> Outcome<Self> {
+        let (mut paths, mut stores, mut tables) = (Vec::new(), Vec::new(), Vec::new());
+        for text in given {
+            let path = if STORES.iter().any(|scheme| text.starts_with(scheme)) {
+                let place: StoreAddress =
+                    text.parse().map_err(|e: String| Failure::Usage(format!("--interactions: {e}")))?;
+                let table = store::export(&place)?;
+                let path = table.path().to_path_buf();
+                stores.push(path.clone());
+                tables.push(table);
+                path
+            } else {
+                PathBuf::from(text)
+            };
+            check_interactions(&path)?;
+            if paths.contains(&path) {
+                return Err(Failure::Usage(format!("--interactions: {text} is given twice")));
+            }
+            paths.push(path);
+        }
+        let first = paths.remove(0);
+        Ok(Self { first, more: paths, stores, _tables: tables })
+    }
 }
 
 /// An error where something that this program made is given as interactions.

@@ -83,7 +83,7 @@ fn settings(args: &Train) -> Outcome<toml::Table> {
     Ok(table)
 }
 
-fn read_toml(path: &Path) -> Outcome<toml::Table> {
+pub(super) fn read_toml(path: &Path) -> Outcome<toml::Table> {
     let text = std::fs::read_to_string(path).map_err(|e| Failure::io(path, &e))?;
     text.parse::<toml::Table>().map_err(|e| {
         let line = e.span().map(|s| text[..s.start].matches('\n').count() + 1);

@@ -28,7 +28,7 @@ mod rate;
 mod router;
 mod routes;
 mod state;
-mod store;
+pub(crate) mod store;
 #[cfg(test)]
 mod tests;
 mod unique;
@@ -82,9 +82,10 @@ pub(crate) fn run(args: &Serve) -> Outcome {
         .build()
         .map_err(|e| Failure::Failed(format!("cannot start the server: {e}")))?;
     let inside = runtime.enter();
-    let how = ServedAs { data: args.data.clone(), index, cold_items: args.cold_items };
+    let (cold_items, held_out) = (args.cold_items, args.held_out_is_history);
+    let how = ServedAs { data: args.data.clone(), index, cold_items, held_out };
     let main = ReloadableModel::open(&args.run, how)?;
-    let beside = ServedAs { cold_items: args.cold_items, ..IndexChoice::Exact.into() };
+    let beside = ServedAs { cold_items, held_out, ..IndexChoice::Exact.into() };
     let compare = args.compare.as_deref().map(|run| ReloadableModel::open(run, beside)).transpose()?;
     drop(inside);
     let encoders = encoder::SavedEncoders::open(&args.encoders, &main.current().recommender.run().data)?;

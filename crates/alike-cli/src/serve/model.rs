@@ -39,6 +39,7 @@ impl ModelSnapshot {
         let recommender = Recommender::open_with(dir, how.data.as_deref())?;
         recommender.probe()?;
         let recommender = recommender.with_cold_items(how.cold_items);
+        let recommender = if how.held_out { recommender.with_held_out() } else { recommender };
         let index = Index::new(&how.index, &recommender)?;
         let data = &recommender.run().data;
         let mut categories = BTreeMap::<String, Vec<u32>>::new();
@@ -92,6 +93,8 @@ pub(crate) struct ServedAs {
     pub(crate) index: IndexChoice,
     /// How far cold items are raised.
     pub(crate) cold_items: f32,
+    /// Whether what was held out for test is history.
+    pub(crate) held_out: bool,
 }
 
 /// A run folder and the checkpoint of it that answers now. Requests keep the one they began with.
@@ -105,7 +108,7 @@ pub(crate) struct ReloadableModel {
 
 impl From<IndexChoice> for ServedAs {
     fn from(index: IndexChoice) -> Self {
-        Self { data: None, index, cold_items: 0.0 }
+        Self { data: None, index, cold_items: 0.0, held_out: false }
     }
 }
 

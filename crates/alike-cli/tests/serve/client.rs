@@ -36,8 +36,13 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one on a free port and waits until it listens.
     pub(crate) fn start(world: &World, more: &[&str]) -> Self {
+        Self::of(&world.at("run"), more)
+    }
+
+    /// The same for the run at a path.
+    pub(crate) fn of(run: &str, more: &[&str]) -> Self {
         let mut command = program();
-        command.args(["serve", &world.at("run"), "--address", "127.0.0.1:0"]).args(more);
+        command.args(["serve", run, "--address", "127.0.0.1:0"]).args(more);
         if !more.contains(&"--drain") {
             command.args(["--drain", "0"]);
         }

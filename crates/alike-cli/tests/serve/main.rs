@@ -5,6 +5,7 @@
 
 mod client;
 mod faults;
+mod nightly;
 mod process;
 #[allow(dead_code)]
 #[path = "../cli/world.rs"]

@@ -6,7 +6,7 @@ import errno
 import html
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union
 
@@ -203,12 +203,14 @@ class Data:
 def prepare(
     interactions: Any,
     *,
+    more: Sequence[Any] = (),
     out: PathLike | None = None,
     items: Any = None,
     features: Mapping[str, Any] | None = None,
     columns: Mapping[str, str | None] | None = None,
     item_columns: Mapping[str, str] | None = None,
     events: Mapping[str, float] | None = None,
+    half_life: float | None = None,
     split: Literal["auto", "label", "random", "leave-one-out", "temporal"] = "auto",
     k_core: int = 0,
     min_rating: float | None = None,
@@ -224,7 +226,9 @@ def prepare(
     polars, pyarrow, DuckDB, a data set of Hugging Face in the format "arrow"), a SciPy matrix of users × items, or a
     dictionary of columns. `features` has a path, an array `[items, f]`, or a pair of ids and array for each modality.
     `columns` names the columns of user, item, rating, time, label, event where they are not found by themselves; `None`
-    leaves one out. `events` keeps these kinds of events, with their weights. `out` is the folder to write; without it
+    leaves one out; `more` are further interactions, each with columns of its own. `events` keeps these kinds of events,
+    with their weights; one of weight 0 takes back what the person did with the item before. `half_life` is a number of
+    days after which an interaction takes part in training half as often. `out` is the folder to write; without it
     one that lasts as long as the result is used.
 
     FileNotFoundError for a file that is not there; ValueError for what cannot be prepared, with the way out."""
@@ -234,6 +238,8 @@ def prepare(
     report, text = _native.prepare(
         _table_or_path(interactions, "interactions"),
         place,
+        more=[_table_or_path(each, "more") for each in more],
+        half_life=half_life,
         name=name or "data",
         items=None if items is None else _table_or_path(items, "items"),
         features=known,

@@ -133,6 +133,8 @@ def prepare(
     interactions: Any,
     out: Path,
     *,
+    more: list[Any],
+    half_life: float | None,
     name: str,
     items: Any,
     features: list[tuple[str, Path, Path | None]],

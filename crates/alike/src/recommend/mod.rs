@@ -9,6 +9,7 @@ mod fold_in;
 mod index;
 mod lengths;
 mod nearest;
+mod other_data;
 mod probe;
 mod reasons;
 mod request;
@@ -50,6 +51,8 @@ pub struct Recommender {
     ranker: Option<Ranker>,
     /// The mean of all users' rows: who took nothing is nobody in particular.
     mean_user: Vec<f32>,
+    /// Whether what was held out for test is history too.
+    held_out: bool,
     lengths: Lengths,
 }
 
@@ -89,7 +92,7 @@ impl Recommender {
         let ranker = run.scorer.ranker();
         let lengths = Lengths::new(&run.data, &run.scorer);
         let mean_user = mean_row(&run.scorer);
-        Ok(Self { run, fold, parts, ranker, mean_user, lengths })
+        Ok(Self { run, fold, parts, ranker, mean_user, held_out: false, lengths })
     }
 
     /// With items that nobody took in training raised by `weight`, 0 to 1, in every list; see
@@ -101,15 +104,24 @@ impl Recommender {
         self
     }
 
+    /// With what was held out for test as history of the users whom training knew: who serves people lists
+    /// nothing that they have, and a test sees whether it is found.
+    pub fn with_held_out(mut self) -> Self {
+        self.held_out = true;
+        self
+    }
+
     /// The run.
     pub fn run(&self) -> &Run {
         &self.run
     }
 
-    /// A user whom training knew, with all that they took in training and validation.
+    /// A user whom training knew, with all that they took in training and validation, and in test where that
+    /// is [history](Self::with_held_out).
     pub fn history_of(&self, user: u32) -> UserHistory {
         let data = &self.run.data;
-        let mut history = [data.train.row(user as usize), data.valid.row(user as usize)].concat();
+        let test: &[u32] = if self.held_out { data.test.row(user as usize) } else { &[] };
+        let mut history = [data.train.row(user as usize), data.valid.row(user as usize), test].concat();
         history.sort_unstable();
         history.dedup();
         UserHistory { user: Some(user), history }

@@ -17,6 +17,7 @@ mod readers;
 #[cfg(feature = "parquet")]
 mod refused;
 mod rules;
+mod sources;
 mod splits;
 #[cfg(feature = "excel")]
 mod workbook;

@@ -212,8 +212,8 @@ fn events_have_weights() {
     let (plain, data) = files.open(&with(&[("view", 1.0), ("buy", 1.0)]));
     assert_eq!((data.train_weights.is_none(), files.out().join("train.weights").exists()), (true, false));
     assert_eq!(plain.hash, files.open(&with(&[("view", 3.0), ("buy", 3.0)])).0.hash);
-    for wrong in [0.0, -1.0, f32::NAN] {
-        assert_says(&files.error(&with(&[("view", wrong)])), &["weight of event `view`", "above 0"]);
+    for wrong in [-1.0, f32::NAN, f32::INFINITY] {
+        assert_says(&files.error(&with(&[("view", wrong)])), &["weight of event `view`", "0 takes back"]);
     }
     assert_says(&files.error(&with(&[("view", 1.0), ("view", 2.0)])), &["event `view` is given twice"]);
     // So far apart that the lighter one would count for nothing.

@@ -5,9 +5,11 @@
 
 mod error;
 mod events;
+mod export;
 mod group_commit;
 mod health;
 mod options;
+mod pages;
 mod per_user;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -24,6 +26,7 @@ use tokio::sync::oneshot;
 
 pub(crate) use error::{Result, StoreError};
 pub(crate) use events::{AHEAD, EVENTS_OF_USER, Erased, Event, EventKind, Stored};
+pub(crate) use export::export;
 use group_commit::Change;
 use health::WriteHealth;
 pub(crate) use options::Options;
@@ -34,6 +37,7 @@ use sqlite::Sqlite;
 pub(crate) use sqlite::faults;
 
 /// Where events are kept.
+#[derive(Debug, Clone)]
 pub(crate) enum StoreAddress {
     /// A file.
     File(PathBuf),

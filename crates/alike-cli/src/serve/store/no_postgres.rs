@@ -4,15 +4,26 @@ use std::sync::Arc;
 
 use super::group_commit::Change;
 use super::health::WriteHealth;
+use super::pages::Pages;
 use super::{Options, Result, StoreError, Stored};
+
+fn none() -> StoreError {
+    StoreError::Failed(
+        "this build has no PostgreSQL; build it with the feature `postgres`, or use sqlite:PATH".into(),
+    )
+}
+
+/// There is nothing to read.
+pub(super) fn pages(_: &str) -> Result<Box<dyn Pages>> {
+    Err(none())
+}
 
 /// There is none.
 pub(crate) enum Postgres {}
 
 impl Postgres {
     pub(super) async fn open(_: &str, _: Options, _: Arc<WriteHealth>) -> Result<Self> {
-        let text = "this build has no PostgreSQL; build it with the feature `postgres`, or use sqlite:PATH";
-        Err(StoreError::Failed(text.into()))
+        Err(none())
     }
 
     pub(super) fn send(&self, _: Change) -> Result<()> {

@@ -66,6 +66,17 @@ pub(super) async fn contract(place: &StoreAddress) {
     }
     let found = store.of_user("d").await.unwrap();
     assert_eq!((found.len(), found[0].item.as_str()), (EVENTS_OF_USER, "5999"));
+    // All of it is a table, also while it is open.
+    let address = place.clone();
+    let table = tokio::task::spawn_blocking(move || export(&address).unwrap()).await.unwrap();
+    let file = std::fs::File::open(table.path()).unwrap();
+    let rows = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(file, 100_000).unwrap();
+    let rows = rows.map(|batch| batch.unwrap()).collect::<Vec<_>>();
+    assert_eq!(rows.iter().map(|batch| batch.num_rows()).sum::<usize>(), 6006);
+    assert_eq!(
+        rows[0].schema().fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>(),
+        ["user", "item", "time", "event"]
+    );
 }
 
 /// Of one user the newest events are kept; others lose none, and nothing is lost when somebody opens the

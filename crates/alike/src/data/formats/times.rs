@@ -224,6 +224,11 @@ impl Units {
         }
     }
 
+    /// How many of the unit that the times look like make a second; 1 where they look like none.
+    pub(crate) fn of_a_second(&self) -> f64 {
+        self.seen.iter().zip(UNITS).find_map(|(seen, (_, scale))| seen.map(|_| scale)).unwrap_or(1.0)
+    }
+
     /// The line of a second unit and what to say of it.
     pub(crate) fn mixed(&self) -> Option<(u64, String)> {
         let names = UNITS.iter().map(|(unit, _)| *unit).chain([CALENDAR]);

@@ -147,6 +147,8 @@ fn filtered(options: &PrepareOptions, log: &mut Log, draft: &mut Draft) -> Resul
         );
     }
     draft.drop(dropped.repeats, "interactions", "repeats of a user and an item; the earliest stays");
+    draft.drop(dropped.undone, "interactions", "taken back later");
+    draft.drop(dropped.undoing, "events", "that take back");
     if options.k_core > 1 {
         let before = (kept.rows.len(), count_users(&kept), count_items(log, &kept));
         kept = filter::k_core(log, kept, options.k_core);

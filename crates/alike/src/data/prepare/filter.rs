@@ -29,11 +29,15 @@ pub(crate) struct DroppedRows {
     pub(crate) low: usize,
     /// Later rows of pairs that stay.
     pub(crate) repeats: usize,
+    /// Rows that were taken back.
+    pub(crate) undone: usize,
+    /// Rows that take back.
+    pub(crate) undoing: usize,
 }
 
 /// Groups the rows by user. Of each (user, item) the last row, by time, then by place in the file, decides:
 /// if its rating is low, the pair is dropped. Otherwise the earliest row whose rating is not low stays, with
-/// the weight of the heaviest.
+/// the weight of the heaviest. What comes before the last row that takes back does not count.
 pub(crate) fn without_repeats(log: &mut Log) -> (KeptRows, DroppedRows) {
     let mut ptr = vec![0u32; log.users.len() + 1];
     for &u in &log.user {
@@ -62,7 +66,16 @@ pub(crate) fn without_repeats(log: &mut Log) -> (KeptRows, DroppedRows) {
         });
         let (mut kept, mut at) = (0, 0);
         while at < own.len() {
-            let pair = own[at..].iter().take_while(|r| key(r) == key(&own[at])).count();
+            let all = own[at..].iter().take_while(|r| key(r) == key(&own[at])).count();
+            let before = own[at..at + all].iter().rposition(|r| log.is_undo(*r)).map_or(0, |last| last + 1);
+            let undoing = own[at..at + before].iter().filter(|r| log.is_undo(**r)).count();
+            dropped.undoing += undoing;
+            dropped.undone += before - undoing;
+            at += before;
+            let pair = all - before;
+            if pair == 0 {
+                continue;
+            }
             let low = own[at..at + pair].iter().filter(|r| log.is_low(**r)).count();
             if log.is_low(own[at + pair - 1]) {
                 dropped.low += pair;

@@ -4,13 +4,15 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::data::formats::columns::{Column, Columns, listed};
+use crate::data::formats::columns::{Column, ColumnNames, Columns, listed};
 use crate::data::formats::id_text::{self, clean, is_nothing};
+use crate::data::formats::options::TextOptions;
 use crate::data::formats::row::Place;
 use crate::data::formats::table::read_rows;
 use crate::data::formats::times::{TimeFormat, Units};
 use crate::data::prepare::log::Log;
 use crate::data::prepare::missing::{Missing, unreadable};
+use crate::data::prepare::options::LIGHTEST;
 use crate::data::prepare::ratings::{Ratings, parse_rating};
 use crate::data::prepare::report::{ColumnUse, Dropped};
 use crate::data::prepare::{PrepareOptions, SplitKind};
@@ -35,18 +37,29 @@ struct ColumnPlan {
 /// Rows between two words of how far it is.
 const ROWS_AT_ONCE: u64 = 10_000;
 
+/// Kinds of the server's events that are interactions, and that take back.
+const STORED_TAKES: [&str; 2] = ["take", "like"];
+const STORED_UNDOS: [&str; 2] = ["dislike", "remove"];
+
 const USER: usize = 0;
 const ITEM: usize = 1;
 
 impl ColumnPlan {
     /// What to read of a file with these columns; an error if something is not there that an option needs.
-    fn new(path: &Path, names: &[String], options: &PrepareOptions) -> Result<Self> {
-        let columns = Columns::find(path, names, &options.columns)?;
+    /// `decided` is the split that an earlier file decided.
+    fn new(
+        source: &Source<'_>,
+        names: &[String],
+        options: &PrepareOptions,
+        decided: Option<SplitKind>,
+    ) -> Result<Self> {
+        let path = source.path;
+        let columns = Columns::find(path, names, &source.columns(options))?;
         let at = columns.positions;
         let own_labels = |at: usize| {
             matches!(options.columns.label, Column::Named(_)) || names[at].eq_ignore_ascii_case("x_label")
         };
-        let split = match options.split {
+        let split = match decided.unwrap_or(options.split) {
             SplitKind::Auto if at.label.is_some_and(own_labels) => SplitKind::Label,
             SplitKind::Auto => SplitKind::Random,
             given => given,
@@ -55,7 +68,7 @@ impl ColumnPlan {
             let found = listed(names);
             Error::format(path, format!("no column of {what}, which {why} needs; the columns are {found}"))
         };
-        if options.min_rating.is_some() && at.rating.is_none() {
+        if options.min_rating.is_some() && at.rating.is_none() && !source.is_store {
             return Err(lacks("ratings", "the smallest rating"));
         }
         if split == SplitKind::Label && at.label.is_none() {
@@ -96,55 +109,161 @@ struct Counts {
     units: Units,
 }
 
-/// Reads the interactions. Ids of rows that are dropped by rating or kind are known all the same.
+/// One file of interactions.
+struct Source<'a> {
+    path: &'a Path,
+    /// Whether it holds events as the server keeps them.
+    is_store: bool,
+    /// Whether it is the only one.
+    alone: bool,
+}
+
+impl Source<'_> {
+    /// Kinds of events that stay, each with its weight, 1 for the heaviest; empty where all count alike.
+    fn events(&self, options: &PrepareOptions) -> BTreeMap<String, f32> {
+        let heaviest = options.events.iter().map(|(_, weight)| *weight).fold(0.0, f32::max);
+        let given = options.events.iter().map(|(kind, weight)| (kind.clone(), weight / heaviest));
+        let mut events: BTreeMap<String, f32> = given.collect();
+        if self.is_store {
+            let taking: &[&str] = if events.is_empty() { &STORED_TAKES } else { &[] };
+            for (kind, weight) in
+                taking.iter().map(|kind| (kind, 1.0)).chain(STORED_UNDOS.iter().map(|kind| (kind, 0.0)))
+            {
+                events.entry((*kind).into()).or_insert(weight);
+            }
+        }
+        events
+    }
+
+    fn columns(&self, options: &PrepareOptions) -> ColumnNames {
+        let named = |name: &str| Column::Named(name.into());
+        match self.is_store {
+            true => ColumnNames {
+                user: named("user"),
+                item: named("item"),
+                time: named("time"),
+                event: named("event"),
+                ..ColumnNames::default()
+            },
+            false => options.columns.clone(),
+        }
+    }
+
+    /// What is said of it, with its name where there are others.
+    fn note(&self, text: String) -> String {
+        match (self.alone, self.path.file_name()) {
+            (false, Some(name)) => format!("{}: {text}", name.to_string_lossy()),
+            _ => text,
+        }
+    }
+}
+
+/// Reads the interactions of all files. Ids of rows that are dropped by rating or kind are known all the
+/// same.
 pub(crate) fn read(options: &PrepareOptions, progress: &dyn Progress) -> Result<Log> {
-    let path = &options.interactions;
-    let format = options.time_format.as_deref().map(TimeFormat::parse).transpose()?.unwrap_or_default();
-    let heaviest = options.events.iter().map(|(_, weight)| *weight).fold(0.0, f32::max);
-    let events = options.events.iter().map(|(kind, weight)| (kind.clone(), weight / heaviest));
-    let events: BTreeMap<String, f32> = events.collect();
+    let mut log = Log::default();
+    let paths = [&options.interactions].into_iter().chain(&options.more_interactions);
+    for path in paths {
+        let (is_store, alone) = (options.stores.contains(path), options.more_interactions.is_empty());
+        log = read_file(options, &Source { path, is_store, alone }, log, progress)?;
+    }
+    fade(options, &mut log)?;
+    Ok(log)
+}
+
+fn read_file(
+    options: &PrepareOptions,
+    source: &Source<'_>,
+    log: Log,
+    progress: &dyn Progress,
+) -> Result<Log> {
+    let path = source.path;
+    let format = options.time_format.as_deref().filter(|_| !source.is_store);
+    let format = format.map(TimeFormat::parse).transpose()?.unwrap_or_default();
+    let events = source.events(options);
+    let before = log.user.len();
     let mut intake = Intake {
         options,
+        source,
         rows: progress.phase("reading interactions", 0)?,
-        weighted: events.values().any(|weight| *weight < 1.0),
+        weighted: events.values().any(|weight| 0.0 < *weight && *weight < 1.0),
         events,
         format,
-        log: Log::default(),
+        log,
+        before,
         times: Vec::new(),
         labels: Vec::new(),
         counts: Counts::default(),
     };
+    intake.pad();
     let plan = OnceCell::new();
+    let decided = intake.log.split;
     let mut choose = |names: &[String]| {
-        let made = ColumnPlan::new(path, names, options)?;
+        let made = ColumnPlan::new(source, names, options, decided)?;
         Ok(plan.get_or_init(|| made).chosen.clone())
     };
+    let text = if source.is_store { TextOptions::default() } else { options.text.clone() };
     // The encoding is that of the catalogue, too.
-    let is_shared = options.items.is_some();
-    let notes = read_rows(path, &options.text, is_shared, &mut choose, &mut |place, cells| {
+    let is_shared = options.items.is_some() || !source.alone;
+    let notes = read_rows(path, &text, is_shared, &mut choose, &mut |place, cells| {
         intake.row(plan.get().expect("columns are chosen before rows are read"), place, cells)
     })?;
-    intake.log.notes.extend(notes);
+    intake.log.notes.extend(notes.into_iter().map(|note| source.note(note)));
     let plan = plan.get().ok_or_else(|| Error::format(path, "holds no table"))?;
     intake.conclude(plan)
+}
+
+/// Weighs every row by how long ago it was, where that is asked for.
+fn fade(options: &PrepareOptions, log: &mut Log) -> Result<()> {
+    let Some(days) = options.half_life else { return Ok(()) };
+    let none =
+        || Error::Data("`--half-life` needs the time of every interaction (`--column time=NAME`)".into());
+    let times = log.time.as_ref().filter(|times| times.iter().all(|t| t.is_finite())).ok_or_else(none)?;
+    let newest = times.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if log.weight.is_empty() {
+        log.weight = vec![1.0; times.len()];
+    }
+    for (weight, time) in log.weight.iter_mut().zip(times) {
+        let half_lives = (newest - time) / 86_400.0 / days;
+        *weight *= ((-half_lives).exp2() as f32).max(LIGHTEST);
+    }
+    Ok(())
 }
 
 /// The log while its rows come in.
 struct Intake<'a> {
     options: &'a PrepareOptions,
+    source: &'a Source<'a>,
     rows: Parts<'a>,
     format: TimeFormat,
     log: Log,
+    /// Rows of the files before.
+    before: usize,
     times: Vec<f64>,
     labels: Vec<u8>,
     counts: Counts,
-    /// Kinds of events that stay, each with its weight, 1 for the heaviest.
+    /// Kinds of events that stay, each with its weight, 1 for the heaviest, 0 for those that take back.
     events: BTreeMap<String, f32>,
     /// Whether these weights differ.
     weighted: bool,
 }
 
 impl Intake<'_> {
+    /// Rows of earlier files get what this one says of its own.
+    fn pad(&mut self) {
+        let (log, before) = (&mut self.log, self.before);
+        if self.weighted {
+            log.weight.resize(before, 1.0);
+        }
+        if self.events.values().any(|weight| *weight == 0.0) {
+            log.undo.resize(before, false);
+        }
+        self.weighted |= !log.weight.is_empty();
+        if self.options.min_rating.is_some() {
+            log.low.resize(before, false);
+        }
+    }
+
     /// Takes a row in, or counts why it does not stay.
     fn row(&mut self, plan: &ColumnPlan, place: &Place<'_>, cells: &[&str]) -> Result<()> {
         self.log.rows += 1;
@@ -203,6 +322,11 @@ impl Intake<'_> {
         if self.weighted {
             self.log.weight.push(weight);
         }
+        if weight == 0.0 || !self.log.undo.is_empty() {
+            // Rows before the first that takes back do not.
+            self.log.undo.resize(self.log.user.len() - 1, false);
+            self.log.undo.push(weight == 0.0);
+        }
         Ok(())
     }
 
@@ -219,10 +343,22 @@ impl Intake<'_> {
 
     /// Turns the counts into what the report says, or into errors about the file as a whole.
     fn conclude(mut self, plan: &ColumnPlan) -> Result<Log> {
-        let (options, path, counts) = (self.options, &self.options.interactions, &self.counts);
+        let (options, source, counts) = (self.options, self.source, &self.counts);
+        let path = source.path;
         let log = &mut self.log;
-        log.time = plan.time.map(|_| self.times);
-        log.label = plan.label.map(|_| self.labels);
+        if log.time.is_some() || plan.time.is_some() {
+            // Of one file only the order counts, whatever its unit; of several, or to fade, seconds do.
+            let scale = match source.alone && options.half_life.is_none() {
+                true => 1.0,
+                false => counts.units.of_a_second(),
+            };
+            let times = log.time.get_or_insert_with(|| vec![f64::NEG_INFINITY; self.before]);
+            times.extend(self.times.iter().map(|time| time / scale));
+            times.resize(log.user.len(), f64::NEG_INFINITY);
+        }
+        if plan.label.is_some() {
+            log.label.get_or_insert_default().extend(&self.labels);
+        }
         log.split = Some(plan.split);
         for (at, missing) in [USER, ITEM].into_iter().zip(&counts.missing) {
             let column = plan.name(at);
@@ -231,35 +367,38 @@ impl Intake<'_> {
             } else if let Some(error) = missing.error(column) {
                 return Err(error);
             } else {
-                log.notes.extend(missing.notes(column));
+                log.notes.extend(missing.notes(column).map(|note| source.note(note)));
             }
         }
         if let Some((line, message)) = counts.units.mixed() {
             return Err(Error::format_at(path, line, message));
         }
-        check_header(options, plan, log)?;
+        check_header(options, source, plan, log)?;
         for (at, ids) in [(USER, &log.users), (ITEM, &log.items)] {
-            log.notes.extend(id_text::note_of_alike_ids(plan.name(at), ids));
+            log.notes.extend(id_text::note_of_alike_ids(plan.name(at), ids).map(|note| source.note(note)));
         }
         let mut drop = |count: u64, why: String| {
             if count > 0 {
                 log.dropped.push(Dropped { count, what: "interactions".into(), why });
             }
         };
-        let kinds: Vec<&str> = options.events.iter().map(|(kind, _)| &**kind).collect();
+        let kinds: Vec<&str> = match options.events.is_empty() {
+            true => self.events.keys().map(String::as_str).collect(),
+            false => options.events.iter().map(|(kind, _)| &**kind).collect(),
+        };
         drop(counts.other_kinds, format!("kinds of events other than {}", kinds.join(", ")));
         counts.without.iter().for_each(|(why, count)| drop(*count, (*why).into()));
         if let Some(at) = plan.rating {
-            log.notes.extend(counts.ratings.note(plan.name(at)));
+            log.notes.extend(counts.ratings.note(plan.name(at)).map(|note| source.note(note)));
         }
-        if options.events.is_empty() && counts.kinds.len() > 1 && counts.kinds.len() <= KINDS {
+        if self.events.is_empty() && counts.kinds.len() > 1 && counts.kinds.len() <= KINDS {
             let kinds: Vec<String> = counts.kinds.iter().map(|(k, n)| format!("{k} {n}")).collect();
             log.notes.push(format!(
                 "all kinds of events count the same ({}); `--event KIND` keeps only some, `--event KIND=WEIGHT` weighs them",
                 kinds.join(", ")
             ));
         }
-        if self.weighted {
+        if self.events.values().any(|weight| 0.0 < *weight && *weight < 1.0) {
             let each: Vec<String> =
                 self.events.iter().map(|(kind, weight)| format!("{kind} {weight}")).collect();
             log.notes.push(format!(
@@ -267,7 +406,8 @@ impl Intake<'_> {
                 each.join(", ")
             ));
         }
-        if let Some((kind, _)) = options.events.iter().find(|(kind, _)| !counts.kinds.contains_key(kind)) {
+        let absent = options.events.iter().find(|(kind, _)| !counts.kinds.contains_key(kind));
+        if let Some((kind, _)) = absent.filter(|_| source.alone && !source.is_store) {
             let found: Vec<String> = counts.kinds.keys().cloned().collect();
             return Err(Error::format(
                 path,
@@ -277,7 +417,7 @@ impl Intake<'_> {
         let used = plan.columns.roles().into_iter().filter(|(role, _)| match *role {
             "rating" => options.min_rating.is_some(),
             "label" => plan.split == SplitKind::Label,
-            "event" => !options.events.is_empty(),
+            "event" => !self.events.is_empty(),
             _ => true,
         });
         let used: Vec<(&str, usize)> = used.filter_map(|(role, at)| Some((role, at?))).collect();
@@ -285,7 +425,16 @@ impl Intake<'_> {
             role: (*role).into(),
             name: plan.columns.name(*at).into(),
         };
-        log.columns = used.iter().map(of_role).collect();
+        let columns: Vec<ColumnUse> = used.iter().map(of_role).collect();
+        if !source.alone {
+            let each: Vec<String> = columns.iter().map(|c| format!("{} `{}`", c.role, c.name)).collect();
+            let rows = log.user.len() - self.before;
+            log.notes.push(source.note(format!("{rows} interactions, {}", each.join(", "))));
+        }
+        if !log.columns.is_empty() {
+            return Ok(self.log);
+        }
+        log.columns = columns;
         let all = plan.columns.found.iter().enumerate();
         let unused = all.filter(|(at, _)| used.iter().all(|(_, used)| used != at));
         log.ignored = unused.map(|(_, name)| name.clone()).collect();
@@ -299,10 +448,10 @@ impl Intake<'_> {
 }
 
 /// A first line that was named as a header, but is a row: its ids come again.
-fn check_header(options: &PrepareOptions, plan: &ColumnPlan, log: &Log) -> Result<()> {
+fn check_header(options: &PrepareOptions, source: &Source<'_>, plan: &ColumnPlan, log: &Log) -> Result<()> {
     let columns = &options.columns;
     for (at, column, ids) in [(USER, &columns.user, &log.users), (ITEM, &columns.item, &log.items)] {
-        if options.text.no_header || !matches!(column, Column::Named(_)) {
+        if source.is_store || options.text.no_header || !matches!(column, Column::Named(_)) {
             continue;
         }
         let name = plan.name(at);
@@ -311,7 +460,7 @@ fn check_header(options: &PrepareOptions, plan: &ColumnPlan, log: &Log) -> Resul
                 "the column `{name}` holds `{name}` too, so the first line looks like data; if it is, \
                  `--no-header --columns user,item,rating,time` keeps it"
             );
-            return Err(Error::format(&options.interactions, message));
+            return Err(Error::format(source.path, message));
         }
     }
     Ok(())

@@ -10,8 +10,8 @@ use crate::data::formats::options::TextOptions;
 use crate::data::prepare::catalogue::ItemColumns;
 use crate::{Error, Result};
 
-/// Least weight of a kind of event, where the heaviest is 1.
-const LIGHTEST: f32 = 1e-6;
+/// Least weight of an interaction, where the heaviest is 1.
+pub(crate) const LIGHTEST: f32 = 1e-6;
 
 /// How interactions become train, valid and test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,15 +63,23 @@ pub struct PrepareOptions {
     /// Delimited text, JSON objects or Parquet, packed or not; a folder of part files; `-` for standard
     /// input.
     pub interactions: PathBuf,
+    /// More of the same, each with columns of its own: their rows come after those.
+    pub more_interactions: Vec<PathBuf>,
+    /// Those of these files that hold events as `alike serve` keeps them, with columns user, item, time and
+    /// event: `take` and `like` are interactions, `dislike` and `remove` take back.
+    pub stores: Vec<PathBuf>,
     /// Which column is which; what is not given is guessed.
     pub columns: ColumnNames,
     /// How text is written; what is not given is guessed.
     pub text: TextOptions,
     /// How times are written, as `strftime` takes it; without it numbers and ISO 8601 dates are read.
     pub time_format: Option<String>,
-    /// Kinds of events to keep, each with its weight above 0, of which only the proportions count; none
-    /// given: all, alike.
+    /// Kinds of events to keep, each with its weight, of which only the proportions count; none given: all,
+    /// alike. A kind of weight 0 takes back what the person did with the item before.
     pub events: Vec<(String, f32)>,
+    /// After so many days an interaction counts half, after twice as many a quarter: how often it takes part
+    /// in training, beside the weight of its kind.
+    pub half_life: Option<f64>,
     /// Rows without a user, an item, or a rating or time that is needed, are dropped instead of being an
     /// error.
     pub drop_missing: bool,
@@ -105,10 +113,13 @@ impl PrepareOptions {
     pub fn new(interactions: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
         Self {
             interactions: interactions.into(),
+            more_interactions: Vec::new(),
+            stores: Vec::new(),
             columns: ColumnNames::default(),
             text: TextOptions::default(),
             time_format: None,
             events: Vec::new(),
+            half_life: None,
             drop_missing: false,
             min_rating: None,
             features: Vec::new(),
@@ -138,8 +149,8 @@ impl PrepareOptions {
         let heaviest =
             self.events.iter().map(|(_, weight)| *weight).filter(|w| w.is_finite()).fold(0.0, f32::max);
         for (kind, weight) in &self.events {
-            if !(weight.is_finite() && *weight > 0.0) {
-                let allowed = "a finite number above 0; a kind that is not named is left out".into();
+            if !(weight.is_finite() && *weight >= 0.0) {
+                let allowed = "a finite number; 0 takes back, a kind that is not named is left out".into();
                 return Err(Error::Setting {
                     name: format!("weight of event `{kind}`"),
                     value: weight.to_string(),
@@ -147,7 +158,7 @@ impl PrepareOptions {
                 });
             }
             // Lighter ones would hardly ever take part, and may be no number above 0 once they are divided.
-            if weight / heaviest < LIGHTEST {
+            if *weight > 0.0 && weight / heaviest < LIGHTEST {
                 return Err(Error::Setting {
                     name: format!("weight of event `{kind}`"),
                     value: weight.to_string(),
@@ -159,6 +170,13 @@ impl PrepareOptions {
             if !kinds.insert(kind) {
                 return Err(Error::Data(format!("event `{kind}` is given twice")));
             }
+        }
+        if heaviest == 0.0 && !self.events.is_empty() {
+            return Err(Error::Data("every event takes back; one kind needs a weight above 0".into()));
+        }
+        if let Some(days) = self.half_life.filter(|days| !(days.is_finite() && *days > 0.0)) {
+            let (name, allowed) = ("half-life".into(), "a number of days above 0".into());
+            return Err(Error::Setting { name, value: days.to_string(), allowed });
         }
         for (what, list) in [("feature", &self.features), ("knn", &self.knn)] {
             let mut seen = BTreeSet::new();

@@ -1,6 +1,7 @@
 //! The store in a PostgreSQL server, which several replicas share.
 
 mod connection;
+mod pages;
 mod writer;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
 use self::connection::{Connected, connect, limit};
+pub(super) use self::pages::pages;
 use self::writer::PostgresWriter;
 use super::events::{end_of_prefix, stored};
 use super::group_commit::{Change, WAITING};

@@ -4,6 +4,7 @@
 pub(crate) mod faults;
 mod files;
 mod ours;
+mod pages;
 mod schema;
 mod writer;
 
@@ -16,6 +17,7 @@ use alike::disk;
 use rusqlite::{Connection, OpenFlags, params};
 
 use self::files::Files;
+pub(super) use self::pages::pages;
 use self::schema::prepare;
 use self::writer::SqliteWriter;
 use super::events::{end_of_prefix, stored};

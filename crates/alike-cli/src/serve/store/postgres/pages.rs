@@ -1,0 +1,47 @@
+//! All events of a database, page by page.
+
+use tokio::runtime::Runtime;
+
+use super::OPENING;
+use super::connection::{Connected, connect};
+use crate::serve::store::pages::{PAGE, Pages, Row};
+use crate::serve::store::{Result, StoreError};
+
+/// Connects, to read only.
+pub(in crate::serve::store) fn pages(url: &str) -> Result<Box<dyn Pages>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.map_err(|e| StoreError::Failed(e.to_string()))?;
+    let connected = runtime.block_on(async {
+        let late = || StoreError::Failed(format!("gave no answer within {} s", OPENING.as_secs()));
+        tokio::time::timeout(OPENING, connect(url, OPENING)).await.map_err(|_| late())?
+    })?;
+    Ok(Box::new(PostgresPages { connected, runtime }))
+}
+
+struct PostgresPages {
+    connected: Connected,
+    runtime: Runtime,
+}
+
+impl Pages for PostgresPages {
+    fn newest(&mut self) -> Result<i64> {
+        let query = "SELECT coalesce(max(seq), 0) FROM alike_events";
+        Ok(self.runtime.block_on(self.connected.client.query_one(query, &[]))?.get(0))
+    }
+
+    fn page(&mut self, after: i64, last: i64) -> Result<Vec<Row>> {
+        let query = "SELECT seq, user_id, item, kind, time FROM alike_events WHERE seq > $1 AND seq <= $2 \
+                     ORDER BY seq LIMIT $3";
+        let most = PAGE as i64;
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&after, &last, &most];
+        let work = self.connected.client.query(query, &values);
+        let row = |row: tokio_postgres::Row| Row {
+            seq: row.get(0),
+            user: row.get(1),
+            item: row.get(2),
+            kind: row.get(3),
+            time: row.get(4),
+        };
+        Ok(self.runtime.block_on(work)?.into_iter().map(row).collect())
+    }
+}

@@ -1,0 +1,45 @@
+//! All events of a file, page by page.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use super::ours;
+use crate::serve::store::pages::{PAGE, Pages, Row};
+use crate::serve::store::{Result, StoreError};
+
+/// How long a file that somebody locks is waited for.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Opens a store to read it, which must be there; nothing is written to it.
+pub(in crate::serve::store) fn pages(path: &Path) -> Result<Box<dyn Pages>> {
+    if !path.is_file() {
+        return Err(StoreError::Failed("no such store; `alike serve --store sqlite:FILE` makes one".into()));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(WAIT)?;
+    connection.pragma_update(None, "query_only", true)?;
+    ours::check(&connection, path)?;
+    Ok(Box::new(SqlitePages(connection)))
+}
+
+struct SqlitePages(Connection);
+
+impl Pages for SqlitePages {
+    fn newest(&mut self) -> Result<i64> {
+        Ok(self.0.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))?)
+    }
+
+    fn page(&mut self, after: i64, last: i64) -> Result<Vec<Row>> {
+        let mut query = self.0.prepare_cached(
+            "SELECT seq, user, item, kind, time FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+        )?;
+        let rows = query.query_map(params![after, last, PAGE as i64], |row| {
+            let (seq, user, item) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(Row { seq, user, item, kind: row.get(3)?, time: row.get(4)? })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
