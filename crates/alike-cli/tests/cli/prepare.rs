@@ -53,5 +53,7 @@ fn the_way_out_that_an_error_names_works() {
         predicate::str::contains("add --no-header").and(predicate::str::contains("--column ROLE=NAME")),
     );
     prepare(&["--column", "user=none"]).code(2).stderr(predicate::str::contains("cannot be left out"));
-    prepare(&["--event", "view=0"]).failure().stderr(predicate::str::contains("a finite number above 0"));
+    prepare(&["--event", "view=0"])
+        .failure()
+        .stderr(predicate::str::contains("one kind needs a weight above 0"));
 }
