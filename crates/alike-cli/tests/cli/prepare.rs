@@ -53,6 +53,13 @@ fn the_way_out_that_an_error_names_works() {
         predicate::str::contains("add --no-header").and(predicate::str::contains("--column ROLE=NAME")),
     );
     prepare(&["--column", "user=none"]).code(2).stderr(predicate::str::contains("cannot be left out"));
+    prepare(&["--interactions", &log]).code(2).stderr(predicate::str::contains("is given twice"));
+    let store = format!("sqlite:{}", world.at("events.sqlite"));
+    prepare(&["--interactions", &store]).code(1).stderr(predicate::str::contains("no such store"));
+    fs::write(world.path("events.sqlite"), "").unwrap();
+    prepare(&["--interactions", &store]).code(1).stderr(predicate::str::contains("holds no events yet"));
+    fs::write(world.path("events.sqlite"), "user,item\n").unwrap();
+    prepare(&["--interactions", &store]).code(1).stderr(predicate::str::contains("not a database"));
     prepare(&["--event", "view=0"])
         .failure()
         .stderr(predicate::str::contains("one kind needs a weight above 0"));

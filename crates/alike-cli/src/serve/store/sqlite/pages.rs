@@ -22,6 +22,9 @@ pub(in crate::serve::store) fn pages(path: &Path) -> Result<Box<dyn Pages>> {
     connection.busy_timeout(WAIT)?;
     connection.pragma_update(None, "query_only", true)?;
     ours::check(&connection, path)?;
+    if !connection.table_exists(None, "events")? {
+        return Err(StoreError::Failed("holds no events yet: no server has written to it".into()));
+    }
     Ok(Box::new(SqlitePages(connection)))
 }
 
