@@ -61,6 +61,14 @@ pub(crate) fn interrupted() -> Failure {
     })
 }
 
+/// Why a command that works until it is stopped did not finish.
+pub(crate) fn explain(error: alike::Error) -> Failure {
+    match error {
+        alike::Error::Interrupted => interrupted(),
+        other => other.into(),
+    }
+}
+
 /// From now on the end of standard input stops the command too: who started this program holds the other end,
 /// and it ends with them, however they end. On Linux the system says so as well.
 pub(crate) fn when_parent_ends() {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::args::values::{Text, parse_named, split_pair};
+use crate::commands::logs::LogPlace;
 
 /// `alike prepare`.
 #[derive(Debug, Args)]
@@ -13,7 +14,7 @@ pub(crate) struct Prepare {
     /// part files; - for standard input; sqlite:PATH or postgres://… for events of `alike serve`; repeat for
     /// more
     #[arg(long, value_name = "FILE", required = true)]
-    pub(crate) interactions: Vec<String>,
+    pub(crate) interactions: Vec<LogPlace>,
     /// Name of a column of the interactions; ROLE is user, item, rating, time, label or event; none leaves
     /// one out [default: guessed]
     #[arg(long = "column", value_name = "ROLE=NAME", value_parser = parse_column)]

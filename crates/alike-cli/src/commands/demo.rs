@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Demo, quiet: bool) -> Outcome {
             progress: &phases,
             ..TrainRequest::new(model)
         };
-        fit(data, &request, &mut |event| progress.show(&event)).map_err(explain)
+        fit(data, &request, &mut |event| progress.show(&event)).map_err(stop::explain)
     };
     let mut summaries = Vec::new();
     for (model, folder) in MODELS {
@@ -149,13 +149,6 @@ fn settings(model: &str, most: Option<u32>) -> Outcome<toml::Table> {
     let known = alike::models::find(model)?.settings();
     let most = most.filter(|_| known.iter().any(|s| s.name == "epochs"));
     Ok(most.into_iter().map(|most| ("epochs".to_string(), toml::Value::Integer(most.into()))).collect())
-}
-
-fn explain(error: Error) -> Failure {
-    match error {
-        Error::Interrupted => stop::interrupted(),
-        other => other.into(),
-    }
 }
 
 fn table(summaries: &[Summary], unseen: &Unseen) -> Outcome {

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use alike::Error;
 use alike::data::TextOptions;
 use alike::embed::{
     EmbedEvent, EmbedReport, EmbedRequest, EmbedSource, EncoderChoice, Modality, companions, embed,
@@ -95,10 +94,7 @@ pub(crate) fn run(args: &Embed, quiet: bool) -> Outcome {
         }
     });
     drop(phases);
-    let report = report.map_err(|e| match e {
-        Error::Interrupted => stop::interrupted(),
-        other => other.into(),
-    })?;
+    let report = report.map_err(stop::explain)?;
     if !quiet {
         left_out(&report);
         report.notes.iter().for_each(|note| eprintln!("note: {note}"));

@@ -4,6 +4,7 @@ mod demo;
 mod embed;
 mod evaluate;
 mod experiment;
+pub(crate) mod logs;
 mod models;
 mod nightly;
 mod prepare;

@@ -1,21 +1,17 @@
 //! `alike prepare`.
 
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, absolute};
 
-use alike::data::{
-    Column, ColumnNames, ItemColumns, PrepareOptions, SplitKind, TableFile, TextOptions, prepare_with,
-};
+use alike::data::{Column, ColumnNames, ItemColumns, PrepareOptions, SplitKind, TextOptions, prepare_with};
 
 use crate::args::{Prepare, Role, SplitName};
+use crate::commands::logs::Logs;
 use crate::destination;
 use crate::failure::{Failure, Outcome};
 use crate::made::Made;
 use crate::output;
 use crate::progress::Phases;
-use crate::serve::store::{self, StoreAddress};
 
-/// How places of stores begin.
-const STORES: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
 /// The name of a column that leaves a role out.
 const NONE: &str = "none";
 
@@ -73,52 +69,6 @@ pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
     }
     output::write(&report.to_string())?;
     output::line(format!("\nnext: alike train --data {} --out RUN", args.out.display()))
-}
-
-/// The interactions that are given, stores as tables; these are there as long as this is.
-pub(crate) struct Logs {
-    pub(crate) first: PathBuf,
-    pub(crate) more: Vec<PathBuf>,
-    pub(crate) stores: Vec<PathBuf>,
-    _tables: Vec<TableFile>,
-}
-
-impl Logs {
-    pub(crate) fn open(given: &[String]) -> Outcome<Self> {
-        let (mut paths, mut stores, mut tables) = (Vec::new(), Vec::new(), Vec::new());
-        for text in given {
-            let path = if STORES.iter().any(|scheme| text.starts_with(scheme)) {
-                let place: StoreAddress =
-                    text.parse().map_err(|e: String| Failure::Usage(format!("--interactions: {e}")))?;
-                let table = store::export(&place)?;
-                let path = table.path().to_path_buf();
-                stores.push(path.clone());
-                tables.push(table);
-                path
-            } else {
-                PathBuf::from(text)
-            };
-            check_interactions(&path)?;
-            if paths.contains(&path) {
-                return Err(Failure::Usage(format!("--interactions: {text} is given twice")));
-            }
-            paths.push(path);
-        }
-        let first = paths.remove(0);
-        Ok(Self { first, more: paths, stores, _tables: tables })
-    }
-}
-
-/// An error where something that this program made is given as interactions.
-fn check_interactions(path: &Path) -> Outcome {
-    match Made::at(path) {
-        Some(made) => Err(Failure::Usage(format!(
-            "--interactions: {} is {}; give the log that the data were prepared from",
-            path.display(),
-            made.name()
-        ))),
-        None => Ok(()),
-    }
 }
 
 /// An error where the output would be within a folder of this program; `place` is where links lead.

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use alike::Error;
 use alike::data::Dataset;
 use alike::train::{Summary, TrainEvent, TrainRequest, fit};
 
@@ -57,10 +56,7 @@ pub(crate) fn run(args: &Train, quiet: bool) -> Outcome {
     });
     drop(phases);
     drop(progress);
-    let summary = summary.map_err(|e| match e {
-        Error::Interrupted => stop::interrupted(),
-        other => other.into(),
-    })?;
+    let summary = summary.map_err(stop::explain)?;
     if args.json {
         return output::json(&summary);
     }

@@ -38,8 +38,7 @@ impl ModelSnapshot {
     fn load(dir: &Path, how: &ServedAs, version: u64) -> alike::Result<Self> {
         let recommender = Recommender::open_with(dir, how.data.as_deref())?;
         recommender.probe()?;
-        let recommender = recommender.with_cold_items(how.cold_items);
-        let recommender = if how.held_out { recommender.with_held_out() } else { recommender };
+        let recommender = recommender.with_cold_items(how.cold_items).with_held_out(how.held_out);
         let index = Index::new(&how.index, &recommender)?;
         let data = &recommender.run().data;
         let mut categories = BTreeMap::<String, Vec<u32>>::new();

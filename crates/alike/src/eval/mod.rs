@@ -157,7 +157,7 @@ pub struct Ranked<'a> {
 }
 
 /// The held-out interactions of a split, and the users who have any.
-fn asked(data: &Dataset, split: Split) -> Result<(&Csr, Vec<u32>)> {
+pub(crate) fn asked(data: &Dataset, split: Split) -> Result<(&Csr, Vec<u32>)> {
     let held_out = match split {
         Split::Valid => &data.valid,
         Split::Test => &data.test,

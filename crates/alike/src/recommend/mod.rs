@@ -104,10 +104,10 @@ impl Recommender {
         self
     }
 
-    /// With what was held out for test as history of the users whom training knew: who serves people lists
-    /// nothing that they have, and a test sees whether it is found.
-    pub fn with_held_out(mut self) -> Self {
-        self.held_out = true;
+    /// With what was held out for test as history of the users whom training knew, or without it: who serves
+    /// people lists nothing that they have, and a test sees whether it is found.
+    pub fn with_held_out(mut self, held_out: bool) -> Self {
+        self.held_out = held_out;
         self
     }
 
@@ -192,8 +192,8 @@ impl Recommender {
                 let all = candidates.len() * 8 > self.run.data.items.len();
                 let scores = all.then(|| self.scores(person));
                 let plain = |i: u32| scores.as_ref().map_or_else(|| self.score(person, i), |s| s[i as usize]);
-                let raised = |i: u32| cold.map_or(plain(i), |cold| cold.raised(i, plain(i), weight));
-                let scored = candidates.iter().filter(|&&i| open(row, i)).map(|&i| (i, raised(i)));
+                let raised = |i, score| cold.map_or(score, |cold| cold.raised(i, score, weight));
+                let scored = candidates.iter().filter(|&&i| open(row, i)).map(|&i| (i, raised(i, plain(i))));
                 best(scored.collect(), k)
             };
             return people.par_iter().enumerate().map(one).collect();

@@ -3,7 +3,7 @@
 use super::{PeopleRequest, Recommender, UserHistory};
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::eval::{CUTS, Protocol, Ranked, Split, rank_given};
+use crate::eval::{CUTS, Protocol, Ranked, Split, asked, rank_given};
 use crate::progress::Progress;
 
 /// People who are ranked for at once.
@@ -24,9 +24,7 @@ impl Recommender {
         progress: &dyn Progress,
     ) -> Result<Ranked<'a>> {
         let own = &self.run().data;
-        let held_out = if split == Split::Test { &data.test } else { &data.valid };
-        let asked: Vec<u32> =
-            (0..held_out.rows() as u32).filter(|&u| held_out.degree(u as usize) > 0).collect();
+        let (_, asked) = asked(data, split)?;
         let here: Vec<Option<u32>> = data.items.names().map(|name| own.items.get(name)).collect();
         let there: Vec<Option<u32>> = own.items.names().map(|name| data.items.get(name)).collect();
         let person = |&u: &u32| {

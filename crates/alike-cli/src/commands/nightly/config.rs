@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use alike::data::{ItemColumns, PrepareOptions, SplitKind};
-use serde::Deserialize;
+use alike::data::{PrepareOptions, SplitKind};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
-use crate::commands::prepare::Logs;
+use crate::commands::logs::{LogPlace, Logs};
 use crate::failure::{Failure, Outcome};
+use crate::serve::store::StoreAddress;
 
 /// What to do every night. Paths start at the folder of the file.
 #[derive(Debug, Deserialize)]
@@ -16,7 +18,8 @@ pub(super) struct Config {
     /// The folder of runs and data, and of the link to the live run.
     pub(super) work: PathBuf,
     /// Files and stores of interactions.
-    interactions: Vec<String>,
+    #[serde(deserialize_with = "places")]
+    interactions: Vec<LogPlace>,
     /// The catalogue.
     items: Option<PathBuf>,
     /// Feature files by modality.
@@ -29,8 +32,8 @@ pub(super) struct Config {
     min_rating: Option<f32>,
     #[serde(default)]
     k_core: usize,
-    #[serde(default = "temporal")]
-    split: String,
+    #[serde(default = "temporal", deserialize_with = "split")]
+    split: SplitKind,
     #[serde(default = "alloy")]
     pub(super) model: String,
     /// Settings that differ from the model's defaults.
@@ -60,8 +63,17 @@ pub(super) enum Start {
     New,
 }
 
-fn temporal() -> String {
-    "temporal".into()
+fn temporal() -> SplitKind {
+    SplitKind::Temporal
+}
+
+fn split<'de, D: Deserializer<'de>>(from: D) -> Result<SplitKind, D::Error> {
+    String::deserialize(from)?.parse().map_err(D::Error::custom)
+}
+
+fn places<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<LogPlace>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
 fn alloy() -> String {
@@ -96,23 +108,17 @@ impl Config {
         this.work = folder.join(&this.work);
         this.items = this.items.map(|items| folder.join(items));
         this.features.values_mut().for_each(|file| *file = folder.join(&*file));
-        for text in &mut this.interactions {
-            *text = match text.strip_prefix("sqlite:") {
-                Some(file) => format!("sqlite:{}", folder.join(file).display()),
-                None if text.starts_with("postgres://") || text.starts_with("postgresql://") => continue,
-                None => folder.join(&*text).display().to_string(),
-            };
-        }
+        this.interactions = this.interactions.into_iter().map(|place| place.within(folder)).collect();
         Ok(this)
     }
 
     /// The interactions as they are now. A store that is not there yet holds nothing.
     pub(super) fn logs(&self) -> Outcome<Logs> {
-        let there = |text: &&String| match text.strip_prefix("sqlite:") {
-            Some(file) => Path::new(file).exists(),
-            None => true,
+        let there = |place: &&LogPlace| match place {
+            LogPlace::Store(StoreAddress::File(file)) => file.exists(),
+            _ => true,
         };
-        let given: Vec<String> = self.interactions.iter().filter(there).cloned().collect();
+        let given: Vec<LogPlace> = self.interactions.iter().filter(there).cloned().collect();
         if given.is_empty() {
             return Err(Failure::Failed(
                 "no store of `interactions` is there yet: nothing to train on".into(),
@@ -121,22 +127,20 @@ impl Config {
         Logs::open(&given)
     }
 
-    pub(super) fn options(&self, logs: &Logs, out: PathBuf) -> Outcome<PrepareOptions> {
-        let split: SplitKind = self.split.parse()?;
+    pub(super) fn options(&self, logs: &Logs, out: PathBuf) -> PrepareOptions {
         let events = self.events.iter().map(|(kind, weight)| (kind.clone(), *weight));
-        Ok(PrepareOptions {
+        PrepareOptions {
             more_interactions: logs.more.clone(),
             stores: logs.stores.clone(),
             items: self.items.clone(),
-            item_columns: ItemColumns::default(),
             features: self.features.iter().map(|(name, file)| (name.clone(), file.clone())).collect(),
             events: events.collect(),
             half_life: self.half_life,
             min_rating: self.min_rating,
             k_core: self.k_core,
-            split,
+            split: self.split,
             seed: self.seed,
             ..PrepareOptions::new(&logs.first, out)
-        })
+        }
     }
 }

@@ -5,14 +5,13 @@ mod config;
 mod nights;
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
-use alike::Error;
 use alike::checkpoint::RunDir;
 use alike::data::{Dataset, prepare_with};
 use alike::eval::{Protocol, Split};
 use alike::experiment::stats::{Paired, paired};
 use alike::recommend::Recommender;
-use alike::run::Run;
 use alike::train::{CRITERION, TrainRequest, fit};
 use serde::Serialize;
 
@@ -63,18 +62,22 @@ pub(crate) fn run(args: &Nightly, quiet: bool) -> Outcome {
     let phases = Phases::new("nightly", Some(stop), quiet);
     // A night that was stopped while it trained goes on with the data that it had, unless the file says
     // something else now.
-    if !goes_on(&config, &nights, night) {
-        nights.remove(night)?;
-        let logs = config.logs()?;
-        prepare_with(&config.options(&logs, data_dir.clone())?, &phases).map_err(explain)?;
-    }
-    let data = Dataset::open(&data_dir)?;
+    let data = match begun(&config, &run, &data_dir) {
+        Some(data) => data,
+        None => {
+            nights.remove(night)?;
+            let logs = config.logs()?;
+            prepare_with(&config.options(&logs, data_dir.clone()), &phases).map_err(stop::explain)?;
+            Dataset::open(&data_dir)?
+        }
+    };
     let live = nights.live()?;
-    train(&config, &data, &run, live.as_deref(), quiet)?;
+    train(&config, &data, &run, live.as_deref(), stop, quiet)?;
 
     let answers = |dir: &Path| -> Outcome<Vec<f64>> {
         let recommender = Recommender::open(dir)?;
-        let ranked = recommender.rank_on(&data, Split::Test, Protocol::Clean, &phases).map_err(explain)?;
+        let ranked =
+            recommender.rank_on(&data, Split::Test, Protocol::Clean, &phases).map_err(stop::explain)?;
         Ok(ranked.per_user().column(CRITERION).expect("it is computed"))
     };
     let new = answers(&run)?;
@@ -111,34 +114,37 @@ pub(crate) fn run(args: &Nightly, quiet: bool) -> Outcome {
     tell(&report, args.json, quiet)
 }
 
-/// Whether the run of that night is there, begun as `config` says.
-fn goes_on(config: &Config, nights: &Nights, night: u64) -> bool {
-    let same = || -> alike::Result<bool> {
-        let (run, data) = (RunDir::open(&nights.run(night))?.1, Dataset::open(&nights.data(night))?);
-        let plan = alike::models::find(&config.model)?.plan(&data, &config.settings)?;
-        Ok((run.model, run.seed, run.data_hash) == (config.model.clone(), config.seed, data.hash)
-            && run.settings == plan.settings)
-    };
-    same().unwrap_or(false)
+/// The data of a run that is there, begun as `config` says.
+fn begun(config: &Config, run: &Path, data: &Path) -> Option<Dataset> {
+    let (run, data) = (RunDir::open(run).ok()?.1, Dataset::open(data).ok()?);
+    let plan = alike::models::find(&config.model).ok()?.plan(&data, &config.settings).ok()?;
+    let same = (&run.model, run.seed, &run.data_hash) == (&config.model, config.seed, &data.hash);
+    (same && run.settings == plan.settings).then_some(data)
 }
 
 /// Whether a run is to take the live one's place, and why.
 fn decide(new: f64, live: Option<f64>, tolerance: f64) -> (bool, String) {
-    match live {
-        _ if !new.is_finite() => (false, "its metric is no number".into()),
-        None => (true, "there was no live run".into()),
-        Some(live) if new >= live => (true, format!("recall@20 {new:.4}, live {live:.4}")),
-        Some(live) if new >= live * (1.0 - tolerance) => (
-            true,
-            format!("recall@20 {new:.4}, live {live:.4}: lower by less than {:.1} %", 100.0 * tolerance),
-        ),
-        Some(live) => (false, format!("recall@20 {new:.4}, live {live:.4}")),
+    let Some(live) = live.filter(|_| new.is_finite()) else {
+        let why = if new.is_finite() { "there was no live run" } else { "its metric is no number" };
+        return (new.is_finite(), why.into());
+    };
+    let promoted = new >= live * (1.0 - tolerance);
+    let mut why = format!("recall@20 {new:.4}, live {live:.4}");
+    if promoted && new < live {
+        why += &format!(": lower by less than {:.1} %", 100.0 * tolerance);
     }
+    (promoted, why)
 }
 
-fn train(config: &Config, data: &Dataset, run: &Path, live: Option<&Path>, quiet: bool) -> Outcome {
-    let stop = stop::flag("the same command goes on from there", stop::SHORT);
-    let same_model = |dir: &&Path| Run::open(dir).is_ok_and(|live| live.model == config.model);
+fn train(
+    config: &Config,
+    data: &Dataset,
+    run: &Path,
+    live: Option<&Path>,
+    stop: &'static AtomicBool,
+    quiet: bool,
+) -> Outcome {
+    let same_model = |dir: &&Path| RunDir::open(dir).is_ok_and(|(_, live)| live.model == config.model);
     let warm_start = live.filter(|_| config.start == Start::Warm).filter(same_model);
     let trained = alike::models::find(&config.model)?.trained;
     alike_ops::keep_freed_memory();
@@ -154,14 +160,7 @@ fn train(config: &Config, data: &Dataset, run: &Path, live: Option<&Path>, quiet
         progress: &phases,
         ..TrainRequest::new(&config.model)
     };
-    fit(data, &request, &mut |event| progress.show(&event)).map(drop).map_err(explain)
-}
-
-fn explain(error: Error) -> Failure {
-    match error {
-        Error::Interrupted => stop::interrupted(),
-        other => other.into(),
-    }
+    fit(data, &request, &mut |event| progress.show(&event)).map(drop).map_err(stop::explain)
 }
 
 /// Says what came of it; that nothing was promoted is an exit code of its own.

@@ -6,7 +6,7 @@ use alike::data::TableFile;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, RecordBatchIterator, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 
-use super::pages::{Pages, Row};
+use super::pages::Row;
 use super::{Result, StoreAddress, StoreError, postgres, sqlite};
 use crate::failure::{Failure, Outcome};
 
@@ -16,12 +16,11 @@ use crate::failure::{Failure, Outcome};
 /// # Errors
 /// There is no such store, or it cannot be read.
 pub(crate) fn export(place: &StoreAddress) -> Outcome<TableFile> {
-    let (shown, pages): (String, Result<Box<dyn Pages>>) = match place {
-        StoreAddress::File(path) => (path.display().to_string(), sqlite::pages(path)),
-        // The address may hold a password.
-        StoreAddress::Url(url) => ("the PostgreSQL store".into(), postgres::pages(url)),
+    let pages = match place {
+        StoreAddress::File(path) => sqlite::pages(path),
+        StoreAddress::Url(url) => postgres::pages(url),
     };
-    let failed = |e: StoreError| Failure::Failed(format!("{shown}: {e}"));
+    let failed = |e: StoreError| Failure::Failed(format!("{place}: {e}"));
     let mut pages = pages.map_err(failed)?;
     let last = pages.newest().map_err(failed)?;
     let columns = [("user", DataType::Utf8), ("item", DataType::Utf8), ("time", DataType::Float64)];

@@ -37,12 +37,22 @@ use sqlite::Sqlite;
 pub(crate) use sqlite::faults;
 
 /// Where events are kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum StoreAddress {
     /// A file.
     File(PathBuf),
     /// `postgres://…`
     Url(String),
+}
+
+impl std::fmt::Display for StoreAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            // The address may hold a password.
+            Self::Url(_) => f.write_str("the PostgreSQL store"),
+        }
+    }
 }
 
 impl std::str::FromStr for StoreAddress {

@@ -125,11 +125,11 @@ impl Source<'_> {
         let given = options.events.iter().map(|(kind, weight)| (kind.clone(), weight / heaviest));
         let mut events: BTreeMap<String, f32> = given.collect();
         if self.is_store {
-            let taking: &[&str] = if events.is_empty() { &STORED_TAKES } else { &[] };
-            for (kind, weight) in
-                taking.iter().map(|kind| (kind, 1.0)).chain(STORED_UNDOS.iter().map(|kind| (kind, 0.0)))
-            {
-                events.entry((*kind).into()).or_insert(weight);
+            if events.is_empty() {
+                events.extend(STORED_TAKES.map(|kind| (kind.into(), 1.0)));
+            }
+            for kind in STORED_UNDOS {
+                events.entry(kind.into()).or_insert(0.0);
             }
         }
         events
@@ -174,7 +174,7 @@ pub(crate) fn read(options: &PrepareOptions, progress: &dyn Progress) -> Result<
 fn read_file(
     options: &PrepareOptions,
     source: &Source<'_>,
-    log: Log,
+    mut log: Log,
     progress: &dyn Progress,
 ) -> Result<Log> {
     let path = source.path;
@@ -182,11 +182,16 @@ fn read_file(
     let format = format.map(TimeFormat::parse).transpose()?.unwrap_or_default();
     let events = source.events(options);
     let before = log.user.len();
+    let weighted = events.values().any(|weight| 0.0 < *weight && *weight < 1.0);
+    if weighted {
+        // Rows of earlier files count in full.
+        log.weight.resize(before, 1.0);
+    }
     let mut intake = Intake {
         options,
         source,
         rows: progress.phase("reading interactions", 0)?,
-        weighted: events.values().any(|weight| 0.0 < *weight && *weight < 1.0),
+        weighted,
         events,
         format,
         log,
@@ -195,7 +200,6 @@ fn read_file(
         labels: Vec::new(),
         counts: Counts::default(),
     };
-    intake.pad();
     let plan = OnceCell::new();
     let decided = intake.log.split;
     let mut choose = |names: &[String]| {
@@ -203,7 +207,7 @@ fn read_file(
         Ok(plan.get_or_init(|| made).chosen.clone())
     };
     let text = if source.is_store { TextOptions::default() } else { options.text.clone() };
-    // The encoding is that of the catalogue, too.
+    // How text is written is that of the catalogue and of other files, too.
     let is_shared = options.items.is_some() || !source.alone;
     let notes = read_rows(path, &text, is_shared, &mut choose, &mut |place, cells| {
         intake.row(plan.get().expect("columns are chosen before rows are read"), place, cells)
@@ -249,21 +253,6 @@ struct Intake<'a> {
 }
 
 impl Intake<'_> {
-    /// Rows of earlier files get what this one says of its own.
-    fn pad(&mut self) {
-        let (log, before) = (&mut self.log, self.before);
-        if self.weighted {
-            log.weight.resize(before, 1.0);
-        }
-        if self.events.values().any(|weight| *weight == 0.0) {
-            log.undo.resize(before, false);
-        }
-        self.weighted |= !log.weight.is_empty();
-        if self.options.min_rating.is_some() {
-            log.low.resize(before, false);
-        }
-    }
-
     /// Takes a row in, or counts why it does not stay.
     fn row(&mut self, plan: &ColumnPlan, place: &Place<'_>, cells: &[&str]) -> Result<()> {
         self.log.rows += 1;
@@ -319,13 +308,12 @@ impl Intake<'_> {
         if self.options.min_rating.is_some() {
             self.log.low.push(low);
         }
-        if self.weighted {
+        if self.weighted || !self.log.weight.is_empty() {
             self.log.weight.push(weight);
         }
-        if weight == 0.0 || !self.log.undo.is_empty() {
-            // Rows before the first that takes back do not.
+        if weight == 0.0 {
             self.log.undo.resize(self.log.user.len() - 1, false);
-            self.log.undo.push(weight == 0.0);
+            self.log.undo.push(true);
         }
         Ok(())
     }
@@ -398,7 +386,7 @@ impl Intake<'_> {
                 kinds.join(", ")
             ));
         }
-        if self.events.values().any(|weight| 0.0 < *weight && *weight < 1.0) {
+        if self.weighted {
             let each: Vec<String> =
                 self.events.iter().map(|(kind, weight)| format!("{kind} {weight}")).collect();
             log.notes.push(format!(

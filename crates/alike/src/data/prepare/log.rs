@@ -23,7 +23,8 @@ pub(crate) struct Log {
     pub(crate) low: Vec<bool>,
     /// Weight of each row's kind of event, 1 for the heaviest; empty where all kinds count alike.
     pub(crate) weight: Vec<f32>,
-    /// Whether a row takes back what the user did with the item before; empty where none does.
+    /// Whether a row takes back what the user did with the item before; as long as the last that does
+    /// wants.
     pub(crate) undo: Vec<bool>,
     /// Rows in the file, with those that were dropped.
     pub(crate) rows: u64,

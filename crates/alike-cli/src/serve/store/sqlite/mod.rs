@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use alike::disk;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, params};
 
 use self::files::Files;
 pub(super) use self::pages::pages;
@@ -140,13 +140,7 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(connection) => Ok(connection),
-            None => {
-                let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let connection = Connection::open_with_flags(self.files.path(), flags)?;
-                connection.busy_timeout(self.timeout)?;
-                connection.pragma_update(None, "query_only", true)?;
-                Ok(connection)
-            }
+            None => ours::reader(self.files.path(), self.timeout),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Whether a file is a store of this program, before anything is written to it.
 
 use std::path::Path;
+use std::time::Duration;
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::serve::store::{Result, StoreError};
 
@@ -11,6 +12,15 @@ use crate::serve::store::{Result, StoreError};
 pub(super) const APPLICATION: i64 = 0x616c_696b;
 /// The table of events as the first version has it; its files do not say whose they are.
 const COLUMNS: [&str; 6] = ["seq", "user", "item", "kind", "time", "key"];
+
+/// A connection to a file that is there, by which nothing is written; a lock is waited for `wait`.
+pub(super) fn reader(path: &Path, wait: Duration) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(wait)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
 
 /// An error unless the file is empty or a store of this program, of whatever version. Nothing is written to
 /// it.

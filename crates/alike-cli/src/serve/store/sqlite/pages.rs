@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, params};
 
 use super::ours;
 use crate::serve::store::pages::{PAGE, Pages, Row};
@@ -17,10 +17,7 @@ pub(in crate::serve::store) fn pages(path: &Path) -> Result<Box<dyn Pages>> {
     if !path.is_file() {
         return Err(StoreError::Failed("no such store; `alike serve --store sqlite:FILE` makes one".into()));
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(WAIT)?;
-    connection.pragma_update(None, "query_only", true)?;
+    let connection = ours::reader(path, WAIT)?;
     ours::check(&connection, path)?;
     if !connection.table_exists(None, "events")? {
         return Err(StoreError::Failed("holds no events yet: no server has written to it".into()));

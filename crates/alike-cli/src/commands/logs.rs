@@ -1,0 +1,102 @@
+//! Where interactions come from: files, and stores of events.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use alike::data::TableFile;
+
+use crate::failure::{Failure, Outcome};
+use crate::made::Made;
+use crate::serve::store::{self, StoreAddress};
+
+/// A place of interactions, as `--interactions` names it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum LogPlace {
+    /// A file, a folder of part files, or standard input.
+    File(PathBuf),
+    /// Events of a server.
+    Store(StoreAddress),
+}
+
+impl FromStr for LogPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(store) => Ok(Self::Store(store)),
+            Err(why) if text.starts_with("sqlite:") => Err(why),
+            Err(_) => Ok(Self::File(text.into())),
+        }
+    }
+}
+
+impl fmt::Display for LogPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Store(store) => store.fmt(f),
+        }
+    }
+}
+
+impl LogPlace {
+    /// The same with a path that starts at `folder`.
+    pub(crate) fn within(self, folder: &Path) -> Self {
+        match self {
+            Self::File(path) => Self::File(folder.join(path)),
+            Self::Store(StoreAddress::File(path)) => Self::Store(StoreAddress::File(folder.join(path))),
+            url @ Self::Store(StoreAddress::Url(_)) => url,
+        }
+    }
+}
+
+/// The files of interactions, stores as tables; these are there as long as this is.
+pub(crate) struct Logs {
+    pub(crate) first: PathBuf,
+    pub(crate) more: Vec<PathBuf>,
+    pub(crate) stores: Vec<PathBuf>,
+    _tables: Vec<TableFile>,
+}
+
+impl Logs {
+    /// Reads the stores.
+    ///
+    /// # Errors
+    /// A place is named twice, a store cannot be read, or a file is one that this program made.
+    pub(crate) fn open(places: &[LogPlace]) -> Outcome<Self> {
+        let again = |at: usize| places[..at].contains(&places[at]);
+        if let Some(at) = (0..places.len()).find(|&at| again(at)) {
+            return Err(Failure::Usage(format!("--interactions: {} is given twice", places[at])));
+        }
+        let (mut paths, mut stores, mut tables) = (Vec::new(), Vec::new(), Vec::new());
+        for place in places {
+            paths.push(match place {
+                LogPlace::File(path) => {
+                    check_interactions(path)?;
+                    path.clone()
+                }
+                LogPlace::Store(store) => {
+                    tables.push(store::export(store)?);
+                    let path = tables[tables.len() - 1].path().to_path_buf();
+                    stores.push(path.clone());
+                    path
+                }
+            });
+        }
+        let first = paths.remove(0);
+        Ok(Self { first, more: paths, stores, _tables: tables })
+    }
+}
+
+/// An error where something that this program made is given as interactions.
+fn check_interactions(path: &Path) -> Outcome {
+    match Made::at(path) {
+        Some(made) => Err(Failure::Usage(format!(
+            "--interactions: {} is {}; give the log that the data were prepared from",
+            path.display(),
+            made.name()
+        ))),
+        None => Ok(()),
+    }
+}
