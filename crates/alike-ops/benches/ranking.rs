@@ -7,7 +7,8 @@
 use std::hint::black_box;
 
 use alike_ops::{
-    Csr, Exclusions, HybridUser, Ranker, add_item_item, knn_cosine, top_k_dot, top_k_pair_mlp, top_k_static,
+    Csr, Exclusions, HybridUser, Mask, Ranker, add_item_item, knn_cosine, top_k_dot, top_k_pair_mlp,
+    top_k_static,
 };
 use divan::{Bencher, counter::ItemsCount};
 use rand::{RngExt, SeedableRng};
@@ -86,7 +87,10 @@ fn hybrid_128(bencher: Bencher<'_, '_>, set: &str) {
     run(bencher, set, 128, |c, mask| {
         let by_dot = top_k_dot(&c.users, &c.items, 128, &c.rows, mask, K);
         let user = |row: usize| HybridUser { vector: &c.users[row * 128..][..128], history: c.seen.row(row) };
-        let excluded = |row: usize, list: &mut Vec<u32>| mask.list(row as u32, list);
+        let excluded = |row: usize, list: &mut Vec<u32>| {
+            mask.list(row as u32, list);
+            None
+        };
         add_item_item(&by_dot, &c.items, &weights, &values, &[1.0], user, excluded).remove(0).items
     });
 }
@@ -209,7 +213,7 @@ fn served_pair_mlp(bencher: Bencher<'_, '_>, together: usize) {
 
 fn served(bencher: Bencher<'_, '_>, together: usize, ranker: &Ranker) {
     let users = random(together * 64, 2);
-    let masked: Vec<&[u32]> = vec![&[5, 700, 60_000]; together];
+    let masked = vec![Mask { hidden: &[5, 700, 60_000], among: None }; together];
     bencher
         .counter(ItemsCount::new(together))
         .bench_local(|| black_box(ranker.top_k(black_box(&users), &masked, 20)));

@@ -35,8 +35,9 @@ pub use loss::log_sum_exp::{info_nce, log_sum_exp, uniformity};
 pub use loss::pair_mlp::bpr_pair_mlp;
 pub use loss::triples::Triples;
 pub use ranking::device::{TopKRequest, ranking_bytes, top_k_dot_device, top_k_pair_mlp_device};
-pub use ranking::exclusions::Exclusions;
+pub use ranking::exclusions::{Exclusions, Mask};
 pub use ranking::hybrid::{HybridUser, add_item_item};
+pub use ranking::item_set::ItemSet;
 pub use ranking::knn::{Knn, knn_cosine};
 pub use ranking::resident::Ranker;
 pub use ranking::topk::{

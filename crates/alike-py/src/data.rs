@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use alike::data::{Column, Dataset, PrepareOptions, SplitKind};
 use alike::ids::{Vocab, numbers};
 use alike::layers::{Sampler, Sampling};
+use alike::rules::{AttributeIndex, ItemFilter};
 use alike::run::Run;
 use alike_ops::Csr;
 use numpy::ndarray::{ArrayView1, ArrayView2};
@@ -139,6 +140,14 @@ impl Data {
 
     fn title(&self, item: &str) -> PyResult<Option<&str>> {
         Ok(self.0.title(self.item(item)?))
+    }
+
+    /// Ids of the items that pass a filter, given as JSON.
+    fn passing(&self, filter: &str) -> PyResult<Vec<String>> {
+        let json = serde_json::from_str(filter).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        let filter = ItemFilter::from_json(&json).map_err(to_python)?;
+        let set = AttributeIndex::default().set(&self.0, &filter);
+        Ok(set.iter().map(|item| self.0.items.name(item).to_string()).collect())
     }
 
     fn category(&self, item: &str) -> PyResult<Option<&str>> {
@@ -317,8 +326,8 @@ pub(crate) fn prepare(
             "image" => &mut options.item_columns.image,
             "category" => &mut options.item_columns.category,
             _ => {
-                let text = format!("item_columns has `{what}`; allowed: id, title, image, category");
-                return Err(PyValueError::new_err(text));
+                options.item_columns.attributes.push((what, column));
+                continue;
             }
         };
         *place = Some(column);

@@ -46,6 +46,18 @@ def test_interactions_fade_and_are_taken_back(rows):
     assert sum(fewer.csr(split).nnz for split in ("train", "valid", "test")) == count - 1
 
 
+def test_attributes_of_the_catalogue_are_filtered_by(rows):
+    names = sorted(set(rows["item"]))
+    items = {"sku": names, "cost": [float(n) for n in range(len(names))], "maker": ["ab"[n % 2] for n in range(len(names))]}
+    data = alike.prepare(rows, items=items, item_columns={"id": "sku", "price": "cost", "brand": "maker"})
+    cheap = {"key": "price", "range": {"lt": 4}}
+    assert sorted(data.passing({"must": [cheap]})) == sorted(map(str, names[:4]))
+    assert sorted(data.passing({"must": [cheap, {"key": "brand", "match": {"value": "b"}}]})) == sorted(map(str, names[1:4:2]))
+    assert len(data.passing({})) == data.n_items
+    with pytest.raises(ValueError, match="filter.must"):
+        data.passing({"must": 7})
+
+
 def test_categories_and_numbers_are_ids_too(rows):
     pandas = pytest.importorskip("pandas")
     plain = alike.prepare(rows)

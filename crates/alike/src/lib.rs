@@ -25,8 +25,8 @@
 //! # Ok::<(), alike::Error>(())
 //! ```
 //!
-//! [`recommend::Recommender`] answers for people whom training did not know, [`models::register`] adds models of
-//! your own, [`experiment`] compares many of them.
+//! [`recommend::Recommender`] answers for people whom training did not know, [`models::register`] adds models
+//! of your own, [`experiment`] compares many of them.
 //!
 //! Modules are listed in import order: each may use only those before it.
 
@@ -49,6 +49,8 @@ pub mod ids;
 pub mod data;
 
 pub mod embed;
+
+pub mod rules;
 
 pub mod graph;
 

@@ -18,6 +18,7 @@ use crate::eval::{Group, Metrics, Protocol, Ranked, Split, in_parts, rank};
 use crate::ids::ItemId;
 use crate::layers::Saved;
 use crate::progress::Progress;
+use crate::rules::{AttributeIndex, ItemFilter};
 use crate::scorer::{Scorer, best};
 use crate::train::{EpochRecord, Summary};
 
@@ -53,6 +54,8 @@ pub struct Run {
     pub scorer: Scorer,
     /// How far cold items are raised where a list is asked for without saying it; see [`ColdItems`].
     pub cold_weight: f32,
+    /// The only items of lists that are asked for without saying it, if not all.
+    pub only: Option<Vec<u32>>,
     cold: OnceLock<ColdItems>,
     run: RunDir,
     best: FileRef,
@@ -95,8 +98,8 @@ impl Run {
             return Err(Error::checkpoint(dir, "its scorer does not fit the data"));
         }
         let (model, settings, seed) = (info.model, info.settings, info.seed);
-        let (cold_weight, cold) = (0.0, OnceLock::new());
-        Ok(Self { dir: dir.into(), model, settings, seed, data, scorer, cold_weight, cold, run, best })
+        let (cold_weight, only, cold) = (0.0, None, OnceLock::new());
+        Ok(Self { dir: dir.into(), model, settings, seed, data, scorer, cold_weight, only, cold, run, best })
     }
 
     /// Reads the vectors that are mapped, if any.
@@ -201,7 +204,14 @@ impl Run {
 
     fn top(&self, rows: &[u32], top: usize) -> TopK {
         let request = ListRequest::new(rows, top).cold_items(self.cold_weight);
-        self.recommend_lists(&request, &()).expect("rows are users of the data")
+        let request = self.only.as_ref().map_or(request, |items| request.among(items));
+        self.recommend_lists(&request, &()).expect("rows are users, and items those of the data")
+    }
+
+    /// With lists of those items only that pass `filter`.
+    pub fn with_filter(mut self, filter: &ItemFilter) -> Self {
+        self.only = Some(AttributeIndex::default().set(&self.data, filter).iter().collect());
+        self
     }
 
     /// The `top` items most like `item`.

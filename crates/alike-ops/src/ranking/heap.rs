@@ -3,11 +3,17 @@
 //! Keys come in any order. The list grows to some more than `k` before it is cut back by selection, which
 //! costs a few comparisons per kept item; scores below the worst of `k` never get here.
 
+use std::sync::Arc;
+
+use super::item_set::ItemSet;
+
 /// The best items of one user so far, of those that are not excluded.
 pub(super) struct TopKHeap {
     pub(super) kept: Candidates,
     /// Items to leave out, ascending.
     excluded: Vec<u32>,
+    /// The only items to take, if not all.
+    among: Option<Arc<ItemSet>>,
     /// The worst of `k`, as a key; 0 while there are not so many.
     worst: u64,
 }
@@ -15,7 +21,12 @@ pub(super) struct TopKHeap {
 impl TopKHeap {
     /// An empty heap; the excluded items are ascending.
     pub(super) fn new(excluded: Vec<u32>, k: usize) -> Self {
-        Self { kept: Candidates::new(k), excluded, worst: 0 }
+        Self { kept: Candidates::new(k), excluded, among: None, worst: 0 }
+    }
+
+    /// The same that takes no other items than these.
+    pub(super) fn among(self, among: Option<Arc<ItemSet>>) -> Self {
+        Self { among, ..self }
     }
 
     /// The candidates. Items of score -∞ or NaN are never offered: if fewer than `k` were kept, `scores`
@@ -39,7 +50,13 @@ impl TopKHeap {
 
     /// An empty heap with the same exclusions and the limit reached so far, for another part of the items.
     pub(super) fn fork(&self) -> Self {
-        Self { kept: Candidates::new(self.kept.k), excluded: self.excluded.clone(), worst: self.worst }
+        let Self { kept, excluded, among, worst } = self;
+        Self {
+            kept: Candidates::new(kept.k),
+            excluded: excluded.clone(),
+            among: among.clone(),
+            worst: *worst,
+        }
     }
 
     /// What a score must be above: one step below the worst of `k`, since an item of the same score and a
@@ -51,7 +68,10 @@ impl TopKHeap {
     /// Takes an item unless it is excluded; as [`Candidates::push`].
     #[inline]
     fn keep(&mut self, key: u64) -> Option<u64> {
-        if self.excluded.binary_search(&item_of(key)).is_ok() { None } else { self.kept.push(key) }
+        let item = item_of(key);
+        let left_out = self.among.as_ref().is_some_and(|set| !set.contains(item))
+            || self.excluded.binary_search(&item).is_ok();
+        if left_out { None } else { self.kept.push(key) }
     }
 
     /// Drops what is not among the `k` best, and gives what a score must be above from now on.

@@ -1,8 +1,11 @@
 //! Rankings by inner products to which weights between items are added.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::heap::TopKHeap;
+use super::item_set::ItemSet;
 use super::topk::TopK;
 use crate::dense::inner::dot;
 use crate::simd::f32x16::LANES;
@@ -23,7 +26,8 @@ pub struct HybridUser<'a> {
 /// each user by the inner product alone, `by_dot`, with the same items left out: `items [I, D]`, `weights [I,
 /// I]` with one of `values` per entry; row `j` holds what item `j` contributes to others. Neither values nor
 /// scales are below 0. `user` gives the user of a row of `by_dot`, `excluded` writes the items that are left
-/// out for it, ascending. Several scales cost little more than one.
+/// out for it, ascending, and gives the only ones that are not, if not all others. Several scales cost little
+/// more than one.
 ///
 /// Exact, up to the rounding of inner products: an item that no weight reaches keeps its inner product, and
 /// there are `k` others not below it unless it is among the `k` best by that. So these and the items that a
@@ -39,7 +43,7 @@ pub fn add_item_item<'a>(
     values: &[f32],
     scales: &[f32],
     user: impl Fn(usize) -> HybridUser<'a> + Sync,
-    excluded: impl Fn(usize, &mut Vec<u32>) + Sync,
+    excluded: impl Fn(usize, &mut Vec<u32>) -> Option<Arc<ItemSet>> + Sync,
 ) -> Vec<TopK> {
     assert_eq!(weights.rows(), weights.cols(), "weights are items x items");
     assert_eq!(values.len(), weights.nnz(), "one value per entry");
@@ -61,8 +65,9 @@ pub fn add_item_item<'a>(
                     reaches.filter(|(_, w)| **w > 0.0).for_each(|(&i, &w)| sums.add(i, w));
                 }
                 list.clear();
-                excluded(row, list);
-                let mut best = Best::new(user.vector, items, scales, list, k);
+                let among = excluded(row, list);
+                let empty = || TopKHeap::new(list.clone(), k).among(among.clone());
+                let mut best = Best::new(user.vector, items, scales, empty);
                 // A sum is 0 once it was taken: no item is offered twice.
                 let (first, with) = by_dot.row(row);
                 best.offer(first.iter().map(|&i| (i, sums.take_one(i))));
@@ -109,8 +114,8 @@ struct Best<'a> {
 }
 
 impl<'a> Best<'a> {
-    fn new(vector: &'a [f32], items: &'a [f32], scales: &'a [f32], excluded: &[u32], k: usize) -> Self {
-        let heaps = scales.iter().map(|_| TopKHeap::new(excluded.to_vec(), k)).collect();
+    fn new(vector: &'a [f32], items: &'a [f32], scales: &'a [f32], empty: impl Fn() -> TopKHeap) -> Self {
+        let heaps = scales.iter().map(|_| empty()).collect();
         let limits = vec![f32::NEG_INFINITY; scales.len()];
         Self { vector, items, scales, heaps, limits, waiting: Vec::new() }
     }
@@ -192,7 +197,10 @@ mod tests {
                 let u = rows[row] as usize;
                 HybridUser { vector: &z[u * dim..][..dim], history: &history[u] }
             };
-            let excluded = |row: usize, list: &mut Vec<u32>| masks.list(rows[row], list);
+            let excluded = |row: usize, list: &mut Vec<u32>| {
+                masks.list(rows[row], list);
+                None
+            };
             let scales = [1.0, 0.0, 0.25];
             let tops = add_item_item(&by_dot, &x, &weights, &values, &scales, of, excluded);
             let each = scales.iter().zip(&tops).flat_map(|st| (0..tops[0].rows()).map(move |row| (st, row)));

@@ -7,6 +7,7 @@ pub(crate) mod device;
 pub(crate) mod exclusions;
 mod heap;
 pub(crate) mod hybrid;
+pub(crate) mod item_set;
 pub(crate) mod knn;
 mod panels;
 pub(crate) mod resident;

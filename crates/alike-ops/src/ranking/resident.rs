@@ -7,6 +7,7 @@
 
 use rayon::prelude::*;
 
+use super::exclusions::Mask;
 use super::heap::TopKHeap;
 use super::panels::{ItemPanels, UserBlock};
 use super::tile::{Formula, TileScan};
@@ -64,26 +65,21 @@ impl Ranker {
         TileScan::new(self.out.as_deref().map_or(Formula::Dot, Formula::PairMlp), self.dim)
     }
 
-    /// The `k` best items of each of `users [B, d]`, without those that `excluded` lists for the row,
-    /// ascending.
+    /// The `k` best items of each of `users [B, d]` of those that the row's mask lets through.
     ///
     /// # Panics
-    /// When there is not one list per row.
-    pub fn top_k(&self, users: &[f32], excluded: &[&[u32]], k: usize) -> TopK {
-        assert_eq!(
-            users.len(),
-            excluded.len() * self.dim,
-            "one list of excluded items for each user of dim values"
-        );
-        let mut top = TopK::empty(excluded.len(), k);
+    /// When there is not one mask per row.
+    pub fn top_k(&self, users: &[f32], masks: &[Mask<'_>], k: usize) -> TopK {
+        assert_eq!(users.len(), masks.len() * self.dim, "one mask for each user of dim values");
+        let mut top = TopK::empty(masks.len(), k);
         let panels = self.panels.len();
         if k == 0 || panels == 0 {
             return top;
         }
-        let block = UserBlock::new(users, self.dim, excluded.len(), None, |i| i);
+        let block = UserBlock::new(users, self.dim, masks.len(), None, |i| i);
         let scan = self.scan();
         // The first chunk has the longest items: its limits let the others skip most of theirs.
-        let mut best: Vec<TopKHeap> = excluded.iter().map(|m| TopKHeap::new(m.to_vec(), k)).collect();
+        let mut best: Vec<TopKHeap> = masks.iter().map(|m| m.heap(k)).collect();
         self.panels.offer(&scan, &block, 0..CHUNK.min(panels), &mut best);
         let parts: Vec<Vec<TopKHeap>> = (1..panels.div_ceil(CHUNK))
             .into_par_iter()
@@ -113,11 +109,14 @@ impl Ranker {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
     use crate::ranking::exclusions::Exclusions;
+    use crate::ranking::item_set::ItemSet;
     use crate::ranking::tile::COLS;
     use crate::ranking::topk::{top_k_dot, top_k_pair_mlp};
     use crate::sparse::csr::Csr;
@@ -137,7 +136,8 @@ mod tests {
         let seen = Csr::from_rows(items, &excluded).unwrap();
         let masks = Exclusions { seen: Some(&seen), extra: None };
         let rows: Vec<u32> = (0..users as u32).collect();
-        let lists: Vec<&[u32]> = excluded.iter().map(Vec::as_slice).collect();
+        let of = |hidden| Mask { hidden, among: None };
+        let lists: Vec<Mask<'_>> = excluded.iter().map(|list| of(list)).collect();
         for k in [1, 20, 300] {
             let all = top_k_dot(&x, &y, dim, &rows, &masks, k);
             assert_eq!(Ranker::dot(&y, dim).top_k(&x, &lists, k), all);
@@ -148,11 +148,35 @@ mod tests {
     }
 
     #[test]
+    fn only_items_of_the_set_are_taken() {
+        let (items, users, dim, k) = (CHUNK * COLS * 2 + 77, 6, 5, 20);
+        let (x, y) = (numbers(users * dim, 1), numbers(items * dim, 2));
+        // Everything, half, a hundredth, fewer than are asked for, nothing, and everything again.
+        let sets = [1, 2, 100, items / 7, usize::MAX, 1].map(|step| {
+            let members = (0..items as u32).filter(|&i| step < items && (i as usize).is_multiple_of(step));
+            Arc::new(ItemSet::of(items, members))
+        });
+        let hidden = [0, 2, 100, 300];
+        let masks: Vec<Mask<'_>> =
+            sets.iter().map(|set| Mask { hidden: &hidden, among: Some(set) }).collect();
+        let ranker = Ranker::dot(&y, dim);
+        let found = ranker.top_k(&x, &masks, k);
+        for (u, mask) in masks.iter().enumerate() {
+            let scores = ranker.scores(&x[u * dim..][..dim]);
+            let mut all: Vec<u32> = (0..items as u32).filter(|&i| mask.passes(i)).collect();
+            all.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]).then(a.cmp(&b)));
+            all.resize(all.len().max(k), u32::MAX);
+            assert_eq!(found.row(u).0.len(), k.min(found.pairs(u).count()));
+            assert!(found.pairs(u).map(|p| p.0).eq(all.iter().copied().take(k).filter(|&i| i != u32::MAX)));
+        }
+    }
+
+    #[test]
     fn few_items_and_no_numbers() {
         let ranker = Ranker::dot(&[1.0, f32::NAN, 3.0], 1);
-        let top = ranker.top_k(&[1.0], &[&[2]], 4);
+        let top = ranker.top_k(&[1.0], &[Mask { hidden: &[2], among: None }], 4);
         assert_eq!(top.items, [0, 1, u32::MAX, u32::MAX]);
         assert_eq!(ranker.scores(&[2.0])[2], 6.0);
-        assert_eq!(Ranker::dot(&[], 2).top_k(&[1.0, 1.0], &[&[]], 1).items, [u32::MAX]);
+        assert_eq!(Ranker::dot(&[], 2).top_k(&[1.0, 1.0], &[Mask::default()], 1).items, [u32::MAX]);
     }
 }

@@ -139,6 +139,14 @@ class Data:
         """Title of an item, where the catalogue has one."""
         return self._native.title(_ids.one(item))
 
+    def passing(self, filter: Mapping[str, Any]) -> list[str]:
+        """Ids of the items that pass a filter over the attributes of the catalogue, to be given as `candidates`.
+
+        A filter has the form of Qdrant's: `{"must": [{"key": "price", "range": {"lt": 20}}]}`. Keys are `title`,
+        `category` and the further names of `item_columns`.
+        """
+        return self._native.passing(json.dumps(filter))
+
     def category(self, item: Any) -> str | None:
         """Category of an item, where the catalogue has one."""
         return self._native.category(_ids.one(item))

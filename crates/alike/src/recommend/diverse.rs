@@ -13,8 +13,26 @@ impl Recommender {
     /// item vectors or, where it has none, the features of the first modality. Weight 0 leaves the order as
     /// it is. Without vectors and features nothing tells items apart, and the order stays too.
     pub fn diversified(&self, candidates: &[(u32, f32)], weight: f32, top: usize) -> Vec<(u32, f32)> {
-        let Some(vector) = self.vector_of_items() else {
+        self.diversified_with(candidates, weight, top, &|_| None)
+    }
+
+    /// The same where items are among the candidates that the data do not have: `new` gives their vectors, as
+    /// [`Placed`](super::Placed) has them. One without is like no other.
+    pub fn diversified_with<'a>(
+        &'a self,
+        candidates: &[(u32, f32)],
+        weight: f32,
+        top: usize,
+        new: &dyn Fn(u32) -> Option<&'a [f32]>,
+    ) -> Vec<(u32, f32)> {
+        let Some(known) = self.vector_of_items() else {
             return candidates[..top.min(candidates.len())].to_vec();
+        };
+        let items = self.run.data.items.len() as u32;
+        let vector = |item: u32| if item < items { Some(known(item)) } else { new(item) };
+        let likeness = |a: Option<&[f32]>, b: Option<&[f32]>| match (a, b) {
+            (Some(a), Some(b)) if a.len() == b.len() => cosine(a, b),
+            _ => 0.0,
         };
         let worst = candidates.iter().map(|c| c.1).fold(f32::INFINITY, f32::min);
         let span = candidates.iter().map(|c| c.1).fold(f32::NEG_INFINITY, f32::max) - worst;
@@ -32,7 +50,7 @@ impl Recommender {
             chosen.push(candidates[at]);
             let own = vector(candidates[at].0);
             for (other, near) in &mut left {
-                let likeness = cosine(own, vector(candidates[*other].0));
+                let likeness = likeness(own, vector(candidates[*other].0));
                 *near = if chosen.len() == 1 { likeness } else { near.max(likeness) };
             }
         }

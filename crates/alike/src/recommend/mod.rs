@@ -13,11 +13,12 @@ mod other_data;
 mod probe;
 mod reasons;
 mod request;
+mod together;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use alike_ops::{Csr, Exclusions, Ranker, TopK, dot, top_k_item_item, top_k_static};
+use alike_ops::{Csr, Exclusions, Mask, Ranker, TopK, dot, top_k_item_item, top_k_static};
 use burn::tensor::Device;
 use rayon::prelude::*;
 
@@ -185,7 +186,7 @@ impl Recommender {
         let PeopleRequest { people, k, .. } = *request;
         let weight = request.cold_items.unwrap_or(self.run.cold_weight);
         let cold = self.run.raised_items(weight);
-        let open = |row: usize, item: u32| request.hidden(row).binary_search(&item).is_err();
+        let open = |row: usize, item: u32| request.mask(row).passes(item);
         if let Some(candidates) = request.candidates {
             let one = |(row, person): (usize, &UserVector)| {
                 // One sweep over packed items costs less than many single scores.
@@ -209,20 +210,24 @@ impl Recommender {
     /// Lists of `length` items by plain scores.
     fn lists(&self, request: &PeopleRequest<'_>, length: usize) -> TopK {
         let (people, items) = (request.people, self.run.data.items.len());
-        let hidden: Vec<&[u32]> = (0..people.len()).map(|row| request.hidden(row)).collect();
+        let masks: Vec<Mask<'_>> = (0..people.len()).map(|row| request.mask(row)).collect();
         let csr = |rows: Vec<Vec<u32>>| Csr::from_rows(items, &rows).expect("items are below their number");
         match (&self.ranker, &self.run.scorer) {
             (Some(ranker), scorer) => {
                 let users: Vec<f32> = people.iter().flat_map(|t| t.row.iter().copied()).collect();
-                let list = ranker.top_k(&users, &hidden, length);
+                let list = ranker.top_k(&users, &masks, length);
                 match scorer {
-                    Scorer::Hybrid(all) => self.with_sums(all, &list, people, &hidden),
+                    Scorer::Hybrid(all) => self.with_sums(all, &list, people, &masks),
                     _ => list,
                 }
             }
             (None, scorer) => {
                 let rows: Vec<u32> = (0..people.len() as u32).collect();
-                let mask = csr(hidden.iter().map(|h| h.to_vec()).collect());
+                let left_out = |mask: &Mask<'_>| match mask.among {
+                    Some(_) => (0..items as u32).filter(|&i| !mask.passes(i)).collect(),
+                    None => mask.hidden.to_vec(),
+                };
+                let mask = csr(masks.iter().map(left_out).collect());
                 let masks = Exclusions { seen: Some(&mask), extra: None };
                 match scorer {
                     Scorer::ItemItem(w) => {
@@ -248,9 +253,12 @@ impl Recommender {
     }
 
     /// The best of `vectors` by the whole score, from their best by the inner product alone.
-    fn with_sums(&self, all: &Hybrid, list: &TopK, vectors: &[UserVector], hidden: &[&[u32]]) -> TopK {
+    fn with_sums(&self, all: &Hybrid, list: &TopK, vectors: &[UserVector], masks: &[Mask<'_>]) -> TopK {
         let user = |row: usize| (&vectors[row].row[..], &vectors[row].history[..]);
-        let excluded = |row: usize, list: &mut Vec<u32>| list.extend_from_slice(hidden[row]);
+        let excluded = |row: usize, list: &mut Vec<u32>| {
+            list.extend_from_slice(masks[row].hidden);
+            masks[row].among.cloned()
+        };
         all.add_sums(list, &[1.0], user, excluded).remove(0)
     }
 

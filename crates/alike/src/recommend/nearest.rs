@@ -17,7 +17,7 @@ const TEMPERATURE: f32 = 0.1;
 /// A new item as the scorer takes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Placed {
-    /// A row of the scorer's items.
+    /// A row of the scorer's items; empty where it has none.
     pub row: Vec<f32>,
     /// The known items that it is placed between, with their shares, largest first.
     pub between: Vec<(u32, f32)>,
@@ -51,13 +51,13 @@ impl Recommender {
     /// inner product is made as long as those of known items are on average, since a mean of rows is shorter.
     ///
     /// # Errors
-    /// As [`Self::nearest`]; no modality given; the scorer has no item vectors.
+    /// As [`Self::nearest`]; no modality given.
     pub fn place_item(&self, features: &[(&str, &[f32])]) -> Result<Placed> {
-        let rows: &Matrix = match &self.run.scorer {
+        let rows: Option<&Matrix> = match &self.run.scorer {
             Scorer::Dot { items, .. }
             | Scorer::PairMlp { items, .. }
-            | Scorer::Hybrid(Hybrid { items, .. }) => items,
-            _ => return Err(Error::Data("this model has no item vectors to place a new item among".into())),
+            | Scorer::Hybrid(Hybrid { items, .. }) => Some(items),
+            _ => None,
         };
         if features.is_empty() {
             return Err(Error::Data("a new item needs features of at least one modality".into()));
@@ -74,6 +74,7 @@ impl Recommender {
         }
         let count = sum.len();
         let between = best(sum.into_iter().collect(), count);
+        let Some(rows) = rows else { return Ok(Placed { row: Vec::new(), between }) };
         let mut row = vec![0f32; rows.cols];
         for &(item, share) in &between {
             row.iter_mut().zip(rows.row(item as usize)).for_each(|(r, v)| *r += v * share);
@@ -86,8 +87,12 @@ impl Recommender {
     }
 
     /// The score of a new item for `vector`; where weights between items count, those to the items that it is
-    /// placed between, by their shares.
+    /// placed between, by their shares. Where the scorer has no item vectors, the scores of these by their
+    /// shares.
     pub fn score_placed(&self, vector: &UserVector, item: &Placed) -> f32 {
+        if item.row.is_empty() {
+            return item.between.iter().map(|&(near, share)| share * self.score(vector, near)).sum();
+        }
         let by_row = self.run.scorer.score_rows(&vector.row, &item.row);
         let Scorer::Hybrid(all) = &self.run.scorer else { return by_row };
         let sum = |&(near, share): &(u32, f32)| share * all.weights.sum(&vector.history, near);

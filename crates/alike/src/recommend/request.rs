@@ -1,5 +1,9 @@
 //! What lists the recommender is asked for.
 
+use std::sync::Arc;
+
+use alike_ops::{ItemSet, Mask};
+
 /// A person as the scorer takes them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserVector {
@@ -21,13 +25,14 @@ pub struct PeopleRequest<'a> {
     pub(super) k: usize,
     pub(super) hidden: &'a [&'a [u32]],
     pub(super) candidates: Option<&'a [u32]>,
+    pub(super) within: &'a [Option<Arc<ItemSet>>],
     pub(super) cold_items: Option<f32>,
 }
 
 impl<'a> PeopleRequest<'a> {
     /// The `k` best items for each of `people`; fewer where there are fewer.
     pub fn new(people: &'a [UserVector], k: usize) -> Self {
-        Self { people, k, hidden: &[], candidates: None, cold_items: None }
+        Self { people, k, hidden: &[], candidates: None, within: &[], cold_items: None }
     }
 
     /// Without the items that `hidden` lists for each of them, ascending.
@@ -44,13 +49,23 @@ impl<'a> PeopleRequest<'a> {
         Self { candidates: Some(candidates), ..self }
     }
 
+    /// Only the items of each one's set, where `sets` has one; people may share it.
+    ///
+    /// # Panics
+    /// There is not one entry for each.
+    pub fn within(self, sets: &'a [Option<Arc<ItemSet>>]) -> Self {
+        assert_eq!(self.people.len(), sets.len(), "one set, or none, per person");
+        Self { within: sets, ..self }
+    }
+
     /// With cold items raised by `weight`, 0 to 1, and not as the recommender does without being asked.
     pub fn cold_items(self, weight: f32) -> Self {
         Self { cold_items: Some(weight), ..self }
     }
 
-    /// What is hidden from the person at `row`.
-    pub(super) fn hidden(&self, row: usize) -> &'a [u32] {
-        self.hidden.get(row).copied().unwrap_or_default()
+    /// What the list of the person at `row` leaves out.
+    pub(super) fn mask(&self, row: usize) -> Mask<'a> {
+        let hidden = self.hidden.get(row).copied().unwrap_or_default();
+        Mask { hidden, among: self.within.get(row).and_then(Option::as_ref) }
     }
 }

@@ -1,6 +1,8 @@
 //! Inner products to which weights between items are added.
 
-use alike_ops::{Csr, Exclusions, HybridUser, SparseSums, TopK, add_item_item, dot, top_k_dot};
+use std::sync::Arc;
+
+use alike_ops::{Csr, Exclusions, HybridUser, ItemSet, SparseSums, TopK, add_item_item, dot, top_k_dot};
 use rayon::prelude::*;
 
 use super::dense::{Matrix, not_finite};
@@ -68,17 +70,21 @@ impl Hybrid {
             let u = rows[row] as usize;
             (self.users.row(u), self.weights.history.row(u))
         };
-        self.add_sums(by_dot, scales, user, |row, list| exclude.list(rows[row], list))
+        let excluded = |row: usize, list: &mut Vec<u32>| {
+            exclude.list(rows[row], list);
+            None
+        };
+        self.add_sums(by_dot, scales, user, excluded)
     }
 
     /// The same for anybody: `user` gives the vector and the history of a row of `by_dot`, `excluded` writes
-    /// the items that are left out for it, ascending.
+    /// the items that are left out for it, ascending, and gives the only ones that are not.
     pub fn add_sums<'a>(
         &self,
         by_dot: &TopK,
         scales: &[f32],
         user: impl Fn(usize) -> (&'a [f32], &'a [u32]) + Sync,
-        excluded: impl Fn(usize, &mut Vec<u32>) + Sync,
+        excluded: impl Fn(usize, &mut Vec<u32>) -> Option<Arc<ItemSet>> + Sync,
     ) -> Vec<TopK> {
         let user = |row: usize| {
             let (vector, history) = user(row);

@@ -12,7 +12,7 @@ use imports::{Imports, circles, module};
 use sources::{code, sources};
 
 /// The library's modules: each may import only those before it.
-const LIBRARY: [&str; 21] = [
+const LIBRARY: [&str; 22] = [
     "error",
     "progress",
     "disk",
@@ -22,6 +22,7 @@ const LIBRARY: [&str; 21] = [
     "ids",
     "data",
     "embed",
+    "rules",
     "graph",
     "scorer",
     "eval",

@@ -108,7 +108,7 @@ fn columns_are_named_where_they_are_called_otherwise() {
         id: Some("Artikelnummer".into()),
         title: Some("Bezeichnung".into()),
         image: Some("Bild".into()),
-        category: None,
+        ..Default::default()
     };
     let data = files.open(&options).1;
     let x = data.items.get("x").unwrap();
@@ -120,7 +120,7 @@ fn columns_are_named_where_they_are_called_otherwise() {
     options.items = Some(files.write("items.jsonl", json));
     let names = ["nr", "produkt", "bilder"].map(|n| Some(n.to_string()));
     let [id, title, image] = names;
-    options.item_columns = ItemColumns { id, title, image, category: None };
+    options.item_columns = ItemColumns { id, title, image, ..Default::default() };
     let data = files.open(&options).1;
     assert_eq!((data.title(x), data.catalogue.image(x)), (Some("Hemd"), Some("a.jpg")));
     options.item_columns.category = Some("gruppe".into());

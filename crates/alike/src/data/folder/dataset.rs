@@ -7,7 +7,7 @@ use alike_ops::Csr;
 
 use crate::data::folder::manifest::{FeatureEntry, KnnEntry, Manifest, REPORT, TRAIN_WEIGHTS, check_hash};
 use crate::data::folder::values::Values;
-use crate::data::prepare::catalogue::Catalogue;
+use crate::data::prepare::catalogue::{Catalogue, offsets_of};
 use crate::disk;
 use crate::ids::Vocab;
 use crate::{Error, Result};
@@ -312,9 +312,10 @@ impl Stored<'_> {
             return Ok(Catalogue::default());
         }
         let i = self.manifest.items;
-        let offsets = self.numbers::<u64>("catalogue.offsets", 3 * i + 1)?;
+        let attributes = self.manifest.attributes.clone();
+        let offsets = self.numbers::<u64>("catalogue.offsets", offsets_of(i, attributes.len()))?;
         let text = self.manifest.content(self.dir, "catalogue.text")?;
         let root = self.manifest.image_root.as_ref().map(PathBuf::from);
-        Catalogue::from_parts(text, offsets, i, root).map_err(|e| self.bad("catalogue.text", e))
+        Catalogue::from_parts(text, offsets, i, attributes, root).map_err(|e| self.bad("catalogue.text", e))
     }
 }

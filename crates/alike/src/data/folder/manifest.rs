@@ -39,6 +39,9 @@ pub(crate) struct Manifest {
     pub(crate) features: Vec<FeatureEntry>,
     pub(crate) knn: Vec<KnnEntry>,
     pub(crate) catalogue: bool,
+    /// Names of its attributes. Absent where it has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) attributes: Vec<String>,
     /// Folder of the items file; no part of the content.
     #[serde(default)]
     pub(crate) image_root: Option<String>,

@@ -10,14 +10,20 @@ use crate::disk::{self, source};
 use crate::ids::Vocab;
 use crate::{Error, Result};
 
-/// Title, image and category of each item, where they are known.
+/// Title, image, category and further attributes of each item, where they are known.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     text: String,
-    /// `3 · I + 1` values; entry `3 · item + field` starts at `offsets[..]`. Empty text means unknown.
+    /// `F · I + 1` values, `F` the number of fields; entry `F · item + field` starts at `offsets[..]`. Empty
+    /// text means unknown.
     offsets: Vec<u64>,
+    /// Names of the fields after title, image and category.
+    attributes: Vec<String>,
     image_root: Option<PathBuf>,
 }
+
+/// Fields that every catalogue has: title, image, category.
+const FIELDS: usize = 3;
 
 impl Catalogue {
     /// True when nothing is known of any item.
@@ -41,13 +47,24 @@ impl Catalogue {
         self.field(item, 2)
     }
 
+    /// Names of the attributes that the data were prepared with.
+    pub fn attributes(&self) -> &[String] {
+        &self.attributes
+    }
+
+    /// The attribute `name` of `item`: its text, or a JSON list where it has several values.
+    pub fn attribute(&self, item: u32, name: &str) -> Option<&str> {
+        let at = self.attributes.iter().position(|attribute| attribute == name)?;
+        self.field(item, FIELDS + at)
+    }
+
     /// Folder of the items file when the data were prepared.
     pub fn image_root(&self) -> Option<&Path> {
         self.image_root.as_deref()
     }
 
     fn field(&self, item: u32, field: usize) -> Option<&str> {
-        let at = item as usize * 3 + field;
+        let at = item as usize * (FIELDS + self.attributes.len()) + field;
         let (from, to) = (*self.offsets.get(at)?, *self.offsets.get(at + 1)?);
         self.text.get(from as usize..to as usize).filter(|t| !t.is_empty())
     }
@@ -57,22 +74,29 @@ impl Catalogue {
         text: Vec<u8>,
         offsets: Vec<u64>,
         items: usize,
+        attributes: Vec<String>,
         image_root: Option<PathBuf>,
     ) -> Result<Self> {
         let bad = || Error::Data("the catalogue's offsets do not fit its text".into());
         let text = String::from_utf8(text).map_err(|_| bad())?;
-        let fits = offsets.len() == 3 * items + 1 && offsets.last() == Some(&(text.len() as u64));
+        let fits = offsets.len() == offsets_of(items, attributes.len())
+            && offsets.last() == Some(&(text.len() as u64));
         let rising = offsets.windows(2).all(|w| w[0] <= w[1]);
         if !fits || !rising || offsets.iter().any(|&o| !text.is_char_boundary(o as usize)) {
             return Err(bad());
         }
-        Ok(Self { text, offsets, image_root })
+        Ok(Self { text, offsets, attributes, image_root })
     }
 
     /// The stored form.
     pub(crate) fn parts(&self) -> (&[u8], &[u64]) {
         (self.text.as_bytes(), &self.offsets)
     }
+}
+
+/// Number of offsets of a catalogue of so many items and attributes.
+pub(crate) fn offsets_of(items: usize, attributes: usize) -> usize {
+    items.saturating_mul(FIELDS + attributes).saturating_add(1)
 }
 
 /// Columns of an items file; what is not given is guessed from usual names.
@@ -86,13 +110,42 @@ pub struct ItemColumns {
     pub image: Option<String>,
     /// Categories.
     pub category: Option<String>,
+    /// Further attributes: their names, and their columns.
+    pub attributes: Vec<(String, String)>,
 }
+
+impl ItemColumns {
+    /// An error where an attribute's name means something else, or comes twice.
+    pub(crate) fn check(&self) -> Result<()> {
+        let names: Vec<&str> = self.attributes.iter().map(|(name, _)| name.as_str()).collect();
+        let taken = |at: usize| TAKEN.contains(&names[at]) || names[..at].contains(&names[at]);
+        match (0..names.len()).find(|&at| taken(at)) {
+            Some(at) if TAKEN.contains(&names[at]) => Err(Error::Data(format!(
+                "`{}` cannot be the name of an attribute; give another, as NAME=COLUMN",
+                names[at]
+            ))),
+            Some(at) => Err(Error::Data(format!("the attribute `{}` is named twice", names[at]))),
+            None if self.attributes.len() > ATTRIBUTES => Err(Error::Data(format!(
+                "{} attributes are named; allowed: at most {ATTRIBUTES}",
+                names.len()
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Names that items have anyway.
+const TAKEN: [&str; 4] = ["id", "title", "image", "category"];
+/// Attributes of a catalogue.
+const ATTRIBUTES: usize = 100;
 
 /// An items file as it was read: once, since it may be a pipe.
 pub(crate) struct Listing {
     path: PathBuf,
-    /// Id, title, image and category, row by row.
-    rows: Vec<(String, [String; 3])>,
+    /// Id, and title, image, category and the attributes, row by row.
+    rows: Vec<(String, Vec<String>)>,
+    /// Names of the attributes.
+    attributes: Vec<String>,
     /// What is good to know of it.
     pub(crate) notes: Vec<String>,
 }
@@ -113,16 +166,20 @@ impl Listing {
     /// ignored.
     pub(crate) fn read(path: &Path, text: &TextOptions, names: &ItemColumns) -> Result<Self> {
         let mut rows = Vec::new();
-        let fields = [
+        let mut fields = vec![
             Field { holds: Holds::Text, name: names.title.as_deref(), usual: TITLE },
             Field { holds: Holds::Picture, name: names.image.as_deref(), usual: IMAGE },
             Field { holds: Holds::Text, name: names.category.as_deref(), usual: CATEGORY },
         ];
+        for (_, column) in &names.attributes {
+            fields.push(Field { holds: Holds::Values, name: Some(column), usual: &[] });
+        }
         let found = read_items(path, text, names.id.as_deref(), &fields, &mut |_, id, texts| {
-            rows.push((id.to_string(), texts.try_into().expect("there are three fields")));
+            rows.push((id.to_string(), texts));
             Ok(())
         })?;
-        Ok(Self { path: path.to_path_buf(), rows, notes: found.notes() })
+        let attributes = names.attributes.iter().map(|(name, _)| name.clone()).collect();
+        Ok(Self { path: path.to_path_buf(), rows, attributes, notes: found.notes() })
     }
 
     /// The ids, row by row.
@@ -133,14 +190,14 @@ impl Listing {
     /// What the file says of `items`. Rows about others are counted; of several rows about one item, as shops
     /// write them for further pictures, each field is that of the first that has it.
     pub(crate) fn join(&self, items: &Vocab) -> Read {
-        let mut found: Vec<Option<[&str; 3]>> = vec![None; items.len()];
+        let mut found: Vec<Option<Vec<&str>>> = vec![None; items.len()];
         let (mut unknown_items, mut repeated) = (0, 0);
         for (id, fields) in &self.rows {
             let Some(item) = find(items, id) else {
                 unknown_items += 1;
                 continue;
             };
-            let fields = fields.each_ref().map(String::as_str);
+            let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
             match &mut found[item as usize] {
                 Some(known) => {
                     repeated += 1;
@@ -149,12 +206,16 @@ impl Listing {
                 place => *place = Some(fields),
             }
         }
-        let mut catalogue =
-            Catalogue { offsets: vec![0], image_root: folder_of(&self.path), ..Default::default() };
+        let mut catalogue = Catalogue {
+            offsets: vec![0],
+            attributes: self.attributes.clone(),
+            image_root: folder_of(&self.path),
+            ..Default::default()
+        };
         let known_items = found.iter().flatten().count();
         let mut with_title = 0;
         for fields in found {
-            let fields = fields.unwrap_or_default();
+            let fields = fields.unwrap_or_else(|| vec![""; FIELDS + self.attributes.len()]);
             with_title += usize::from(!fields[0].is_empty());
             for field in fields {
                 catalogue.text.push_str(field);

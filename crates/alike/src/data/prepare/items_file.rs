@@ -36,6 +36,8 @@ pub(crate) enum Holds {
     Text,
     /// The path or the address of a picture.
     Picture,
+    /// Values for programs: a text, or a list as JSON.
+    Values,
 }
 
 /// Something to read of every item.
@@ -317,6 +319,7 @@ fn of_value(value: &Value, holds: Holds) -> String {
     match holds {
         Holds::Text => plain(value),
         Holds::Picture => picture(value),
+        Holds::Values => values(value),
     }
 }
 
@@ -324,6 +327,7 @@ fn of_cell(cell: &str, holds: Holds) -> String {
     match holds {
         Holds::Text => markup::plain(cell.trim()).into_owned(),
         Holds::Picture => first_picture(cell.trim()),
+        Holds::Values => cell.trim().to_string(),
     }
 }
 
@@ -342,6 +346,17 @@ fn plain(value: &Value) -> String {
 fn joined<'a>(parts: impl Iterator<Item = &'a Value>) -> String {
     let parts: Vec<String> = parts.map(plain).filter(|p| !p.is_empty()).collect();
     parts.join(", ")
+}
+
+/// A value as programs read it: lists stay lists, of an object nothing is taken.
+fn values(value: &Value) -> String {
+    match value {
+        Value::String(s) => s.trim().to_string(),
+        Value::Number(n) => number_text(n),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Array(list) if !list.is_empty() => value.to_string(),
+        _ => String::new(),
+    }
 }
 
 /// The path or address of a picture: of several the first, of an object its best.

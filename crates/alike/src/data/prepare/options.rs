@@ -137,6 +137,7 @@ impl PrepareOptions {
 
     /// An error if options contradict each other.
     pub(crate) fn check(&self) -> Result<()> {
+        self.item_columns.check()?;
         self.text.check()?;
         if let Some(rating) = self.min_rating.filter(|r| !r.is_finite()) {
             return Err(Error::Setting {

@@ -163,6 +163,7 @@ impl Writing<'_> {
             features: report.features.iter().map(feature).collect(),
             knn: report.knn.iter().map(graph).collect(),
             catalogue: options.items.is_some(),
+            attributes: options.item_columns.attributes.iter().map(|a| a.0.clone()).collect(),
             image_root,
             files,
         };
