@@ -15,6 +15,8 @@ use clap_complete::Shell;
 pub(crate) use prepare::{Prepare, Role, SplitName};
 use values::{Text, parse_named};
 
+use crate::commands::logs::LogPlace;
+
 /// Recommendations from interactions, pictures and text, on one machine.
 #[derive(Debug, Parser)]
 #[command(name = "alike", version, propagate_version = true)]
@@ -101,9 +103,10 @@ pub(crate) struct Demo {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("from").required(true).multiple(true).args(["items", "image_folder"]))]
 pub(crate) struct Embed {
-    /// Items with their texts or the paths of their pictures: .jsonl, .csv, .tsv, .xlsx, .ods or .parquet
+    /// Items with their texts or the paths of their pictures: .jsonl, .csv, .tsv, .xlsx, .ods or .parquet;
+    /// sqlite:PATH or postgres://… for what the server of that store was told of items
     #[arg(long, value_name = "FILE")]
-    pub(crate) items: Option<PathBuf>,
+    pub(crate) items: Option<LogPlace>,
     /// Column of texts; repeat to join more [default: title, category, author and description, those that are
     /// there]
     #[arg(long = "text", value_name = "COLUMN", requires = "items", conflicts_with_all = ["images", "image_folder"])]
@@ -288,6 +291,9 @@ pub(crate) struct Recommend {
     /// compete like the average item that somebody took
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.0, value_parser = given::share)]
     pub(crate) cold_items: f32,
+    /// Only items that pass a filter over the attributes of the catalogue: JSON as in docs/serving.md
+    #[arg(long, value_name = "JSON", value_parser = given::filter)]
+    pub(crate) filter: Option<alike::rules::ItemFilter>,
     /// Number of items
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) top: u32,
@@ -339,6 +345,10 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "N", default_value_t = crate::serve::KEPT_OF_USER,
           value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub(crate) keep_events_per_user: u32,
+    /// Lists by name, for pages: which kind, how long, with which rules and fallbacks; see docs/serving.md
+    /// [default: one of each kind]
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) scenarios: Option<PathBuf>,
     /// How far items that nobody took in training are raised in lists: 0 leaves their scores as they are, at
     /// 1 they compete like the average item that somebody took
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.0, value_parser = given::share)]

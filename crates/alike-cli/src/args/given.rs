@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf, is_separator};
 
+use alike::rules::ItemFilter;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
 use crate::made::Made;
@@ -100,6 +101,12 @@ fn shown(path: &Path) -> String {
     let text = printable(&path.display().to_string());
     let plain = |c: char| c.is_alphanumeric() || is_separator(c) || "._-+:@%,=~".contains(c);
     if text.chars().all(plain) { text } else { "PATH".into() }
+}
+
+/// A filter over attributes.
+pub(super) fn filter(text: &str) -> Result<ItemFilter, String> {
+    let json = serde_json::from_str(text).map_err(|e| format!("is no JSON: {e}"))?;
+    ItemFilter::from_json(&json).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

@@ -64,9 +64,10 @@ pub(crate) struct Prepare {
     /// Item graph computed elsewhere: .npz with idx and cos, both items × k; repeat for more
     #[arg(long, value_name = "NAME=FILE", value_parser = parse_named)]
     pub(crate) knn: Vec<(String, PathBuf)>,
-    /// Catalogue with the item's id and title, picture, category: .jsonl, .csv, .tsv, .xlsx, .ods or .parquet
+    /// Catalogue with the item's id and title, picture, category: .jsonl, .csv, .tsv, .xlsx, .ods or
+    /// .parquet; sqlite:PATH or postgres://… for what the server of that store was told of items
     #[arg(long, value_name = "FILE")]
-    pub(crate) items: Option<PathBuf>,
+    pub(crate) items: Option<LogPlace>,
     /// Its column of item ids [default: guessed]
     #[arg(long, value_name = "COLUMN", requires = "items")]
     pub(crate) id: Option<String>,
@@ -79,6 +80,10 @@ pub(crate) struct Prepare {
     /// Its column of categories [default: guessed]
     #[arg(long, value_name = "COLUMN", requires = "items")]
     pub(crate) category: Option<String>,
+    /// Column of the catalogue by which lists can be filtered (price, brand, stock), perhaps under another
+    /// name; repeat for more
+    #[arg(long = "attribute", value_name = "[NAME=]COLUMN", requires = "items", value_parser = parse_attribute)]
+    pub(crate) attributes: Vec<(String, String)>,
     /// Leave out items of the catalogue that have features and that nobody took yet; kept, they can be
     /// recommended
     #[arg(long, requires = "items")]
@@ -137,6 +142,13 @@ fn parse_column(text: &str) -> Result<(Role, String), String> {
     Ok((role, name.to_string()))
 }
 
+/// An attribute's name, and its column.
+fn parse_attribute(text: &str) -> Result<(String, String), String> {
+    let (name, column) = text.split_once('=').unwrap_or((text, text));
+    let named = !name.trim().is_empty() && !column.trim().is_empty();
+    named.then(|| (name.trim().into(), column.trim().into())).ok_or_else(|| "expected [NAME=]COLUMN".into())
+}
+
 /// A kind of event, and its weight where a number follows the last `=`.
 fn parse_event(text: &str) -> Result<(String, f32), String> {
     let weighted = text.rsplit_once('=').and_then(|(kind, weight)| Some((kind, weight.trim().parse().ok()?)));
@@ -151,6 +163,9 @@ mod tests {
     fn roles_and_kinds_are_strict() {
         assert_eq!(parse_column("time=ts").unwrap(), (Role::Time, "ts".into()));
         assert!(parse_column("when=ts").unwrap_err().contains("allowed: user"));
+        assert_eq!(parse_attribute("brand").unwrap(), ("brand".into(), "brand".into()));
+        assert_eq!(parse_attribute("brand = Vendor").unwrap(), ("brand".into(), "Vendor".into()));
+        assert!(parse_attribute("=Vendor").is_err());
         assert_eq!(parse_event("purchase").unwrap(), ("purchase".into(), 1.0));
         assert_eq!(parse_event("view=0.1").unwrap(), ("view".into(), 0.1));
         assert_eq!(parse_event("kind=a").unwrap(), ("kind=a".into(), 1.0));

@@ -12,6 +12,7 @@ use alike::embed::{
 use serde_json::{Map, Value};
 
 use crate::args::Embed;
+use crate::commands::logs::Catalogue;
 use crate::destination::OutputKind;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, duration, grouped};
@@ -78,9 +79,10 @@ pub(crate) fn run(args: &Embed, quiet: bool) -> Outcome {
         let text = format!("{}: is a link; give the file that it leads to", args.out.display());
         return Err(Failure::Failed(text));
     }
+    let catalogue = args.items.as_ref().map(Catalogue::open).transpose()?;
     let phases = Phases::new("embed", Some(stop::flag("nothing was encoded yet", stop::SHORT)), quiet);
     let request = EmbedRequest {
-        source: source(args)?,
+        source: source(args, catalogue.as_ref().map(|catalogue| catalogue.path.clone()))?,
         id: args.id.clone(),
         encoder: choice(args)?,
         batch: args.batch as usize,
@@ -108,23 +110,17 @@ pub(crate) fn run(args: &Embed, quiet: bool) -> Outcome {
     summary(&report)
 }
 
-fn source(args: &Embed) -> Outcome<EmbedSource> {
+fn source(args: &Embed, items: Option<PathBuf>) -> Outcome<EmbedSource> {
     if let Some(file) = args.image_folder.as_ref().filter(|path| path.is_file()) {
         let text = "is a file; the folder of the pictures is wanted (--items FILE --images COLUMN reads their paths)";
         return Err(Failure::Usage(format!("--image-folder: {} {text}", file.display())));
     }
-    match (&args.items, &args.images, &args.image_folder) {
-        (Some(items), Some(column), folder) => Ok(EmbedSource::PictureColumn {
-            items: items.clone(),
-            column: column.clone(),
-            folder: folder.clone(),
-        }),
-        (items, _, Some(folder)) => {
-            Ok(EmbedSource::PictureFolder { folder: folder.clone(), items: items.clone() })
+    match (items, &args.images, &args.image_folder) {
+        (Some(items), Some(column), folder) => {
+            Ok(EmbedSource::PictureColumn { items, column: column.clone(), folder: folder.clone() })
         }
-        (Some(items), None, None) => {
-            Ok(EmbedSource::Texts { items: items.clone(), columns: args.texts.clone() })
-        }
+        (items, _, Some(folder)) => Ok(EmbedSource::PictureFolder { folder: folder.clone(), items }),
+        (Some(items), None, None) => Ok(EmbedSource::Texts { items, columns: args.texts.clone() }),
         (None, _, None) => Err(Failure::Usage("either --items FILE or --image-folder DIR".into())),
     }
 }

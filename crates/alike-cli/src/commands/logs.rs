@@ -89,6 +89,28 @@ impl Logs {
     }
 }
 
+/// A catalogue: a file, or what a store says of items as one; that is there as long as this is.
+pub(crate) struct Catalogue {
+    pub(crate) path: PathBuf,
+    _table: Option<TableFile>,
+}
+
+impl Catalogue {
+    /// Reads a store.
+    ///
+    /// # Errors
+    /// It cannot be read, or says nothing of items.
+    pub(crate) fn open(place: &LogPlace) -> Outcome<Self> {
+        match place {
+            LogPlace::File(path) => Ok(Self { path: path.clone(), _table: None }),
+            LogPlace::Store(store) => {
+                let table = store::export_items(store)?;
+                Ok(Self { path: table.path().to_path_buf(), _table: Some(table) })
+            }
+        }
+    }
+}
+
 /// An error where something that this program made is given as interactions.
 fn check_interactions(path: &Path) -> Outcome {
     match Made::at(path) {

@@ -5,7 +5,7 @@ use std::path::{Path, absolute};
 use alike::data::{Column, ColumnNames, ItemColumns, PrepareOptions, SplitKind, TextOptions, prepare_with};
 
 use crate::args::{Prepare, Role, SplitName};
-use crate::commands::logs::Logs;
+use crate::commands::logs::{Catalogue, Logs};
 use crate::destination;
 use crate::failure::{Failure, Outcome};
 use crate::made::Made;
@@ -23,6 +23,7 @@ pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
         return Err(Failure::Usage(text.into()));
     }
     let logs = Logs::open(&args.interactions)?;
+    let catalogue = args.items.as_ref().map(Catalogue::open).transpose()?;
     let out = destination::folder(&args.out)?;
     check_out(&args.out, &out)?;
     let options = PrepareOptions {
@@ -46,12 +47,13 @@ pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
         features: args.features.clone(),
         feature_ids: args.feature_ids.clone(),
         knn: args.knn.clone(),
-        items: args.items.clone(),
+        items: catalogue.as_ref().map(|catalogue| catalogue.path.clone()),
         item_columns: ItemColumns {
             id: args.id.clone(),
             title: args.title.clone(),
             image: args.images.clone(),
             category: args.category.clone(),
+            attributes: args.attributes.clone(),
         },
         cold_items: !args.no_cold_items,
         split: split(args),

@@ -37,7 +37,10 @@ pub(crate) fn run(args: &Recommend, quiet: bool) -> Outcome {
 fn open(args: &Recommend) -> Outcome<Run> {
     let mut run = Run::open_with(&args.run, args.data.as_deref())?;
     run.cold_weight = args.cold_items;
-    Ok(run)
+    Ok(match &args.filter {
+        Some(filter) => run.with_filter(filter),
+        None => run,
+    })
 }
 
 /// A table of items; ids alone where the catalogue has no titles.

@@ -82,6 +82,11 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why")
     }
 
+    /// The sentence for people.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn rejected(status: StatusCode, message: String) -> Self {
         let code = match status {
             StatusCode::PAYLOAD_TOO_LARGE => "too_large",

@@ -1,29 +1,38 @@
 //! Which items a list may hold, and how many.
 
+use std::sync::Arc;
+
+use alike_ops::ItemSet;
+
 /// What limits a list.
+#[derive(Clone)]
 pub(crate) struct Filter {
     /// Items to leave out, ascending.
     pub(crate) hidden: Vec<u32>,
-    /// The only items to rank, ascending, if not all.
+    /// The only items to rank, if not all; with those that training did not know.
+    pub(crate) within: Option<Arc<ItemSet>>,
+    /// Those of them that an index names, ascending; `None` where it names none.
     pub(crate) candidates: Option<Vec<u32>>,
     /// How many.
     pub(crate) top: usize,
-    /// Whether `candidates` come from an index.
-    pub(crate) narrowed: bool,
 }
 
 impl Filter {
+    /// Whether `item` may be in the list.
+    pub(crate) fn passes(&self, item: u32) -> bool {
+        self.within.as_ref().is_none_or(|set| set.contains(item)) && self.hidden.binary_search(&item).is_err()
+    }
+
     /// Ranks `candidates` only, where there are any.
     pub(crate) fn narrow(&mut self, candidates: Option<Vec<u32>>) {
-        if let Some(candidates) = candidates {
-            (self.candidates, self.narrowed) = (Some(candidates), true);
+        if candidates.is_some() {
+            self.candidates = candidates;
         }
     }
 
     /// Those of the candidates that pass; `None` where they are fewer than asked for.
     pub(crate) fn passed(&self, mut candidates: Vec<u32>) -> Option<Vec<u32>> {
-        let allowed = |item: &u32| self.candidates.as_ref().is_none_or(|all| all.binary_search(item).is_ok());
-        candidates.retain(|item| self.hidden.binary_search(item).is_err() && allowed(item));
+        candidates.retain(|&item| self.passes(item));
         (candidates.len() >= self.top).then_some(candidates)
     }
 }

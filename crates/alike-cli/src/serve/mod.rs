@@ -15,6 +15,7 @@ mod index;
 mod keys;
 mod limits;
 mod listen;
+mod listing;
 mod metrics;
 mod middleware;
 mod model;
@@ -27,6 +28,9 @@ mod ranking;
 mod rate;
 mod router;
 mod routes;
+mod rules;
+mod scenarios;
+mod shelf;
 mod state;
 pub(crate) mod store;
 #[cfg(test)]
@@ -48,6 +52,7 @@ use limits::Limits;
 use model::{ReloadableModel, ServedAs};
 use origin::Origins;
 use rate::Rate;
+use scenarios::Scenarios;
 use state::App;
 use store::{Options, Store, StoreAddress};
 
@@ -61,6 +66,9 @@ const KEY: &str = "ALIKE_API_KEY";
 const STORE: &str = "ALIKE_STORE";
 /// The same with which index is used.
 const INDEX: &str = "ALIKE_INDEX";
+
+/// How often the store is looked at for changes of others.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Serves until it is told to stop.
 pub(crate) fn run(args: &Serve) -> Outcome {
@@ -89,6 +97,12 @@ pub(crate) fn run(args: &Serve) -> Outcome {
     let compare = args.compare.as_deref().map(|run| ReloadableModel::open(run, beside)).transpose()?;
     drop(inside);
     let encoders = encoder::SavedEncoders::open(&args.encoders, &main.current().recommender.run().data)?;
+    let scenarios = match &args.scenarios {
+        Some(path) => {
+            Scenarios::read(path).map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?
+        }
+        None => Scenarios::default(),
+    };
     let served = runtime.block_on(async {
         let options = Options {
             keep_days: args.keep_events,
@@ -111,6 +125,7 @@ pub(crate) fn run(args: &Serve) -> Outcome {
             hosts: args.allow_host.clone(),
             sites: args.cors.clone(),
         };
+        app.scenarios = scenarios;
         app.encoder = (!args.encoders.is_empty()).then(|| Arc::new(encoders) as Arc<dyn encoder::Encoder>);
         answer(Arc::new(app), listener, args).await
     });
@@ -133,12 +148,14 @@ async fn answer(app: Arc<App>, listener: TcpListener, args: &Serve) -> Outcome {
     let bound = listener.local_addr().map_err(failed)?;
     // Before the address is out, so that anyone who reads it may send signals.
     let stop = signals(app.clone(), Duration::from_secs(args.drain)).map_err(failed)?;
+    app.sync_all().await.map_err(|e| Failure::Failed(format!("the store's items: {e}")))?;
     let scheme = if app.tls.is_some() { "https" } else { "http" };
     output::line(format!("listening on {scheme}://{bound}"))?;
     tracing::info!(address = %bound, store = app.store.kind(), "listening");
     if let Some(seconds) = args.watch {
         tokio::spawn(watch_run(app.clone(), Duration::from_secs(seconds)));
     }
+    tokio::spawn(watch_store(app.clone()));
     let stopped = listen::serve(listener, app, stop).await;
     tracing::info!("stopped");
     match stopped {
@@ -161,6 +178,20 @@ async fn watch_run(app: Arc<App>, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         refresh(&app).await;
+    }
+}
+
+/// Looks for items that were changed by others, another server of the same store or a program, and counts new
+/// events.
+async fn watch_store(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Err(error) = app.sync_all().await {
+            tracing::warn!(%error, "changes to items were not read");
+        }
+        if let Err(error) = app.counts.update(&app.store).await {
+            tracing::warn!(%error, "new events were not counted");
+        }
     }
 }
 

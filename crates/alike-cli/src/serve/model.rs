@@ -1,6 +1,5 @@
 //! The model that answers, and how a newer one takes its place.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -8,17 +7,18 @@ use alike::checkpoint::{RunDir, State};
 use alike::recommend::Recommender;
 
 use super::index::{Index, IndexChoice};
+use super::shelf::Shelf;
 
 /// A checkpoint with what the routes look up in it.
 pub(crate) struct ModelSnapshot {
     /// The library's side.
-    pub(crate) recommender: Recommender,
+    pub(crate) recommender: Arc<Recommender>,
+    /// The items as they are now.
+    pub(crate) shelf: Shelf,
     /// Counts from 1 with each checkpoint that was loaded.
     pub(crate) version: u64,
     /// Where candidates come from.
     pub(crate) index: Index,
-    /// Items of each category, ascending; names in lower case.
-    categories: BTreeMap<String, Vec<u32>>,
     /// Folder of pictures, without links and dots.
     pictures: Option<PathBuf>,
 }
@@ -41,34 +41,17 @@ impl ModelSnapshot {
         let recommender = recommender.with_cold_items(how.cold_items).with_held_out(how.held_out);
         let index = Index::new(&how.index, &recommender)?;
         let data = &recommender.run().data;
-        let mut categories = BTreeMap::<String, Vec<u32>>::new();
-        for item in 0..data.items.len() as u32 {
-            for name in names(data.catalogue.category(item).unwrap_or_default()) {
-                let items = categories.entry(name).or_default();
-                if items.last() != Some(&item) {
-                    items.push(item);
-                }
-            }
-        }
         let pictures = data.catalogue.image_root().and_then(|p| p.canonicalize().ok());
-        Ok(Self { recommender, version, index, categories, pictures })
-    }
-
-    /// Items of a category, ascending; `None` where no item has it.
-    pub(crate) fn category(&self, name: &str) -> Option<&[u32]> {
-        self.categories.get(&name.trim().to_lowercase()).map(Vec::as_slice)
-    }
-
-    /// Names of all categories, in lower case.
-    pub(crate) fn categories(&self) -> impl Iterator<Item = &str> {
-        self.categories.keys().map(String::as_str)
+        let recommender = Arc::new(recommender);
+        let shelf = Shelf::new(recommender.clone());
+        Ok(Self { recommender, shelf, version, index, pictures })
     }
 
     /// The file of an item's picture, if it lies in the folder of pictures: neither `..` nor a link leads out
     /// of it.
     pub(crate) fn picture(&self, item: u32) -> Option<PathBuf> {
         let root = self.pictures.as_ref()?;
-        let named = self.recommender.run().data.catalogue.image(item)?;
+        let named = self.shelf.text(item, "image")?;
         let path = root.join(named).canonicalize().ok()?;
         (path.starts_with(root) && path.is_file()).then_some(path)
     }
@@ -77,11 +60,6 @@ impl ModelSnapshot {
     pub(crate) fn checkpoint(&self) -> &str {
         &self.recommender.run().best_file().hash
     }
-}
-
-/// Categories of one item, which the catalogue joins by commas; some data have bars.
-fn names(text: &str) -> impl Iterator<Item = String> {
-    text.split([',', '|']).map(|name| name.trim().to_lowercase()).filter(|name| !name.is_empty())
 }
 
 /// How a run is served.
@@ -101,8 +79,8 @@ pub(crate) struct ReloadableModel {
     dir: PathBuf,
     how: ServedAs,
     current: RwLock<Arc<ModelSnapshot>>,
-    /// Held while a checkpoint is loaded: one at a time.
-    loading: std::sync::Mutex<()>,
+    /// Held while a checkpoint is loaded and brought up to date: one at a time.
+    pub(super) loading: tokio::sync::Mutex<()>,
 }
 
 impl From<IndexChoice> for ServedAs {
@@ -115,7 +93,7 @@ impl ReloadableModel {
     /// Opens the newest checkpoint and makes its index.
     pub(crate) fn open(dir: &Path, how: ServedAs) -> alike::Result<Self> {
         let current = RwLock::new(Arc::new(ModelSnapshot::open(dir, &how, 1)?));
-        Ok(Self { dir: dir.to_path_buf(), how, current, loading: std::sync::Mutex::default() })
+        Ok(Self { dir: dir.to_path_buf(), how, current, loading: tokio::sync::Mutex::default() })
     }
 
     /// What answers now.
@@ -123,18 +101,20 @@ impl ReloadableModel {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Loads the run's best checkpoint if it is another than the one that answers, and puts it in its place;
-    /// whether it did. Takes as long as loading takes; requests go on meanwhile.
-    pub(crate) fn refresh(&self) -> alike::Result<bool> {
-        let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The run's best checkpoint, loaded, if it is another than the one that answers. Takes as long as
+    /// loading takes; requests go on meanwhile.
+    pub(crate) fn newer(&self) -> alike::Result<Option<Arc<ModelSnapshot>>> {
         let current = self.current();
         let state: Option<State> = RunDir::open(&self.dir)?.0.read_json("state.json")?;
         let newest = state.and_then(|s| s.best_file).map(|f| f.hash);
         if newest.is_none_or(|hash| hash == current.checkpoint()) {
-            return Ok(false);
+            return Ok(None);
         }
-        let next = Arc::new(ModelSnapshot::open(&self.dir, &self.how, current.version + 1)?);
+        ModelSnapshot::open(&self.dir, &self.how, current.version + 1).map(|next| Some(Arc::new(next)))
+    }
+
+    /// Lets another checkpoint answer from now on.
+    pub(crate) fn replace(&self, next: Arc<ModelSnapshot>) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
-        Ok(true)
     }
 }

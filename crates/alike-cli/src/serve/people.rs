@@ -1,7 +1,8 @@
 //! Who somebody is now: what training knew of them, and what they did since.
 
-use alike::recommend::{Recommender, UserHistory};
+use alike::recommend::UserHistory;
 
+use super::model::ModelSnapshot;
 use super::store::{EventKind, Stored};
 
 /// Somebody to recommend to.
@@ -9,24 +10,33 @@ use super::store::{EventKind, Stored};
 pub(crate) struct UserState {
     /// As the model takes them.
     pub(crate) person: UserHistory,
+    /// What they took of items that the model does not know, ascending.
+    pub(crate) new: Vec<u32>,
     /// Items that they do not want to see, ascending.
     pub(crate) disliked: Vec<u32>,
 }
 
+impl UserState {
+    /// Somebody of whom only these items are known, ascending.
+    pub(crate) fn of_items(model: &ModelSnapshot, mut items: Vec<u32>) -> Self {
+        let new = items.split_off(items.partition_point(|&i| i < model.shelf.trained()));
+        Self { person: UserHistory { user: None, history: items }, new, disliked: Vec::new() }
+    }
+}
+
 /// The user as training and their `events` (newest first) have them; `None` when neither knows them. Of
 /// several events about one item the newest counts.
-pub(crate) fn user_state(recommender: &Recommender, user: &str, events: &[Stored]) -> Option<UserState> {
-    let data = &recommender.run().data;
-    let known = data.users.get(user);
+pub(crate) fn user_state(model: &ModelSnapshot, user: &str, events: &[Stored]) -> Option<UserState> {
+    let known = model.recommender.run().data.users.get(user);
     if known.is_none() && events.is_empty() {
         return None;
     }
-    let person = known.map_or_else(UserHistory::default, |u| recommender.history_of(u));
-    // Items whose newest event was seen; those that this model does not know say nothing.
+    let person = known.map_or_else(UserHistory::default, |u| model.recommender.history_of(u));
+    // Items whose newest event was seen; those that are not there say nothing.
     let (mut taken, mut others, mut disliked) = (Vec::new(), Vec::new(), Vec::new());
     let mut seen = std::collections::BTreeSet::new();
     for event in events {
-        let Some(item) = data.items.get(&event.item).filter(|&i| seen.insert(i)) else { continue };
+        let Some(item) = model.shelf.number(&event.item).filter(|&i| seen.insert(i)) else { continue };
         match event.kind {
             EventKind::Take | EventKind::Like => taken.push(item),
             EventKind::Dislike => {
@@ -34,6 +44,8 @@ pub(crate) fn user_state(recommender: &Recommender, user: &str, events: &[Stored
                 others.push(item);
             }
             EventKind::Remove => others.push(item),
+            // No newest event either: the store gives none.
+            EventKind::View => {}
         }
     }
     others.sort_unstable();
@@ -43,5 +55,6 @@ pub(crate) fn user_state(recommender: &Recommender, user: &str, events: &[Stored
     history.extend(taken);
     history.sort_unstable();
     history.dedup();
-    Some(UserState { person: UserHistory { user: person.user, history }, disliked })
+    let new = history.split_off(history.partition_point(|&i| i < model.shelf.trained()));
+    Some(UserState { person: UserHistory { user: person.user, history }, new, disliked })
 }

@@ -124,24 +124,46 @@ fn rank_by(model: &ModelSnapshot, mut jobs: Vec<RankJob>, counts: &Metrics) {
     });
     let mut whole: Vec<(RankJob, UserVector)> = Vec::new();
     for (job, vector) in jobs.into_iter().zip(vectors) {
-        let Filter { candidates, hidden, top, narrowed } = &job.request.filter;
-        counts.ranked(*narrowed);
-        match candidates {
+        let filter = &job.request.filter;
+        counts.ranked(filter.candidates.is_some());
+        match filter.candidates.clone().or_else(|| few(filter, model)) {
             Some(items) => {
-                let (person, hidden) = ([vector], [&hidden[..]]);
-                let request = PeopleRequest::new(&person, *top).hiding(&hidden).among(items);
-                drop(job.reply.send(Ok(model.recommender.rank(&request).remove(0))));
+                let (person, hidden) = ([vector], [known(filter, model)]);
+                let request = PeopleRequest::new(&person, filter.top).hiding(&hidden).among(&items);
+                let list = model.recommender.rank(&request).remove(0);
+                let list = model.shelf.mixed(list, &person[0], filter);
+                drop(job.reply.send(Ok(list)));
             }
             None => whole.push((job, vector)),
         }
     }
     let Some(most) = whole.iter().map(|(job, _)| job.request.filter.top).max() else { return };
     let (jobs, vectors): (Vec<RankJob>, Vec<UserVector>) = whole.into_iter().unzip();
-    let hidden: Vec<&[u32]> = jobs.iter().map(|job| &job.request.filter.hidden[..]).collect();
-    let lists = model.recommender.rank(&PeopleRequest::new(&vectors, most).hiding(&hidden));
-    for (job, mut list) in jobs.into_iter().zip(lists) {
+    let hidden: Vec<&[u32]> = jobs.iter().map(|job| known(&job.request.filter, model)).collect();
+    let within: Vec<_> = jobs.iter().map(|job| job.request.filter.within.clone()).collect();
+    let request = PeopleRequest::new(&vectors, most).hiding(&hidden).within(&within);
+    let lists = model.recommender.rank(&request);
+    for ((job, vector), mut list) in jobs.into_iter().zip(&vectors).zip(lists) {
         list.truncate(job.request.filter.top);
         list.retain(|(_, score)| !score.is_nan());
+        let list = model.shelf.mixed(list, vector, &job.request.filter);
         drop(job.reply.send(Ok(list)));
     }
+}
+
+/// How many times more items than are allowed there must be, so that scoring these one by one costs less than
+/// one sweep over all.
+const SPARSE: usize = 8;
+
+/// The hidden items that the model knows.
+fn known<'a>(filter: &'a Filter, model: &ModelSnapshot) -> &'a [u32] {
+    let trained = model.shelf.trained();
+    &filter.hidden[..filter.hidden.partition_point(|&item| item < trained)]
+}
+
+/// The items that a filter allows, where they are few.
+fn few(filter: &Filter, model: &ModelSnapshot) -> Option<Vec<u32>> {
+    let trained = model.shelf.trained();
+    let set = filter.within.as_ref().filter(|set| set.len() * SPARSE <= trained as usize)?;
+    Some(set.iter().take_while(|&item| item < trained).collect())
 }

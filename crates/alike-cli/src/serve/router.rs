@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 use super::error::{ApiError, ErrorBody};
 use super::keys::API_KEY;
 use super::middleware::{self, Guard, REQUEST_ID};
-use super::routes::{events, items, model, page, recommend, search, status, users};
+use super::routes::{changes, events, items, model, page, pages, recommend, search, status, users};
 use super::state::App;
 
 /// All routes and their description.
@@ -29,12 +29,14 @@ fn described() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(outline())
         .routes(routes!(recommend::of_user))
         .routes(routes!(recommend::of_anybody))
+        .routes(routes!(pages::page))
+        .routes(routes!(pages::scenarios))
         .routes(routes!(users::similar))
         .routes(routes!(users::history))
         .routes(routes!(users::find))
         .routes(routes!(users::forget))
-        .routes(routes!(items::find))
-        .routes(routes!(items::one))
+        .routes(routes!(items::find, changes::bulk))
+        .routes(routes!(items::one, changes::put, changes::patch, changes::remove))
         .routes(routes!(items::similar))
         .routes(routes!(items::image))
         .routes(routes!(search::search))
@@ -89,7 +91,7 @@ fn cors(sites: &[String]) -> CorsLayer {
     let headers = [header::CONTENT_TYPE, header::AUTHORIZATION, API_KEY, REQUEST_ID];
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(sites))
-        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(headers)
         .expose_headers([REQUEST_ID, header::RETRY_AFTER])
         .max_age(Duration::from_secs(600))

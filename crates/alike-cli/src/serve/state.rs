@@ -19,7 +19,8 @@ use super::places::Places;
 use super::pool::Pool;
 use super::ranking::Ranking;
 use super::rate::Rate;
-use super::store::Store;
+use super::scenarios::{EventCounts, Scenarios};
+use super::store::{Store, StoreError};
 
 /// What the routes share.
 pub(crate) struct App {
@@ -31,6 +32,10 @@ pub(crate) struct App {
     pub(crate) store: Store,
     /// The thread that ranks.
     pub(crate) ranking: Ranking,
+    /// How often items were taken.
+    pub(crate) counts: EventCounts,
+    /// Lists by name.
+    pub(crate) scenarios: Scenarios,
     /// Counts.
     pub(crate) metrics: Arc<Metrics>,
     /// What turns texts and pictures into features.
@@ -87,6 +92,8 @@ impl App {
             compare: None,
             store,
             ranking: Ranking::start(metrics.clone())?,
+            counts: EventCounts::default(),
+            scenarios: Scenarios::default(),
             encoder: None,
             keys: Keys::default(),
             origins: Origins::default(),
@@ -120,26 +127,65 @@ impl App {
     /// Who `user` is now.
     pub(crate) async fn user(&self, model: &ModelSnapshot, user: &str) -> ApiResult<UserState> {
         let events = self.store.of_user(user).await?;
-        people::user_state(&model.recommender, user, &events).ok_or_else(|| ApiError::unknown_user(user))
+        people::user_state(model, user, &events).ok_or_else(|| ApiError::unknown_user(user))
     }
 
-    /// Loads newer checkpoints and puts them in place; whether the main one changed.
+    /// Loads newer checkpoints, brings their items up to date and puts them in place; whether the main one
+    /// changed.
     pub(crate) async fn refresh(self: &Arc<Self>) -> alike::Result<bool> {
+        if self.compare.is_some() {
+            self.refresh_one(Which::Compare).await?;
+        }
+        let changed = self.refresh_one(Which::Main).await?;
+        if changed {
+            let version = self.main.current().version;
+            self.metrics.swaps.inc();
+            self.metrics.model_version.set(version as i64);
+            tracing::info!(version, "a newer checkpoint answers");
+        }
+        Ok(changed)
+    }
+
+    async fn refresh_one(self: &Arc<Self>, which: Which) -> alike::Result<bool> {
+        let failed =
+            |e: &dyn std::fmt::Display| alike::Error::Data(format!("loading a checkpoint failed: {e}"));
+        let slot = match (which, &self.compare) {
+            (Which::Compare, Some(slot)) => slot,
+            _ => &self.main,
+        };
+        let _one = slot.loading.lock().await;
         let app = self.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            if let Some(slot) = &app.compare {
-                slot.refresh()?;
+        let load = move || match (which, &app.compare) {
+            (Which::Compare, Some(slot)) => slot.newer(),
+            _ => app.main.newer(),
+        };
+        let Some(next) = tokio::task::spawn_blocking(load).await.unwrap_or_else(|e| Err(failed(&e)))? else {
+            return Ok(false);
+        };
+        self.sync_items(&next).await.map_err(|e| failed(&e))?;
+        slot.replace(next);
+        Ok(true)
+    }
+
+    /// Takes over what was said of items since this was done last, in every model that answers.
+    pub(crate) async fn sync_all(&self) -> Result<(), StoreError> {
+        if let Some(slot) = &self.compare {
+            self.sync_items(&slot.current()).await?;
+        }
+        self.sync_items(&self.main.current()).await
+    }
+
+    async fn sync_items(&self, model: &Arc<ModelSnapshot>) -> Result<(), StoreError> {
+        let _one = model.shelf.syncing.lock().await;
+        loop {
+            let rows = self.store.items_after(model.shelf.seq()).await?;
+            if rows.is_empty() {
+                return Ok(());
             }
-            let changed = app.main.refresh()?;
-            if changed {
-                let version = app.main.current().version;
-                app.metrics.swaps.inc();
-                app.metrics.model_version.set(version as i64);
-                tracing::info!(version, "a newer checkpoint answers");
-            }
-            Ok(changed)
-        });
-        done.await.unwrap_or_else(|e| Err(alike::Error::Data(format!("loading a checkpoint failed: {e}"))))
+            let (model, encoder, now) = (model.clone(), self.encoder.clone(), (self.clock)());
+            let work = move || model.shelf.apply(rows, encoder.as_deref(), now);
+            tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Failed(e.to_string()))?;
+        }
     }
 
     /// A number for a request.

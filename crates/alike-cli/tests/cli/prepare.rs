@@ -64,3 +64,59 @@ fn the_way_out_that_an_error_names_works() {
         .failure()
         .stderr(predicate::str::contains("one kind needs a weight above 0"));
 }
+
+#[test]
+fn attributes_of_the_catalogue_filter_lists() {
+    let world = World::new();
+    let row = |i: usize| {
+        let kind = if i.is_multiple_of(2) { "\"even\"" } else { "[\"odd\", \"rest\"]" };
+        format!("{{\"item_id\": \"{i}\", \"title\": \"Thing {i}\", \"cost\": {i}.5, \"kind\": {kind}}}\n")
+    };
+    fs::write(world.path("shop.jsonl"), (0..30).map(row).collect::<String>()).unwrap();
+    let prepare = |more: &[&str]| {
+        let args = ["prepare", "--interactions", &world.at("log.inter"), "--out", &world.at("data")];
+        alike().args(args).args(["--items", &world.at("shop.jsonl")]).args(more).assert()
+    };
+    prepare(&["--attribute", "brand"]).code(1).stderr(predicate::str::contains("no column `brand`"));
+    prepare(&["--attribute", "title"])
+        .code(1)
+        .stderr(predicate::str::contains("give another, as NAME=COLUMN"));
+    prepare(&["--attribute", "a=cost", "--attribute", "a=kind"])
+        .code(1)
+        .stderr(predicate::str::contains("named twice"));
+    prepare(&["--attribute", "price=cost", "--attribute", "kind"]).success();
+    world.train("popularity", "run", &[]).assert().success();
+    let list = |filter: &str| -> Vec<usize> {
+        let args =
+            ["recommend", &world.at("run"), "--user", "4", "--top", "30", "--json", "--filter", filter];
+        let output = alike().args(args).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let body: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let items = body["items"].as_array().unwrap().iter();
+        items.map(|item| item["item"].as_str().unwrap().parse().unwrap()).collect()
+    };
+    let all = list("{}");
+    let right = |test: &dyn Fn(usize) -> bool| all.iter().copied().filter(|&i| test(i)).collect::<Vec<_>>();
+    let cheap = r#"{"must": {"key": "price", "range": {"lt": 12.5}}}"#;
+    assert_eq!(list(cheap), right(&|i| i < 12));
+    assert_eq!(list(r#"{"must": {"key": "kind", "match": {"value": "rest"}}}"#), right(&|i| i % 2 == 1));
+    assert_eq!(
+        list(r#"{"must_not": [{"key": "kind", "match": {"any": ["even"]}}, {"has_id": ["3"]}]}"#),
+        right(&|i| i % 2 == 1 && i != 3)
+    );
+    let out = world.at("lists.csv");
+    alike()
+        .args(["recommend", &world.at("run"), "--all", "--out", &out, "--filter", cheap])
+        .assert()
+        .success();
+    let rows = fs::read_to_string(&out).unwrap();
+    let items = rows.lines().skip(1).map(|line| line.split(',').nth(2).unwrap().parse::<usize>().unwrap());
+    assert!(items.clone().count() > 40 && items.into_iter().all(|i| i < 12));
+    let wrong = ["recommend", &world.at("run"), "--user", "4", "--filter", r#"{"must": 7}"#];
+    alike().args(wrong).assert().code(2).stderr(predicate::str::contains("`filter.must` is no object"));
+    // The same with a catalogue that a store holds.
+    let store = format!("sqlite:{}", world.at("events.sqlite"));
+    let from_store =
+        ["prepare", "--interactions", &world.at("log.inter"), "--items", &store, "--out", &world.at("data2")];
+    alike().args(from_store).assert().code(1).stderr(predicate::str::contains("no such store"));
+}

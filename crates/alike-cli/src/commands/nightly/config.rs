@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use alike::data::{PrepareOptions, SplitKind};
+use alike::data::{ItemColumns, PrepareOptions, SplitKind};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
@@ -20,8 +20,12 @@ pub(super) struct Config {
     /// Files and stores of interactions.
     #[serde(deserialize_with = "places")]
     interactions: Vec<LogPlace>,
-    /// The catalogue.
-    items: Option<PathBuf>,
+    /// The catalogue, or the store that holds it.
+    #[serde(default, deserialize_with = "place")]
+    pub(super) items: Option<LogPlace>,
+    /// Columns of the catalogue by which lists can be filtered.
+    #[serde(default)]
+    attributes: Vec<String>,
     /// Feature files by modality.
     #[serde(default)]
     features: BTreeMap<String, PathBuf>,
@@ -76,6 +80,10 @@ fn places<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<LogPlace>, D::Error>
     texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
+fn place<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LogPlace>, D::Error> {
+    String::deserialize(from)?.parse().map(Some).map_err(D::Error::custom)
+}
+
 fn alloy() -> String {
     "alloy".into()
 }
@@ -106,7 +114,7 @@ impl Config {
         alike::models::find(&this.model)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         this.work = folder.join(&this.work);
-        this.items = this.items.map(|items| folder.join(items));
+        this.items = this.items.map(|items| items.within(folder));
         this.features.values_mut().for_each(|file| *file = folder.join(&*file));
         this.interactions = this.interactions.into_iter().map(|place| place.within(folder)).collect();
         Ok(this)
@@ -127,12 +135,15 @@ impl Config {
         Logs::open(&given)
     }
 
-    pub(super) fn options(&self, logs: &Logs, out: PathBuf) -> PrepareOptions {
+    /// How to prepare `logs`, with the catalogue at `items`.
+    pub(super) fn options(&self, logs: &Logs, items: Option<PathBuf>, out: PathBuf) -> PrepareOptions {
+        let attributes = self.attributes.iter().map(|name| (name.clone(), name.clone()));
         let events = self.events.iter().map(|(kind, weight)| (kind.clone(), *weight));
         PrepareOptions {
             more_interactions: logs.more.clone(),
             stores: logs.stores.clone(),
-            items: self.items.clone(),
+            items,
+            item_columns: ItemColumns { attributes: attributes.collect(), ..ItemColumns::default() },
             features: self.features.iter().map(|(name, file)| (name.clone(), file.clone())).collect(),
             events: events.collect(),
             half_life: self.half_life,

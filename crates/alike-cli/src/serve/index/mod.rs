@@ -141,7 +141,7 @@ fn with_reached(mut near: Vec<u32>, recommender: &Recommender, vector: &UserVect
 /// How many of `items` to fetch so that enough pass the filter; `None` where that is no help.
 fn fetch(filter: &Filter, items: usize) -> Option<usize> {
     let wanted = filter.top + filter.hidden.len().min(HIDDEN);
-    let count = match &filter.candidates {
+    let count = match &filter.within {
         // As many more as there are items beside those allowed, and some to spare.
         Some(allowed) => (wanted * items).checked_div(allowed.len())? * 3 / 2,
         None => wanted,

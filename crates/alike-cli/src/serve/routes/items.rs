@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::users::{Find, Top};
-use super::views::{Item, MAX_LISTED, RankedItems};
+use super::views::{Item, ItemDetail, MAX_LISTED, RankedItems};
 use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
 use crate::serve::extract::{Path, Query, id, within};
 use crate::serve::model::ModelSnapshot;
@@ -21,7 +21,7 @@ use crate::serve::state::{App, Which};
 #[into_params(parameter_in = Path)]
 pub(crate) struct OfItem {
     /// Id of the item.
-    item: String,
+    pub(super) item: String,
 }
 
 /// Largest picture that is served.
@@ -29,19 +29,19 @@ const PICTURE_BYTES: u64 = 32 << 20;
 
 /// The number of an item by its id.
 fn number(model: &ModelSnapshot, item: &str) -> ApiResult<u32> {
-    model.recommender.run().data.items.get(item).ok_or_else(|| ApiError::unknown_item(item))
+    model.shelf.number(item).ok_or_else(|| ApiError::unknown_item(item))
 }
 
 /// One item
 #[utoipa::path(get, path = "/v1/items/{item}", tag = "items", security(("key" = ["read"])),
     params(OfItem),
-    responses((status = 200, description = "The item", body = Item), ErrorResponses))]
+    responses((status = 200, description = "The item", body = ItemDetail), ErrorResponses))]
 pub(crate) async fn one(
     State(app): State<Arc<App>>,
     Path(OfItem { item }): Path<OfItem>,
-) -> ApiResult<Json<Item>> {
+) -> ApiResult<Json<ItemDetail>> {
     let model = app.model(Which::Main)?;
-    Ok(Json(model.shown(number(&model, &item)?)))
+    Ok(Json(model.detail(number(&model, &item)?, (app.clock)())))
 }
 
 /// Items most like one
@@ -55,10 +55,15 @@ pub(crate) async fn similar(
 ) -> ApiResult<Json<RankedItems>> {
     within("top", top, 1, MAX_LISTED)?;
     let model = app.model(model)?;
-    let item = number(&model, &item)?;
+    let (item, now) = (number(&model, &item)?, (app.clock)());
     let work = move || -> alike::Result<RankedItems> {
-        let list = model.recommender.run().scorer.similar(item, top)?;
-        Ok(RankedItems { model: model.reference(), items: model.ranked(&list) })
+        // A new one is like those that it lies between.
+        let like = |most: usize| match model.shelf.between(item) {
+            Some(between) => Ok(between),
+            None => model.recommender.run().scorer.similar(item, most),
+        };
+        let list = model.listed(top, now, like)?;
+        Ok(RankedItems { model: model.reference(), items: model.ranked(&list, 0) })
     };
     Ok(Json(app.work.run(work).await??))
 }
@@ -66,7 +71,7 @@ pub(crate) async fn similar(
 /// Items that were found.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Items {
-    /// Number of items of the catalogue.
+    /// Number of items of the catalogue that may be listed now.
     catalogue: usize,
     /// Those found, best first.
     items: Vec<Item>,
@@ -84,24 +89,26 @@ pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) 
         id("query", &query)?;
     }
     let model = app.model(model)?;
+    let now = (app.clock)();
     let work = move || {
-        let data = &model.recommender.run().data;
-        let query = query.trim().to_lowercase();
+        let (shelf, query) = (&model.shelf, query.trim().to_lowercase());
+        let open = shelf.set(now, &[]);
         let place = |item: u32| {
-            let name = data.items.name(item);
+            let name = shelf.id(item);
             if name == query {
                 return Some((0, item));
             }
-            let title = data.title(item).unwrap_or(name).to_lowercase();
+            let title = shelf.text(item, "title").unwrap_or(name).to_lowercase();
             let at = title.find(&query)?;
             let within_word = title[..at].ends_with(char::is_alphanumeric);
             Some((if at == 0 { 1 } else { 2 + u8::from(within_word) }, item))
         };
-        let mut found: Vec<(u8, u32)> = (0..data.items.len() as u32).filter_map(place).collect();
+        let all = (0..shelf.len()).filter(|&item| open.as_ref().is_none_or(|open| open.contains(item)));
+        let mut found: Vec<(u8, u32)> = all.filter_map(place).collect();
         found.sort_unstable();
         found.truncate(top);
         Items {
-            catalogue: data.items.len(),
+            catalogue: open.map_or(shelf.len() as usize, |open| open.len()),
             items: found.into_iter().map(|(_, item)| model.shown(item)).collect(),
         }
     };

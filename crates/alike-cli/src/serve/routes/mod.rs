@@ -1,9 +1,11 @@
 //! One file a family of routes.
 
+pub(crate) mod changes;
 pub(crate) mod events;
 pub(crate) mod items;
 pub(crate) mod model;
 pub(crate) mod page;
+pub(crate) mod pages;
 pub(crate) mod recommend;
 pub(crate) mod search;
 pub(crate) mod status;

@@ -99,7 +99,7 @@ pub(crate) async fn info(
             items: data.items.len(),
             interactions: data.train.nnz(),
             modalities,
-            categories: model.categories().map(String::from).collect(),
+            categories: model.shelf.categories(usize::MAX),
             summary: run.summary()?.map(serde_json::to_value).transpose().map_err(json)?,
             compare,
             encoders,

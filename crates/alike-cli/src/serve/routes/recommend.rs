@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use alike::recommend::HISTORY_LOOKED_AT;
+use alike_ops::ItemSet;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::users::OfUser;
-use super::views::{MAX_LISTED, ModelRef, Ranked};
+use super::views::{MAX_LISTED, ModelRef, Ranked, Why};
 use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
 use crate::serve::extract::{Body, Path, Query, id, whole, within};
-use crate::serve::filter::Filter;
+use crate::serve::listing::{self, ListSpec};
 use crate::serve::model::ModelSnapshot;
 use crate::serve::people::UserState;
-use crate::serve::ranking::RankRequest;
+use crate::serve::rules::Rules;
+use crate::serve::shelf::Selection;
 use crate::serve::state::{App, Which};
 
 /// Maximum of items that `allow` or `deny` may name.
@@ -99,6 +101,13 @@ pub(crate) struct Ask {
     #[schema(minimum = 0, maximum = 10, default = 0)]
     #[serde(deserialize_with = "whole")]
     reasons: usize,
+    /// How many of the best to pass over: the list goes on where an earlier one ended. With `top` at most
+    /// 1000.
+    #[schema(minimum = 0, maximum = 999, default = 0)]
+    #[serde(deserialize_with = "whole")]
+    offset: usize,
+    /// Rules of the list.
+    rules: Rules,
     /// Which model.
     #[schema(inline)]
     model: Which,
@@ -116,6 +125,8 @@ impl Default for Ask {
             deny: Vec::new(),
             diversity: 0.0,
             reasons: 0,
+            offset: 0,
+            rules: Rules::default(),
             model: Which::Main,
         }
     }
@@ -131,7 +142,7 @@ pub(crate) struct Recommendations {
     model: ModelRef,
     /// Best first; fewer than `top` where no more are left.
     items: Vec<Ranked>,
-    /// Items of the request that this model does not know; they counted for nothing.
+    /// Items of the request that this server does not know; they counted for nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unknown_items: Vec<String>,
 }
@@ -170,6 +181,8 @@ async fn answer(app: &App, ask: Ask) -> ApiResult<Json<Recommendations>> {
     within("reasons", ask.reasons, 0, MAX_REASONS)?;
     within("number of `allow`", ask.allow.as_ref().map_or(0, Vec::len), 0, MAX_FILTERED)?;
     within("number of `deny`", ask.deny.len(), 0, MAX_FILTERED)?;
+    within("offset + top", ask.offset.saturating_add(ask.top), 1, MAX_LISTED)?;
+    ask.rules.check()?;
     let model = app.model(ask.model)?;
     let mut unknown = Vec::new();
     let user_state = match (&ask.user, &ask.items) {
@@ -180,111 +193,81 @@ async fn answer(app: &App, ask: Ask) -> ApiResult<Json<Recommendations>> {
             if let (true, Some(first)) = (history.is_empty(), items.first()) {
                 return Err(ApiError::unknown_item(first));
             }
-            let mut user_state = UserState::default();
-            user_state.person.history = history;
-            user_state
+            UserState::of_items(&model, history)
         }
         _ => return Err(ApiError::invalid("either `user` or `items` is needed, and not both")),
     };
-    let mut hidden = item_numbers(&model, &ask.deny, &mut unknown);
-    hidden.extend(&user_state.disliked);
-    if ask.exclude_seen {
-        hidden.extend(&user_state.person.history);
-    }
-    hidden.sort_unstable();
-    hidden.dedup();
-    let allowed = allowed_items(&model, &ask, &mut unknown)?;
-    // More than are asked for, so that there is something to choose from.
-    let length = if ask.diversity > 0.0 { (ask.top * 4).clamp(100, ask.top + 1000) } else { ask.top };
-    let filter = Filter { hidden, candidates: allowed, top: length, narrowed: false };
-    let request = RankRequest { model: model.clone(), person: user_state.person.clone(), filter };
-    let list = app.ranking.rank(narrowed(app, request).await?).await?;
-    let (top, diversity, reasons) = (ask.top, ask.diversity, ask.reasons);
-    let items = if diversity > 0.0 || reasons > 0 {
-        let model = model.clone();
-        // Short ones need not wait for long ones.
-        let pool = if cost(&ask, &user_state, list.len()) > app.limits.long { &app.long } else { &app.work };
-        pool.run(move || explained(&model, &user_state, list, top, diversity, reasons)).await??
-    } else {
-        model.ranked(&list)
+    let spec = ListSpec {
+        top: ask.top,
+        offset: ask.offset,
+        exclude_seen: ask.exclude_seen,
+        denied: item_numbers(&model, &ask.deny, &mut unknown),
+        within: allowed_items(app, &model, &ask, &mut unknown)?,
+        diversity: ask.diversity,
+        rules: &ask.rules,
     };
+    let list = listing::list(app, &model, &user_state, spec).await?;
+    let mut items = model.ranked(&list, ask.offset);
+    if ask.reasons > 0 {
+        let listed: Vec<u32> = list.iter().map(|l| l.0).collect();
+        let (model, most) = (model.clone(), ask.reasons);
+        // Short ones need not wait for long ones.
+        let cost = listed.len() * user_state.person.history.len().min(HISTORY_LOOKED_AT);
+        let pool = if cost > app.limits.long { &app.long } else { &app.work };
+        let why = pool.run(move || reasons(&model, &user_state, &listed, most)).await??;
+        items.iter_mut().zip(why).for_each(|(item, why)| item.reasons = why);
+    }
     unknown.sort_unstable();
     unknown.dedup();
     Ok(Json(Recommendations { user: ask.user, model: model.reference(), items, unknown_items: unknown }))
 }
 
-/// The request with candidates from the database in the place of all items, where there is such an index and
-/// it helps.
-async fn narrowed(app: &App, mut request: RankRequest) -> ApiResult<RankRequest> {
-    let model = request.model.clone();
-    let items = model.recommender.run().data.items.len();
-    if model.index.asks_a_database(&request.filter, items) {
-        let (person, placed) = (request.person.clone(), model.clone());
-        let vectors = app.work.run(move || placed.recommender.vectors(&[person])).await??;
-        let candidates =
-            model.index.candidates_of_database(&request.filter, &model.recommender, &vectors[0]).await;
-        request.filter.narrow(candidates);
-    }
-    Ok(request)
+/// Why each of `items` is listed; of new ones nothing is said.
+fn reasons(model: &ModelSnapshot, state: &UserState, items: &[u32], most: usize) -> ApiResult<Vec<Vec<Why>>> {
+    let trained = model.shelf.trained();
+    let known: Vec<u32> = items.iter().copied().filter(|&item| item < trained).collect();
+    let mut reasons = model.recommender.reasons(&state.person, &known, most)?.into_iter();
+    let one =
+        |&item: &u32| if item < trained { model.why(reasons.next().unwrap_or_default()) } else { Vec::new() };
+    Ok(items.iter().map(one).collect())
 }
 
-/// What a list costs beside its ranking: each of its items is scored without each item of the history, and
-/// compared with each that it might be.
-fn cost(ask: &Ask, user_state: &UserState, candidates: usize) -> usize {
-    let scored = if ask.reasons > 0 { user_state.person.history.len().min(HISTORY_LOOKED_AT) } else { 0 };
-    let compared = if ask.diversity > 0.0 { candidates } else { 0 };
-    ask.top.min(candidates) * (scored + compared)
-}
-
-/// The list with other items between, and with reasons.
-fn explained(
+/// The only items to list; `None` for all.
+fn allowed_items(
+    app: &App,
     model: &ModelSnapshot,
-    user_state: &UserState,
-    list: Vec<(u32, f32)>,
-    top: usize,
-    diversity: f32,
-    max_reasons: usize,
-) -> ApiResult<Vec<Ranked>> {
-    let list = if diversity > 0.0 { model.recommender.diversified(&list, diversity, top) } else { list };
-    let mut shown = model.ranked(&list);
-    if max_reasons > 0 {
-        let items: Vec<u32> = list.iter().map(|l| l.0).collect();
-        let reasons = model.recommender.reasons(&user_state.person, &items, max_reasons)?;
-        shown.iter_mut().zip(reasons).for_each(|(item, why)| item.reasons = model.why(why));
-    }
-    Ok(shown)
-}
-
-/// The only items to rank, ascending; `None` for all.
-fn allowed_items(model: &ModelSnapshot, ask: &Ask, unknown: &mut Vec<String>) -> ApiResult<Option<Vec<u32>>> {
+    ask: &Ask,
+    unknown: &mut Vec<String>,
+) -> ApiResult<Option<Arc<ItemSet>>> {
     // An empty field of a form says nothing.
-    let category = match ask.category.as_ref().filter(|name| !name.is_empty()) {
-        None => None,
-        Some(name) => Some(model.category(name).ok_or_else(|| unknown_category(model, name))?),
-    };
-    let Some(allow) = &ask.allow else { return Ok(category.map(<[u32]>::to_vec)) };
-    let mut allowed = item_numbers(model, allow, unknown);
-    if let Some(category) = category {
-        allowed.retain(|i| category.binary_search(i).is_ok());
+    let category = ask.category.as_ref().filter(|name| !name.is_empty());
+    let mut wanted: Vec<Selection> = category.map(|name| Selection::category(name)).into_iter().collect();
+    if let Some(name) = category.filter(|_| model.shelf.kept(&wanted[0]).is_empty()) {
+        return Err(unknown_category(model, name));
     }
-    Ok(Some(allowed))
+    wanted.extend(ask.rules.filter.clone().map(Selection::Filter));
+    let set = model.shelf.set((app.clock)(), &wanted);
+    let Some(allow) = &ask.allow else { return Ok(set) };
+    let allowed = item_numbers(model, allow, unknown);
+    let allowed = allowed.into_iter().filter(|&i| set.as_ref().is_none_or(|set| set.contains(i)));
+    Ok(Some(Arc::new(ItemSet::of(model.shelf.len() as usize, allowed))))
 }
 
 fn unknown_category(model: &ModelSnapshot, name: &str) -> ApiError {
-    let mut allowed: Vec<&str> = model.categories().take(30).collect();
-    if model.categories().nth(30).is_some() {
-        allowed.push("and others");
+    let mut allowed = model.shelf.categories(31);
+    if allowed.len() > 30 {
+        allowed[30] = "and others".into();
     }
     let allowed =
         if allowed.is_empty() { "none, the catalogue has no categories".into() } else { allowed.join(", ") };
     ApiError::invalid(format!("`category` is {name}; allowed: {allowed}"))
 }
 
-/// Numbers of items, ascending without repeats; ids that the model does not know are put to `unknown`.
+/// Numbers of items, ascending without repeats; ids that nobody knows are put to `unknown`.
 fn item_numbers(model: &ModelSnapshot, ids: &[String], unknown: &mut Vec<String>) -> Vec<u32> {
     let mut items = Vec::with_capacity(ids.len());
     for id in ids {
-        match model.recommender.run().data.items.get(id) {
+        match model.shelf.number(id) {
             Some(item) => items.push(item),
             None => unknown.push(id.clone()),
         }

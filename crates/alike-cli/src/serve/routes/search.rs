@@ -114,10 +114,16 @@ async fn encode(app: &App, brought: Brought) -> ApiResult<Encoded> {
 
 async fn nearest(app: &App, which: Which, encoded: Encoded, top: usize) -> ApiResult<Json<RankedItems>> {
     within("top", top, 1, MAX_LISTED)?;
-    let model = app.model(which)?;
+    let (model, now) = (app.model(which)?, (app.clock)());
     let work = move || -> alike::Result<RankedItems> {
-        let list = model.recommender.nearest(&encoded.modality, &encoded.features, top)?;
-        Ok(RankedItems { model: model.reference(), items: model.ranked(&list) })
+        let near = |most: usize| {
+            let mut list = model.recommender.nearest(&encoded.modality, &encoded.features, most)?;
+            list.extend(model.shelf.nearest_added(&encoded.modality, &encoded.features));
+            list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            Ok(list)
+        };
+        let list = model.listed(top, now, near)?;
+        Ok(RankedItems { model: model.reference(), items: model.ranked(&list, 0) })
     };
     Ok(Json(app.work.run(work).await??))
 }

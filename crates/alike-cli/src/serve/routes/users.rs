@@ -154,18 +154,17 @@ pub(crate) async fn history(
     within("top", top, 1, MAX_LISTED)?;
     let model = app.model(model)?;
     let events = app.store.of_user(id("user", &user)?).await?;
-    let state = crate::serve::people::user_state(&model.recommender, &user, &events)
+    let state = crate::serve::people::user_state(&model, &user, &events)
         .ok_or_else(|| crate::serve::error::ApiError::unknown_user(&user))?;
     let mut seen = std::collections::BTreeSet::new();
     let mut items = Vec::new();
     for event in &events {
-        let number = model.recommender.run().data.items.get(&event.item);
-        let Some(item) = number.filter(|&i| seen.insert(i)) else { continue };
+        let Some(item) = model.shelf.number(&event.item).filter(|&i| seen.insert(i)) else { continue };
         let kind = match event.kind {
             EventKind::Take => PastKind::Take,
             EventKind::Like => PastKind::Like,
             EventKind::Dislike => PastKind::Dislike,
-            EventKind::Remove => continue,
+            EventKind::Remove | EventKind::View => continue,
         };
         items.push((item, kind));
     }
@@ -173,7 +172,12 @@ pub(crate) async fn history(
     items.extend(trained.map(|&i| (i, PastKind::Trained)));
     items.truncate(top);
     let items = items.into_iter().map(|(item, kind)| Past { item: model.shown(item), kind }).collect();
-    Ok(Json(History { user, trained: state.person.user.is_some(), count: state.person.history.len(), items }))
+    Ok(Json(History {
+        user,
+        trained: state.person.user.is_some(),
+        count: state.person.history.len() + state.new.len(),
+        items,
+    }))
 }
 
 /// Ids of users.

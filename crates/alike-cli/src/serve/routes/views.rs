@@ -1,5 +1,7 @@
 //! Items and models as answers show them.
 
+use std::collections::BTreeMap;
+
 use alike::recommend::Reason;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -24,6 +26,28 @@ pub(crate) struct Item {
     pub(crate) category: Option<String>,
     /// Where its picture is: a path of this server, or the address that the catalogue names.
     pub(crate) image: Option<String>,
+    /// Its price, where one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) price: Option<f64>,
+}
+
+/// An item with all that is known of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ItemDetail {
+    /// The item.
+    #[serde(flatten)]
+    item: Item,
+    /// Whether it may be in lists now: it is not hidden, not sold out, and its time is there and not over.
+    listed: bool,
+    /// How many there are, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stock: Option<f64>,
+    /// What else filters may ask for: the values of each attribute, as texts.
+    attributes: BTreeMap<String, Vec<String>>,
+    /// Whether the model was trained on it.
+    trained: bool,
+    /// Whether it can be recommended: it was trained on, or it is new and has features to place it by.
+    recommendable: bool,
 }
 
 /// An item of a ranked list.
@@ -75,29 +99,75 @@ pub(crate) struct RankedItems {
 impl ModelSnapshot {
     /// The item as answers show it.
     pub(super) fn shown(&self, item: u32) -> Item {
-        let data = &self.recommender.run().data;
-        let id = data.items.name(item);
-        let image = data.catalogue.image(item).and_then(|named| {
+        let (shelf, id) = (&self.shelf, self.shelf.id(item));
+        let image = shelf.text(item, "image").and_then(|named| {
             let elsewhere = named.starts_with("https://") || named.starts_with("http://");
             if elsewhere {
-                return Some(named.to_string());
+                return Some(named);
             }
-            data.catalogue
-                .image_root()
-                .map(|_| format!("/v1/items/{}/image", utf8_percent_encode(id, IN_A_PATH)))
+            let root = self.recommender.run().data.catalogue.image_root();
+            root.map(|_| format!("/v1/items/{}/image", utf8_percent_encode(&id, IN_A_PATH)))
         });
+        let categories: Vec<String> =
+            shelf.values(item, "category").into_iter().map(|value| value.text).collect();
         Item {
-            item: id.to_string(),
-            title: data.title(item).map(String::from),
-            category: data.catalogue.category(item).map(String::from),
+            item: id,
+            title: shelf.text(item, "title"),
+            category: (!categories.is_empty()).then(|| categories.join(", ")),
             image,
+            price: shelf.values(item, "price").first().and_then(|value| value.number),
         }
     }
 
-    /// A ranked list as answers show it.
-    pub(super) fn ranked(&self, list: &[(u32, f32)]) -> Vec<Ranked> {
+    /// The item with all that is known of it.
+    pub(super) fn detail(&self, item: u32, now: i64) -> ItemDetail {
+        let shelf = &self.shelf;
+        let texts = |name: &str| shelf.values(item, name).into_iter().map(|value| value.text).collect();
+        let attributes = shelf.attributes(item).into_iter().map(|name| (texts(&name), name));
+        let own = ["price", "stock", "hidden", "from", "until"];
+        ItemDetail {
+            item: self.shown(item),
+            listed: shelf.is_open(item, now),
+            stock: shelf.values(item, "stock").first().and_then(|value| value.number),
+            attributes: attributes
+                .filter(|(texts, name): &(Vec<String>, String)| !texts.is_empty() && !own.contains(&&**name))
+                .map(|(texts, name)| (name, texts))
+                .collect(),
+            trained: item < shelf.trained(),
+            recommendable: shelf.is_placed(item),
+        }
+    }
+
+    /// The first `top` of a list that may be listed at `now`; `list` gives so many of its items.
+    pub(super) fn listed(
+        &self,
+        top: usize,
+        now: i64,
+        list: impl Fn(usize) -> alike::Result<Vec<(u32, f32)>>,
+    ) -> alike::Result<Vec<(u32, f32)>> {
+        let Some(open) = self.shelf.set(now, &[]) else {
+            let mut list = list(top)?;
+            list.truncate(top);
+            return Ok(list);
+        };
+        let mut most = top;
+        loop {
+            let found = list(most)?;
+            let exhausted = found.len() < most || most >= self.shelf.len() as usize;
+            let mut listed: Vec<(u32, f32)> =
+                found.into_iter().filter(|(item, _)| open.contains(*item)).collect();
+            if listed.len() >= top || exhausted {
+                listed.truncate(top);
+                return Ok(listed);
+            }
+            most *= 4;
+        }
+    }
+
+    /// A ranked list as answers show it; its first item has the place after `offset`.
+    pub(super) fn ranked(&self, list: &[(u32, f32)], offset: usize) -> Vec<Ranked> {
         let one = |(at, &(item, score)): (usize, &(u32, f32))| Ranked {
-            rank: at + 1,
+            rank: offset + at + 1,
             item: self.shown(item),
             score,
             reasons: Vec::new(),
@@ -106,11 +176,10 @@ impl ModelSnapshot {
     }
 
     /// Reasons as answers show them.
-    pub(super) fn why(&self, reasons: Vec<Reason>) -> Vec<Why> {
-        let data = &self.recommender.run().data;
+    pub(crate) fn why(&self, reasons: Vec<Reason>) -> Vec<Why> {
         let one = |r: Reason| Why {
-            item: data.items.name(r.item).to_string(),
-            title: data.title(r.item).map(String::from),
+            item: self.shelf.id(r.item),
+            title: self.shelf.text(r.item, "title"),
             loss: r.loss,
             modality: r.modality,
         };

@@ -7,6 +7,8 @@ use super::error::{Result, StoreError};
 
 /// Of one user at most so many events count, the newest.
 pub(crate) const EVENTS_OF_USER: usize = 5000;
+/// And so many of what they looked at.
+pub(crate) const VIEWS_OF_USER: usize = 200;
 /// How far clocks of clients and of replicas may run ahead, in milliseconds. What lies further ahead is a
 /// wrong time.
 pub(crate) const AHEAD: i64 = 5 * 60 * 1000;
@@ -23,11 +25,18 @@ pub(crate) enum EventKind {
     Dislike,
     /// Takes back whatever was said before, training included.
     Remove,
+    /// Looked at it: no history, and nothing that was said before changes.
+    View,
 }
 
 impl EventKind {
-    const ALL: [(Self, &'static str); 4] =
-        [(Self::Take, "take"), (Self::Like, "like"), (Self::Dislike, "dislike"), (Self::Remove, "remove")];
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Take, "take"),
+        (Self::Like, "like"),
+        (Self::Dislike, "dislike"),
+        (Self::Remove, "remove"),
+        (Self::View, "view"),
+    ];
 
     /// The word that is stored.
     pub(crate) fn word(self) -> &'static str {

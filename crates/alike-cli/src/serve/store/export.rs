@@ -1,13 +1,16 @@
-//! Events of a store as a table, to train on them.
+//! Events of a store as a table, to train on them, and items as a catalogue.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use alike::data::TableFile;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, RecordBatchIterator, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 
-use super::pages::Row;
-use super::{Result, StoreAddress, StoreError, postgres, sqlite};
+use serde_json::Value;
+
+use super::pages::{Pages, Row};
+use super::{ItemRecord, Result, StoreAddress, StoreError, postgres, sqlite};
 use crate::failure::{Failure, Outcome};
 
 /// All events that the store holds now, oldest first, as a table with the columns user, item, time (seconds
@@ -16,12 +19,8 @@ use crate::failure::{Failure, Outcome};
 /// # Errors
 /// There is no such store, or it cannot be read.
 pub(crate) fn export(place: &StoreAddress) -> Outcome<TableFile> {
-    let pages = match place {
-        StoreAddress::File(path) => sqlite::pages(path),
-        StoreAddress::Url(url) => postgres::pages(url),
-    };
     let failed = |e: StoreError| Failure::Failed(format!("{place}: {e}"));
-    let mut pages = pages.map_err(failed)?;
+    let mut pages = open(place)?;
     let last = pages.newest().map_err(failed)?;
     let columns = [("user", DataType::Utf8), ("item", DataType::Utf8), ("time", DataType::Float64)];
     let columns = columns.into_iter().chain([("event", DataType::Utf8)]);
@@ -38,6 +37,71 @@ pub(crate) fn export(place: &StoreAddress) -> Outcome<TableFile> {
         Some(batch(&of_rows, &page))
     });
     Ok(TableFile::write(RecordBatchIterator::new(batches, schema), "events")?)
+}
+
+/// What the store says of items now, as a catalogue: a row for each that is not gone, with the columns
+/// item_id, title, category, image, description, price, stock, hidden, from, until and those of the
+/// attributes. Lists are JSON.
+///
+/// # Errors
+/// There is no such store, it cannot be read, or nothing is said in it of any item.
+pub(crate) fn export_items(place: &StoreAddress) -> Outcome<TableFile> {
+    let mut pages = open(place)?;
+    let failed = |e: StoreError| Failure::Failed(format!("{place}: {e}"));
+    let mut rows: Vec<(String, ItemRecord)> = Vec::new();
+    let mut last = 0;
+    loop {
+        let page = pages.items(last).map_err(failed)?;
+        let Some(newest) = page.last() else { break };
+        last = newest.seq;
+        rows.extend(page.into_iter().filter_map(|row| Some((row.item, row.record?))));
+    }
+    if rows.is_empty() {
+        let text = "says nothing of any item; PUT /v1/items/{id} of its server does";
+        return Err(Failure::Failed(format!("{place}: {text}")));
+    }
+    let attributes =
+        |record: &'_ ItemRecord| record.fields.get("attributes").and_then(Value::as_object).cloned();
+    let names: BTreeSet<String> = rows
+        .iter()
+        .filter_map(|(_, record)| attributes(record))
+        .flat_map(|a| a.into_iter().map(|e| e.0))
+        .collect();
+    let mut columns: Vec<(&str, Vec<Option<String>>)> = Vec::new();
+    columns.push(("item_id", rows.iter().map(|(id, _)| Some(id.clone())).collect()));
+    for name in OF_ITEMS {
+        columns.push((name, rows.iter().map(|(_, record)| cell(record.fields.get(name))).collect()));
+    }
+    for name in &names {
+        let value = |(_, record): &(String, ItemRecord)| cell(record.fields.get("attributes")?.get(name));
+        columns.push((name, rows.iter().map(value).collect()));
+    }
+    let field = |name: &str| Field::new(name, DataType::Utf8, true);
+    let schema = Arc::new(Schema::new(columns.iter().map(|c| field(c.0)).collect::<Vec<_>>()));
+    let arrays = columns.into_iter().map(|c| Arc::new(StringArray::from(c.1)) as ArrayRef);
+    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays.collect());
+    Ok(TableFile::write(RecordBatchIterator::new([batch], schema), "items")?)
+}
+
+/// Columns that every catalogue of a store has, beside the ids.
+const OF_ITEMS: [&str; 9] =
+    ["title", "category", "image", "description", "price", "stock", "hidden", "from", "until"];
+
+/// A value as a cell; none for null.
+fn cell(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+fn open(place: &StoreAddress) -> Outcome<Box<dyn Pages>> {
+    let pages = match place {
+        StoreAddress::File(path) => sqlite::pages(path),
+        StoreAddress::Url(url) => postgres::pages(url),
+    };
+    pages.map_err(|e| Failure::Failed(format!("{place}: {e}")))
 }
 
 fn batch(schema: &Arc<Schema>, page: &[Row]) -> Result<RecordBatch, ArrowError> {

@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::{Erased, Event, Result, StoreError};
+use super::{Erased, Event, ItemChange, Result, StoreError};
 
 /// Changes that may wait.
 pub(super) const WAITING: usize = 1024;
@@ -16,6 +16,13 @@ pub(super) enum Change {
         /// The events.
         events: Vec<Event>,
         /// Whether each is new.
+        reply: oneshot::Sender<Result<Vec<bool>>>,
+    },
+    /// Changes to items of one request.
+    Items {
+        /// Ids, and what becomes of them.
+        items: Vec<(String, ItemChange)>,
+        /// Whether something was said of each before.
         reply: oneshot::Sender<Result<Vec<bool>>>,
     },
     /// A user who is to be forgotten.
@@ -36,6 +43,8 @@ pub(super) enum Change {
 pub(super) enum Done {
     /// Whether each event is new.
     Appended(Vec<bool>),
+    /// Whether something was said of each item before.
+    Changed(Vec<bool>),
     /// How many events there were.
     Forgot(u64),
     /// It came through.
@@ -69,6 +78,7 @@ pub(super) fn answer(group: Vec<Change>, outcome: Result<Vec<Done>>, pending: bo
                 // Anyone who has gone meanwhile need not hear it.
                 match (change, done) {
                     (Change::Append { reply, .. }, Done::Appended(new)) => drop(reply.send(Ok(new))),
+                    (Change::Items { reply, .. }, Done::Changed(known)) => drop(reply.send(Ok(known))),
                     (Change::Forget { reply, .. }, Done::Forgot(events)) => {
                         drop(reply.send(Ok(Erased { events, pending })));
                     }
@@ -81,7 +91,9 @@ pub(super) fn answer(group: Vec<Change>, outcome: Result<Vec<Done>>, pending: bo
             tracing::error!(%error, changes = group.len(), "changes were not written");
             for change in group {
                 match change {
-                    Change::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
+                    Change::Append { reply, .. } | Change::Items { reply, .. } => {
+                        drop(reply.send(Err(error.clone())));
+                    }
                     Change::Forget { reply, .. } => drop(reply.send(Err(error.clone()))),
                     Change::Probe { reply } => drop(reply.send(Err(error.clone()))),
                 }

@@ -8,6 +8,7 @@ mod events;
 mod export;
 mod group_commit;
 mod health;
+mod items;
 mod options;
 mod pages;
 mod per_user;
@@ -25,11 +26,13 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 pub(crate) use error::{Result, StoreError};
-pub(crate) use events::{AHEAD, EVENTS_OF_USER, Erased, Event, EventKind, Stored};
-pub(crate) use export::export;
+pub(crate) use events::{AHEAD, EVENTS_OF_USER, Erased, Event, EventKind, Stored, VIEWS_OF_USER};
+pub(crate) use export::{export, export_items};
 use group_commit::Change;
 use health::WriteHealth;
+pub(crate) use items::{ItemChange, ItemRecord, StoredItem};
 pub(crate) use options::Options;
+pub(crate) use pages::Row;
 pub(crate) use per_user::KEPT;
 use postgres::Postgres;
 use sqlite::Sqlite;
@@ -134,6 +137,21 @@ impl Store {
         self.change(Change::Append { events, reply }, answer).await
     }
 
+    /// Changes items, all or none; for each whether something was said of it before. It is on disk when this
+    /// returns.
+    pub(crate) async fn change_items(&self, items: Vec<(String, ItemChange)>) -> Result<Vec<bool>> {
+        let (reply, answer) = oneshot::channel();
+        self.change(Change::Items { items, reply }, answer).await
+    }
+
+    /// What was said of items after the change of that number, in the order of the changes; some at a time.
+    pub(crate) async fn items_after(&self, seq: i64) -> Result<Vec<StoredItem>> {
+        match &self.backend {
+            Backend::Sqlite(store) => store.items_after(seq).await,
+            Backend::Postgres(store) => store.items_after(seq).await,
+        }
+    }
+
     /// Removes every event of `user`.
     pub(crate) async fn forget(&self, user: &str) -> Result<Erased> {
         let (reply, answer) = oneshot::channel();
@@ -149,11 +167,28 @@ impl Store {
         answer.await.map_err(|_| StoreError::Failed("the writer has stopped".into()))?
     }
 
-    /// The newest events of `user`, newest first, at most [`EVENTS_OF_USER`].
+    /// The newest events of `user` but what they looked at, newest first, at most [`EVENTS_OF_USER`].
     pub(crate) async fn of_user(&self, user: &str) -> Result<Vec<Stored>> {
+        self.events_of(user, false).await
+    }
+
+    /// What `user` looked at, newest first, at most [`VIEWS_OF_USER`].
+    pub(crate) async fn views_of(&self, user: &str) -> Result<Vec<Stored>> {
+        self.events_of(user, true).await
+    }
+
+    async fn events_of(&self, user: &str, views: bool) -> Result<Vec<Stored>> {
         match &self.backend {
-            Backend::Sqlite(store) => store.of_user(user).await,
-            Backend::Postgres(store) => store.of_user(user).await,
+            Backend::Sqlite(store) => store.of_user(user, views).await,
+            Backend::Postgres(store) => store.of_user(user, views).await,
+        }
+    }
+
+    /// Events after the one of that number, of everybody, in the order of their numbers; some at a time.
+    pub(crate) async fn events_after(&self, seq: i64) -> Result<Vec<Row>> {
+        match &self.backend {
+            Backend::Sqlite(store) => store.events_after(seq).await,
+            Backend::Postgres(store) => store.events_after(seq).await,
         }
     }
 

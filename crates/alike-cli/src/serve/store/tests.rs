@@ -194,7 +194,7 @@ async fn files_that_are_no_store_are_refused() {
     let connection = rusqlite::Connection::open(&newer).unwrap();
     connection.execute_batch("PRAGMA application_id = 1634494827; PRAGMA user_version = 99").unwrap();
     let error = Store::open(&StoreAddress::File(newer), Options::default()).await.err().unwrap().to_string();
-    assert!(error.contains("version 99; this program knows 1"), "{error}");
+    assert!(error.contains("version 99; this program knows 2"), "{error}");
     let folder = Store::open(&StoreAddress::File(dir.path().to_path_buf()), Options::default())
         .await
         .err()

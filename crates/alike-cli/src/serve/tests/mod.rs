@@ -8,9 +8,12 @@ mod disk;
 #[path = "../../../tests/cli/world.rs"]
 mod files;
 mod index;
+mod pages;
 mod people;
 mod refused;
+mod rules;
 mod search;
+mod shelf;
 mod swap;
 mod welcome;
 
@@ -136,6 +139,26 @@ impl Served {
         let (status, answer) = self.post(path, &body).await;
         assert_eq!(status, 200, "{path} {body}: {answer}");
         answer
+    }
+
+    /// A request with a body that must be served.
+    async fn sent(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, answer) = self.asked(method, path, body).await;
+        assert_eq!(status, 200, "{method} {path}: {answer}");
+        answer
+    }
+
+    async fn asked(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    /// Lines of JSON.
+    async fn lines(&self, lines: &[Value]) -> (u16, Value) {
+        let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let request = Request::post("/v1/items").header(header::CONTENT_TYPE, "application/x-ndjson");
+        self.send(request.body(Body::from(body)).unwrap()).await
     }
 
     /// A single event.

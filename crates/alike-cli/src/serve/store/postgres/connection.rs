@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, Row};
 
-use crate::serve::store::{Result, StoreError};
+use crate::serve::store::items::record;
+use crate::serve::store::pages::Row as StoredRow;
+use crate::serve::store::{Result, StoreError, StoredItem};
 
 /// A connection and the task that carries its messages. That ends with it: a server that has stopped would
 /// keep it.
@@ -46,4 +48,15 @@ pub(super) async fn connect(url: &str, timeout: Duration) -> Result<Connected> {
 /// it breaks off half-way is not taken for one that came through.
 pub(super) async fn limit(client: &Client, timeout: Duration) -> Result<()> {
     Ok(client.batch_execute(&format!("SET statement_timeout = {}", 2 * timeout.as_millis())).await?)
+}
+
+/// What was said of an item, from its row.
+pub(super) fn stored_item(row: &Row) -> Result<StoredItem> {
+    let record = record(row.get(2))?;
+    Ok(StoredItem { seq: row.get(0), item: row.get(1), record })
+}
+
+/// An event from its row.
+pub(super) fn stored_row(row: &Row) -> StoredRow {
+    StoredRow { seq: row.get(0), user: row.get(1), item: row.get(2), kind: row.get(3), time: row.get(4) }
 }

@@ -11,19 +11,22 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
-use self::connection::{Connected, connect, limit};
+use self::connection::{Connected, connect, limit, stored_item, stored_row};
 pub(super) use self::pages::pages;
 use self::writer::PostgresWriter;
 use super::events::{end_of_prefix, stored};
 use super::group_commit::{Change, WAITING};
 use super::health::WriteHealth;
-use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored};
+use super::items::PAGE as ITEMS;
+use super::pages::{PAGE, Row as StoredRow};
+use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, StoredItem, VIEWS_OF_USER};
 
 /// How long the server may take when a store is opened.
 const OPENING: Duration = Duration::from_secs(10);
 /// Each entry brings the tables from its index to the next version; `alike_schema` says how many were done.
 /// Ids are compared by bytes, as SQLite does.
-const MIGRATIONS: &[&str] = &[r#"
+const MIGRATIONS: &[&str] = &[
+    r#"
     CREATE TABLE alike_events (
         seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         user_id TEXT COLLATE "C" NOT NULL,
@@ -33,7 +36,15 @@ const MIGRATIONS: &[&str] = &[r#"
         key TEXT COLLATE "C" UNIQUE
     );
     CREATE INDEX alike_events_of_user ON alike_events (user_id, time, seq);
-"#];
+"#,
+    r#"
+    CREATE TABLE alike_items (
+        item TEXT COLLATE "C" PRIMARY KEY,
+        seq BIGINT NOT NULL UNIQUE,
+        record TEXT
+    );
+"#,
+];
 /// Replicas that start together bring the tables up to date one after another: the number of the lock.
 const LOCK: i64 = 0x616c_696b_6501;
 
@@ -51,6 +62,8 @@ struct Link {
     connected: Connected,
     of_user: Statement,
     users: Statement,
+    items: Statement,
+    events: Statement,
 }
 
 impl Postgres {
@@ -86,7 +99,10 @@ impl Postgres {
         let connected = connect(&self.url, self.timeout).await?;
         let client = &connected.client;
         let of_user = client
-            .prepare("SELECT item, kind FROM alike_events WHERE user_id = $1 ORDER BY time DESC, seq DESC LIMIT $2")
+            .prepare(
+                "SELECT item, kind FROM alike_events WHERE user_id = $1 AND (kind = 'view') = $2 \
+                 ORDER BY time DESC, seq DESC LIMIT $3",
+            )
             .await?;
         let users = client
             .prepare(
@@ -94,7 +110,13 @@ impl Postgres {
                  LIMIT $3",
             )
             .await?;
-        let link = Arc::new(Link { connected, of_user, users });
+        let items = client
+            .prepare("SELECT seq, item, record FROM alike_items WHERE seq > $1 ORDER BY seq LIMIT $2")
+            .await?;
+        let events = client
+            .prepare("SELECT seq, user_id, item, kind, time FROM alike_events WHERE seq > $1 ORDER BY seq LIMIT $2")
+            .await?;
+        let link = Arc::new(Link { connected, of_user, users, items, events });
         *reader = Some(link.clone());
         Ok(link)
     }
@@ -123,14 +145,27 @@ impl Postgres {
         outcome
     }
 
-    pub(super) async fn of_user(&self, user: &str) -> Result<Vec<Stored>> {
-        let rows = self.rows(|link| &link.of_user, &[&user, &(EVENTS_OF_USER as i64)]).await?;
+    pub(super) async fn of_user(&self, user: &str, views: bool) -> Result<Vec<Stored>> {
+        let most = if views { VIEWS_OF_USER } else { EVENTS_OF_USER } as i64;
+        let rows = self.rows(|link| &link.of_user, &[&user, &views, &most]).await?;
         rows.iter().map(|row| stored(row.get(0), row.get(1))).collect()
     }
 
     pub(super) async fn users(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
         let rows = self.rows(|link| &link.users, &[&prefix, &end_of_prefix(prefix), &(most as i64)]).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+}
+
+impl Postgres {
+    pub(super) async fn events_after(&self, seq: i64) -> Result<Vec<StoredRow>> {
+        let rows = self.rows(|link| &link.events, &[&seq, &(PAGE as i64)]).await?;
+        Ok(rows.iter().map(stored_row).collect())
+    }
+
+    pub(super) async fn items_after(&self, seq: i64) -> Result<Vec<StoredItem>> {
+        let rows = self.rows(|link| &link.items, &[&seq, &(ITEMS as i64)]).await?;
+        rows.iter().map(stored_item).collect()
     }
 }
 

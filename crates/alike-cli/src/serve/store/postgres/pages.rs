@@ -3,9 +3,10 @@
 use tokio::runtime::Runtime;
 
 use super::OPENING;
-use super::connection::{Connected, connect};
+use super::connection::{Connected, connect, stored_item, stored_row};
+use crate::serve::store::items::PAGE as ITEMS;
 use crate::serve::store::pages::{PAGE, Pages, Row};
-use crate::serve::store::{Result, StoreError};
+use crate::serve::store::{Result, StoreError, StoredItem};
 
 /// Connects, to read only.
 pub(in crate::serve::store) fn pages(url: &str) -> Result<Box<dyn Pages>> {
@@ -35,13 +36,19 @@ impl Pages for PostgresPages {
         let most = PAGE as i64;
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&after, &last, &most];
         let work = self.connected.client.query(query, &values);
-        let row = |row: tokio_postgres::Row| Row {
-            seq: row.get(0),
-            user: row.get(1),
-            item: row.get(2),
-            kind: row.get(3),
-            time: row.get(4),
-        };
-        Ok(self.runtime.block_on(work)?.into_iter().map(row).collect())
+        Ok(self.runtime.block_on(work)?.iter().map(stored_row).collect())
+    }
+
+    fn items(&mut self, after: i64) -> Result<Vec<StoredItem>> {
+        let there = "SELECT to_regclass('alike_items') IS NOT NULL";
+        let there: bool = self.runtime.block_on(self.connected.client.query_one(there, &[]))?.get(0);
+        if !there {
+            return Ok(Vec::new());
+        }
+        let query = "SELECT seq, item, record FROM alike_items WHERE seq > $1 ORDER BY seq LIMIT $2";
+        let most = ITEMS as i64;
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&after, &most];
+        let work = self.connected.client.query(query, &values);
+        self.runtime.block_on(work)?.iter().map(stored_item).collect()
     }
 }

@@ -12,9 +12,10 @@ use tokio_postgres::error::SqlState;
 use super::connection::{Connected, connect};
 use crate::serve::store::group_commit::{Change, Done, answer, gather, turn_away};
 use crate::serve::store::health::WriteHealth;
+use crate::serve::store::items::record;
 use crate::serve::store::per_user;
 use crate::serve::store::retention::Retention;
-use crate::serve::store::{AHEAD, Event, Options, Result, StoreError};
+use crate::serve::store::{AHEAD, Event, ItemChange, Options, Result, StoreError};
 
 /// How often a group is tried that met another of the same keys, or rows that another replica was deleting.
 const TRIES: usize = 3;
@@ -179,6 +180,10 @@ async fn commit(
                 done.push(Done::Probed);
                 rest = &rest[1..];
             }
+            Change::Items { items, .. } => {
+                done.push(Done::Changed(change_items(&transaction, items).await?));
+                rest = &rest[1..];
+            }
             Change::Append { .. } => {
                 let appends: Vec<&Vec<Event>> = rest.iter().map_while(appended).collect();
                 let all: Vec<&Event> = appends.iter().flat_map(|events| events.iter()).collect();
@@ -209,7 +214,7 @@ async fn commit(
 fn appended(change: &Change) -> Option<&Vec<Event>> {
     match change {
         Change::Append { events, .. } => Some(events),
-        Change::Forget { .. } | Change::Probe { .. } => None,
+        Change::Forget { .. } | Change::Items { .. } | Change::Probe { .. } => None,
     }
 }
 
@@ -257,6 +262,27 @@ async fn insert(
     // Of events of this statement with one key the first was written.
     let mut written: HashSet<String> = rows.iter().filter_map(|row| row.get(0)).collect();
     Ok(keys.iter().map(|key| key.is_none_or(|k| written.remove(k))).collect())
+}
+
+/// Changes what is said of items; for each whether something was. One transaction at a time does, so that
+/// numbers become visible in their order: anybody who reads on from a number misses none below it.
+async fn change_items(
+    transaction: &Transaction<'_>,
+    items: &[(String, ItemChange)],
+) -> Result<Vec<bool>, Failed> {
+    transaction.batch_execute("LOCK TABLE alike_items IN EXCLUSIVE MODE").await?;
+    let mut known = Vec::with_capacity(items.len());
+    for (item, change) in items {
+        let row = transaction.query_opt("SELECT record FROM alike_items WHERE item = $1", &[item]).await?;
+        let before: Option<String> = row.and_then(|row| row.get(0));
+        known.push(before.is_some());
+        let before = record(before.as_deref()).map_err(Failed::For)?;
+        let after = change.after(before).map(|record| record.text());
+        let write = "INSERT INTO alike_items (item, seq, record) SELECT $1, coalesce(max(seq), 0) + 1, $2 FROM alike_items \
+                     ON CONFLICT (item) DO UPDATE SET seq = excluded.seq, record = excluded.record";
+        transaction.execute(write, &[item, &after]).await?;
+    }
+    Ok(known)
 }
 
 /// Removes the oldest events of `user` beyond so many. Replicas that count at the same time name the same

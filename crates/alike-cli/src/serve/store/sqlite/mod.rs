@@ -17,13 +17,13 @@ use alike::disk;
 use rusqlite::{Connection, params};
 
 use self::files::Files;
-pub(super) use self::pages::pages;
 use self::schema::prepare;
 use self::writer::SqliteWriter;
 use super::events::{end_of_prefix, stored};
 use super::group_commit::{Change, WAITING};
 use super::health::WriteHealth;
-use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored};
+use super::pages::{Pages, Row};
+use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, StoredItem, VIEWS_OF_USER};
 
 /// Reading connections that are kept open.
 const READERS: usize = 8;
@@ -46,6 +46,11 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Failed(format!("SQLite: {error}"))
     }
+}
+
+/// Opens a store to read it, which must be there; nothing is written to it.
+pub(super) fn pages(path: &Path) -> Result<Box<dyn Pages>> {
+    pages::open(path)
 }
 
 impl Sqlite {
@@ -77,13 +82,13 @@ impl Sqlite {
         self.readers.files.check_room()
     }
 
-    pub(super) async fn of_user(&self, user: &str) -> Result<Vec<Stored>> {
-        let user = user.to_string();
+    pub(super) async fn of_user(&self, user: &str, views: bool) -> Result<Vec<Stored>> {
+        let (user, most) = (user.to_string(), if views { VIEWS_OF_USER } else { EVENTS_OF_USER });
         self.read(move |connection| {
             let mut query = connection.prepare_cached(
-                "SELECT item, kind FROM events WHERE user = ? ORDER BY time DESC, seq DESC LIMIT ?",
+                "SELECT item, kind FROM events WHERE user = ? AND (kind = 'view') = ? ORDER BY time DESC, seq DESC LIMIT ?",
             )?;
-            let rows = query.query_map(params![user, EVENTS_OF_USER as i64], |row| {
+            let rows = query.query_map(params![user, views, most as i64], |row| {
                 Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
             })?;
             rows.map(|row| row.map_err(StoreError::from).and_then(|(item, kind)| stored(item, &kind)))
@@ -102,6 +107,14 @@ impl Sqlite {
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
         .await
+    }
+
+    pub(super) async fn events_after(&self, seq: i64) -> Result<Vec<Row>> {
+        self.read(move |connection| pages::events(connection, seq, i64::MAX)).await
+    }
+
+    pub(super) async fn items_after(&self, seq: i64) -> Result<Vec<StoredItem>> {
+        self.read(move |connection| pages::items(connection, seq)).await
     }
 
     /// Reads on a thread that may wait.

@@ -9,7 +9,8 @@ use super::ours;
 use crate::serve::store::{Result, StoreError};
 
 /// Each entry brings the tables from its index to the next version; `user_version` says how many were done.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE events (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         user TEXT NOT NULL,
@@ -19,7 +20,15 @@ pub(super) const MIGRATIONS: &[&str] = &["
         key TEXT UNIQUE
     ) STRICT;
     CREATE INDEX events_of_user ON events (user, time, seq);
-"];
+",
+    "
+    CREATE TABLE items (
+        item TEXT PRIMARY KEY,
+        seq INTEGER NOT NULL UNIQUE,
+        record TEXT
+    ) STRICT;
+",
+];
 
 /// Settings of the writing connection, and the newest tables.
 pub(super) fn prepare(connection: &mut Connection, path: &Path, timeout: Duration) -> Result<()> {

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::files::Files;
 use super::schema::MIGRATIONS;
 use crate::serve::store::group_commit::{Change, Done, answer, gather, turn_away};
 use crate::serve::store::health::WriteHealth;
+use crate::serve::store::items::record;
 use crate::serve::store::per_user;
 use crate::serve::store::retention::Retention;
-use crate::serve::store::{AHEAD, Event, Options, Result, StoreError};
+use crate::serve::store::{AHEAD, Event, ItemChange, Options, Result, StoreError};
 
 /// How long emptying the log may hold up those who write: readers of this process are done sooner, others may
 /// take hours.
@@ -219,6 +220,10 @@ fn change_in<'a>(
             };
             Done::Appended(events.iter().map(one).collect::<Result<_>>()?)
         }
+        Change::Items { items, .. } => {
+            let one = |(item, change): &(String, ItemChange)| change_item(transaction, item, change);
+            Done::Changed(items.iter().map(one).collect::<Result<_>>()?)
+        }
         Change::Forget { user, .. } => {
             let mut delete = transaction.prepare_cached("DELETE FROM events WHERE user = ?")?;
             Done::Forgot(delete.execute([user])? as u64)
@@ -245,6 +250,20 @@ fn insert(transaction: &Transaction<'_>, event: &Event) -> Result<bool> {
     )?;
     let Event { user, item, kind, arrived, happened, key } = event;
     Ok(insert.execute(params![user, item, kind.word(), arrived, happened, key, AHEAD])? == 1)
+}
+
+/// Changes what is said of an item; whether something was.
+fn change_item(transaction: &Transaction<'_>, item: &str, change: &ItemChange) -> Result<bool> {
+    let mut find = transaction.prepare_cached("SELECT record FROM items WHERE item = ?")?;
+    let before: Option<String> = find.query_row([item], |row| row.get(0)).optional()?.flatten();
+    let known = before.is_some();
+    let after = change.after(record(before.as_deref())?).map(|record| record.text());
+    let mut write = transaction.prepare_cached(
+        "INSERT INTO items (item, seq, record) SELECT ?1, coalesce(max(seq), 0) + 1, ?2 FROM items WHERE true
+         ON CONFLICT (item) DO UPDATE SET seq = excluded.seq, record = excluded.record",
+    )?;
+    write.execute(params![item, after])?;
+    Ok(known)
 }
 
 /// Removes the oldest events of `user` beyond so many; how many.

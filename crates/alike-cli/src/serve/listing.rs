@@ -1,0 +1,157 @@
+//! How a list is made: ranked, mixed, and put in order by rules.
+
+use std::sync::Arc;
+
+use alike_ops::ItemSet;
+
+use super::error::ApiResult;
+use super::filter::Filter;
+use super::model::ModelSnapshot;
+use super::people::UserState;
+use super::ranking::RankRequest;
+use super::rules::{Rules, UNIT};
+use super::state::App;
+
+/// A list that never gets long enough is not made longer than this to find out.
+const LONGEST: usize = 20_000;
+
+/// How a list is to be.
+pub(crate) struct ListSpec<'a> {
+    pub(crate) top: usize,
+    /// How many of the best are passed over.
+    pub(crate) offset: usize,
+    /// Leaves out what they have.
+    pub(crate) exclude_seen: bool,
+    /// Items to leave out.
+    pub(crate) denied: Vec<u32>,
+    /// The only items, if not all.
+    pub(crate) within: Option<Arc<ItemSet>>,
+    pub(crate) diversity: f32,
+    pub(crate) rules: &'a Rules,
+}
+
+/// The items of a list, best first, each with its score.
+pub(crate) async fn list(
+    app: &App,
+    model: &Arc<ModelSnapshot>,
+    state: &UserState,
+    spec: ListSpec<'_>,
+) -> ApiResult<Vec<(u32, f32)>> {
+    let ListSpec { top, offset, exclude_seen, denied, within, diversity, rules } = spec;
+    let unwanted = [denied, state.disliked.clone()].concat();
+    let mut hidden = unwanted.clone();
+    if exclude_seen {
+        hidden.extend(state.person.history.iter().chain(&state.new));
+    }
+    hidden.sort_unstable();
+    hidden.dedup();
+    let wanted = offset + top;
+    // More than are asked for, so that there is something to choose from.
+    let mut length = match (diversity > 0.0, rules.limits.is_empty()) {
+        (true, _) => (wanted * 4).clamp(100, wanted + 1000),
+        (false, true) => wanted,
+        (false, false) => wanted * 4,
+    };
+    let parts = if rules.is_plain() { None } else { Some(rules.parts(&model.shelf, within.clone())) };
+    let filter = Filter { hidden, within, candidates: None, top: length };
+    let list = loop {
+        let filter = Filter { top: length, ..filter.clone() };
+        let ranked = match &parts {
+            None => rank(app, model, state, filter).await?,
+            Some(parts) => boosted(app, model, state, filter, parts).await?,
+        };
+        let exhausted = ranked.len() < length || length >= LONGEST;
+        let mixed = if diversity > 0.0 { mix(app, model, ranked, diversity, wanted).await? } else { ranked };
+        let list = rules.limited(&model.shelf, &mixed, wanted);
+        if list.len() == wanted || exhausted || rules.limits.is_empty() {
+            break list;
+        }
+        length *= 4;
+    };
+    let open = |item: u32| model.shelf.is_open(item, (app.clock)()) && !unwanted.contains(&item);
+    let mut list = rules.pinned(&model.shelf, list, wanted, &open)?;
+    Ok(list.split_off(offset.min(list.len())))
+}
+
+/// The best items.
+async fn rank(
+    app: &App,
+    model: &Arc<ModelSnapshot>,
+    state: &UserState,
+    mut filter: Filter,
+) -> ApiResult<Vec<(u32, f32)>> {
+    let items = model.recommender.run().data.items.len();
+    let person = state.person.clone();
+    // Candidates from the database in the place of all items, where there is such an index and it helps.
+    if model.index.asks_a_database(&filter, items) {
+        let (placed, who) = (model.clone(), person.clone());
+        let vectors = app.work.run(move || placed.recommender.vectors(&[who])).await??;
+        let candidates = model.index.candidates_of_database(&filter, &model.recommender, &vectors[0]).await;
+        filter.narrow(candidates);
+    }
+    app.ranking.rank(RankRequest { model: model.clone(), person, filter }).await
+}
+
+/// The best items by boosted scores, from the best of each part of the catalogue.
+async fn boosted(
+    app: &App,
+    model: &Arc<ModelSnapshot>,
+    state: &UserState,
+    filter: Filter,
+    parts: &[(Arc<ItemSet>, f32)],
+) -> ApiResult<Vec<(u32, f32)>> {
+    let top = filter.top;
+    let plain = rank(app, model, state, Filter { top: UNIT, ..filter.clone() }).await?;
+    let unit = match (plain.first(), plain.last()) {
+        (Some(first), Some(last)) => first.1 - last.1,
+        _ => return Ok(plain),
+    };
+    let mut all = Vec::new();
+    for (set, weight) in parts {
+        let filter = Filter { within: Some(set.clone()), ..filter.clone() };
+        let list = rank(app, model, state, filter).await?;
+        all.extend(list.into_iter().map(|(item, score)| (item, score + weight * unit)));
+    }
+    all.sort_by(|a: &(u32, f32), b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    all.truncate(top);
+    Ok(all)
+}
+
+/// `top` of a list with other items between.
+async fn mix(
+    app: &App,
+    model: &Arc<ModelSnapshot>,
+    list: Vec<(u32, f32)>,
+    diversity: f32,
+    top: usize,
+) -> ApiResult<Vec<(u32, f32)>> {
+    let model = model.clone();
+    let pool = if top.min(list.len()) * list.len() > app.limits.long { &app.long } else { &app.work };
+    pool.run(move || model.shelf.diversified(&list, diversity, top)).await
+}
+
+/// A list that is no ranking of the model's: what passes of `found`, best first, put in order by the rules.
+pub(crate) fn arranged(
+    model: &ModelSnapshot,
+    found: Vec<(u32, f32)>,
+    hidden: &[u32],
+    within: Option<&ItemSet>,
+    rules: &Rules,
+    top: usize,
+    now: i64,
+) -> ApiResult<Vec<(u32, f32)>> {
+    let passes =
+        |item: u32| within.is_none_or(|set| set.contains(item)) && hidden.binary_search(&item).is_err();
+    let mut list: Vec<(u32, f32)> = found.into_iter().filter(|&(item, _)| passes(item)).collect();
+    if !rules.is_plain() {
+        let hundredth = list.get(UNIT - 1).or(list.last()).map_or(0.0, |last| last.1);
+        let unit = list.first().map_or(0.0, |first| first.1) - hundredth;
+        for (set, weight) in rules.parts(&model.shelf, None) {
+            list.iter_mut().filter(|l| set.contains(l.0)).for_each(|l| l.1 += weight * unit);
+        }
+        list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    }
+    let list = rules.limited(&model.shelf, &list, top);
+    let open = |item: u32| model.shelf.is_open(item, now) && hidden.binary_search(&item).is_err();
+    rules.pinned(&model.shelf, list, top, &open)
+}

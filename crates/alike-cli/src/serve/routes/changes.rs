@@ -1,0 +1,208 @@
+//! Changes to items at run time: on disk before the answer, and counting from the next request on.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{StatusCode, header};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::items::OfItem;
+use super::views::ItemDetail;
+use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
+use crate::serve::extract::{Body, Path, bytes, id, within};
+use crate::serve::shelf::ItemFields;
+use crate::serve::state::{App, Which};
+use crate::serve::store::ItemChange;
+use crate::serve::unique::Unique;
+
+/// Lines of a request.
+const LINES: usize = 10_000;
+/// What lines of JSON are called.
+const LINES_TYPES: [&str; 3] = ["application/x-ndjson", "application/jsonl", "application/json-lines"];
+
+/// Say what an item is
+///
+/// Whatever was said of it before counts no more, the catalogue included. An item that the model does not
+/// know is new: it is placed by its features or, where the server has an encoder of texts, by what is said of
+/// it, and can be recommended from the next request on. The answer comes when it is on disk.
+#[utoipa::path(put, path = "/v1/items/{item}", tag = "items", security(("key" = ["write"])), params(OfItem),
+    request_body = ItemFields,
+    responses((status = 200, description = "The item as it is now", body = ItemDetail), ErrorResponses))]
+pub(crate) async fn put(
+    State(app): State<Arc<App>>,
+    Path(OfItem { item }): Path<OfItem>,
+    Body(Unique(fields)): Body<Unique>,
+) -> ApiResult<Json<ItemDetail>> {
+    change(&app, item, ItemChange::Put(checked(fields)?)).await
+}
+
+/// Change something of an item
+///
+/// Fields that are named are set, null takes one away, all others stay: a JSON merge patch (RFC 7396). Price
+/// and stock change so.
+#[utoipa::path(patch, path = "/v1/items/{item}", tag = "items", security(("key" = ["write"])), params(OfItem),
+    request_body = ItemFields,
+    responses((status = 200, description = "The item as it is now", body = ItemDetail), ErrorResponses))]
+pub(crate) async fn patch(
+    State(app): State<Arc<App>>,
+    Path(OfItem { item }): Path<OfItem>,
+    Body(Unique(fields)): Body<Unique>,
+) -> ApiResult<Json<ItemDetail>> {
+    known(&app, &item)?;
+    change(&app, item, ItemChange::Patch(checked(fields)?)).await
+}
+
+/// An item that is gone.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Gone {
+    /// Its id.
+    item: String,
+}
+
+/// Remove an item
+///
+/// It is in no list and no search any more, until it is put again. Events about it stay.
+#[utoipa::path(delete, path = "/v1/items/{item}", tag = "items", security(("key" = ["write"])), params(OfItem),
+    responses((status = 200, description = "It is gone", body = Gone), ErrorResponses))]
+pub(crate) async fn remove(
+    State(app): State<Arc<App>>,
+    Path(OfItem { item }): Path<OfItem>,
+) -> ApiResult<Json<Gone>> {
+    known(&app, &item)?;
+    write(&app, vec![(item.clone(), ItemChange::Delete)]).await?;
+    Ok(Json(Gone { item }))
+}
+
+/// A change to an item: one of `put`, `patch` and `delete`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ItemLine {
+    /// Id of the item.
+    item: String,
+    /// What it is.
+    #[schema(value_type = Option<ItemFields>)]
+    put: Option<Value>,
+    /// What changes.
+    #[schema(value_type = Option<ItemFields>)]
+    patch: Option<Value>,
+    /// True: it goes.
+    delete: Option<bool>,
+}
+
+/// How many items were changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Changed {
+    /// Items that were changed; they are on disk.
+    changed: usize,
+    /// Those of them that the model does not know.
+    new: usize,
+}
+
+/// Change many items
+///
+/// A JSON object per line (`application/x-ndjson`), at most 10,000: `{"item": …, "put": {…}}`, `{"item": …,
+/// "patch": {…}}` or `{"item": …, "delete": true}`, done in their order, all or none.
+#[utoipa::path(post, path = "/v1/items", tag = "items", security(("key" = ["write"])),
+    request_body(content((ItemLine = "application/x-ndjson"))),
+    responses((status = 200, description = "What became of them", body = Changed), ErrorResponses))]
+pub(crate) async fn bulk(State(app): State<Arc<App>>, request: Request) -> ApiResult<Json<Changed>> {
+    let Lines(bytes) = Lines::from_request(request, &app).await?;
+    // Reading a megabyte of JSON takes milliseconds.
+    let changes = app.work.run(move || lines(&bytes)).await??;
+    let model = app.model(Which::Main)?;
+    let mut ids = BTreeSet::new();
+    for (number, (item, change)) in changes.iter().enumerate() {
+        let there = ids.contains(item) || model.shelf.number(item).is_some();
+        if !there && !matches!(change, ItemChange::Put(_)) {
+            return Err(ApiError::invalid(format!(
+                "line {}: unknown item `{item}`; allowed: put",
+                number + 1
+            )));
+        }
+        ids.insert(item);
+    }
+    let trained = |id: &&&String| model.recommender.run().data.items.get(id).is_none();
+    let (changed, new) = (ids.len(), ids.iter().filter(trained).count());
+    write(&app, changes).await?;
+    Ok(Json(Changed { changed, new }))
+}
+
+/// A body of lines.
+struct Lines(Bytes);
+
+impl FromRequest<Arc<App>> for Lines {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> ApiResult<Self> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        let kind = kind.unwrap_or_default().to_string();
+        let plain = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if !LINES_TYPES.contains(&plain.as_str()) {
+            let text = format!("the body is `{kind}`; allowed: {}", LINES_TYPES[0]);
+            return Err(ApiError::rejected(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+        }
+        bytes(request, app).await.map(Self)
+    }
+}
+
+fn lines(bytes: &[u8]) -> ApiResult<Vec<(String, ItemChange)>> {
+    let mut changes = Vec::new();
+    for (at, line) in bytes.split(|&b| b == b'\n').enumerate() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let wrong = |text: String| ApiError::invalid(format!("line {}: {text}", at + 1));
+        within("number of lines", changes.len() + 1, 1, LINES)?;
+        let Unique(value) = serde_json::from_slice(line).map_err(|e| wrong(e.to_string()))?;
+        let line: ItemLine = serde_json::from_value(value).map_err(|e| wrong(e.to_string()))?;
+        id("item", &line.item).map_err(|e| wrong(e.message().into()))?;
+        let fields = |value| checked(value).map_err(|e| wrong(e.message().into()));
+        let change = match (line.put, line.patch, line.delete) {
+            (Some(put), None, None) => ItemChange::Put(fields(put)?),
+            (None, Some(patch), None) => ItemChange::Patch(fields(patch)?),
+            (None, None, Some(true)) => ItemChange::Delete,
+            _ => return Err(wrong("one of put, patch and \"delete\": true is needed".into())),
+        };
+        changes.push((line.item, change));
+    }
+    within("number of lines", changes.len(), 1, LINES)?;
+    Ok(changes)
+}
+
+/// An error where the server knows no such item.
+fn known(app: &App, item: &str) -> ApiResult<()> {
+    let number = app.model(Which::Main)?.shelf.number(id("item", item)?);
+    number.map(drop).ok_or_else(|| ApiError::unknown_item(item))
+}
+
+fn checked(fields: Value) -> ApiResult<Map<String, Value>> {
+    let Value::Object(fields) = fields else {
+        return Err(ApiError::invalid("the item is no object; allowed: {…}"));
+    };
+    ItemFields::check(&fields)?;
+    Ok(fields)
+}
+
+async fn change(app: &Arc<App>, item: String, change: ItemChange) -> ApiResult<Json<ItemDetail>> {
+    id("item", &item)?;
+    write(app, vec![(item.clone(), change)]).await?;
+    let model = app.model(Which::Main)?;
+    // Another request may have removed it meanwhile.
+    let number = model.shelf.number(&item).ok_or_else(|| ApiError::unknown_item(&item))?;
+    Ok(Json(model.detail(number, (app.clock)())))
+}
+
+/// Writes changes, and lets them count.
+async fn write(app: &App, changes: Vec<(String, ItemChange)>) -> ApiResult<()> {
+    app.store.change_items(changes).await?;
+    // They are on disk: what goes wrong from here on is made good within a second.
+    if let Err(error) = app.sync_all().await {
+        tracing::warn!(%error, "changes to items were not read");
+    }
+    Ok(())
+}

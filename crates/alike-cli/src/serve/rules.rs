@@ -1,0 +1,187 @@
+//! Rules of a list: which items it may hold, which come first, how many of a kind, and what stands where.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use alike::rules::ItemFilter;
+use alike_ops::ItemSet;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::error::{ApiError, ApiResult};
+use super::extract::{id, whole, within};
+use super::shelf::{Selection, Shelf};
+
+/// Boosts of a list.
+const BOOSTS: usize = 4;
+/// Limits of a list.
+const LIMITS: usize = 4;
+/// Items that are set in their places.
+const PINS: usize = 100;
+
+/// Rules of a list.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Rules {
+    /// Selection items it may hold, in the form of Qdrant's filters: `must`, `should` and `must_not`, lists
+    /// of conditions. A condition is `{"key": …, "match": {"value": …}}` (or `any`, `except` with a list),
+    /// `{"key": …, "range": {"gt", "gte", "lt", "lte"}}`, `{"is_empty": {"key": …}}`, `{"has_id": […]}`, or a
+    /// filter. Keys are `price`, `stock`, `category`, `title` and the attributes of items.
+    #[schema(value_type = Option<Object>)]
+    pub(crate) filter: Option<ItemFilter>,
+    /// Items that are to stand higher, or lower. At most 4.
+    #[schema(max_items = 4)]
+    pub(crate) boosts: Vec<Boost>,
+    /// How many items with the same value of a key the list may hold. At most 4.
+    #[schema(max_items = 4)]
+    pub(crate) limits: Vec<Limit>,
+    /// Items that are set in their places, if they may be listed at all. At most 100.
+    #[schema(max_items = 100)]
+    pub(crate) pins: Vec<Pin>,
+}
+
+/// Items that are to stand higher, or lower.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Boost {
+    /// Selection items.
+    #[schema(value_type = Object)]
+    filter: ItemFilter,
+    /// How much is added to their scores, in units of the way from the hundredth item of the list to the
+    /// first: 1 lifts the hundredth to the first. Below 0 they sink.
+    #[schema(minimum = -100, maximum = 100)]
+    weight: f32,
+}
+
+/// How many items with the same value of a key a list may hold.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limit {
+    /// The key, such as brand or category.
+    key: String,
+    /// How many at most.
+    #[schema(minimum = 1, maximum = 1000)]
+    #[serde(deserialize_with = "whole")]
+    most: usize,
+}
+
+/// An item that is set in its place.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pin {
+    /// Its id.
+    item: String,
+    /// The place, from 1.
+    #[schema(minimum = 1, maximum = 1000)]
+    #[serde(deserialize_with = "whole")]
+    position: usize,
+}
+
+/// The item whose distance from the first is the unit of boosts.
+pub(crate) const UNIT: usize = 100;
+
+impl Rules {
+    /// Checks the numbers.
+    pub(crate) fn check(&self) -> ApiResult<()> {
+        within("number of `boosts`", self.boosts.len(), 0, BOOSTS)?;
+        within("number of `limits`", self.limits.len(), 0, LIMITS)?;
+        within("number of `pins`", self.pins.len(), 0, PINS)?;
+        for boost in &self.boosts {
+            within("weight", boost.weight, -100.0, 100.0)?;
+        }
+        for limit in &self.limits {
+            id("key", &limit.key)?;
+            within("most", limit.most, 1, 1000)?;
+        }
+        for pin in &self.pins {
+            id("item", &pin.item)?;
+            within("position", pin.position, 1, 1000)?;
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is added to any score.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.boosts.iter().all(|boost| boost.weight == 0.0)
+    }
+
+    /// The parts of the catalogue that are boosted alike, those of `base` alone, with what is added there in
+    /// units. Of each its best are the best by boosted scores too, so that ranking stays exact.
+    pub(crate) fn parts(&self, shelf: &Shelf, base: Option<Arc<ItemSet>>) -> Vec<(Arc<ItemSet>, f32)> {
+        let all = base.unwrap_or_else(|| Arc::new(ItemSet::all(shelf.len() as usize)));
+        let mut parts = vec![(all, 0.0)];
+        for boost in self.boosts.iter().filter(|boost| boost.weight != 0.0) {
+            let boosted = shelf.kept(&Selection::Filter(boost.filter.clone()));
+            let mut split = Vec::with_capacity(parts.len() * 2);
+            for (set, weight) in parts {
+                let (mut with, mut without) = ((*set).clone(), (*set).clone());
+                with.intersect(&boosted);
+                let mut others = (*boosted).clone();
+                others.grow(set.items());
+                others.complement();
+                without.intersect(&others);
+                split.push((Arc::new(with), weight + boost.weight));
+                split.push((Arc::new(without), weight));
+            }
+            parts = split.into_iter().filter(|(set, _)| !set.is_empty()).collect();
+        }
+        parts
+    }
+
+    /// The first `top` of `list` of which no more than allowed have a value in common.
+    pub(crate) fn limited(&self, shelf: &Shelf, list: &[(u32, f32)], top: usize) -> Vec<(u32, f32)> {
+        if self.limits.is_empty() {
+            return list[..top.min(list.len())].to_vec();
+        }
+        let mut counts: Vec<HashMap<String, usize>> = vec![HashMap::new(); self.limits.len()];
+        let mut kept = Vec::with_capacity(top.min(list.len()));
+        for &(item, score) in list {
+            if kept.len() == top {
+                break;
+            }
+            let values: Vec<Vec<String>> = self
+                .limits
+                .iter()
+                .map(|limit| shelf.values(item, &limit.key).into_iter().map(|v| v.text).collect())
+                .collect();
+            let full = |(at, limit): (usize, &Limit)| {
+                values[at].iter().any(|text| counts[at].get(text).is_some_and(|&n| n >= limit.most))
+            };
+            if self.limits.iter().enumerate().any(full) {
+                continue;
+            }
+            for (count, values) in counts.iter_mut().zip(values) {
+                values.into_iter().for_each(|text| *count.entry(text).or_default() += 1);
+            }
+            kept.push((item, score));
+        }
+        kept
+    }
+
+    /// `list` with the pinned items in their places, as far as `allowed` lets them; never longer than `top`.
+    pub(crate) fn pinned(
+        &self,
+        shelf: &Shelf,
+        list: Vec<(u32, f32)>,
+        top: usize,
+        allowed: &dyn Fn(u32) -> bool,
+    ) -> ApiResult<Vec<(u32, f32)>> {
+        let mut pins = Vec::new();
+        for pin in &self.pins {
+            let item = shelf.number(&pin.item).ok_or_else(|| ApiError::unknown_item(&pin.item))?;
+            if allowed(item) && pin.position <= top && !pins.iter().any(|&(_, other)| other == item) {
+                pins.push((pin.position - 1, item));
+            }
+        }
+        pins.sort_unstable();
+        let mut list = list;
+        let score = |list: &[(u32, f32)], item| list.iter().find(|l| l.0 == item).map_or(0.0, |l| l.1);
+        let scores: Vec<f32> = pins.iter().map(|&(_, item)| score(&list, item)).collect();
+        list.retain(|(item, _)| !pins.iter().any(|&(_, pinned)| pinned == *item));
+        for ((at, item), score) in pins.into_iter().zip(scores) {
+            list.insert(at.min(list.len()), (item, score));
+        }
+        list.truncate(top);
+        Ok(list)
+    }
+}

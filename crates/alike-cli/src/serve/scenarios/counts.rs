@@ -1,0 +1,141 @@
+//! How often items were taken, hour by hour, from the events of the store.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use crate::serve::store::{EventKind, Store, StoreError};
+
+/// Milliseconds of an hour.
+const HOUR: i64 = 3_600_000;
+/// Hours that are kept.
+const KEPT: i64 = 24 * 90 * 5;
+/// Items of a list that is kept.
+const LISTED: usize = 5_000;
+/// How long a list is good.
+const FRESH: Duration = Duration::from_secs(30);
+/// How many times as long as the window the time before it is.
+const BEFORE: f64 = 4.0;
+
+/// Items with their weights, largest first.
+type Weighted = Arc<Vec<(String, f32)>>;
+
+/// Counts of the events that count as history.
+#[derive(Default)]
+pub(crate) struct EventCounts {
+    state: RwLock<Counted>,
+    lists: Mutex<HashMap<(bool, u64), (Instant, Weighted)>>,
+}
+
+#[derive(Default)]
+struct Counted {
+    /// The last event that is counted.
+    seq: i64,
+    hours: BTreeMap<i64, HashMap<String, u32>>,
+    total: HashMap<String, u32>,
+}
+
+impl EventCounts {
+    /// Counts what came since this was done last.
+    pub(crate) async fn update(&self, store: &Store) -> Result<(), StoreError> {
+        loop {
+            let after = self.state.read().unwrap_or_else(PoisonError::into_inner).seq;
+            let rows = store.events_after(after).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            state.seq = last.seq;
+            for row in rows {
+                let counts = [EventKind::Take, EventKind::Like].iter().any(|kind| kind.word() == row.kind);
+                if counts {
+                    *state.total.entry(row.item.clone()).or_default() += 1;
+                    *state.hours.entry(row.time / HOUR).or_default().entry(row.item).or_default() += 1;
+                }
+            }
+            self.lists.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            if let Some((&newest, _)) = state.hours.last_key_value() {
+                state.hours = state.hours.split_off(&(newest - KEPT));
+            }
+        }
+    }
+
+    /// How often an item was taken since training, as far as the store knows.
+    pub(crate) fn total(&self, item: &str) -> u32 {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).total.get(item).copied().unwrap_or_default()
+    }
+
+    /// Items of which events are known.
+    pub(crate) fn items(&self) -> Vec<String> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).total.keys().cloned().collect()
+    }
+
+    /// Items by how often they were taken in the last `days`.
+    pub(crate) fn popular(&self, days: f64, now: i64) -> Weighted {
+        self.listed(false, days, || {
+            self.window(now, 0.0, days).into_iter().map(|(item, n)| (item, n as f32)).collect()
+        })
+    }
+
+    /// Items by how much more often they were taken in the last `days` than the four times as long before
+    /// lets expect, in units of chance: `(n - e) / √(e + 1)`. Only those above it.
+    pub(crate) fn trending(&self, days: f64, now: i64) -> Weighted {
+        self.listed(true, days, || {
+            let before = self.window(now, days, days * (1.0 + BEFORE));
+            let more = |(item, count): (String, u32)| {
+                let expected = before.get(&item).copied().unwrap_or_default() as f64 / BEFORE;
+                let above = (f64::from(count) - expected) / (expected + 1.0).sqrt();
+                (above > 0.0).then_some((item, above as f32))
+            };
+            self.window(now, 0.0, days).into_iter().filter_map(more).collect()
+        })
+    }
+
+    /// Events by item between so many days ago.
+    fn window(&self, now: i64, from: f64, to: f64) -> HashMap<String, u32> {
+        let hour = |days: f64| now / HOUR - (days * 24.0).round() as i64;
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = HashMap::new();
+        for (item, count) in state.hours.range(hour(to) + 1..=hour(from)).flat_map(|(_, items)| items) {
+            *counts.entry(item.clone()).or_default() += count;
+        }
+        counts
+    }
+
+    fn listed(&self, trending: bool, days: f64, make: impl Fn() -> Vec<(String, f32)>) -> Weighted {
+        let key = (trending, days.to_bits());
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, list)) = lists.get(&key).filter(|(made, _)| made.elapsed() < FRESH) {
+            return list.clone();
+        }
+        let mut list = make();
+        list.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        list.truncate(LISTED);
+        let list = Arc::new(list);
+        lists.insert(key, (Instant::now(), list.clone()));
+        list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_count_hours_and_what_rises_leads() {
+        let counts = EventCounts::default();
+        let now = 1000 * HOUR;
+        let mut state = counts.state.write().unwrap();
+        for (hour, item, n) in
+            [(1000, "new", 6), (1000, "steady", 10), (977, "steady", 2), (976, "steady", 40), (900, "old", 9)]
+        {
+            state.hours.entry(hour).or_default().insert(item.into(), n);
+        }
+        drop(state);
+        let names = |list: Weighted| list.iter().map(|l| (l.0.clone(), l.1)).collect::<Vec<_>>();
+        assert_eq!(names(counts.popular(1.0, now)), [("steady".into(), 12.0), ("new".into(), 6.0)]);
+        assert_eq!(names(counts.popular(5.0, now))[0], ("steady".into(), 52.0));
+        // 12 where 10 are expected is little; 6 where none are is much.
+        let trending = names(counts.trending(1.0, now));
+        assert_eq!(trending[0], ("new".into(), 6.0));
+        assert!((trending[1].1 - 2.0 / 11f32.sqrt()).abs() < 1e-6 && trending.len() == 2);
+    }
+}

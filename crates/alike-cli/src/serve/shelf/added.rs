@@ -1,0 +1,56 @@
+//! New items: encoded, and placed among those that the model knows.
+
+use alike::recommend::{Placed, Recommender};
+use alike_ops::dot;
+
+use super::fields;
+use crate::serve::encoder::{Encoded, Encoder};
+use crate::serve::store::ItemRecord;
+
+/// An item that the checkpoint's data do not have.
+pub(super) struct Added {
+    pub(super) id: String,
+    features: Vec<Encoded>,
+    /// Its place; none without features that the data have too.
+    pub(super) placed: Option<Placed>,
+}
+
+impl Added {
+    /// Encodes what `record` says, where it brings no features of its own.
+    pub(super) fn new(
+        id: &str,
+        record: &ItemRecord,
+        encoder: Option<&dyn Encoder>,
+        recommender: &Recommender,
+    ) -> Self {
+        let mut features = fields::features(record);
+        let encoder = encoder.filter(|e| features.is_empty() && e.takes().0);
+        let text = fields::text(record);
+        if let Some(encoder) = encoder.filter(|_| !text.is_empty()) {
+            match encoder.text(&text) {
+                Ok(encoded) => features.push(encoded),
+                Err(error) => tracing::warn!(%error, "a new item could not be encoded"),
+            }
+        }
+        let named: Vec<(&str, &[f32])> = features.iter().map(|e| (&*e.modality, &*e.features)).collect();
+        let placed = match (named.is_empty(), recommender.place_item(&named)) {
+            (true, _) => None,
+            (false, Ok(placed)) => Some(placed),
+            (false, Err(error)) => {
+                // Features that an earlier model had, perhaps.
+                tracing::warn!(%error, "a new item has no place among the others");
+                None
+            }
+        };
+        Self { id: id.to_string(), features, placed }
+    }
+
+    /// The cosine of its features of `modality` with `features`, where it has any.
+    pub(super) fn cosine(&self, modality: &str, features: &[f32]) -> Option<f32> {
+        let own = self.features.iter().find(|e| e.modality == modality)?;
+        let same = own.features.len() == features.len();
+        let length = |v: &[f32]| dot(v, v).sqrt();
+        let scale = length(&own.features) * length(features);
+        (same && scale > 0.0).then(|| dot(&own.features, features) / scale)
+    }
+}

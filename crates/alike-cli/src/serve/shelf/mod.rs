@@ -1,0 +1,319 @@
+//! The items as they are now: those of a checkpoint's data, what was said of them since, and new ones.
+//!
+//! An item has a number: those of the data keep theirs, new ones get the numbers after these and are placed
+//! by content. A record of the store lies over what the catalogue says; which items may be listed, and which
+//! pass a filter, is kept as sets of numbers and brought up to date item by item.
+
+mod added;
+mod fields;
+mod sets;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use alike::recommend::{Recommender, UserVector};
+use alike::rules::{AttributeIndex, AttributeValue, catalogue_values};
+use alike_ops::ItemSet;
+
+use self::added::Added;
+pub(crate) use self::fields::ItemFields;
+pub(crate) use self::sets::Selection;
+use self::sets::{Kept, is_open};
+use super::encoder::Encoder;
+use super::filter::Filter;
+use super::store::{ItemRecord, StoredItem};
+
+/// The items of one checkpoint as they are now.
+pub(crate) struct Shelf {
+    recommender: Arc<Recommender>,
+    index: AttributeIndex,
+    state: RwLock<ShelfState>,
+    /// Held while records are read and taken over: one after another, in their order.
+    pub(super) syncing: tokio::sync::Mutex<()>,
+}
+
+struct ShelfState {
+    /// The last change that was taken over.
+    seq: i64,
+    /// Records by number; none where the item is gone.
+    records: BTreeMap<u32, Option<ItemRecord>>,
+    /// New items: the first has the number after those of the data.
+    added: Vec<Added>,
+    numbers: HashMap<String, u32>,
+    kept: Kept,
+}
+
+impl Shelf {
+    /// The items of the data as their catalogue has them.
+    pub(super) fn new(recommender: Arc<Recommender>) -> Self {
+        let kept = Kept::of_catalogue(&recommender.run().data);
+        let state =
+            ShelfState { seq: 0, records: BTreeMap::new(), added: Vec::new(), numbers: HashMap::new(), kept };
+        let index = AttributeIndex::default();
+        Self { recommender, index, state: RwLock::new(state), syncing: tokio::sync::Mutex::default() }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, ShelfState> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, ShelfState> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Number of items of the data; new ones have numbers from there on.
+    pub(crate) fn trained(&self) -> u32 {
+        self.recommender.run().data.items.len() as u32
+    }
+
+    /// Number of all items, those that are gone included.
+    pub(crate) fn len(&self) -> u32 {
+        self.trained() + self.read().added.len() as u32
+    }
+
+    /// The last change that was taken over.
+    pub(crate) fn seq(&self) -> i64 {
+        self.read().seq
+    }
+
+    /// The number of an item by its id. One that is gone has none.
+    pub(crate) fn number(&self, id: &str) -> Option<u32> {
+        let state = self.read();
+        let number = self.recommender.run().data.items.get(id).or_else(|| state.numbers.get(id).copied())?;
+        let gone = state.records.get(&number).is_some_and(Option::is_none);
+        (!gone).then_some(number)
+    }
+
+    /// The id of an item by its number.
+    pub(crate) fn id(&self, item: u32) -> String {
+        match item.checked_sub(self.trained()) {
+            None => self.recommender.run().data.items.name(item).to_string(),
+            Some(at) => self.read().added[at as usize].id.clone(),
+        }
+    }
+
+    /// The values that an item has of a key.
+    pub(crate) fn values(&self, item: u32, key: &str) -> Vec<AttributeValue> {
+        values(&self.recommender, &self.read().records, item, key)
+    }
+
+    /// The first of them as text.
+    pub(crate) fn text(&self, item: u32, key: &str) -> Option<String> {
+        self.values(item, key).into_iter().next().map(|value| value.text)
+    }
+
+    /// Names of the attributes of an item, those of the catalogue and those of its record.
+    pub(crate) fn attributes(&self, item: u32) -> BTreeSet<String> {
+        let state = self.read();
+        let record = state.records.get(&item).and_then(Option::as_ref);
+        let own = record.and_then(|record| record.fields.get("attributes")?.as_object());
+        let own = own.into_iter().flat_map(|attributes| attributes.keys().cloned());
+        let trained = item < self.trained() && record.is_none_or(|record| !record.replaces);
+        let catalogue = trained.then(|| self.recommender.run().data.catalogue.attributes());
+        own.chain(catalogue.unwrap_or_default().iter().cloned()).collect()
+    }
+
+    /// Whether an item may be listed at `now`.
+    pub(crate) fn is_open(&self, item: u32, now: i64) -> bool {
+        is_open(&|key| self.values(item, key), now)
+    }
+
+    /// Whether a new item has a place among the others: no features, no place.
+    pub(crate) fn is_placed(&self, item: u32) -> bool {
+        let state = self.read();
+        match item.checked_sub(self.trained()) {
+            None => true,
+            Some(at) => state.added[at as usize].placed.is_some(),
+        }
+    }
+
+    /// The items that may be listed at `now` and that are all of `wanted`; `None` for all items there are.
+    pub(crate) fn set(&self, now: i64, wanted: &[Selection]) -> Option<Arc<ItemSet>> {
+        if self.read().kept.is_due(now) {
+            let mut state = self.write();
+            let ShelfState { kept, records, .. } = &mut *state;
+            kept.pass_time(now, &|item, key| values(&self.recommender, records, item, key));
+        }
+        let mut open = {
+            let state = self.read();
+            let all = state.kept.all_open() && wanted.is_empty();
+            if all {
+                return None;
+            }
+            state.kept.open()
+        };
+        for which in wanted {
+            let set = self.kept(which);
+            Arc::make_mut(&mut open).intersect(&set);
+        }
+        Some(open)
+    }
+
+    /// The items that are `which`, from what is kept, or made and kept.
+    pub(crate) fn kept(&self, which: &Selection) -> Arc<ItemSet> {
+        if let Some(known) = self.read().kept.known(which) {
+            return known;
+        }
+        let data = &self.recommender.run().data;
+        // Without the lock: this may look at every item of the catalogue.
+        let mut set = which.of_catalogue(&self.index, data);
+        let mut state = self.write();
+        set.grow(data.items.len() + state.added.len());
+        let ShelfState { kept, records, added, .. } = &mut *state;
+        let trained = data.items.len() as u32;
+        let id = |item: u32| match item.checked_sub(trained) {
+            None => data.items.name(item).to_string(),
+            Some(at) => added[at as usize].id.clone(),
+        };
+        for (&item, record) in records.iter() {
+            let values = |key: &str| values(&self.recommender, records, item, key);
+            set.set(item, record.is_some() && which.holds(&id(item), &values));
+        }
+        kept.keep(which.clone(), Arc::new(set))
+    }
+
+    /// Names of the categories of all items, in lower case; so many at most.
+    pub(crate) fn categories(&self, most: usize) -> Vec<String> {
+        let state = self.read();
+        let recorded = state
+            .records
+            .keys()
+            .flat_map(|&item| values(&self.recommender, &state.records, item, "category"));
+        let catalogue = self.index.texts(&self.recommender.run().data, "category");
+        let all = recorded.map(|value| value.text).chain(catalogue);
+        let names: BTreeSet<String> = all.map(|name| name.trim().to_lowercase()).collect();
+        names.into_iter().take(most).collect()
+    }
+
+    /// Takes over what was said of items, in the order in which it was said. New ones are encoded and placed.
+    pub(super) fn apply(&self, rows: Vec<StoredItem>, encoder: Option<&dyn Encoder>, now: i64) {
+        let data = &self.recommender.run().data;
+        // The slow part, while others read on.
+        let placed: Vec<Option<Added>> = rows
+            .iter()
+            .map(|row| match (&row.record, data.items.get(&row.item)) {
+                (Some(record), None) => Some(Added::new(&row.item, record, encoder, &self.recommender)),
+                _ => None,
+            })
+            .collect();
+        let mut state = self.write();
+        let mut changed = BTreeSet::new();
+        for (row, new) in rows.into_iter().zip(placed) {
+            state.seq = state.seq.max(row.seq);
+            let known = data.items.get(&row.item).or_else(|| state.numbers.get(&row.item).copied());
+            let item = match (known, new) {
+                (Some(item), new) => {
+                    if let (Some(at), Some(new)) = (item.checked_sub(self.trained()), new) {
+                        state.added[at as usize] = new;
+                    }
+                    item
+                }
+                (None, Some(new)) => {
+                    let item = self.trained() + state.added.len() as u32;
+                    state.numbers.insert(row.item.clone(), item);
+                    state.added.push(new);
+                    item
+                }
+                // It went before anybody here had heard of it.
+                (None, None) => continue,
+            };
+            state.records.insert(item, row.record);
+            changed.insert(item);
+        }
+        let ShelfState { kept, records, added, .. } = &mut *state;
+        kept.grow(data.items.len() + added.len());
+        let id = |item: u32| match item.checked_sub(self.trained()) {
+            None => data.items.name(item).to_string(),
+            Some(at) => added[at as usize].id.clone(),
+        };
+        let gone = |item: u32| records.get(&item).is_some_and(Option::is_none);
+        kept.update(&changed, now, &id, &gone, &|item, key| values(&self.recommender, records, item, key));
+    }
+
+    /// `list` with the new items that the filter lets through between, by their scores for `vector`.
+    pub(crate) fn mixed(
+        &self,
+        list: Vec<(u32, f32)>,
+        vector: &UserVector,
+        filter: &Filter,
+    ) -> Vec<(u32, f32)> {
+        let state = self.read();
+        if state.added.is_empty() {
+            return list;
+        }
+        let mut list = list;
+        for (item, added) in (self.trained()..).zip(&state.added) {
+            let Some(placed) = added.placed.as_ref().filter(|_| filter.passes(item)) else { continue };
+            list.push((item, self.recommender.score_placed(vector, placed)));
+        }
+        list.retain(|(_, score)| !score.is_nan());
+        list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        list.truncate(filter.top);
+        list
+    }
+
+    /// What `list` is with other items between; see [`Recommender::diversified_with`].
+    pub(crate) fn diversified(&self, list: &[(u32, f32)], weight: f32, top: usize) -> Vec<(u32, f32)> {
+        let state = self.read();
+        let row = |item: u32| {
+            let added = &state.added[item.checked_sub(self.trained())? as usize];
+            Some(added.placed.as_ref()?.row.as_slice()).filter(|row| !row.is_empty())
+        };
+        self.recommender.diversified_with(list, weight, top, &row)
+    }
+
+    /// Items that came lately, newest first: those whose `from` has come, by that, then those that training
+    /// did not know, the last that was told of first.
+    pub(crate) fn newest(&self, now: i64) -> Vec<(u32, f32)> {
+        let state = self.read();
+        let from = |item: u32| {
+            let values = values(&self.recommender, &state.records, item, "from");
+            values.first().and_then(|v| v.number).filter(|&from| from > 0.0 && from <= now as f64)
+        };
+        let mut timed: Vec<(u32, f64)> =
+            state.kept.timed().filter_map(|item| Some((item, from(item)?))).collect();
+        timed.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let dated: BTreeSet<u32> = timed.iter().map(|t| t.0).collect();
+        let added = (self.trained()..self.trained() + state.added.len() as u32).rev();
+        let told = added.filter(|item| !dated.contains(item));
+        // Places, since times are too long for their numbers.
+        timed.iter().map(|t| t.0).chain(told).enumerate().map(|(at, item)| (item, -(at as f32))).collect()
+    }
+
+    /// Known items that a new one lies between, with their shares.
+    pub(crate) fn between(&self, item: u32) -> Option<Vec<(u32, f32)>> {
+        let state = self.read();
+        let added = &state.added[item.checked_sub(self.trained())? as usize];
+        Some(added.placed.as_ref().map(|placed| placed.between.clone()).unwrap_or_default())
+    }
+
+    /// New items by the cosine of their features of `modality` with `features`.
+    pub(crate) fn nearest_added(&self, modality: &str, features: &[f32]) -> Vec<(u32, f32)> {
+        let state = self.read();
+        let cosine = |(item, added): (u32, &Added)| Some((item, added.cosine(modality, features)?));
+        (self.trained()..).zip(&state.added).filter_map(cosine).collect()
+    }
+}
+
+/// The values that an item has of a key: those of its record, otherwise those of the catalogue.
+fn values(
+    recommender: &Recommender,
+    records: &BTreeMap<u32, Option<ItemRecord>>,
+    item: u32,
+    key: &str,
+) -> Vec<AttributeValue> {
+    let data = &recommender.run().data;
+    match records.get(&item) {
+        Some(None) => return Vec::new(),
+        Some(Some(record)) => {
+            if let Some(found) = fields::values(record, key) {
+                return found;
+            }
+            if record.replaces {
+                return Vec::new();
+            }
+        }
+        None => {}
+    }
+    if (item as usize) < data.items.len() { catalogue_values(&data.catalogue, item, key) } else { Vec::new() }
+}
