@@ -73,8 +73,8 @@ def serve(program, work, users, rows, prices):
         import pandas
 
         owner = np.arange(items) % PEOPLE
-        table = pandas.DataFrame({"user": owner, "item": np.arange(items), "label": 0})
-        extra = pandas.DataFrame({"user": owner[:PEOPLE], "item": (np.arange(PEOPLE) + 1) % items, "label": 2})
+        table = pandas.DataFrame({"user": owner, "item": np.arange(items), "x_label": 0})
+        extra = pandas.DataFrame({"user": owner[:PEOPLE], "item": (np.arange(PEOPLE) + 1) % items, "x_label": 1 + np.arange(PEOPLE) % 2})
         pandas.concat([table, extra]).astype({"user": str, "item": str}).to_parquet(work / "log.parquet")
         catalogue = pandas.DataFrame({"item_id": np.arange(items).astype(str), "price": prices})
         catalogue["title"] = "Item " + catalogue["item_id"]
@@ -83,10 +83,10 @@ def serve(program, work, users, rows, prices):
                  item_ids=np.arange(items).astype(str))
         run = lambda *args: subprocess.run([program, *map(str, args), "--quiet"], check=True)
         run("prepare", "--interactions", work / "log.parquet", "--items", work / "items.parquet", "--attribute", "price",
-            "--split", "label", "--column", "label=label", "--out", work / "data")
+            "--out", work / "data")
         run("evaluate", "--vectors", work / "vectors.npz", "--data", work / "data", "--out", work / "run")
     address = "127.0.0.1:8991"
-    server = subprocess.Popen([program, "serve", str(work / "run"), "--address", address, "--store", f"sqlite:{work}/events.sqlite", "--quiet"],
+    server = subprocess.Popen([program, "serve", str(work / "run"), "--address", address, "--store", f"sqlite:{work}/events.sqlite", "--held-out-is-history", "--quiet"],
                               stdout=subprocess.PIPE, text=True)
     server.stdout.readline()
     return server, http.client.HTTPConnection(address)
@@ -118,10 +118,12 @@ def main():
             return [int(item["item"]) for item in answer["items"]]
 
         for share in SHARES:
+            connection.close()
             timed("alike serve, a new filter each time", share, lambda at: ask(at, share), exact[share])
         for share in SHARES:
             same = lambda share, at: band(share, 0)
             fixed = [exact_lists(users, rows, prices, asked[at:at + 1], share, history)[0] for at in range(ROUNDS)]
+            connection.close()
             timed("alike serve, a filter it has", share, lambda at: ask(at, share, same), fixed)
         with open(f"/proc/{server.pid}/status") as status:
             memory = next(line for line in status if line.startswith("VmRSS"))

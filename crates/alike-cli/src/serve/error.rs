@@ -154,6 +154,7 @@ impl IntoResponses for ErrorResponses {
             ("403", "The key is not good for this, or a page of another site asks"),
             ("404", "No such user, item or page; the text names it"),
             ("408", "The body came too slowly"),
+            ("409", "Somebody else has changed it meanwhile"),
             ("413", "The body is too large"),
             ("415", "The body is of a kind that is not understood here"),
             ("421", "Sent to a name that is not this server's"),

@@ -9,11 +9,15 @@ use super::filter::Filter;
 use super::model::ModelSnapshot;
 use super::people::UserState;
 use super::ranking::RankRequest;
-use super::rules::{Rules, UNIT};
+use super::rules::{Rules, UNIT, with_pins};
+use super::scenarios::Scenario;
+use super::shelf::Selection;
 use super::state::App;
 
 /// A list that never gets long enough is not made longer than this to find out.
 const LONGEST: usize = 20_000;
+/// Items of a row that are put in another order by how different they are.
+const MIXED: usize = 200;
 
 /// How a list is to be.
 pub(crate) struct ListSpec<'a> {
@@ -43,12 +47,17 @@ pub(crate) async fn list(
     if exclude_seen {
         hidden.extend(state.person.history.iter().chain(&state.new));
     }
+    let open = |item: u32| model.shelf.is_open(item, (app.clock)()) && !unwanted.contains(&item);
+    let pins = rules.pins(&model.shelf, &open);
+    // They stand where they are told to, on this page of the list or on another.
+    hidden.extend(pins.iter().map(|&(_, item)| item));
     hidden.sort_unstable();
     hidden.dedup();
     let wanted = offset + top;
     // More than are asked for, so that there is something to choose from.
+    let most = if diversity > 0.0 { wanted + 1000 } else { LONGEST };
     let mut length = match (diversity > 0.0, rules.limits.is_empty()) {
-        (true, _) => (wanted * 4).clamp(100, wanted + 1000),
+        (true, _) => (wanted * 4).clamp(100, most),
         (false, true) => wanted,
         (false, false) => wanted * 4,
     };
@@ -60,17 +69,33 @@ pub(crate) async fn list(
             None => rank(app, model, state, filter).await?,
             Some(parts) => boosted(app, model, state, filter, parts).await?,
         };
-        let exhausted = ranked.len() < length || length >= LONGEST;
-        let mixed = if diversity > 0.0 { mix(app, model, ranked, diversity, wanted).await? } else { ranked };
+        let exhausted = ranked.len() < length || length >= most;
+        // Limits pass over some of what is mixed.
+        let chosen = if rules.limits.is_empty() { wanted } else { length };
+        let mixed = if diversity > 0.0 { mix(app, model, ranked, diversity, chosen).await? } else { ranked };
         let list = rules.limited(&model.shelf, &mixed, wanted);
         if list.len() == wanted || exhausted || rules.limits.is_empty() {
             break list;
         }
-        length *= 4;
+        length = (length * 4).min(most);
     };
-    let open = |item: u32| model.shelf.is_open(item, (app.clock)()) && !unwanted.contains(&item);
-    let mut list = rules.pinned(&model.shelf, list, wanted, &open)?;
+    let mut list = with_pins(list, &pins, wanted);
     Ok(list.split_off(offset.min(list.len())))
+}
+
+/// The items that may be listed now and are all of `wanted`; `None` for all. Sets that are not ready are made
+/// where work may take its time.
+pub(crate) async fn within(
+    app: &App,
+    model: &Arc<ModelSnapshot>,
+    wanted: Vec<Selection>,
+) -> ApiResult<Option<Arc<ItemSet>>> {
+    let now = (app.clock)();
+    if wanted.iter().all(|which| model.shelf.is_kept(which)) {
+        return Ok(model.shelf.set(now, &wanted));
+    }
+    let model = model.clone();
+    app.work.run(move || model.shelf.set(now, &wanted)).await
 }
 
 /// The best items.
@@ -136,12 +161,18 @@ pub(crate) fn arranged(
     found: Vec<(u32, f32)>,
     hidden: &[u32],
     within: Option<&ItemSet>,
-    rules: &Rules,
-    top: usize,
+    scenario: &Scenario,
     now: i64,
-) -> ApiResult<Vec<(u32, f32)>> {
-    let passes =
-        |item: u32| within.is_none_or(|set| set.contains(item)) && hidden.binary_search(&item).is_err();
+) -> Vec<(u32, f32)> {
+    let Scenario { rules, diversity, top, .. } = scenario;
+    let (diversity, top) = (*diversity, *top);
+    let open = |item: u32| model.shelf.is_open(item, now) && hidden.binary_search(&item).is_err();
+    let pins = rules.pins(&model.shelf, &open);
+    let passes = |item: u32| {
+        within.is_none_or(|set| set.contains(item))
+            && hidden.binary_search(&item).is_err()
+            && !pins.iter().any(|&(_, pinned)| pinned == item)
+    };
     let mut list: Vec<(u32, f32)> = found.into_iter().filter(|&(item, _)| passes(item)).collect();
     if !rules.is_plain() {
         let hundredth = list.get(UNIT - 1).or(list.last()).map_or(0.0, |last| last.1);
@@ -151,7 +182,9 @@ pub(crate) fn arranged(
         }
         list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     }
-    let list = rules.limited(&model.shelf, &list, top);
-    let open = |item: u32| model.shelf.is_open(item, now) && hidden.binary_search(&item).is_err();
-    rules.pinned(&model.shelf, list, top, &open)
+    if diversity > 0.0 {
+        list.truncate(MIXED);
+        list = model.shelf.diversified(&list, diversity, MIXED);
+    }
+    with_pins(rules.limited(&model.shelf, &list, top), &pins, top)
 }

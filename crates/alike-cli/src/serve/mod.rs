@@ -149,6 +149,7 @@ async fn answer(app: Arc<App>, listener: TcpListener, args: &Serve) -> Outcome {
     // Before the address is out, so that anyone who reads it may send signals.
     let stop = signals(app.clone(), Duration::from_secs(args.drain)).map_err(failed)?;
     app.sync_all().await.map_err(|e| Failure::Failed(format!("the store's items: {e}")))?;
+    app.place_all().await;
     let scheme = if app.tls.is_some() { "https" } else { "http" };
     output::line(format!("listening on {scheme}://{bound}"))?;
     tracing::info!(address = %bound, store = app.store.kind(), "listening");
@@ -188,6 +189,11 @@ async fn watch_store(app: Arc<App>) {
         tokio::time::sleep(LOOK).await;
         if let Err(error) = app.sync_all().await {
             tracing::warn!(%error, "changes to items were not read");
+        }
+        // Whatever another server was told of is placed beside this.
+        if app.has_unplaced() {
+            let app = app.clone();
+            tokio::spawn(async move { app.place_all().await });
         }
         if let Err(error) = app.counts.update(&app.store).await {
             tracing::warn!(%error, "new events were not counted");

@@ -1,7 +1,7 @@
 //! The model that answers, and how a newer one takes its place.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use alike::checkpoint::{RunDir, State};
 use alike::recommend::Recommender;
@@ -19,6 +19,8 @@ pub(crate) struct ModelSnapshot {
     pub(crate) version: u64,
     /// Where candidates come from.
     pub(crate) index: Index,
+    /// What people took in training.
+    taken: OnceLock<Vec<(u32, f32)>>,
     /// Folder of pictures, without links and dots.
     pictures: Option<PathBuf>,
 }
@@ -44,7 +46,19 @@ impl ModelSnapshot {
         let pictures = data.catalogue.image_root().and_then(|p| p.canonicalize().ok());
         let recommender = Arc::new(recommender);
         let shelf = Shelf::new(recommender.clone());
-        Ok(Self { recommender, shelf, version, index, pictures })
+        Ok(Self { recommender, shelf, version, index, taken: OnceLock::new(), pictures })
+    }
+
+    /// Items by how many people took them in training, most first, without those that nobody took.
+    pub(crate) fn taken(&self) -> &[(u32, f32)] {
+        self.taken.get_or_init(|| {
+            let by_item = self.recommender.run().data.train.transposed();
+            let taken = |item: u32| (item, by_item.rows_of(item as usize).len() as f32);
+            let mut all: Vec<(u32, f32)> =
+                (0..self.shelf.trained()).map(taken).filter(|&(_, people)| people > 0.0).collect();
+            all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            all
+        })
     }
 
     /// The file of an item's picture, if it lies in the folder of pictures: neither `..` nor a link leads out

@@ -8,7 +8,7 @@ use alike_ops::ItemSet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::error::{ApiError, ApiResult};
+use super::error::ApiResult;
 use super::extract::{id, whole, within};
 use super::shelf::{Selection, Shelf};
 
@@ -158,30 +158,39 @@ impl Rules {
         kept
     }
 
-    /// `list` with the pinned items in their places, as far as `allowed` lets them; never longer than `top`.
-    pub(crate) fn pinned(
-        &self,
-        shelf: &Shelf,
-        list: Vec<(u32, f32)>,
-        top: usize,
-        allowed: &dyn Fn(u32) -> bool,
-    ) -> ApiResult<Vec<(u32, f32)>> {
-        let mut pins = Vec::new();
+    /// The pinned items that `allowed` lets through, by their places from 0. Ids that nobody knows are passed
+    /// over.
+    pub(crate) fn pins(&self, shelf: &Shelf, allowed: &dyn Fn(u32) -> bool) -> Vec<(usize, u32)> {
+        let mut pins: Vec<(usize, u32)> = Vec::new();
         for pin in &self.pins {
-            let item = shelf.number(&pin.item).ok_or_else(|| ApiError::unknown_item(&pin.item))?;
-            if allowed(item) && pin.position <= top && !pins.iter().any(|&(_, other)| other == item) {
+            let item = shelf.number(&pin.item).filter(|&item| allowed(item));
+            if let Some(item) = item.filter(|item| !pins.iter().any(|(_, other)| other == item)) {
                 pins.push((pin.position - 1, item));
             }
         }
         pins.sort_unstable();
-        let mut list = list;
-        let score = |list: &[(u32, f32)], item| list.iter().find(|l| l.0 == item).map_or(0.0, |l| l.1);
-        let scores: Vec<f32> = pins.iter().map(|&(_, item)| score(&list, item)).collect();
-        list.retain(|(item, _)| !pins.iter().any(|&(_, pinned)| pinned == *item));
-        for ((at, item), score) in pins.into_iter().zip(scores) {
-            list.insert(at.min(list.len()), (item, score));
-        }
-        list.truncate(top);
-        Ok(list)
+        pins
     }
+
+    /// The items that are boosted.
+    pub(crate) fn boosted(&self) -> impl Iterator<Item = Selection> {
+        self.boosts.iter().map(|boost| Selection::Filter(boost.filter.clone()))
+    }
+
+    /// Ids of pinned items.
+    pub(crate) fn pinned_ids(&self) -> impl Iterator<Item = &String> {
+        self.pins.iter().map(|pin| &pin.item)
+    }
+}
+
+/// `list`, which has none of them, with pinned items in their places; never longer than `top`. They have the
+/// scores of those whose places they take.
+pub(crate) fn with_pins(mut list: Vec<(u32, f32)>, pins: &[(usize, u32)], top: usize) -> Vec<(u32, f32)> {
+    for &(at, item) in pins.iter().filter(|(at, _)| *at < top) {
+        let at = at.min(list.len());
+        let score = list.get(at).or(list.last()).map_or(0.0, |other| other.1);
+        list.insert(at, (item, score));
+    }
+    list.truncate(top);
+    list
 }

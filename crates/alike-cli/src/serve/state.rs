@@ -163,29 +163,73 @@ impl App {
             return Ok(false);
         };
         self.sync_items(&next).await.map_err(|e| failed(&e))?;
-        slot.replace(next);
+        self.place_items(&next).await;
+        slot.replace(next.clone());
+        // What was said between reading and now went to the other one.
+        self.sync_items(&next).await.map_err(|e| failed(&e))?;
         Ok(true)
     }
 
     /// Takes over what was said of items since this was done last, in every model that answers.
-    pub(crate) async fn sync_all(&self) -> Result<(), StoreError> {
-        if let Some(slot) = &self.compare {
-            self.sync_items(&slot.current()).await?;
+    pub(crate) async fn sync_all(self: &Arc<Self>) -> Result<(), StoreError> {
+        for model in self.models() {
+            self.sync_items(&model).await?;
         }
-        self.sync_items(&self.main.current()).await
+        Ok(())
     }
 
-    async fn sync_items(&self, model: &Arc<ModelSnapshot>) -> Result<(), StoreError> {
-        let _one = model.shelf.syncing.lock().await;
-        loop {
-            let rows = self.store.items_after(model.shelf.seq()).await?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let (model, encoder, now) = (model.clone(), self.encoder.clone(), (self.clock)());
-            let work = move || model.shelf.apply(rows, encoder.as_deref(), now);
-            tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Failed(e.to_string()))?;
+    /// Places the new items that wait for it, in every model that answers.
+    pub(crate) async fn place_all(self: &Arc<Self>) {
+        for model in self.models() {
+            self.place_items(&model).await;
         }
+    }
+
+    /// Whether new items wait for a place and nobody is at it.
+    pub(crate) fn has_unplaced(&self) -> bool {
+        let waits =
+            |model: &Arc<ModelSnapshot>| model.shelf.has_unplaced() && model.shelf.placing.try_lock().is_ok();
+        self.models().iter().any(waits)
+    }
+
+    fn models(&self) -> Vec<Arc<ModelSnapshot>> {
+        let compare = self.compare.iter().map(ReloadableModel::current);
+        compare.chain([self.main.current()]).collect()
+    }
+
+    /// In a task of its own: a client who goes away while it runs leaves nothing half-done.
+    async fn sync_items(self: &Arc<Self>, model: &Arc<ModelSnapshot>) -> Result<(), StoreError> {
+        let (app, model) = (self.clone(), model.clone());
+        let work = async move {
+            let _one = model.shelf.syncing.clone().lock_owned().await;
+            loop {
+                let rows = app.store.items_after(model.shelf.seq()).await?;
+                if rows.is_empty() {
+                    return Ok(());
+                }
+                let (of_it, now) = (model.clone(), (app.clock)());
+                let applied = tokio::task::spawn_blocking(move || of_it.shelf.apply(rows, now)).await;
+                applied.map_err(|e| StoreError::Failed(e.to_string()))?;
+            }
+        };
+        tokio::spawn(work).await.unwrap_or_else(|e| Err(StoreError::Failed(e.to_string())))
+    }
+
+    async fn place_items(self: &Arc<Self>, model: &Arc<ModelSnapshot>) {
+        let (app, model) = (self.clone(), model.clone());
+        let work = async move {
+            let one = model.shelf.placing.clone().lock_owned().await;
+            let encoder = app.encoder.clone();
+            let placed = tokio::task::spawn_blocking(move || {
+                model.shelf.place_new(encoder.as_deref());
+                drop(one);
+            });
+            if placed.await.is_err() {
+                tracing::error!("placing new items failed");
+            }
+        };
+        // A bug in placing is told of above.
+        tokio::spawn(work).await.unwrap_or_default();
     }
 
     /// A number for a request.

@@ -40,6 +40,9 @@ use crate::train::EXTERNAL;
 /// name.
 const IN_MEMORY: usize = 1 << 30;
 
+/// Items that one thread scores, at least, where there is another.
+const MANY: usize = 4096;
+
 /// Names and widths.
 type Parts = Vec<(String, usize)>;
 
@@ -194,8 +197,8 @@ impl Recommender {
                 let scores = all.then(|| self.scores(person));
                 let plain = |i: u32| scores.as_ref().map_or_else(|| self.score(person, i), |s| s[i as usize]);
                 let raised = |i, score| cold.map_or(score, |cold| cold.raised(i, score, weight));
-                let scored = candidates.iter().filter(|&&i| open(row, i)).map(|&i| (i, raised(i, plain(i))));
-                best(scored.collect(), k)
+                let scored = candidates.par_iter().with_min_len(MANY).filter(|&&i| open(row, i));
+                best(scored.map(|&i| (i, raised(i, plain(i)))).collect(), k)
             };
             return people.par_iter().enumerate().map(one).collect();
         }

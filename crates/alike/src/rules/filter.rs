@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// Conditions of a filter, nested ones included.
 const CONDITIONS: usize = 256;
-/// Values of a condition.
+/// FilterValues of a filter.
 const VALUES: usize = 10_000;
 /// How deep filters lie in one another.
 const DEPTH: usize = 8;
@@ -37,7 +37,7 @@ pub struct ItemFilter {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum FilterCondition {
-    Match { key: String, values: Vec<FilterValue>, except: bool },
+    Match { key: String, values: FilterValues, except: bool },
     Range { key: String, from: RangeEnd, to: RangeEnd },
     Empty { key: String },
     Ids(BTreeSet<String>),
@@ -52,19 +52,19 @@ pub(super) struct RangeEnd {
     pub(super) closed: bool,
 }
 
-/// A value that a filter compares with.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum FilterValue {
-    Text(String),
-    Number(f64),
+/// FilterValues that a filter compares with.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct FilterValues {
+    pub(super) texts: BTreeSet<String>,
+    /// Ascending.
+    pub(super) numbers: Vec<f64>,
 }
 
-impl FilterValue {
-    fn is(&self, value: &AttributeValue) -> bool {
-        match self {
-            Self::Text(text) => value.text == *text,
-            Self::Number(number) => value.number == Some(*number),
-        }
+impl FilterValues {
+    /// Whether they have a value with this text and this number.
+    pub(super) fn have(&self, text: &str, number: Option<f64>) -> bool {
+        let numbered = |n: f64| self.numbers.binary_search_by(|own| own.total_cmp(&(n + 0.0))).is_ok();
+        self.texts.contains(text) || number.is_some_and(numbered)
     }
 }
 
@@ -80,8 +80,9 @@ impl ItemFilter {
     /// # Errors
     /// It is none; the text names the place and what is allowed there.
     pub fn from_json(json: &Json) -> Result<Self> {
-        let mut left = CONDITIONS;
-        filter(json, "filter", 0, &mut left).map_err(Error::Data)
+        let mut left = Left { conditions: CONDITIONS, values: VALUES };
+        let read = filter(json, "filter", 0, &mut left).map_err(Error::Data)?;
+        Ok(Self { json: json.clone(), ..read })
     }
 
     /// As it was given.
@@ -102,7 +103,7 @@ impl FilterCondition {
     fn holds(&self, id: &str, values: &dyn Fn(&str) -> Vec<AttributeValue>) -> bool {
         match self {
             Self::Match { key, values: wanted, except } => {
-                values(key).iter().any(|value| wanted.iter().any(|w| w.is(value)) != *except)
+                values(key).iter().any(|value| wanted.have(&value.text, value.number) != *except)
             }
             Self::Range { key, from, to } => {
                 values(key).iter().filter_map(|v| v.number).any(|n| lies_between(n, *from, *to))
@@ -126,9 +127,15 @@ impl Serialize for ItemFilter {
     }
 }
 
+/// How much more a filter may have.
+struct Left {
+    conditions: usize,
+    values: usize,
+}
+
 type Parsed<T> = std::result::Result<T, String>;
 
-fn filter(json: &Json, at: &str, depth: usize, left: &mut usize) -> Parsed<ItemFilter> {
+fn filter(json: &Json, at: &str, depth: usize, left: &mut Left) -> Parsed<ItemFilter> {
     let object = object(json, at, "{\"must\": […], \"should\": […], \"must_not\": […]}")?;
     only(object, at, &["must", "should", "must_not"])?;
     if depth == DEPTH {
@@ -146,11 +153,12 @@ fn filter(json: &Json, at: &str, depth: usize, left: &mut usize) -> Parsed<ItemF
         }
     };
     let (must, should, must_not) = (list("must")?, list("should")?, list("must_not")?);
-    Ok(ItemFilter { must, should, must_not, json: json.clone() })
+    Ok(ItemFilter { must, should, must_not, json: Json::Null })
 }
 
-fn condition(json: &Json, at: &str, depth: usize, left: &mut usize) -> Parsed<FilterCondition> {
-    *left = left.checked_sub(1).ok_or(format!("the filter has more than {CONDITIONS} conditions"))?;
+fn condition(json: &Json, at: &str, depth: usize, left: &mut Left) -> Parsed<FilterCondition> {
+    let more = left.conditions.checked_sub(1);
+    left.conditions = more.ok_or(format!("the filter has more than {CONDITIONS} conditions"))?;
     let allowed = "{\"key\": …, \"match\": …}, {\"key\": …, \"range\": …}, {\"is_empty\": {\"key\": …}}, {\"has_id\": […]} or a \
                    filter";
     let object = object(json, at, allowed)?;
@@ -160,7 +168,7 @@ fn condition(json: &Json, at: &str, depth: usize, left: &mut usize) -> Parsed<Fi
     };
     if let Some(found) = object.get("match") {
         only(object, at, &["key", "match"])?;
-        return matching(found, &format!("{at}.match"), key()?);
+        return matching(found, &format!("{at}.match"), key()?, left);
     }
     if let Some(found) = object.get("range") {
         only(object, at, &["key", "range"])?;
@@ -175,12 +183,9 @@ fn condition(json: &Json, at: &str, depth: usize, left: &mut usize) -> Parsed<Fi
     }
     if let Some(found) = object.get("has_id") {
         only(object, at, &["has_id"])?;
-        let ids = scalars(found, &format!("{at}.has_id"))?.into_iter();
-        let text = |id| match id {
-            FilterValue::Text(text) => text,
-            FilterValue::Number(number) => AttributeValue::number(number).text,
-        };
-        return Ok(FilterCondition::Ids(ids.map(text).collect()));
+        let FilterValues { mut texts, numbers } = several(found, &format!("{at}.has_id"), left)?;
+        texts.extend(numbers.into_iter().map(|number| AttributeValue::number(number).text));
+        return Ok(FilterCondition::Ids(texts));
     }
     if object.keys().any(|name| ["must", "should", "must_not"].contains(&name.as_str())) {
         return filter(json, at, depth + 1, left).map(FilterCondition::All);
@@ -188,13 +193,17 @@ fn condition(json: &Json, at: &str, depth: usize, left: &mut usize) -> Parsed<Fi
     Err(format!("`{at}` is no condition; allowed: {allowed}"))
 }
 
-fn matching(json: &Json, at: &str, key: String) -> Parsed<FilterCondition> {
+fn matching(json: &Json, at: &str, key: String, left: &mut Left) -> Parsed<FilterCondition> {
     let object = object(json, at, "{\"value\": …}, {\"any\": […]} or {\"except\": […]}")?;
     only(object, at, &["value", "any", "except"])?;
     let (values, except) = match (object.get("value"), object.get("any"), object.get("except")) {
-        (Some(value), None, None) => (vec![scalar(value, &format!("{at}.value"))?], false),
-        (None, Some(list), None) => (scalars(list, &format!("{at}.any"))?, false),
-        (None, None, Some(list)) => (scalars(list, &format!("{at}.except"))?, true),
+        (Some(value), None, None) => {
+            let mut one = FilterValues::default();
+            add(&mut one, value, &format!("{at}.value"))?;
+            (one, false)
+        }
+        (None, Some(list), None) => (several(list, &format!("{at}.any"), left)?, false),
+        (None, None, Some(list)) => (several(list, &format!("{at}.except"), left)?, true),
         _ => return Err(format!("`{at}` is to have one of value, any, except")),
     };
     Ok(FilterCondition::Match { key, values, except })
@@ -225,25 +234,28 @@ fn range(json: &Json, at: &str, key: String) -> Parsed<FilterCondition> {
     Ok(FilterCondition::Range { key, from, to })
 }
 
-fn scalars(json: &Json, at: &str) -> Parsed<Vec<FilterValue>> {
+fn several(json: &Json, at: &str, left: &mut Left) -> Parsed<FilterValues> {
     let Json::Array(list) = json else {
         return Err(format!("`{at}` is no list; allowed: texts and numbers"));
     };
-    if list.len() > VALUES {
-        return Err(format!("`{at}` has {} values; allowed: at most {VALUES}", list.len()));
-    }
-    list.iter().map(|value| scalar(value, at)).collect()
+    left.values =
+        left.values.checked_sub(list.len()).ok_or(format!("the filter has more than {VALUES} values"))?;
+    let mut values = FilterValues::default();
+    list.iter().try_for_each(|value| add(&mut values, value, at))?;
+    values.numbers.sort_by(f64::total_cmp);
+    Ok(values)
 }
 
-fn scalar(json: &Json, at: &str) -> Parsed<FilterValue> {
+fn add(values: &mut FilterValues, json: &Json, at: &str) -> Parsed<()> {
     match json {
-        Json::String(text) => Ok(FilterValue::Text(text.clone())),
-        Json::Bool(truth) => Ok(FilterValue::Text(truth.to_string())),
+        Json::String(text) => values.texts.extend([text.clone()]),
+        Json::Bool(truth) => values.texts.extend([truth.to_string()]),
         Json::Number(number) if number.as_f64().is_some() => {
-            Ok(FilterValue::Number(number.as_f64().unwrap_or_default()))
+            values.numbers.extend(number.as_f64().map(|n| n + 0.0))
         }
-        _ => Err(format!("`{at}` is {json}; allowed: a text, a number, true or false")),
+        _ => return Err(format!("`{at}` is {json}; allowed: a text, a number, true or false")),
     }
+    Ok(())
 }
 
 fn object<'a>(json: &'a Json, at: &str, allowed: &str) -> Parsed<&'a Map<String, Json>> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use alike_ops::ItemSet;
 use rayon::prelude::*;
 
-use super::filter::{FilterCondition, FilterValue, ItemFilter, RangeEnd, lies_between};
+use super::filter::{FilterCondition, ItemFilter, RangeEnd, lies_between};
 use super::value::{AttributeValue, values_of_text};
 use crate::data::{Catalogue, Dataset};
 
@@ -84,23 +84,16 @@ impl AttributeIndex {
                 let key = self.key(data, key);
                 if *except {
                     // Items of which some value is another.
-                    let other = |text: &String| !values.iter().any(|v| key.has(v, text));
+                    let other = |text: &String| !values.have(text, number_of(text));
                     let postings = key.texts.iter().filter(|(text, _)| other(text));
                     return of(&mut postings.flat_map(|(_, items)| items.iter().copied()));
                 }
-                let mut set = ItemSet::none(items);
-                for value in values {
-                    match value {
-                        FilterValue::Text(text) => {
-                            key.texts.get(text).into_iter().flatten().for_each(|&i| set.set(i, true))
-                        }
-                        FilterValue::Number(at) => {
-                            let edge = RangeEnd { at: *at, closed: true };
-                            key.between(edge, edge).for_each(|i| set.set(i, true));
-                        }
-                    }
-                }
-                set
+                let texts = values.texts.iter().filter_map(|text| key.texts.get(text)).flatten().copied();
+                let numbers = values.numbers.iter().flat_map(|&at| {
+                    let end = RangeEnd { at, closed: true };
+                    key.between(end, end)
+                });
+                of(&mut texts.chain(numbers))
             }
             FilterCondition::Range { key, from, to } => of(&mut self.key(data, key).between(*from, *to)),
             FilterCondition::Empty { key } => {
@@ -119,8 +112,8 @@ impl AttributeIndex {
         known.unwrap_or_else(|| {
             let made = Arc::new(KeyIndex::new(data, key));
             let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-            // Names that nobody has cost nothing, but anybody may ask for them.
-            if !made.filled.is_empty() {
+            // Names that no catalogue has cost nothing, but anybody may ask for them.
+            if is_known(data, key) {
                 keys.insert(key.to_string(), made.clone());
             }
             made
@@ -128,11 +121,20 @@ impl AttributeIndex {
     }
 }
 
+/// Whether the catalogue of `data` has such a key.
+fn is_known(data: &Dataset, key: &str) -> bool {
+    ["title", "image", "category"].contains(&key)
+        || data.catalogue.attributes().iter().any(|name| name == key)
+}
+
+/// The number that a text is.
+fn number_of(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|n: &f64| n.is_finite())
+}
+
 impl KeyIndex {
     fn new(data: &Dataset, key: &str) -> Self {
-        if !["title", "image", "category"].contains(&key)
-            && !data.catalogue.attributes().iter().any(|a| a == key)
-        {
+        if !is_known(data, key) {
             return Self::default();
         }
         let items = 0..data.items.len() as u32;
@@ -153,14 +155,6 @@ impl KeyIndex {
         }
         index.numbers.par_sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         index
-    }
-
-    /// Whether `text`, a value of this key, is what `wanted` says.
-    fn has(&self, wanted: &FilterValue, text: &str) -> bool {
-        match wanted {
-            FilterValue::Text(wanted) => wanted == text,
-            FilterValue::Number(wanted) => text.parse() == Ok(*wanted),
-        }
     }
 
     /// Items with a number between two edges.

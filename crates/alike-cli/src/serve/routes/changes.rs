@@ -1,6 +1,6 @@
 //! Changes to items at run time: on disk before the answer, and counting from the next request on.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,11 +15,14 @@ use super::items::OfItem;
 use super::views::ItemDetail;
 use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
 use crate::serve::extract::{Body, Path, bytes, id, within};
+use crate::serve::model::ModelSnapshot;
 use crate::serve::shelf::ItemFields;
 use crate::serve::state::{App, Which};
-use crate::serve::store::ItemChange;
+use crate::serve::store::{ItemChange, ItemRecord};
 use crate::serve::unique::Unique;
 
+/// Items that the model does not know, at most: they are looked at one by one for every list.
+const NEW: usize = 20_000;
 /// Lines of a request.
 const LINES: usize = 10_000;
 /// What lines of JSON are called.
@@ -115,21 +118,60 @@ pub(crate) async fn bulk(State(app): State<Arc<App>>, request: Request) -> ApiRe
     // Reading a megabyte of JSON takes milliseconds.
     let changes = app.work.run(move || lines(&bytes)).await??;
     let model = app.model(Which::Main)?;
-    let mut ids = BTreeSet::new();
+    let mut merged: BTreeMap<&str, Option<ItemRecord>> = BTreeMap::new();
     for (number, (item, change)) in changes.iter().enumerate() {
-        let there = ids.contains(item) || model.shelf.number(item).is_some();
+        let wrong = |text: String| ApiError::invalid(format!("line {}: {text}", number + 1));
+        let before = match merged.get(item.as_str()) {
+            Some(earlier) => Some(earlier.clone()),
+            None => said(&model, item),
+        };
+        let there = before.as_ref().is_some_and(Option::is_some);
         if !there && !matches!(change, ItemChange::Put(_)) {
-            return Err(ApiError::invalid(format!(
-                "line {}: unknown item `{item}`; allowed: put",
-                number + 1
-            )));
+            return Err(wrong(format!("unknown item `{item}`; allowed: put")));
         }
-        ids.insert(item);
+        let after = change.after(before);
+        check(&model, item, after.as_ref()).map_err(|e| wrong(e.message().into()))?;
+        merged.insert(item, after);
     }
-    let trained = |id: &&&String| model.recommender.run().data.items.get(id).is_none();
-    let (changed, new) = (ids.len(), ids.iter().filter(trained).count());
+    let new = merged.keys().filter(|id| model.recommender.run().data.items.get(id).is_none()).count();
+    let changed = merged.len();
     write(&app, changes).await?;
     Ok(Json(Changed { changed, new }))
+}
+
+/// What is said of an item: nothing where nobody knows it, none where it is gone.
+fn said(model: &ModelSnapshot, item: &str) -> Option<Option<ItemRecord>> {
+    match model.shelf.number(item) {
+        Some(number) => Some(Some(model.shelf.record(number).unwrap_or_default())),
+        None => model.shelf.knows(item).then_some(None),
+    }
+}
+
+/// Whether an item may be what it is after a change.
+fn check(model: &ModelSnapshot, item: &str, after: Option<&ItemRecord>) -> ApiResult<()> {
+    let Some(record) = after else { return Ok(()) };
+    ItemFields::check(&record.fields)?;
+    let data = &model.recommender.run().data;
+    for (modality, values) in ItemFields::features(&record.fields) {
+        let known = data.features.iter().find(|own| own.name == modality);
+        if known.is_none_or(|own| own.dim != values) {
+            let allowed: Vec<String> =
+                data.features.iter().map(|f| format!("{} ({})", f.name, f.dim)).collect();
+            let allowed = if allowed.is_empty() {
+                "none, the data have no features".into()
+            } else {
+                allowed.join(", ")
+            };
+            return Err(ApiError::invalid(format!(
+                "`features.{modality}` has {values} values; allowed: {allowed}"
+            )));
+        }
+    }
+    if !model.shelf.knows(item) && model.shelf.added() >= NEW {
+        let text = format!("there are {NEW} items that the model does not know; train it again with them");
+        return Err(ApiError::invalid(text));
+    }
+    Ok(())
 }
 
 /// A body of lines.
@@ -190,19 +232,32 @@ fn checked(fields: Value) -> ApiResult<Map<String, Value>> {
 
 async fn change(app: &Arc<App>, item: String, change: ItemChange) -> ApiResult<Json<ItemDetail>> {
     id("item", &item)?;
+    let model = app.model(Which::Main)?;
+    check(&model, &item, change.after(said(&model, &item)).as_ref())?;
     write(app, vec![(item.clone(), change)]).await?;
     let model = app.model(Which::Main)?;
-    // Another request may have removed it meanwhile.
-    let number = model.shelf.number(&item).ok_or_else(|| ApiError::unknown_item(&item))?;
+    let number = model.shelf.number(&item).ok_or_else(|| {
+        // Another request has removed it meanwhile, or the store cannot be read.
+        let text =
+            "the change is on disk, but the item is not here: it was removed, or will be here in a second";
+        ApiError::new(StatusCode::CONFLICT, "not_here", text)
+    })?;
     Ok(Json(model.detail(number, (app.clock)())))
 }
 
 /// Writes changes, and lets them count.
-async fn write(app: &App, changes: Vec<(String, ItemChange)>) -> ApiResult<()> {
+async fn write(app: &Arc<App>, changes: Vec<(String, ItemChange)>) -> ApiResult<()> {
+    let ids: Vec<String> = changes.iter().map(|(item, _)| item.clone()).collect();
     app.store.change_items(changes).await?;
     // They are on disk: what goes wrong from here on is made good within a second.
     if let Err(error) = app.sync_all().await {
         tracing::warn!(%error, "changes to items were not read");
+    }
+    // Only who brings new items waits until they have their places.
+    let model = app.model(Which::Main)?;
+    let waits = |id: &String| model.shelf.number(id).is_some_and(|item| model.shelf.is_unplaced(item));
+    if ids.iter().any(waits) {
+        app.place_all().await;
     }
     Ok(())
 }

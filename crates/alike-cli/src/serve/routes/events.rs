@@ -117,7 +117,7 @@ pub(crate) async fn append(
         id("item", &item)?;
         key.as_ref().map(|key| id("key", key)).transpose()?;
         let happened = time.map(|time| happened(time, arrived)).transpose()?;
-        if model.shelf.number(&item).is_some() {
+        if model.shelf.knows(&item) {
             known.push(Event { user, item, kind, arrived, happened, key });
         } else if single {
             return Err(ApiError::unknown_item(&item));

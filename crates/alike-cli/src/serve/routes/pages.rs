@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use alike_ops::ItemSet;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -177,7 +176,8 @@ impl<'a> Rows<'a> {
                     let of = |p: &UserState| p.person.history.contains(item) || p.new.contains(item);
                     person.as_ref().is_some_and(of)
                 };
-                latest = events.iter().filter_map(|event| number(&event.item)).find(taken);
+                let open = |item: &u32| model.shelf.is_open(*item, (app.clock)());
+                latest = events.iter().filter_map(|event| number(&event.item)).filter(open).find(taken);
                 let views = app.store.views_of(user).await?;
                 viewed = views.iter().filter_map(|event| number(&event.item)).collect();
             }
@@ -186,6 +186,7 @@ impl<'a> Rows<'a> {
                 latest = history.last().copied();
                 history.sort_unstable();
                 history.dedup();
+                known = !history.is_empty();
                 person = Some(UserState::of_items(&model, history));
             }
             (None, None) => {}
@@ -229,10 +230,10 @@ impl<'a> Rows<'a> {
 
     /// The items of a scenario, and the one that they come from; none where it says nothing here.
     async fn list(&self, scenario: &Scenario) -> ApiResult<Option<(Vec<(u32, f32)>, Option<u32>)>> {
-        let (model, shelf) = (&self.model, &self.model.shelf);
+        let model = &self.model;
         let filter: Vec<Selection> =
             scenario.rules.filter.clone().map(Selection::Filter).into_iter().collect();
-        let within = shelf.set(self.now, &filter);
+        let within = listing::within(self.app, model, filter).await?;
         let from = match scenario.kind {
             Kind::Because => self.latest,
             Kind::Related => self.item,
@@ -262,24 +263,7 @@ impl<'a> Rows<'a> {
         let mut hidden = self.shown.clone();
         hidden.extend(self.person.person.history.iter().chain(&self.person.new));
         hidden.sort_unstable();
-        let found = if scenario.diversity > 0.0 {
-            shelf.diversified(
-                &passing(found, &hidden, within.as_deref()),
-                scenario.diversity,
-                LOOKED_AT.min(200),
-            )
-        } else {
-            found
-        };
-        let list = listing::arranged(
-            model,
-            found,
-            &hidden,
-            within.as_deref(),
-            &scenario.rules,
-            scenario.top,
-            self.now,
-        )?;
+        let list = listing::arranged(model, found, &hidden, within.as_deref(), scenario, self.now);
         Ok(Some((list, from)))
     }
 
@@ -318,19 +302,13 @@ impl<'a> Rows<'a> {
             }
             (Kind::Popular, Some(days)) => numbered(&counts.popular(days, self.now)),
             (Kind::Popular, None) => {
-                let train = &model.recommender.run().data.train;
-                let by_item = train.transposed();
-                let taken = |item: u32| by_item.rows_of(item as usize).len() as f32;
-                let mut all: Vec<(u32, f32)> =
-                    (0..shelf.trained()).map(|item| (item, taken(item))).filter(|l| l.1 > 0.0).collect();
-                for name in counts.items() {
-                    let Some(item) = shelf.number(&name) else { continue };
-                    let more = counts.total(&name) as f32;
-                    match all.binary_search_by_key(&item, |l| l.0) {
-                        Ok(at) => all[at].1 += more,
-                        Err(at) => all.insert(at, (item, more)),
-                    }
-                }
+                let mut all = model.taken().to_vec();
+                // Training knows nothing of the new ones.
+                let new = |(name, count): (String, u32)| {
+                    let item = shelf.number(&name).filter(|&item| item >= shelf.trained())?;
+                    Some((item, count as f32))
+                };
+                all.extend(counts.totals().into_iter().filter_map(new));
                 all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
                 all
             }
@@ -343,11 +321,4 @@ impl<'a> Rows<'a> {
             }
         })
     }
-}
-
-/// What of a list is not hidden and within a set.
-fn passing(list: Vec<(u32, f32)>, hidden: &[u32], within: Option<&ItemSet>) -> Vec<(u32, f32)> {
-    let passes =
-        |item: u32| within.is_none_or(|set| set.contains(item)) && hidden.binary_search(&item).is_err();
-    list.into_iter().filter(|&(item, _)| passes(item)).take(LOOKED_AT / 4).collect()
 }

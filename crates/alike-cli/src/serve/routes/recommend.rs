@@ -197,12 +197,19 @@ async fn answer(app: &App, ask: Ask) -> ApiResult<Json<Recommendations>> {
         }
         _ => return Err(ApiError::invalid("either `user` or `items` is needed, and not both")),
     };
+    let pinned = ask.rules.pinned_ids().filter(|id| model.shelf.number(id).is_none());
+    unknown.extend(pinned.cloned());
+    // Boosts are sets too.
+    for boosted in ask.rules.boosted().filter(|which| !model.shelf.is_kept(which)) {
+        let of_it = model.clone();
+        app.work.run(move || drop(of_it.shelf.kept(&boosted))).await?;
+    }
     let spec = ListSpec {
         top: ask.top,
         offset: ask.offset,
         exclude_seen: ask.exclude_seen,
         denied: item_numbers(&model, &ask.deny, &mut unknown),
-        within: allowed_items(app, &model, &ask, &mut unknown)?,
+        within: allowed_items(app, &model, &ask, &mut unknown).await?,
         diversity: ask.diversity,
         rules: &ask.rules,
     };
@@ -233,20 +240,23 @@ fn reasons(model: &ModelSnapshot, state: &UserState, items: &[u32], most: usize)
 }
 
 /// The only items to list; `None` for all.
-fn allowed_items(
+async fn allowed_items(
     app: &App,
-    model: &ModelSnapshot,
+    model: &Arc<ModelSnapshot>,
     ask: &Ask,
     unknown: &mut Vec<String>,
 ) -> ApiResult<Option<Arc<ItemSet>>> {
     // An empty field of a form says nothing.
     let category = ask.category.as_ref().filter(|name| !name.is_empty());
     let mut wanted: Vec<Selection> = category.map(|name| Selection::category(name)).into_iter().collect();
-    if let Some(name) = category.filter(|_| model.shelf.kept(&wanted[0]).is_empty()) {
-        return Err(unknown_category(model, name));
+    if let Some(name) = category {
+        let (of_it, which) = (model.clone(), wanted[0].clone());
+        if app.work.run(move || of_it.shelf.kept(&which).is_empty()).await? {
+            return Err(unknown_category(model, name));
+        }
     }
     wanted.extend(ask.rules.filter.clone().map(Selection::Filter));
-    let set = model.shelf.set((app.clock)(), &wanted);
+    let set = listing::within(app, model, wanted).await?;
     let Some(allow) = &ask.allow else { return Ok(set) };
     let allowed = item_numbers(model, allow, unknown);
     let allowed = allowed.into_iter().filter(|&i| set.as_ref().is_none_or(|set| set.contains(i)));

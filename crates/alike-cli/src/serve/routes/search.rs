@@ -120,6 +120,7 @@ async fn nearest(app: &App, which: Which, encoded: Encoded, top: usize) -> ApiRe
             let mut list = model.recommender.nearest(&encoded.modality, &encoded.features, most)?;
             list.extend(model.shelf.nearest_added(&encoded.modality, &encoded.features));
             list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            list.truncate(most);
             Ok(list)
         };
         let list = model.listed(top, now, near)?;

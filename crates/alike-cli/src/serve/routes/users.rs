@@ -238,6 +238,7 @@ pub(crate) async fn forget(
     Path(OfUser { user }): Path<OfUser>,
 ) -> ApiResult<(StatusCode, Json<Forgotten>)> {
     let store::Erased { events, pending } = app.store.forget(id("user", &user)?).await?;
+    app.counts.recount();
     let waits_for = pending.then(|| app.store.waits_for());
     let status = if pending { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok((status, Json(Forgotten { events, pending, waits_for })))

@@ -133,8 +133,8 @@ impl Scenarios {
             if !(0.0..=1.0).contains(&scenario.diversity) {
                 return wrong(format!("`diversity` is {}; allowed: 0 to 1", scenario.diversity));
             }
-            if let Some(days) = scenario.days.filter(|days| !(*days > 0.0 && *days <= 90.0)) {
-                return wrong(format!("`days` is {days}; allowed: above 0, at most 90"));
+            if let Some(days) = scenario.days.filter(|days| !(1.0 / 24.0..=90.0).contains(days)) {
+                return wrong(format!("`days` is {days}; allowed: an hour (0.042) to 90"));
             }
             if let Some(missing) = scenario.fallback.iter().find(|name| self.get(name).is_none()) {
                 return wrong(format!("its fallback `{missing}` is no scenario; allowed: {}", self.names()));

@@ -1,7 +1,7 @@
 //! How often items were taken, hour by hour, from the events of the store.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::serve::store::{EventKind, Store, StoreError};
@@ -51,21 +51,19 @@ impl EventCounts {
                     *state.hours.entry(row.time / HOUR).or_default().entry(row.item).or_default() += 1;
                 }
             }
-            self.lists.lock().unwrap_or_else(PoisonError::into_inner).clear();
             if let Some((&newest, _)) = state.hours.last_key_value() {
                 state.hours = state.hours.split_off(&(newest - KEPT));
             }
+            // One lock at a time.
+            drop(state);
+            self.lists().clear();
         }
     }
 
-    /// How often an item was taken since training, as far as the store knows.
-    pub(crate) fn total(&self, item: &str) -> u32 {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).total.get(item).copied().unwrap_or_default()
-    }
-
-    /// Items of which events are known.
-    pub(crate) fn items(&self) -> Vec<String> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).total.keys().cloned().collect()
+    /// How often each item was taken, as far as the store knows.
+    pub(crate) fn totals(&self) -> Vec<(String, u32)> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.total.iter().map(|(item, count)| (item.clone(), *count)).collect()
     }
 
     /// Items by how often they were taken in the last `days`.
@@ -102,16 +100,26 @@ impl EventCounts {
 
     fn listed(&self, trending: bool, days: f64, make: impl Fn() -> Vec<(String, f32)>) -> Weighted {
         let key = (trending, days.to_bits());
-        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, list)) = lists.get(&key).filter(|(made, _)| made.elapsed() < FRESH) {
-            return list.clone();
+        let known = self.lists().get(&key).filter(|(made, _)| made.elapsed() < FRESH).map(|l| l.1.clone());
+        if let Some(list) = known {
+            return list;
         }
         let mut list = make();
         list.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         list.truncate(LISTED);
         let list = Arc::new(list);
-        lists.insert(key, (Instant::now(), list.clone()));
+        self.lists().insert(key, (Instant::now(), list.clone()));
         list
+    }
+
+    fn lists(&self) -> MutexGuard<'_, HashMap<(bool, u64), (Instant, Weighted)>> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins again: somebody was forgotten.
+    pub(crate) fn recount(&self) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Counted::default();
+        self.lists().clear();
     }
 }
 

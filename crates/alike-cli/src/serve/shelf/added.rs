@@ -10,19 +10,22 @@ use crate::serve::store::ItemRecord;
 /// An item that the checkpoint's data do not have.
 pub(super) struct Added {
     pub(super) id: String,
+    pub(super) place: ItemPlace,
+}
+
+/// Where a new item is.
+#[derive(Default)]
+pub(super) struct ItemPlace {
+    /// What it was encoded from.
+    text: String,
     features: Vec<Encoded>,
     /// Its place; none without features that the data have too.
     pub(super) placed: Option<Placed>,
 }
 
-impl Added {
+impl ItemPlace {
     /// Encodes what `record` says, where it brings no features of its own.
-    pub(super) fn new(
-        id: &str,
-        record: &ItemRecord,
-        encoder: Option<&dyn Encoder>,
-        recommender: &Recommender,
-    ) -> Self {
+    pub(super) fn of(record: &ItemRecord, encoder: Option<&dyn Encoder>, recommender: &Recommender) -> Self {
         let mut features = fields::features(record);
         let encoder = encoder.filter(|e| features.is_empty() && e.takes().0);
         let text = fields::text(record);
@@ -42,12 +45,25 @@ impl Added {
                 None
             }
         };
-        Self { id: id.to_string(), features, placed }
+        Self { text, features, placed }
+    }
+}
+
+impl Added {
+    /// One that has no place yet.
+    pub(super) fn new(id: String) -> Self {
+        Self { id, place: ItemPlace::default() }
+    }
+
+    /// Whether `record` says other things than those by which it has its place.
+    pub(super) fn is_other(&self, record: &ItemRecord) -> bool {
+        let own = fields::features(record);
+        fields::text(record) != self.place.text || !own.is_empty() && own != self.place.features
     }
 
     /// The cosine of its features of `modality` with `features`, where it has any.
     pub(super) fn cosine(&self, modality: &str, features: &[f32]) -> Option<f32> {
-        let own = self.features.iter().find(|e| e.modality == modality)?;
+        let own = self.place.features.iter().find(|e| e.modality == modality)?;
         let same = own.features.len() == features.len();
         let length = |v: &[f32]| dot(v, v).sqrt();
         let scale = length(&own.features) * length(features);

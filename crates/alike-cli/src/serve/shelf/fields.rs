@@ -87,6 +87,13 @@ pub(crate) enum OneOrMany {
 }
 
 impl ItemFields {
+    /// The modalities of which an item brings features, with how many values.
+    pub(crate) fn features(fields: &Map<String, Json>) -> Vec<(String, usize)> {
+        let all = fields.get("features").and_then(Json::as_object);
+        let one = |(modality, values): (&String, &Json)| Some((modality.clone(), values.as_array()?.len()));
+        all.into_iter().flatten().filter_map(one).collect()
+    }
+
     /// Checks what is said of an item.
     pub(crate) fn check(fields: &Map<String, Json>) -> ApiResult<()> {
         let read: Result<Self, _> = serde_json::from_value(Json::Object(fields.clone()));

@@ -15,7 +15,7 @@ use alike::recommend::{Recommender, UserVector};
 use alike::rules::{AttributeIndex, AttributeValue, catalogue_values};
 use alike_ops::ItemSet;
 
-use self::added::Added;
+use self::added::{Added, ItemPlace};
 pub(crate) use self::fields::ItemFields;
 pub(crate) use self::sets::Selection;
 use self::sets::{Kept, is_open};
@@ -29,7 +29,9 @@ pub(crate) struct Shelf {
     index: AttributeIndex,
     state: RwLock<ShelfState>,
     /// Held while records are read and taken over: one after another, in their order.
-    pub(super) syncing: tokio::sync::Mutex<()>,
+    pub(super) syncing: Arc<tokio::sync::Mutex<()>>,
+    /// Held while new items are placed.
+    pub(super) placing: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct ShelfState {
@@ -40,6 +42,8 @@ struct ShelfState {
     /// New items: the first has the number after those of the data.
     added: Vec<Added>,
     numbers: HashMap<String, u32>,
+    /// Those of them that wait for a place.
+    unplaced: BTreeSet<u32>,
     kept: Kept,
 }
 
@@ -47,10 +51,21 @@ impl Shelf {
     /// The items of the data as their catalogue has them.
     pub(super) fn new(recommender: Arc<Recommender>) -> Self {
         let kept = Kept::of_catalogue(&recommender.run().data);
-        let state =
-            ShelfState { seq: 0, records: BTreeMap::new(), added: Vec::new(), numbers: HashMap::new(), kept };
-        let index = AttributeIndex::default();
-        Self { recommender, index, state: RwLock::new(state), syncing: tokio::sync::Mutex::default() }
+        let state = ShelfState {
+            seq: 0,
+            records: BTreeMap::new(),
+            added: Vec::new(),
+            numbers: HashMap::new(),
+            unplaced: BTreeSet::new(),
+            kept,
+        };
+        Self {
+            recommender,
+            index: AttributeIndex::default(),
+            state: RwLock::new(state),
+            syncing: Arc::default(),
+            placing: Arc::default(),
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, ShelfState> {
@@ -123,7 +138,7 @@ impl Shelf {
         let state = self.read();
         match item.checked_sub(self.trained()) {
             None => true,
-            Some(at) => state.added[at as usize].placed.is_some(),
+            Some(at) => state.added[at as usize].place.placed.is_some(),
         }
     }
 
@@ -169,7 +184,29 @@ impl Shelf {
             let values = |key: &str| values(&self.recommender, records, item, key);
             set.set(item, record.is_some() && which.holds(&id(item), &values));
         }
-        kept.keep(which.clone(), Arc::new(set))
+        let set = Arc::new(set);
+        // Anybody may ask for what nothing is: that takes nobody's place.
+        if set.is_empty() { set } else { kept.keep(which.clone(), set) }
+    }
+
+    /// Whether the set of `which` is ready.
+    pub(crate) fn is_kept(&self, which: &Selection) -> bool {
+        self.read().kept.known(which).is_some()
+    }
+
+    /// Whether an item is there or was: events about it are welcome.
+    pub(crate) fn knows(&self, id: &str) -> bool {
+        self.recommender.run().data.items.get(id).is_some() || self.read().numbers.contains_key(id)
+    }
+
+    /// What is said of an item now.
+    pub(crate) fn record(&self, item: u32) -> Option<ItemRecord> {
+        self.read().records.get(&item).cloned().flatten()
+    }
+
+    /// Number of items that the model does not know.
+    pub(crate) fn added(&self) -> usize {
+        self.read().added.len()
     }
 
     /// Names of the categories of all items, in lower case; so many at most.
@@ -185,38 +222,34 @@ impl Shelf {
         names.into_iter().take(most).collect()
     }
 
-    /// Takes over what was said of items, in the order in which it was said. New ones are encoded and placed.
-    pub(super) fn apply(&self, rows: Vec<StoredItem>, encoder: Option<&dyn Encoder>, now: i64) {
+    /// Takes over what was said of items, in the order in which it was said. New ones have no place until
+    /// [`Self::place_new`] gives them one.
+    pub(super) fn apply(&self, rows: Vec<StoredItem>, now: i64) {
         let data = &self.recommender.run().data;
-        // The slow part, while others read on.
-        let placed: Vec<Option<Added>> = rows
-            .iter()
-            .map(|row| match (&row.record, data.items.get(&row.item)) {
-                (Some(record), None) => Some(Added::new(&row.item, record, encoder, &self.recommender)),
-                _ => None,
-            })
-            .collect();
         let mut state = self.write();
         let mut changed = BTreeSet::new();
-        for (row, new) in rows.into_iter().zip(placed) {
-            state.seq = state.seq.max(row.seq);
+        for row in rows {
+            if row.seq <= state.seq {
+                continue;
+            }
+            state.seq = row.seq;
             let known = data.items.get(&row.item).or_else(|| state.numbers.get(&row.item).copied());
-            let item = match (known, new) {
-                (Some(item), new) => {
-                    if let (Some(at), Some(new)) = (item.checked_sub(self.trained()), new) {
-                        state.added[at as usize] = new;
-                    }
-                    item
-                }
-                (None, Some(new)) => {
+            let item = match (known, &row.record) {
+                (Some(item), _) => item,
+                (None, Some(_)) => {
                     let item = self.trained() + state.added.len() as u32;
                     state.numbers.insert(row.item.clone(), item);
-                    state.added.push(new);
+                    state.added.push(Added::new(row.item));
                     item
                 }
                 // It went before anybody here had heard of it.
                 (None, None) => continue,
             };
+            if let (Some(at), Some(record)) = (item.checked_sub(self.trained()), &row.record)
+                && state.added[at as usize].is_other(record)
+            {
+                state.unplaced.insert(item);
+            }
             state.records.insert(item, row.record);
             changed.insert(item);
         }
@@ -228,6 +261,36 @@ impl Shelf {
         };
         let gone = |item: u32| records.get(&item).is_some_and(Option::is_none);
         kept.update(&changed, now, &id, &gone, &|item, key| values(&self.recommender, records, item, key));
+    }
+
+    /// Whether an item waits for its place.
+    pub(super) fn is_unplaced(&self, item: u32) -> bool {
+        self.read().unplaced.contains(&item)
+    }
+
+    /// Whether any does.
+    pub(super) fn has_unplaced(&self) -> bool {
+        !self.read().unplaced.is_empty()
+    }
+
+    /// Encodes and places the new items that wait for it, while others read on.
+    pub(super) fn place_new(&self, encoder: Option<&dyn Encoder>) {
+        loop {
+            let next = {
+                let state = self.read();
+                state.unplaced.first().map(|&item| (item, state.records.get(&item).cloned().flatten()))
+            };
+            let Some((item, record)) = next else { return };
+            let placed = record.as_ref().map(|record| ItemPlace::of(record, encoder, &self.recommender));
+            let mut state = self.write();
+            let same = state.records.get(&item).cloned().flatten() == record;
+            if same {
+                state.unplaced.remove(&item);
+                if let Some(placed) = placed {
+                    state.added[(item - self.trained()) as usize].place = placed;
+                }
+            }
+        }
     }
 
     /// `list` with the new items that the filter lets through between, by their scores for `vector`.
@@ -243,7 +306,7 @@ impl Shelf {
         }
         let mut list = list;
         for (item, added) in (self.trained()..).zip(&state.added) {
-            let Some(placed) = added.placed.as_ref().filter(|_| filter.passes(item)) else { continue };
+            let Some(placed) = added.place.placed.as_ref().filter(|_| filter.passes(item)) else { continue };
             list.push((item, self.recommender.score_placed(vector, placed)));
         }
         list.retain(|(_, score)| !score.is_nan());
@@ -254,11 +317,17 @@ impl Shelf {
 
     /// What `list` is with other items between; see [`Recommender::diversified_with`].
     pub(crate) fn diversified(&self, list: &[(u32, f32)], weight: f32, top: usize) -> Vec<(u32, f32)> {
-        let state = self.read();
-        let row = |item: u32| {
-            let added = &state.added[item.checked_sub(self.trained())? as usize];
-            Some(added.placed.as_ref()?.row.as_slice()).filter(|row| !row.is_empty())
+        // Copied, since this takes longer than others should wait.
+        let rows: HashMap<u32, Vec<f32>> = {
+            let state = self.read();
+            let row = |item: u32| {
+                let added = &state.added[item.checked_sub(self.trained())? as usize];
+                let row = &added.place.placed.as_ref()?.row;
+                (!row.is_empty()).then(|| (item, row.clone()))
+            };
+            list.iter().filter_map(|&(item, _)| row(item)).collect()
         };
+        let row = |item: u32| rows.get(&item).map(Vec::as_slice);
         self.recommender.diversified_with(list, weight, top, &row)
     }
 
@@ -284,7 +353,7 @@ impl Shelf {
     pub(crate) fn between(&self, item: u32) -> Option<Vec<(u32, f32)>> {
         let state = self.read();
         let added = &state.added[item.checked_sub(self.trained())? as usize];
-        Some(added.placed.as_ref().map(|placed| placed.between.clone()).unwrap_or_default())
+        Some(added.place.placed.as_ref().map(|placed| placed.between.clone()).unwrap_or_default())
     }
 
     /// New items by the cosine of their features of `modality` with `features`.

@@ -1,6 +1,6 @@
 //! Sets of items that are kept and brought up to date item by item.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use alike::data::Dataset;
@@ -59,10 +59,11 @@ pub(super) struct Kept {
     /// What may be listed.
     open: Arc<ItemSet>,
     all_open: bool,
-    /// Items that are not listed at every time.
-    timed: BTreeSet<u32>,
-    /// When one of them changes next.
-    next: i64,
+    /// When items appear or go: the times of each, and the items of each time.
+    timed: BTreeMap<u32, Vec<i64>>,
+    schedule: BTreeMap<i64, BTreeSet<u32>>,
+    /// Up to when the schedule is done.
+    done: i64,
     /// The newest last.
     sets: Vec<(Selection, Arc<ItemSet>)>,
 }
@@ -78,8 +79,9 @@ impl Kept {
         let mut this = Self {
             open: Arc::new(ItemSet::all(items)),
             all_open: true,
-            timed: BTreeSet::new(),
-            next: i64::MAX,
+            timed: BTreeMap::new(),
+            schedule: BTreeMap::new(),
+            done: 0,
             sets: Vec::new(),
         };
         if names.iter().any(|name| ["hidden", "stock", "from", "until"].contains(&name.as_str())) {
@@ -100,37 +102,51 @@ impl Kept {
 
     /// Items that are not listed at every time.
     pub(super) fn timed(&self) -> impl Iterator<Item = u32> {
-        self.timed.iter().copied()
+        self.timed.keys().copied()
     }
 
     /// Whether the time has come at which an item appears or goes.
     pub(super) fn is_due(&self, now: i64) -> bool {
-        now >= self.next
+        now > self.done && self.schedule.range(self.done + 1..=now).next().is_some()
     }
 
-    /// Brings what depends on time to `now`.
+    /// Brings what depends on time to `now`. A clock that is set back changes nothing.
     pub(super) fn pass_time(&mut self, now: i64, values: ValuesOf<'_>) {
-        if self.is_due(now) {
-            let timed = self.timed.clone();
-            // Those that are gone have no times.
-            self.open_at(&timed, now, &|_| false, values);
+        if now <= self.done {
+            return;
         }
+        let due = self.schedule.range(self.done + 1..=now).flat_map(|(_, items)| items.iter().copied());
+        let due: BTreeSet<u32> = due.collect();
+        self.done = now;
+        // Those that are gone have no times.
+        self.open_at(&due, &|_| false, values);
     }
 
-    fn open_at(&mut self, items: &BTreeSet<u32>, now: i64, gone: &dyn Fn(u32) -> bool, values: ValuesOf<'_>) {
+    fn open_at(&mut self, items: &BTreeSet<u32>, gone: &dyn Fn(u32) -> bool, values: ValuesOf<'_>) {
+        if items.is_empty() {
+            return;
+        }
         let open = Arc::make_mut(&mut self.open);
         for &item in items {
+            for time in self.timed.remove(&item).unwrap_or_default() {
+                if let Some(others) = self.schedule.get_mut(&time) {
+                    others.remove(&item);
+                    if others.is_empty() {
+                        self.schedule.remove(&time);
+                    }
+                }
+            }
             let of = |key: &str| values(item, key);
-            open.set(item, !gone(item) && is_open(&of, now));
-            if times(&of).next().is_some() && !gone(item) {
-                self.timed.insert(item);
-            } else {
-                self.timed.remove(&item);
+            open.set(item, !gone(item) && is_open(&of, self.done));
+            let times: Vec<i64> = if gone(item) { Vec::new() } else { times(&of).collect() };
+            for &time in &times {
+                self.schedule.entry(time).or_default().insert(item);
+            }
+            if !times.is_empty() {
+                self.timed.insert(item, times);
             }
         }
         self.all_open = open.len() == open.items();
-        let ahead = |item: &u32| times(&|key| values(*item, key)).filter(|&t| t > now).min();
-        self.next = self.timed.iter().filter_map(ahead).min().unwrap_or(i64::MAX);
     }
 
     /// Room for so many items.
@@ -150,7 +166,8 @@ impl Kept {
         gone: &dyn Fn(u32) -> bool,
         values: ValuesOf<'_>,
     ) {
-        self.open_at(changed, now, gone, values);
+        self.pass_time(now, values);
+        self.open_at(changed, gone, values);
         for (which, set) in &mut self.sets {
             let set = Arc::make_mut(set);
             for &item in changed {

@@ -1,6 +1,6 @@
 //! Events of a store as a table, to train on them, and items as a catalogue.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use alike::data::TableFile;
@@ -41,21 +41,24 @@ pub(crate) fn export(place: &StoreAddress) -> Outcome<TableFile> {
 
 /// What the store says of items now, as a catalogue: a row for each that is not gone, with the columns
 /// item_id, title, category, image, description, price, stock, hidden, from, until and those of the
-/// attributes. Lists are JSON.
+/// attributes. Their lists are JSON, categories are joined.
 ///
 /// # Errors
 /// There is no such store, it cannot be read, or nothing is said in it of any item.
 pub(crate) fn export_items(place: &StoreAddress) -> Outcome<TableFile> {
     let mut pages = open(place)?;
     let failed = |e: StoreError| Failure::Failed(format!("{place}: {e}"));
-    let mut rows: Vec<(String, ItemRecord)> = Vec::new();
+    // One that changes while this reads comes again, with what is newer.
+    let mut newest: BTreeMap<String, Option<ItemRecord>> = BTreeMap::new();
     let mut last = 0;
     loop {
         let page = pages.items(last).map_err(failed)?;
-        let Some(newest) = page.last() else { break };
-        last = newest.seq;
-        rows.extend(page.into_iter().filter_map(|row| Some((row.item, row.record?))));
+        let Some(end) = page.last() else { break };
+        last = end.seq;
+        newest.extend(page.into_iter().map(|row| (row.item, row.record)));
     }
+    let rows: Vec<(String, ItemRecord)> =
+        newest.into_iter().filter_map(|(item, record)| Some((item, record?))).collect();
     if rows.is_empty() {
         let text = "says nothing of any item; PUT /v1/items/{id} of its server does";
         return Err(Failure::Failed(format!("{place}: {text}")));
@@ -70,7 +73,7 @@ pub(crate) fn export_items(place: &StoreAddress) -> Outcome<TableFile> {
     let mut columns: Vec<(&str, Vec<Option<String>>)> = Vec::new();
     columns.push(("item_id", rows.iter().map(|(id, _)| Some(id.clone())).collect()));
     for name in OF_ITEMS {
-        columns.push((name, rows.iter().map(|(_, record)| cell(record.fields.get(name))).collect()));
+        columns.push((name, rows.iter().map(|(_, record)| words(record.fields.get(name))).collect()));
     }
     for name in &names {
         let value = |(_, record): &(String, ItemRecord)| cell(record.fields.get("attributes")?.get(name));
@@ -93,6 +96,14 @@ fn cell(value: Option<&Value>) -> Option<String> {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
+    }
+}
+
+/// The same for people: lists joined, as catalogues write categories.
+fn words(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::Array(list) => Some(list.iter().filter_map(|v| cell(Some(v))).collect::<Vec<_>>().join(", ")),
+        other => cell(Some(other)),
     }
 }
 

@@ -37,12 +37,13 @@ pub(crate) struct StoredItem {
 }
 
 impl ItemChange {
-    /// The record after this change to `before`, which is missing where there is none or where it is gone.
-    pub(super) fn after(&self, before: Option<ItemRecord>) -> Option<ItemRecord> {
+    /// The record after this change to `before`: of an item of which nothing was said it is missing, of one
+    /// that is gone it is none. What is gone comes back by `Put` alone.
+    pub(crate) fn after(&self, before: Option<Option<ItemRecord>>) -> Option<ItemRecord> {
         match self {
             Self::Put(fields) => Some(ItemRecord { replaces: true, fields: fields.clone() }),
             Self::Patch(fields) => {
-                let mut record = before.unwrap_or_default();
+                let mut record = before.unwrap_or_else(|| Some(ItemRecord::default()))?;
                 for (name, value) in fields {
                     merge(&mut record.fields, name, value);
                 }
@@ -103,15 +104,17 @@ mod tests {
     fn patches_change_what_they_name_and_puts_everything() {
         let patch = |json| ItemChange::Patch(fields(json));
         let first = patch(json!({"price": 3, "attributes": {"a": 1, "b": 2}})).after(None);
-        let second = patch(json!({"price": null, "attributes": {"b": 5}, "stock": 1})).after(first).unwrap();
+        let second =
+            patch(json!({"price": null, "attributes": {"b": 5}, "stock": 1})).after(Some(first)).unwrap();
         let wanted = json!({"price": null, "attributes": {"a": 1, "b": 5}, "stock": 1});
         assert_eq!((second.replaces, Value::Object(second.fields.clone())), (false, wanted));
-        let put = ItemChange::Put(fields(json!({"title": "x"}))).after(Some(second)).unwrap();
-        let patched = patch(json!({"stock": 0})).after(Some(put)).unwrap();
+        let put = ItemChange::Put(fields(json!({"title": "x"}))).after(Some(Some(second))).unwrap();
+        let patched = patch(json!({"stock": 0})).after(Some(Some(put))).unwrap();
         assert!(patched.replaces);
         assert_eq!(Value::Object(patched.fields.clone()), json!({"title": "x", "stock": 0}));
         assert_eq!(record(Some(&patched.text())).unwrap().as_ref(), Some(&patched));
-        assert_eq!(ItemChange::Delete.after(Some(patched)), None);
+        assert_eq!(ItemChange::Delete.after(Some(Some(patched))), None);
+        assert_eq!(patch(json!({"stock": 1})).after(Some(None)), None, "what is gone stays gone");
         assert!(record(Some("[]")).is_err());
     }
 }

@@ -82,16 +82,21 @@ async fn rows_are_what_their_kinds_say() {
     let page = one("similar-people", json!({})).await;
     let list = row(&page, "similar-people").unwrap();
     assert!(list[..3].iter().all(|item| is_even(item)), "{list:?}");
-    // As many as took them in training and since.
-    served.app.counts.update(&served.app.store).await.unwrap();
+    // As many as took them in training; what they take now is trending.
     let popular = row(&one("popular", json!({})).await, "popular").unwrap();
     for n in 0..60 {
         served.event(&format!("p{n}"), &popular[3], "take").await;
     }
     counted(&served).await;
-    let now = row(&one("popular", json!({})).await, "popular").unwrap();
-    assert_eq!(now[0], popular[3]);
+    assert_eq!(row(&one("popular", json!({})).await, "popular").unwrap(), popular);
+    // User 4 took item 20, once.
     assert_eq!(row(&one("trending", json!({})).await, "trending").unwrap(), [popular[3].clone()]);
+    // Who is forgotten counts no more.
+    let request = axum::http::Request::delete("/v1/users/p0").body(axum::body::Body::empty()).unwrap();
+    assert_eq!(served.send(request).await.0, 200);
+    counted(&served).await;
+    let trending = one("trending", json!({})).await;
+    assert_eq!(trending["rows"][0]["items"][0]["score"], 59.0);
     // The last that was told of leads; what appears at a time leads by that.
     assert!(rows(&one("new", json!({})).await).is_empty());
     for name in ["n1", "n2"] {
@@ -142,6 +147,11 @@ async fn scenarios_of_a_file_have_their_rules() {
     served.sent("PATCH", "/v1/items/5", json!({"price": 2})).await;
     let page = served.posted("/v1/page", ask).await;
     assert_eq!(page["rows"][0]["filled_by"], "cheap");
+    // A pinned item that goes takes no page with it.
+    served.sent("DELETE", "/v1/items/29", json!({})).await;
+    let page = served.posted("/v1/page", json!({"user": "4"})).await;
+    assert!(!row(&page, "best").unwrap().contains(&"29".to_string()));
+    served.sent("PUT", "/v1/items/29", json!({"title": "Thing 29"})).await;
     let lines: Vec<Value> =
         (0..30).map(|n| json!({"item": n.to_string(), "patch": {"attributes": {"brand": n % 3}}})).collect();
     served.lines(&lines).await;

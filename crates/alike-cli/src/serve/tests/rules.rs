@@ -110,8 +110,11 @@ async fn no_more_of_a_kind_than_allowed_and_pins_in_their_places() {
     served.sent("PATCH", &format!("/v1/items/{}", all[20]), json!({"stock": 0})).await;
     let list = ranked(&served, pins).await;
     assert!(!list.contains(&all[20]) && list[2] == all[0], "{list:?}");
+    // One that is not there is passed over, and named.
+    let pins = json!({"user": "4", "rules": {"pins": [{"item": "nowhere", "position": 1}]}});
+    let body = served.posted("/v1/recommendations", pins).await;
+    assert_eq!(body["unknown_items"], json!(["nowhere"]));
     for (rules, says) in [
-        (json!({"pins": [{"item": "nowhere", "position": 1}]}), "unknown item `nowhere`"),
         (json!({"pins": [{"item": "1", "position": 0}]}), "`position` is 0"),
         (json!({"limits": [{"key": "brand", "most": 0}]}), "`most` is 0"),
         (json!({"boosts": [{"filter": {}, "weight": 101}]}), "`weight` is 101"),
@@ -124,10 +127,21 @@ async fn no_more_of_a_kind_than_allowed_and_pins_in_their_places() {
 }
 
 #[tokio::test]
+async fn a_mixed_list_is_as_long_as_limits_let_it() {
+    let served = shop().await;
+    let rules = json!({"limits": [{"key": "brand", "most": 2}], "filter": {"must": {"key": "price", "range": {"gte": 0}}}});
+    let ask = |top: usize| json!({"user": "4", "top": top, "exclude_seen": false, "diversity": 0.3, "rules": rules});
+    for top in [3, 6, 20] {
+        let list = items(&served.posted("/v1/recommendations", ask(top)).await);
+        assert_eq!(list.len(), top.min(6), "{list:?}");
+    }
+}
+
+#[tokio::test]
 async fn pages_of_a_list_are_its_parts() {
     let served = shop().await;
     let rules = json!({"boosts": [{"filter": {"must": {"key": "brand", "match": {"value": "c"}}}, "weight": 0.3}],
-        "limits": [{"key": "brand", "most": 3}]});
+        "limits": [{"key": "brand", "most": 3}], "pins": [{"item": "3", "position": 9}, {"item": "5", "position": 1}]});
     for rules in [json!({}), rules] {
         let all = ranked(&served, rules.clone()).await;
         let mut pages = Vec::new();

@@ -83,17 +83,16 @@ async fn time_passes_without_a_change() {
     static NOW: AtomicI64 = AtomicI64::new(0);
     let served = Served::with_app("bpr", |app| app.clock = || NOW.load(Ordering::SeqCst)).await;
     served.sent("PATCH", "/v1/items/8", json!({"from": 10, "until": 20})).await;
-    for (now, there) in [(0, false), (9, false), (10, true), (19, true), (20, false), (5, false), (15, true)]
-    {
+    for (now, there) in [(0, false), (9, false), (10, true), (19, true), (20, false)] {
         NOW.store(now, Ordering::SeqCst);
-        let list = served.list("4", "&seen=true").await;
-        // A clock that is set back is heard of with the next change.
-        if now == 5 {
-            served.sent("PATCH", "/v1/items/8", json!({"price": 1})).await;
-            continue;
-        }
-        assert_eq!(list.contains(&"8".into()), there, "{now}");
+        assert_eq!(served.list("4", "&seen=true").await.contains(&"8".into()), there, "{now}");
     }
+    // Another item changes between the time and the next list.
+    served.sent("PATCH", "/v1/items/8", json!({"from": 30, "until": null})).await;
+    assert!(!served.list("4", "&seen=true").await.contains(&"8".into()));
+    NOW.store(35, Ordering::SeqCst);
+    served.sent("PATCH", "/v1/items/9", json!({"price": 1})).await;
+    assert!(served.list("4", "&seen=true").await.contains(&"8".into()));
 }
 
 #[tokio::test]
@@ -197,6 +196,7 @@ async fn many_items_are_changed_all_or_none() {
     let list = served.list("4", "&seen=true").await;
     assert!(list.len() == 28 && !list.contains(&"8".into()) && !list.contains(&"9".into()));
     for (line, says) in [
+        (json!({"item": "9", "patch": {"price": 1}}), "line 2: unknown item `9`; allowed: put"),
         (json!({"item": "nowhere", "patch": {}}), "line 2: unknown item `nowhere`; allowed: put"),
         (json!({"item": "10", "put": {}, "delete": true}), "line 2: one of put, patch"),
         (json!({"item": "10", "patch": {"price": "x"}}), "line 2: invalid type"),
@@ -227,6 +227,7 @@ async fn what_is_said_of_an_item_outlives_the_server_and_the_model() {
     // Another server of the same store hears of it, and this one of what is said there.
     let other = Served::open(served.files.clone(), IndexChoice::Exact).await;
     other.app.sync_all().await.unwrap();
+    other.app.place_all().await;
     assert!(right(other.list("4", "&seen=true").await));
     other.sent("PATCH", "/v1/items/10", json!({"hidden": true})).await;
     served.app.sync_all().await.unwrap();
@@ -260,10 +261,18 @@ async fn items_that_are_no_items_are_refused() {
     assert_eq!(status, 422);
     let long = format!("/v1/items/{}", "x".repeat(257));
     assert_eq!(served.asked("PUT", &long, json!({})).await.0, 422);
-    // Of features that no model of this width has, nothing is made.
-    let body = served.sent("PUT", "/v1/items/odd", json!({"features": {"text": [1, 2]}})).await;
-    assert_eq!(body["recommendable"], false);
-    assert!(!served.list("4", "&seen=true").await.contains(&"odd".into()));
+    for wrong in [json!({"text": [1, 2]}), json!({"sound": [1, 2]})] {
+        let (status, body) = served.asked("PUT", "/v1/items/odd", json!({ "features": wrong })).await;
+        let text = body["error"]["message"].as_str().unwrap();
+        assert!(status == 422 && text.contains("has 2 values; allowed: text (6)"), "{body}");
+    }
+    // Many small changes do not add up to a large item.
+    let many = |from: usize| {
+        let names = (from..from + 60).map(|n| (format!("a{n}"), json!(n)));
+        json!({"attributes": names.collect::<serde_json::Map<_, _>>()})
+    };
+    assert_eq!(served.asked("PATCH", "/v1/items/8", many(0)).await.0, 200);
+    assert_eq!(served.asked("PATCH", "/v1/items/8", many(60)).await.0, 422);
 }
 
 #[cfg(feature = "postgres")]
@@ -318,4 +327,34 @@ async fn a_new_item_scores_between_those_that_it_is_like() {
     let score = recommender.score_placed(&vectors[0], &placed);
     let wanted: f32 = placed.between.iter().map(|&(i, s)| s * recommender.score(&vectors[0], i)).sum();
     assert!((score - wanted).abs() < 1e-6 && score > 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_is_a_catalogue_for_the_next_preparation() {
+    use alike::data::{Dataset, ItemColumns, PrepareOptions, SplitKind, prepare};
+    let served = Served::new("bpr").await;
+    let one = |n: usize| {
+        json!({"item": n.to_string(), "put": {"title": format!("Now {n}"), "category": ["A", "B"], "price": n,
+            "attributes": {"sizes": ["s", n], "brand": "x"}}})
+    };
+    let mut lines: Vec<Value> = (0..30).map(one).collect();
+    lines.push(json!({"item": "7", "delete": true}));
+    assert_eq!(served.lines(&lines).await.0, 200);
+    let place = super::place(&served.files);
+    let table = tokio::task::spawn_blocking(move || crate::serve::store::export_items(&place)).await.unwrap();
+    let table = table.unwrap_or_else(|_| panic!("the store has items"));
+    let attributes = ["price", "sizes"].map(|name| (name.to_string(), name.to_string())).into();
+    let options = PrepareOptions {
+        items: Some(table.path().to_path_buf()),
+        item_columns: ItemColumns { attributes, ..ItemColumns::default() },
+        split: SplitKind::Label,
+        ..PrepareOptions::new(served.files.path("log.inter"), served.files.path("again"))
+    };
+    prepare(&options).unwrap();
+    let data = Dataset::open(&served.files.path("again")).unwrap();
+    let item = |name: &str| data.items.get(name).unwrap();
+    assert_eq!((data.title(item("9")), data.catalogue.category(item("9"))), (Some("Now 9"), Some("A, B")));
+    assert_eq!(data.catalogue.attribute(item("9"), "price"), Some("9"));
+    assert_eq!(data.catalogue.attribute(item("9"), "sizes"), Some("[\"s\",9]"));
+    assert_eq!((data.title(item("7")), data.catalogue.attribute(item("7"), "price")), (None, None));
 }

@@ -43,6 +43,7 @@ const MIGRATIONS: &[&str] = &[
         seq BIGINT NOT NULL UNIQUE,
         record TEXT
     );
+    CREATE INDEX alike_events_history ON alike_events (user_id, time, seq) WHERE kind <> 'view';
 "#,
 ];
 /// Replicas that start together bring the tables up to date one after another: the number of the lock.
@@ -61,6 +62,7 @@ pub(crate) struct Postgres {
 struct Link {
     connected: Connected,
     of_user: Statement,
+    views: Statement,
     users: Statement,
     items: Statement,
     events: Statement,
@@ -98,12 +100,14 @@ impl Postgres {
         }
         let connected = connect(&self.url, self.timeout).await?;
         let client = &connected.client;
-        let of_user = client
-            .prepare(
-                "SELECT item, kind FROM alike_events WHERE user_id = $1 AND (kind = 'view') = $2 \
-                 ORDER BY time DESC, seq DESC LIMIT $3",
+        let of_user = |which: &str| {
+            format!(
+                "SELECT item, kind FROM alike_events WHERE user_id = $1 AND kind {which} 'view' \
+                 ORDER BY time DESC, seq DESC LIMIT $2"
             )
-            .await?;
+        };
+        let views = client.prepare(&of_user("=")).await?;
+        let of_user = client.prepare(&of_user("<>")).await?;
         let users = client
             .prepare(
                 "SELECT DISTINCT user_id FROM alike_events WHERE user_id >= $1 AND user_id <= $2 ORDER BY user_id \
@@ -116,7 +120,7 @@ impl Postgres {
         let events = client
             .prepare("SELECT seq, user_id, item, kind, time FROM alike_events WHERE seq > $1 ORDER BY seq LIMIT $2")
             .await?;
-        let link = Arc::new(Link { connected, of_user, users, items, events });
+        let link = Arc::new(Link { connected, of_user, views, users, items, events });
         *reader = Some(link.clone());
         Ok(link)
     }
@@ -147,7 +151,8 @@ impl Postgres {
 
     pub(super) async fn of_user(&self, user: &str, views: bool) -> Result<Vec<Stored>> {
         let most = if views { VIEWS_OF_USER } else { EVENTS_OF_USER } as i64;
-        let rows = self.rows(|link| &link.of_user, &[&user, &views, &most]).await?;
+        let query: fn(&Link) -> &Statement = if views { |link| &link.views } else { |link| &link.of_user };
+        let rows = self.rows(query, &[&user, &most]).await?;
         rows.iter().map(|row| stored(row.get(0), row.get(1))).collect()
     }
 

@@ -1,6 +1,6 @@
 //! The one task that writes to PostgreSQL.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,7 +15,7 @@ use crate::serve::store::health::WriteHealth;
 use crate::serve::store::items::record;
 use crate::serve::store::per_user;
 use crate::serve::store::retention::Retention;
-use crate::serve::store::{AHEAD, Event, ItemChange, Options, Result, StoreError};
+use crate::serve::store::{AHEAD, Event, ItemChange, ItemRecord, Options, Result, StoreError};
 
 /// How often a group is tried that met another of the same keys, or rows that another replica was deleting.
 const TRIES: usize = 3;
@@ -271,17 +271,27 @@ async fn change_items(
     items: &[(String, ItemChange)],
 ) -> Result<Vec<bool>, Failed> {
     transaction.batch_execute("LOCK TABLE alike_items IN EXCLUSIVE MODE").await?;
-    let mut known = Vec::with_capacity(items.len());
-    for (item, change) in items {
-        let row = transaction.query_opt("SELECT record FROM alike_items WHERE item = $1", &[item]).await?;
-        let before: Option<String> = row.and_then(|row| row.get(0));
-        known.push(before.is_some());
-        let before = record(before.as_deref()).map_err(Failed::For)?;
-        let after = change.after(before).map(|record| record.text());
-        let write = "INSERT INTO alike_items (item, seq, record) SELECT $1, coalesce(max(seq), 0) + 1, $2 FROM alike_items \
-                     ON CONFLICT (item) DO UPDATE SET seq = excluded.seq, record = excluded.record";
-        transaction.execute(write, &[item, &after]).await?;
+    let last: i64 = transaction.query_one("SELECT coalesce(max(seq), 0) FROM alike_items", &[]).await?.get(0);
+    let ids: Vec<&str> = items.iter().map(|(item, _)| item.as_str()).collect();
+    let rows =
+        transaction.query("SELECT item, record FROM alike_items WHERE item = ANY($1)", &[&ids]).await?;
+    let mut now: HashMap<String, Option<ItemRecord>> = HashMap::new();
+    for row in rows {
+        now.insert(row.get(0), record(row.get(1)).map_err(Failed::For)?);
     }
+    let (mut known, mut changed) = (Vec::with_capacity(items.len()), BTreeMap::new());
+    for (number, (item, change)) in (last + 1..).zip(items) {
+        let before = now.get(item).cloned();
+        known.push(before.as_ref().is_some_and(Option::is_some));
+        now.insert(item.clone(), change.after(before));
+        changed.insert(item.as_str(), number);
+    }
+    let (ids, numbers): (Vec<&str>, Vec<i64>) = changed.into_iter().unzip();
+    let text = |id: &&str| now.get(*id).and_then(Option::as_ref).map(ItemRecord::text);
+    let texts: Vec<Option<String>> = ids.iter().map(text).collect();
+    let write = "INSERT INTO alike_items (item, seq, record) SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[]) \
+                 ON CONFLICT (item) DO UPDATE SET seq = excluded.seq, record = excluded.record";
+    transaction.execute(write, &[&ids, &numbers, &texts]).await?;
     Ok(known)
 }
 

@@ -85,10 +85,11 @@ impl Sqlite {
     pub(super) async fn of_user(&self, user: &str, views: bool) -> Result<Vec<Stored>> {
         let (user, most) = (user.to_string(), if views { VIEWS_OF_USER } else { EVENTS_OF_USER });
         self.read(move |connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT item, kind FROM events WHERE user = ? AND (kind = 'view') = ? ORDER BY time DESC, seq DESC LIMIT ?",
-            )?;
-            let rows = query.query_map(params![user, views, most as i64], |row| {
+            let which = if views { "=" } else { "<>" };
+            let mut query = connection.prepare_cached(&format!(
+                "SELECT item, kind FROM events WHERE user = ? AND kind {which} 'view' ORDER BY time DESC, seq DESC LIMIT ?",
+            ))?;
+            let rows = query.query_map(params![user, most as i64], |row| {
                 Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
             })?;
             rows.map(|row| row.map_err(StoreError::from).and_then(|(item, kind)| stored(item, &kind)))

@@ -27,6 +27,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
         seq INTEGER NOT NULL UNIQUE,
         record TEXT
     ) STRICT;
+    CREATE INDEX events_history ON events (user, time, seq) WHERE kind <> 'view';
 ",
 ];
 

@@ -193,7 +193,8 @@ async fn a_store_of_the_first_version_is_taken_over() {
         connection.pragma_query_value(None, "application_id", |row| row.get(0)).unwrap()
     };
     assert_eq!(number(), super::ours::APPLICATION);
-    let older = "DROP TABLE items; PRAGMA application_id = 0; PRAGMA user_version = 1";
+    let older =
+        "DROP TABLE items; DROP INDEX events_history; PRAGMA application_id = 0; PRAGMA user_version = 1";
     Connection::open(&path).unwrap().execute_batch(older).unwrap();
     assert_eq!(users_of_store(path.clone()).await, ["a"]);
     assert_eq!(number(), super::ours::APPLICATION, "from now on it does");

@@ -255,9 +255,10 @@ fn insert(transaction: &Transaction<'_>, event: &Event) -> Result<bool> {
 /// Changes what is said of an item; whether something was.
 fn change_item(transaction: &Transaction<'_>, item: &str, change: &ItemChange) -> Result<bool> {
     let mut find = transaction.prepare_cached("SELECT record FROM items WHERE item = ?")?;
-    let before: Option<String> = find.query_row([item], |row| row.get(0)).optional()?.flatten();
-    let known = before.is_some();
-    let after = change.after(record(before.as_deref())?).map(|record| record.text());
+    let before: Option<Option<String>> = find.query_row([item], |row| row.get(0)).optional()?;
+    let known = before.as_ref().is_some_and(Option::is_some);
+    let before = before.map(|text| record(text.as_deref())).transpose()?;
+    let after = change.after(before).map(|record| record.text());
     let mut write = transaction.prepare_cached(
         "INSERT INTO items (item, seq, record) SELECT ?1, coalesce(max(seq), 0) + 1, ?2 FROM items WHERE true
          ON CONFLICT (item) DO UPDATE SET seq = excluded.seq, record = excluded.record",
