@@ -370,7 +370,7 @@ impl Scorer {
 }
 
 /// The `k` best of scored items or users, best first, equal ones by number.
-pub(crate) fn best(mut all: Vec<(u32, f32)>, k: usize) -> Vec<(u32, f32)> {
+pub fn best(mut all: Vec<(u32, f32)>, k: usize) -> Vec<(u32, f32)> {
     let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
     if k < all.len() && k > 0 {
         all.select_nth_unstable_by(k - 1, order);
@@ -381,7 +381,7 @@ pub(crate) fn best(mut all: Vec<(u32, f32)>, k: usize) -> Vec<(u32, f32)> {
 }
 
 /// Cosine of two vectors; 0 where one has no length.
-pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
+pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
     let scale = norm(a) * norm(b);
     if scale > 0.0 { dot(a, b) / scale } else { 0.0 }
 }

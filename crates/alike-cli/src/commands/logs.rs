@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use alike::data::TableFile;
+use serde::Deserialize;
 
 use crate::failure::{Failure, Outcome};
 use crate::made::Made;
 use crate::serve::store::{self, StoreAddress};
 
 /// A place of interactions, as `--interactions` names it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
 pub(crate) enum LogPlace {
     /// A file, a folder of part files, or standard input.
     File(PathBuf),
@@ -28,6 +30,14 @@ impl FromStr for LogPlace {
             Err(why) if text.starts_with("sqlite:") => Err(why),
             Err(_) => Ok(Self::File(text.into())),
         }
+    }
+}
+
+impl TryFrom<String> for LogPlace {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alike_ops::ItemSet;
+use alike_ops::{ItemSet, Mask};
 
 /// What limits a list.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub(crate) struct Filter {
 impl Filter {
     /// Whether `item` may be in the list.
     pub(crate) fn passes(&self, item: u32) -> bool {
-        self.within.as_ref().is_none_or(|set| set.contains(item)) && self.hidden.binary_search(&item).is_err()
+        Mask { hidden: &self.hidden, among: self.within.as_ref() }.passes(item)
     }
 
     /// Ranks `candidates` only, where there are any.

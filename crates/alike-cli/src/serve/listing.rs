@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use alike_ops::ItemSet;
+use alike::scorer::best;
+use alike_ops::{ItemSet, Mask};
 
 use super::error::ApiResult;
 use super::filter::Filter;
@@ -61,7 +62,7 @@ pub(crate) async fn list(
         (false, true) => wanted,
         (false, false) => wanted * 4,
     };
-    let parts = if rules.is_plain() { None } else { Some(rules.parts(&model.shelf, within.clone())) };
+    let parts = parts(app, model, rules, within.clone()).await?;
     let filter = Filter { hidden, within, candidates: None, top: length };
     let list = loop {
         let filter = Filter { top: length, ..filter.clone() };
@@ -96,6 +97,20 @@ pub(crate) async fn within(
     }
     let model = model.clone();
     app.work.run(move || model.shelf.set(now, &wanted)).await
+}
+
+/// The parts of `within` that the rules boost alike; none where they boost nothing.
+pub(crate) async fn parts(
+    app: &App,
+    model: &Arc<ModelSnapshot>,
+    rules: &Rules,
+    within: Option<Arc<ItemSet>>,
+) -> ApiResult<Option<Vec<(Arc<ItemSet>, f32)>>> {
+    if rules.is_plain() {
+        return Ok(None);
+    }
+    let (model, rules) = (model.clone(), rules.clone());
+    app.work.run(move || Some(rules.parts(&model.shelf, within))).await
 }
 
 /// The best items.
@@ -137,9 +152,7 @@ async fn boosted(
         let list = rank(app, model, state, filter).await?;
         all.extend(list.into_iter().map(|(item, score)| (item, score + weight * unit)));
     }
-    all.sort_by(|a: &(u32, f32), b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    all.truncate(top);
-    Ok(all)
+    Ok(best(all, top))
 }
 
 /// `top` of a list with other items between.
@@ -155,36 +168,47 @@ async fn mix(
     pool.run(move || model.shelf.diversified(&list, diversity, top)).await
 }
 
-/// A list that is no ranking of the model's: what passes of `found`, best first, put in order by the rules.
-pub(crate) fn arranged(
-    model: &ModelSnapshot,
+/// What a row of a page is made of that is no ranking of the model's.
+pub(crate) struct RowSpec<'a> {
+    pub(crate) scenario: &'a Scenario,
+    /// Items to leave out, ascending.
+    pub(crate) hidden: &'a [u32],
+    /// The only items, if not all.
+    pub(crate) within: Option<Arc<ItemSet>>,
+}
+
+impl RowSpec<'_> {
+    /// Whether an item may be in the row.
+    pub(crate) fn passes(&self, item: u32) -> bool {
+        Mask { hidden: self.hidden, among: self.within.as_ref() }.passes(item)
+    }
+}
+
+/// What passes of `found`, best first, put in order by the rules of its scenario.
+pub(crate) async fn row(
+    app: &App,
+    model: &Arc<ModelSnapshot>,
     found: Vec<(u32, f32)>,
-    hidden: &[u32],
-    within: Option<&ItemSet>,
-    scenario: &Scenario,
-    now: i64,
-) -> Vec<(u32, f32)> {
-    let Scenario { rules, diversity, top, .. } = scenario;
-    let (diversity, top) = (*diversity, *top);
-    let open = |item: u32| model.shelf.is_open(item, now) && hidden.binary_search(&item).is_err();
+    spec: RowSpec<'_>,
+) -> ApiResult<Vec<(u32, f32)>> {
+    let Scenario { rules, diversity, top, .. } = spec.scenario;
+    let now = (app.clock)();
+    let open = |item: u32| model.shelf.is_open(item, now) && spec.hidden.binary_search(&item).is_err();
     let pins = rules.pins(&model.shelf, &open);
-    let passes = |item: u32| {
-        within.is_none_or(|set| set.contains(item))
-            && hidden.binary_search(&item).is_err()
-            && !pins.iter().any(|&(_, pinned)| pinned == item)
-    };
-    let mut list: Vec<(u32, f32)> = found.into_iter().filter(|&(item, _)| passes(item)).collect();
-    if !rules.is_plain() {
+    let organic = |item: u32| spec.passes(item) && !pins.iter().any(|&(_, pinned)| pinned == item);
+    let mut list: Vec<(u32, f32)> = found.into_iter().filter(|&(item, _)| organic(item)).collect();
+    if let Some(parts) = parts(app, model, rules, spec.within).await? {
         let hundredth = list.get(UNIT - 1).or(list.last()).map_or(0.0, |last| last.1);
         let unit = list.first().map_or(0.0, |first| first.1) - hundredth;
-        for (set, weight) in rules.parts(&model.shelf, None) {
+        for (set, weight) in parts {
             list.iter_mut().filter(|l| set.contains(l.0)).for_each(|l| l.1 += weight * unit);
         }
-        list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let all = list.len();
+        list = best(list, all);
     }
-    if diversity > 0.0 {
+    if *diversity > 0.0 {
         list.truncate(MIXED);
-        list = model.shelf.diversified(&list, diversity, MIXED);
+        list = mix(app, model, list, *diversity, MIXED).await?;
     }
-    with_pins(rules.limited(&model.shelf, &list, top), &pins, top)
+    Ok(with_pins(rules.limited(&model.shelf, &list, *top), &pins, *top))
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use alike::checkpoint::{RunDir, State};
 use alike::recommend::Recommender;
+use alike::scorer::best;
 
 use super::index::{Index, IndexChoice};
 use super::shelf::Shelf;
@@ -54,10 +55,10 @@ impl ModelSnapshot {
         self.taken.get_or_init(|| {
             let by_item = self.recommender.run().data.train.transposed();
             let taken = |item: u32| (item, by_item.rows_of(item as usize).len() as f32);
-            let mut all: Vec<(u32, f32)> =
+            let all: Vec<(u32, f32)> =
                 (0..self.shelf.trained()).map(taken).filter(|&(_, people)| people > 0.0).collect();
-            all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            all
+            let count = all.len();
+            best(all, count)
         })
     }
 

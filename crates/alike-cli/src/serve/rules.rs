@@ -23,7 +23,7 @@ const PINS: usize = 100;
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Rules {
-    /// Selection items it may hold, in the form of Qdrant's filters: `must`, `should` and `must_not`, lists
+    /// Which items it may hold, in the form of Qdrant's filters: `must`, `should` and `must_not`, lists
     /// of conditions. A condition is `{"key": …, "match": {"value": …}}` (or `any`, `except` with a list),
     /// `{"key": …, "range": {"gt", "gte", "lt", "lte"}}`, `{"is_empty": {"key": …}}`, `{"has_id": […]}`, or a
     /// filter. Keys are `price`, `stock`, `category`, `title` and the attributes of items.
@@ -44,7 +44,7 @@ pub(crate) struct Rules {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Boost {
-    /// Selection items.
+    /// Which items.
     #[schema(value_type = Object)]
     filter: ItemFilter,
     /// How much is added to their scores, in units of the way from the hundredth item of the list to the
@@ -116,10 +116,7 @@ impl Rules {
             for (set, weight) in parts {
                 let (mut with, mut without) = ((*set).clone(), (*set).clone());
                 with.intersect(&boosted);
-                let mut others = (*boosted).clone();
-                others.grow(set.items());
-                others.complement();
-                without.intersect(&others);
+                without.subtract(&boosted);
                 split.push((Arc::new(with), weight + boost.weight));
                 split.push((Arc::new(without), weight));
             }
@@ -170,11 +167,6 @@ impl Rules {
         }
         pins.sort_unstable();
         pins
-    }
-
-    /// The items that are boosted.
-    pub(crate) fn boosted(&self) -> impl Iterator<Item = Selection> {
-        self.boosts.iter().map(|boost| Selection::Filter(boost.filter.clone()))
     }
 
     /// Ids of pinned items.

@@ -74,6 +74,11 @@ impl ItemSet {
         self.words.iter_mut().zip(others).for_each(|(a, b)| *a &= b);
     }
 
+    /// Leaves those that `other` does not hold.
+    pub fn subtract(&mut self, other: &Self) {
+        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a &= !b);
+    }
+
     /// Adds those of `other` that are below [`Self::items`].
     pub fn unite(&mut self, other: &Self) {
         self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a |= b);
@@ -132,6 +137,7 @@ mod tests {
             };
             assert_eq!(changed(&|_| ()), a);
             assert_eq!(changed(&|s| s.intersect(&second)), &a & &b);
+            assert_eq!(changed(&|s| s.subtract(&second)), &a - &b);
             assert_eq!(changed(&|s| s.unite(&second)), &a | &b);
             let all: BTreeSet<u32> = (0..items as u32).collect();
             assert_eq!(changed(&ItemSet::complement), &all - &a);

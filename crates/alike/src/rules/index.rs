@@ -7,7 +7,7 @@ use alike_ops::ItemSet;
 use rayon::prelude::*;
 
 use super::filter::{FilterCondition, ItemFilter, RangeEnd, lies_between};
-use super::value::{AttributeValue, values_of_text};
+use super::value::{AttributeValue, number_of, values_of_text};
 use crate::data::{Catalogue, Dataset};
 
 /// The keys of a catalogue's items, each indexed when it is first asked for: postings of its values, and its
@@ -30,12 +30,13 @@ struct KeyIndex {
 /// The values of `key` that the prepared catalogue has for `item`: `title`, `image`, each name of `category`,
 /// and the attributes that it was prepared with.
 pub fn catalogue_values(catalogue: &Catalogue, item: u32, key: &str) -> Vec<AttributeValue> {
-    let text = |found: Option<&str>| found.map(values_of_text).unwrap_or_default();
+    // A title may look like a list: `[2012]`.
+    let plain = |found: Option<&str>| found.map(AttributeValue::text).into_iter().collect();
     match key {
-        "title" => text(catalogue.title(item)),
-        "image" => text(catalogue.image(item)),
+        "title" => plain(catalogue.title(item)),
+        "image" => plain(catalogue.image(item)),
         "category" => categories(catalogue.category(item).unwrap_or_default()).collect(),
-        _ => text(catalogue.attribute(item, key)),
+        _ => catalogue.attribute(item, key).map(values_of_text).unwrap_or_default(),
     }
 }
 
@@ -57,9 +58,7 @@ impl AttributeIndex {
             set.intersect(&any);
         }
         for condition in &filter.must_not {
-            let mut others = self.condition(data, condition);
-            others.complement();
-            set.intersect(&others);
+            set.subtract(&self.condition(data, condition));
         }
         set
     }
@@ -127,11 +126,6 @@ fn is_known(data: &Dataset, key: &str) -> bool {
         || data.catalogue.attributes().iter().any(|name| name == key)
 }
 
-/// The number that a text is.
-fn number_of(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|n: &f64| n.is_finite())
-}
-
 impl KeyIndex {
     fn new(data: &Dataset, key: &str) -> Self {
         if !is_known(data, key) {
@@ -163,5 +157,28 @@ impl KeyIndex {
         let last = self.numbers.partition_point(|n| n.0 <= to.at);
         let numbers = self.numbers.get(first..last).unwrap_or_default();
         numbers.iter().filter(move |n| lies_between(n.0, from, to)).map(|n| n.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_texts_and_attributes_may_be_lists() {
+        let fields = ["[2012]", "[1].png", "Even, All|Rest", "[\"s\", 2]", "[draft"];
+        let mut offsets = vec![0u64];
+        fields.iter().for_each(|field| offsets.push(offsets[offsets.len() - 1] + field.len() as u64));
+        let names = ["sizes", "state"].map(String::from).into();
+        let catalogue = Catalogue::from_parts(fields.concat().into_bytes(), offsets, 1, names, None).unwrap();
+        let texts = |key: &str| -> Vec<String> {
+            catalogue_values(&catalogue, 0, key).into_iter().map(|value| value.text).collect()
+        };
+        assert_eq!((texts("title"), texts("image")), (vec!["[2012]".into()], vec!["[1].png".into()]));
+        assert_eq!(
+            (texts("category"), texts("sizes")),
+            (vec!["Even".into(), "All".into(), "Rest".into()], vec!["s".into(), "2".into()])
+        );
+        assert_eq!((texts("state"), texts("colour")), (vec!["[draft".to_string()], vec![]));
     }
 }

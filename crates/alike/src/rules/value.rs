@@ -11,9 +11,15 @@ pub struct AttributeValue {
     pub number: Option<f64>,
 }
 
+/// The number that a text is.
+pub(super) fn number_of(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
 impl AttributeValue {
-    fn text(text: &str) -> Self {
-        Self { text: text.to_string(), number: text.parse().ok().filter(|n: &f64| n.is_finite()) }
+    /// A text, and the number that it is.
+    pub(super) fn text(text: &str) -> Self {
+        Self { text: text.to_string(), number: number_of(text) }
     }
 
     /// A number; whole ones are written without a point.

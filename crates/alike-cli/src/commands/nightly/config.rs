@@ -18,10 +18,8 @@ pub(super) struct Config {
     /// The folder of runs and data, and of the link to the live run.
     pub(super) work: PathBuf,
     /// Files and stores of interactions.
-    #[serde(deserialize_with = "places")]
     interactions: Vec<LogPlace>,
     /// The catalogue, or the store that holds it.
-    #[serde(default, deserialize_with = "place")]
     pub(super) items: Option<LogPlace>,
     /// Columns of the catalogue by which lists can be filtered.
     #[serde(default)]
@@ -73,15 +71,6 @@ fn temporal() -> SplitKind {
 
 fn split<'de, D: Deserializer<'de>>(from: D) -> Result<SplitKind, D::Error> {
     String::deserialize(from)?.parse().map_err(D::Error::custom)
-}
-
-fn places<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<LogPlace>, D::Error> {
-    let texts = Vec::<String>::deserialize(from)?;
-    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
-}
-
-fn place<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LogPlace>, D::Error> {
-    String::deserialize(from)?.parse().map(Some).map_err(D::Error::custom)
 }
 
 fn alloy() -> String {

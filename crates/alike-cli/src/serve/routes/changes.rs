@@ -41,7 +41,7 @@ pub(crate) async fn put(
     Path(OfItem { item }): Path<OfItem>,
     Body(Unique(fields)): Body<Unique>,
 ) -> ApiResult<Json<ItemDetail>> {
-    change(&app, item, ItemChange::Put(checked(fields)?)).await
+    change(&app, item, ItemChange::Put(object(fields)?)).await
 }
 
 /// Change something of an item
@@ -57,7 +57,7 @@ pub(crate) async fn patch(
     Body(Unique(fields)): Body<Unique>,
 ) -> ApiResult<Json<ItemDetail>> {
     known(&app, &item)?;
-    change(&app, item, ItemChange::Patch(checked(fields)?)).await
+    change(&app, item, ItemChange::Patch(object(fields)?)).await
 }
 
 /// An item that is gone.
@@ -115,28 +115,38 @@ pub(crate) struct Changed {
     responses((status = 200, description = "What became of them", body = Changed), ErrorResponses))]
 pub(crate) async fn bulk(State(app): State<Arc<App>>, request: Request) -> ApiResult<Json<Changed>> {
     let Lines(bytes) = Lines::from_request(request, &app).await?;
-    // Reading a megabyte of JSON takes milliseconds.
-    let changes = app.work.run(move || lines(&bytes)).await??;
     let model = app.model(Which::Main)?;
+    // Reading and checking a megabyte of JSON takes milliseconds.
+    let work = move || {
+        let changes = lines(&bytes)?;
+        let answer = merged(&model, &changes)?;
+        let changes = changes.into_iter().map(|(_, item, change)| (item, change)).collect();
+        ApiResult::Ok((changes, answer))
+    };
+    let (changes, answer) = app.work.run(work).await??;
+    write(&app, changes).await?;
+    Ok(Json(answer))
+}
+
+/// How many items `changes` change, if they may all be done one after another.
+fn merged(model: &ModelSnapshot, changes: &[(usize, String, ItemChange)]) -> ApiResult<Changed> {
     let mut merged: BTreeMap<&str, Option<ItemRecord>> = BTreeMap::new();
-    for (number, (item, change)) in changes.iter().enumerate() {
-        let wrong = |text: String| ApiError::invalid(format!("line {}: {text}", number + 1));
+    for (line, item, change) in changes {
+        let wrong = |text: &str| ApiError::invalid(format!("line {line}: {text}"));
         let before = match merged.get(item.as_str()) {
             Some(earlier) => Some(earlier.clone()),
-            None => said(&model, item),
+            None => said(model, item),
         };
         let there = before.as_ref().is_some_and(Option::is_some);
         if !there && !matches!(change, ItemChange::Put(_)) {
-            return Err(wrong(format!("unknown item `{item}`; allowed: put")));
+            return Err(wrong(&format!("unknown item `{item}`; allowed: put")));
         }
         let after = change.after(before);
-        check(&model, item, after.as_ref()).map_err(|e| wrong(e.message().into()))?;
+        check(model, item, after.as_ref()).map_err(|e| wrong(e.message()))?;
         merged.insert(item, after);
     }
     let new = merged.keys().filter(|id| model.recommender.run().data.items.get(id).is_none()).count();
-    let changed = merged.len();
-    write(&app, changes).await?;
-    Ok(Json(Changed { changed, new }))
+    Ok(Changed { changed: merged.len(), new })
 }
 
 /// What is said of an item: nothing where nobody knows it, none where it is gone.
@@ -192,7 +202,8 @@ impl FromRequest<Arc<App>> for Lines {
     }
 }
 
-fn lines(bytes: &[u8]) -> ApiResult<Vec<(String, ItemChange)>> {
+/// Changes with the numbers of their lines, from 1.
+fn lines(bytes: &[u8]) -> ApiResult<Vec<(usize, String, ItemChange)>> {
     let mut changes = Vec::new();
     for (at, line) in bytes.split(|&b| b == b'\n').enumerate() {
         if line.trim_ascii().is_empty() {
@@ -203,14 +214,14 @@ fn lines(bytes: &[u8]) -> ApiResult<Vec<(String, ItemChange)>> {
         let Unique(value) = serde_json::from_slice(line).map_err(|e| wrong(e.to_string()))?;
         let line: ItemLine = serde_json::from_value(value).map_err(|e| wrong(e.to_string()))?;
         id("item", &line.item).map_err(|e| wrong(e.message().into()))?;
-        let fields = |value| checked(value).map_err(|e| wrong(e.message().into()));
+        let fields = |value| object(value).map_err(|e| wrong(e.message().into()));
         let change = match (line.put, line.patch, line.delete) {
             (Some(put), None, None) => ItemChange::Put(fields(put)?),
             (None, Some(patch), None) => ItemChange::Patch(fields(patch)?),
             (None, None, Some(true)) => ItemChange::Delete,
             _ => return Err(wrong("one of put, patch and \"delete\": true is needed".into())),
         };
-        changes.push((line.item, change));
+        changes.push((at + 1, line.item, change));
     }
     within("number of lines", changes.len(), 1, LINES)?;
     Ok(changes)
@@ -222,12 +233,12 @@ fn known(app: &App, item: &str) -> ApiResult<()> {
     number.map(drop).ok_or_else(|| ApiError::unknown_item(item))
 }
 
-fn checked(fields: Value) -> ApiResult<Map<String, Value>> {
-    let Value::Object(fields) = fields else {
-        return Err(ApiError::invalid("the item is no object; allowed: {…}"));
-    };
-    ItemFields::check(&fields)?;
-    Ok(fields)
+/// The fields of an item; what they may be is looked at once, with what they change.
+fn object(fields: Value) -> ApiResult<Map<String, Value>> {
+    match fields {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(ApiError::invalid("the item is no object; allowed: {…}")),
+    }
 }
 
 async fn change(app: &Arc<App>, item: String, change: ItemChange) -> ApiResult<Json<ItemDetail>> {

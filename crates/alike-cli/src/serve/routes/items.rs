@@ -93,18 +93,18 @@ pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) 
     let work = move || {
         let (shelf, query) = (&model.shelf, query.trim().to_lowercase());
         let open = shelf.set(now, &[]);
-        let place = |item: u32| {
-            let name = shelf.id(item);
-            if name == query {
+        let mut found: Vec<(u8, u32)> = shelf.scan(|item, id, title| {
+            if open.as_ref().is_some_and(|open| !open.contains(item)) {
+                return None;
+            }
+            if id == query {
                 return Some((0, item));
             }
-            let title = shelf.text(item, "title").unwrap_or(name).to_lowercase();
+            let title = title.unwrap_or(id).to_lowercase();
             let at = title.find(&query)?;
             let within_word = title[..at].ends_with(char::is_alphanumeric);
             Some((if at == 0 { 1 } else { 2 + u8::from(within_word) }, item))
-        };
-        let all = (0..shelf.len()).filter(|&item| open.as_ref().is_none_or(|open| open.contains(item)));
-        let mut found: Vec<(u8, u32)> = all.filter_map(place).collect();
+        });
         found.sort_unstable();
         found.truncate(top);
         Items {

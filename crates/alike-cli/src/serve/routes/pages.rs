@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alike::scorer::best;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use utoipa::ToSchema;
 use super::views::{Item, ModelRef, Ranked};
 use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
 use crate::serve::extract::{Body, id, within};
-use crate::serve::listing::{self, ListSpec};
+use crate::serve::listing::{self, ListSpec, RowSpec};
 use crate::serve::model::ModelSnapshot;
 use crate::serve::people::{UserState, user_state};
 use crate::serve::scenarios::{Kind, Scenario};
@@ -259,21 +260,21 @@ impl<'a> Rows<'a> {
             };
             return Ok(Some((listing::list(self.app, model, &self.person, spec).await?, None)));
         }
-        let found = self.found(scenario, from).await?;
         let mut hidden = self.shown.clone();
         hidden.extend(self.person.person.history.iter().chain(&self.person.new));
         hidden.sort_unstable();
-        let list = listing::arranged(model, found, &hidden, within.as_deref(), scenario, self.now);
-        Ok(Some((list, from)))
+        let spec = RowSpec { scenario, hidden: &hidden, within };
+        let found = self.found(&spec, from).await?;
+        Ok(Some((listing::row(self.app, model, found, spec).await?, from)))
     }
 
     /// What a scenario is made from, best first.
-    async fn found(&self, scenario: &Scenario, from: Option<u32>) -> ApiResult<Vec<(u32, f32)>> {
+    async fn found(&self, spec: &RowSpec<'_>, from: Option<u32>) -> ApiResult<Vec<(u32, f32)>> {
         let (model, shelf, counts) = (self.model.clone(), &self.model.shelf, &self.app.counts);
         let numbered = |list: &[(String, f32)]| -> Vec<(u32, f32)> {
             list.iter().filter_map(|(name, weight)| Some((shelf.number(name)?, *weight))).collect()
         };
-        Ok(match (scenario.kind, scenario.days) {
+        Ok(match (spec.scenario.kind, spec.scenario.days) {
             (Kind::ForYou, _) => Vec::new(),
             (Kind::Because | Kind::Related, _) => {
                 let item = from.expect("there is an item that it comes from");
@@ -302,15 +303,14 @@ impl<'a> Rows<'a> {
             }
             (Kind::Popular, Some(days)) => numbered(&counts.popular(days, self.now)),
             (Kind::Popular, None) => {
-                let mut all = model.taken().to_vec();
+                let taken = model.taken().iter().filter(|&&(item, _)| spec.passes(item)).take(LOOKED_AT);
                 // Training knows nothing of the new ones.
                 let new = |(name, count): (String, u32)| {
                     let item = shelf.number(&name).filter(|&item| item >= shelf.trained())?;
                     Some((item, count as f32))
                 };
-                all.extend(counts.totals().into_iter().filter_map(new));
-                all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-                all
+                let new = counts.totals().into_iter().filter_map(new);
+                best(taken.copied().chain(new).collect(), LOOKED_AT)
             }
             (Kind::Trending, days) => numbered(&counts.trending(days.unwrap_or(DAYS), self.now)),
             (Kind::New, _) => shelf.newest(self.now),

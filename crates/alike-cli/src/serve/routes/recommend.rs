@@ -199,11 +199,6 @@ async fn answer(app: &App, ask: Ask) -> ApiResult<Json<Recommendations>> {
     };
     let pinned = ask.rules.pinned_ids().filter(|id| model.shelf.number(id).is_none());
     unknown.extend(pinned.cloned());
-    // Boosts are sets too.
-    for boosted in ask.rules.boosted().filter(|which| !model.shelf.is_kept(which)) {
-        let of_it = model.clone();
-        app.work.run(move || drop(of_it.shelf.kept(&boosted))).await?;
-    }
     let spec = ListSpec {
         top: ask.top,
         offset: ask.offset,
@@ -249,7 +244,8 @@ async fn allowed_items(
     // An empty field of a form says nothing.
     let category = ask.category.as_ref().filter(|name| !name.is_empty());
     let mut wanted: Vec<Selection> = category.map(|name| Selection::category(name)).into_iter().collect();
-    if let Some(name) = category {
+    // Sets that are kept are not empty.
+    if let Some(name) = category.filter(|_| !model.shelf.is_kept(&wanted[0])) {
         let (of_it, which) = (model.clone(), wanted[0].clone());
         if app.work.run(move || of_it.shelf.kept(&which).is_empty()).await? {
             return Err(unknown_category(model, name));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alike::scorer::best;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State};
@@ -119,9 +120,7 @@ async fn nearest(app: &App, which: Which, encoded: Encoded, top: usize) -> ApiRe
         let near = |most: usize| {
             let mut list = model.recommender.nearest(&encoded.modality, &encoded.features, most)?;
             list.extend(model.shelf.nearest_added(&encoded.modality, &encoded.features));
-            list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            list.truncate(most);
-            Ok(list)
+            Ok(best(list, most))
         };
         let list = model.listed(top, now, near)?;
         Ok(RankedItems { model: model.reference(), items: model.ranked(&list, 0) })

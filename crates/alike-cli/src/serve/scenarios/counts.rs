@@ -1,10 +1,11 @@
 //! How often items were taken, hour by hour, from the events of the store.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crate::serve::store::{EventKind, Store, StoreError};
+use crate::serve::store::{EventKind, Row, Store, StoreError};
 
 /// Milliseconds of an hour.
 const HOUR: i64 = 3_600_000;
@@ -25,6 +26,8 @@ type Weighted = Arc<Vec<(String, f32)>>;
 pub(crate) struct EventCounts {
     state: RwLock<Counted>,
     lists: Mutex<HashMap<(bool, u64), (Instant, Weighted)>>,
+    /// Whether what is counted holds somebody who was forgotten.
+    stale: AtomicBool,
 }
 
 #[derive(Default)]
@@ -36,26 +39,28 @@ struct Counted {
 }
 
 impl EventCounts {
-    /// Counts what came since this was done last.
+    /// Counts what came since this was done last; everything, where somebody was forgotten meanwhile.
     pub(crate) async fn update(&self, store: &Store) -> Result<(), StoreError> {
+        if self.stale.swap(false, Ordering::SeqCst) {
+            let mut counted = Counted::default();
+            loop {
+                let rows = store.events_after(counted.seq).await;
+                let rows = rows.inspect_err(|_| self.stale.store(true, Ordering::SeqCst))?;
+                if rows.is_empty() {
+                    break;
+                }
+                counted.add(rows);
+            }
+            *self.state.write().unwrap_or_else(PoisonError::into_inner) = counted;
+            self.lists().clear();
+        }
         loop {
             let after = self.state.read().unwrap_or_else(PoisonError::into_inner).seq;
             let rows = store.events_after(after).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-            state.seq = last.seq;
-            for row in rows {
-                let counts = [EventKind::Take, EventKind::Like].iter().any(|kind| kind.word() == row.kind);
-                if counts {
-                    *state.total.entry(row.item.clone()).or_default() += 1;
-                    *state.hours.entry(row.time / HOUR).or_default().entry(row.item).or_default() += 1;
-                }
+            if rows.is_empty() {
+                return Ok(());
             }
-            if let Some((&newest, _)) = state.hours.last_key_value() {
-                state.hours = state.hours.split_off(&(newest - KEPT));
-            }
-            // One lock at a time.
-            drop(state);
+            self.state.write().unwrap_or_else(PoisonError::into_inner).add(rows);
             self.lists().clear();
         }
     }
@@ -116,10 +121,24 @@ impl EventCounts {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins again: somebody was forgotten.
+    /// Somebody was forgotten: the next update counts everything again, while answers come from what was.
     pub(crate) fn recount(&self) {
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Counted::default();
-        self.lists().clear();
+        self.stale.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Counted {
+    fn add(&mut self, rows: Vec<Row>) {
+        for row in rows {
+            self.seq = row.seq;
+            if [EventKind::Take, EventKind::Like].iter().any(|kind| kind.word() == row.kind) {
+                *self.total.entry(row.item.clone()).or_default() += 1;
+                *self.hours.entry(row.time / HOUR).or_default().entry(row.item).or_default() += 1;
+            }
+        }
+        if let Some((&newest, _)) = self.hours.last_key_value() {
+            self.hours = self.hours.split_off(&(newest - KEPT));
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! New items: encoded, and placed among those that the model knows.
 
 use alike::recommend::{Placed, Recommender};
-use alike_ops::dot;
+use alike::scorer::cosine;
 
 use super::fields;
 use crate::serve::encoder::{Encoded, Encoder};
@@ -64,9 +64,6 @@ impl Added {
     /// The cosine of its features of `modality` with `features`, where it has any.
     pub(super) fn cosine(&self, modality: &str, features: &[f32]) -> Option<f32> {
         let own = self.place.features.iter().find(|e| e.modality == modality)?;
-        let same = own.features.len() == features.len();
-        let length = |v: &[f32]| dot(v, v).sqrt();
-        let scale = length(&own.features) * length(features);
-        (same && scale > 0.0).then(|| dot(&own.features, features) / scale)
+        (own.features.len() == features.len()).then(|| cosine(&own.features, features))
     }
 }

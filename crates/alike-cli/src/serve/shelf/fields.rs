@@ -161,7 +161,7 @@ pub(super) fn values(record: &ItemRecord, key: &str) -> Option<Vec<AttributeValu
     let found = match key {
         "id" | "features" | "attributes" => return None,
         key if TAKEN.contains(&key) => record.fields.get(key)?,
-        key => record.fields.get("attributes")?.get(key)?,
+        key => record.attributes()?.get(key)?,
     };
     Some(match (key, found) {
         // Titles and names are no numbers and no lists.

@@ -7,21 +7,27 @@
 mod added;
 mod fields;
 mod sets;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use alike::recommend::{Recommender, UserVector};
-use alike::rules::{AttributeIndex, AttributeValue, catalogue_values};
+use alike::rules::{AttributeIndex, AttributeValue};
+use alike::scorer::best;
 use alike_ops::ItemSet;
 
 use self::added::{Added, ItemPlace};
 pub(crate) use self::fields::ItemFields;
 pub(crate) use self::sets::Selection;
 use self::sets::{Kept, is_open};
+use self::view::ItemsView;
 use super::encoder::Encoder;
 use super::filter::Filter;
 use super::store::{ItemRecord, StoredItem};
+
+/// Items that are looked at before others may write.
+const SCANNED: usize = 4096;
 
 /// The items of one checkpoint as they are now.
 pub(crate) struct Shelf {
@@ -50,7 +56,8 @@ struct ShelfState {
 impl Shelf {
     /// The items of the data as their catalogue has them.
     pub(super) fn new(recommender: Arc<Recommender>) -> Self {
-        let kept = Kept::of_catalogue(&recommender.run().data);
+        let data = &recommender.run().data;
+        let kept = Kept::new(&ItemsView { data, records: &BTreeMap::new(), added: &[] });
         let state = ShelfState {
             seq: 0,
             records: BTreeMap::new(),
@@ -76,6 +83,10 @@ impl Shelf {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn view<'a>(&'a self, state: &'a ShelfState) -> ItemsView<'a> {
+        ItemsView { data: &self.recommender.run().data, records: &state.records, added: &state.added }
+    }
+
     /// Number of items of the data; new ones have numbers from there on.
     pub(crate) fn trained(&self) -> u32 {
         self.recommender.run().data.items.len() as u32
@@ -83,7 +94,7 @@ impl Shelf {
 
     /// Number of all items, those that are gone included.
     pub(crate) fn len(&self) -> u32 {
-        self.trained() + self.read().added.len() as u32
+        self.view(&self.read()).len() as u32
     }
 
     /// The last change that was taken over.
@@ -94,60 +105,62 @@ impl Shelf {
     /// The number of an item by its id. One that is gone has none.
     pub(crate) fn number(&self, id: &str) -> Option<u32> {
         let state = self.read();
-        let number = self.recommender.run().data.items.get(id).or_else(|| state.numbers.get(id).copied())?;
-        let gone = state.records.get(&number).is_some_and(Option::is_none);
-        (!gone).then_some(number)
+        let number = self.number_in(&state, id)?;
+        (!self.view(&state).is_gone(number)).then_some(number)
+    }
+
+    /// The same of one that may be gone.
+    fn number_in(&self, state: &ShelfState, id: &str) -> Option<u32> {
+        self.recommender.run().data.items.get(id).or_else(|| state.numbers.get(id).copied())
+    }
+
+    /// Whether an item is there or was: events about it are welcome.
+    pub(crate) fn knows(&self, id: &str) -> bool {
+        self.number_in(&self.read(), id).is_some()
     }
 
     /// The id of an item by its number.
     pub(crate) fn id(&self, item: u32) -> String {
-        match item.checked_sub(self.trained()) {
-            None => self.recommender.run().data.items.name(item).to_string(),
-            Some(at) => self.read().added[at as usize].id.clone(),
-        }
+        self.view(&self.read()).id(item).to_string()
     }
 
     /// The values that an item has of a key.
     pub(crate) fn values(&self, item: u32, key: &str) -> Vec<AttributeValue> {
-        values(&self.recommender, &self.read().records, item, key)
+        self.view(&self.read()).values(item, key)
     }
 
     /// The first of them as text.
     pub(crate) fn text(&self, item: u32, key: &str) -> Option<String> {
-        self.values(item, key).into_iter().next().map(|value| value.text)
+        self.view(&self.read()).text(item, key)
     }
 
     /// Names of the attributes of an item, those of the catalogue and those of its record.
     pub(crate) fn attributes(&self, item: u32) -> BTreeSet<String> {
         let state = self.read();
-        let record = state.records.get(&item).and_then(Option::as_ref);
-        let own = record.and_then(|record| record.fields.get("attributes")?.as_object());
+        let items = self.view(&state);
+        let own = items.record(item).and_then(ItemRecord::attributes);
         let own = own.into_iter().flat_map(|attributes| attributes.keys().cloned());
-        let trained = item < self.trained() && record.is_none_or(|record| !record.replaces);
-        let catalogue = trained.then(|| self.recommender.run().data.catalogue.attributes());
+        let catalogue = items.is_catalogued(item).then(|| items.data.catalogue.attributes());
         own.chain(catalogue.unwrap_or_default().iter().cloned()).collect()
     }
 
     /// Whether an item may be listed at `now`.
     pub(crate) fn is_open(&self, item: u32, now: i64) -> bool {
-        is_open(&|key| self.values(item, key), now)
+        is_open(&self.view(&self.read()), item, now)
     }
 
     /// Whether a new item has a place among the others: no features, no place.
     pub(crate) fn is_placed(&self, item: u32) -> bool {
         let state = self.read();
-        match item.checked_sub(self.trained()) {
-            None => true,
-            Some(at) => state.added[at as usize].place.placed.is_some(),
-        }
+        self.view(&state).place(item).is_none_or(|added| added.place.placed.is_some())
     }
 
     /// The items that may be listed at `now` and that are all of `wanted`; `None` for all items there are.
     pub(crate) fn set(&self, now: i64, wanted: &[Selection]) -> Option<Arc<ItemSet>> {
         if self.read().kept.is_due(now) {
             let mut state = self.write();
-            let ShelfState { kept, records, .. } = &mut *state;
-            kept.pass_time(now, &|item, key| values(&self.recommender, records, item, key));
+            let ShelfState { kept, records, added, .. } = &mut *state;
+            kept.pass_time(&ItemsView { data: &self.recommender.run().data, records, added }, now);
         }
         let mut open = {
             let state = self.read();
@@ -173,20 +186,12 @@ impl Shelf {
         // Without the lock: this may look at every item of the catalogue.
         let mut set = which.of_catalogue(&self.index, data);
         let mut state = self.write();
-        set.grow(data.items.len() + state.added.len());
-        let ShelfState { kept, records, added, .. } = &mut *state;
-        let trained = data.items.len() as u32;
-        let id = |item: u32| match item.checked_sub(trained) {
-            None => data.items.name(item).to_string(),
-            Some(at) => added[at as usize].id.clone(),
-        };
-        for (&item, record) in records.iter() {
-            let values = |key: &str| values(&self.recommender, records, item, key);
-            set.set(item, record.is_some() && which.holds(&id(item), &values));
-        }
+        let items = self.view(&state);
+        set.grow(items.len());
+        items.records.keys().for_each(|&item| set.set(item, which.holds(&items, item)));
         let set = Arc::new(set);
         // Anybody may ask for what nothing is: that takes nobody's place.
-        if set.is_empty() { set } else { kept.keep(which.clone(), set) }
+        if set.is_empty() { set } else { state.kept.keep(which.clone(), set) }
     }
 
     /// Whether the set of `which` is ready.
@@ -194,14 +199,9 @@ impl Shelf {
         self.read().kept.known(which).is_some()
     }
 
-    /// Whether an item is there or was: events about it are welcome.
-    pub(crate) fn knows(&self, id: &str) -> bool {
-        self.recommender.run().data.items.get(id).is_some() || self.read().numbers.contains_key(id)
-    }
-
     /// What is said of an item now.
     pub(crate) fn record(&self, item: u32) -> Option<ItemRecord> {
-        self.read().records.get(&item).cloned().flatten()
+        self.view(&self.read()).record(item).cloned()
     }
 
     /// Number of items that the model does not know.
@@ -212,10 +212,8 @@ impl Shelf {
     /// Names of the categories of all items, in lower case; so many at most.
     pub(crate) fn categories(&self, most: usize) -> Vec<String> {
         let state = self.read();
-        let recorded = state
-            .records
-            .keys()
-            .flat_map(|&item| values(&self.recommender, &state.records, item, "category"));
+        let items = self.view(&state);
+        let recorded = items.records.keys().flat_map(|&item| items.values(item, "category"));
         let catalogue = self.index.texts(&self.recommender.run().data, "category");
         let all = recorded.map(|value| value.text).chain(catalogue);
         let names: BTreeSet<String> = all.map(|name| name.trim().to_lowercase()).collect();
@@ -225,7 +223,6 @@ impl Shelf {
     /// Takes over what was said of items, in the order in which it was said. New ones have no place until
     /// [`Self::place_new`] gives them one.
     pub(super) fn apply(&self, rows: Vec<StoredItem>, now: i64) {
-        let data = &self.recommender.run().data;
         let mut state = self.write();
         let mut changed = BTreeSet::new();
         for row in rows {
@@ -233,8 +230,7 @@ impl Shelf {
                 continue;
             }
             state.seq = row.seq;
-            let known = data.items.get(&row.item).or_else(|| state.numbers.get(&row.item).copied());
-            let item = match (known, &row.record) {
+            let item = match (self.number_in(&state, &row.item), &row.record) {
                 (Some(item), _) => item,
                 (None, Some(_)) => {
                     let item = self.trained() + state.added.len() as u32;
@@ -254,13 +250,9 @@ impl Shelf {
             changed.insert(item);
         }
         let ShelfState { kept, records, added, .. } = &mut *state;
-        kept.grow(data.items.len() + added.len());
-        let id = |item: u32| match item.checked_sub(self.trained()) {
-            None => data.items.name(item).to_string(),
-            Some(at) => added[at as usize].id.clone(),
-        };
-        let gone = |item: u32| records.get(&item).is_some_and(Option::is_none);
-        kept.update(&changed, now, &id, &gone, &|item, key| values(&self.recommender, records, item, key));
+        let items = ItemsView { data: &self.recommender.run().data, records, added };
+        kept.grow(items.len());
+        kept.update(&items, &changed, now);
     }
 
     /// Whether an item waits for its place.
@@ -278,13 +270,12 @@ impl Shelf {
         loop {
             let next = {
                 let state = self.read();
-                state.unplaced.first().map(|&item| (item, state.records.get(&item).cloned().flatten()))
+                state.unplaced.first().map(|&item| (item, self.view(&state).record(item).cloned()))
             };
             let Some((item, record)) = next else { return };
             let placed = record.as_ref().map(|record| ItemPlace::of(record, encoder, &self.recommender));
             let mut state = self.write();
-            let same = state.records.get(&item).cloned().flatten() == record;
-            if same {
+            if self.view(&state).record(item) == record.as_ref() {
                 state.unplaced.remove(&item);
                 if let Some(placed) = placed {
                     state.added[(item - self.trained()) as usize].place = placed;
@@ -310,9 +301,7 @@ impl Shelf {
             list.push((item, self.recommender.score_placed(vector, placed)));
         }
         list.retain(|(_, score)| !score.is_nan());
-        list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        list.truncate(filter.top);
-        list
+        best(list, filter.top)
     }
 
     /// What `list` is with other items between; see [`Recommender::diversified_with`].
@@ -320,9 +309,9 @@ impl Shelf {
         // Copied, since this takes longer than others should wait.
         let rows: HashMap<u32, Vec<f32>> = {
             let state = self.read();
+            let items = self.view(&state);
             let row = |item: u32| {
-                let added = &state.added[item.checked_sub(self.trained())? as usize];
-                let row = &added.place.placed.as_ref()?.row;
+                let row = &items.place(item)?.place.placed.as_ref()?.row;
                 (!row.is_empty()).then(|| (item, row.clone()))
             };
             list.iter().filter_map(|&(item, _)| row(item)).collect()
@@ -335,24 +324,43 @@ impl Shelf {
     /// did not know, the last that was told of first.
     pub(crate) fn newest(&self, now: i64) -> Vec<(u32, f32)> {
         let state = self.read();
+        let items = self.view(&state);
         let from = |item: u32| {
-            let values = values(&self.recommender, &state.records, item, "from");
+            let values = items.values(item, "from");
             values.first().and_then(|v| v.number).filter(|&from| from > 0.0 && from <= now as f64)
         };
         let mut timed: Vec<(u32, f64)> =
             state.kept.timed().filter_map(|item| Some((item, from(item)?))).collect();
         timed.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let dated: BTreeSet<u32> = timed.iter().map(|t| t.0).collect();
-        let added = (self.trained()..self.trained() + state.added.len() as u32).rev();
+        let added = (self.trained()..items.len() as u32).rev();
         let told = added.filter(|item| !dated.contains(item));
         // Places, since times are too long for their numbers.
         timed.iter().map(|t| t.0).chain(told).enumerate().map(|(at, item)| (item, -(at as f32))).collect()
     }
 
+    /// What `each` makes of the ids and titles of all items, some at a time so that nobody waits for long.
+    pub(crate) fn scan<T>(&self, mut each: impl FnMut(u32, &str, Option<&str>) -> Option<T>) -> Vec<T> {
+        let mut found = Vec::new();
+        for first in (0..self.len()).step_by(SCANNED) {
+            let state = self.read();
+            let items = self.view(&state);
+            for item in first..(first + SCANNED as u32).min(items.len() as u32) {
+                let said = items.records.contains_key(&item).then(|| items.text(item, "title"));
+                let title = match &said {
+                    Some(title) => title.as_deref(),
+                    None => items.data.title(item),
+                };
+                found.extend(each(item, items.id(item), title));
+            }
+        }
+        found
+    }
+
     /// Known items that a new one lies between, with their shares.
     pub(crate) fn between(&self, item: u32) -> Option<Vec<(u32, f32)>> {
         let state = self.read();
-        let added = &state.added[item.checked_sub(self.trained())? as usize];
+        let added = self.view(&state).place(item)?;
         Some(added.place.placed.as_ref().map(|placed| placed.between.clone()).unwrap_or_default())
     }
 
@@ -362,27 +370,4 @@ impl Shelf {
         let cosine = |(item, added): (u32, &Added)| Some((item, added.cosine(modality, features)?));
         (self.trained()..).zip(&state.added).filter_map(cosine).collect()
     }
-}
-
-/// The values that an item has of a key: those of its record, otherwise those of the catalogue.
-fn values(
-    recommender: &Recommender,
-    records: &BTreeMap<u32, Option<ItemRecord>>,
-    item: u32,
-    key: &str,
-) -> Vec<AttributeValue> {
-    let data = &recommender.run().data;
-    match records.get(&item) {
-        Some(None) => return Vec::new(),
-        Some(Some(record)) => {
-            if let Some(found) = fields::values(record, key) {
-                return found;
-            }
-            if record.replaces {
-                return Vec::new();
-            }
-        }
-        None => {}
-    }
-    if (item as usize) < data.items.len() { catalogue_values(&data.catalogue, item, key) } else { Vec::new() }
 }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use alike::data::Dataset;
-use alike::rules::{AttributeIndex, AttributeValue, ItemFilter, catalogue_values};
+use alike::rules::{AttributeIndex, ItemFilter};
 use alike_ops::ItemSet;
+
+use super::view::ItemsView;
 
 /// Sets that are kept.
 const KEPT: usize = 64;
@@ -25,12 +27,16 @@ impl Selection {
         Self::Category(name.trim().to_lowercase())
     }
 
-    /// Whether an item is one of them.
-    pub(super) fn holds(&self, id: &str, values: &dyn Fn(&str) -> Vec<AttributeValue>) -> bool {
-        match self {
-            Self::Category(name) => values("category").iter().any(|v| v.text.trim().to_lowercase() == *name),
-            Self::Filter(filter) => filter.passes(id, values),
-        }
+    /// Whether an item is one of them; what is gone is not.
+    pub(super) fn holds(&self, items: &ItemsView<'_>, item: u32) -> bool {
+        let values = |key: &str| items.values(item, key);
+        !items.is_gone(item)
+            && match self {
+                Self::Category(name) => {
+                    values("category").iter().any(|v| v.text.trim().to_lowercase() == *name)
+                }
+                Self::Filter(filter) => filter.passes(items.id(item), &values),
+            }
     }
 
     /// Those of a catalogue.
@@ -42,13 +48,14 @@ impl Selection {
     }
 }
 
-/// Whether an item with these values may be listed at `now`: it is not hidden, not sold out, and its time is
-/// there and not over.
-pub(super) fn is_open(values: &dyn Fn(&str) -> Vec<AttributeValue>, now: i64) -> bool {
-    let number = |key: &str| values(key).first().and_then(|v| v.number);
-    let hidden = values("hidden").iter().any(|v| v.text == "true");
+/// Whether an item may be listed at `now`: it is there, not hidden, not sold out, and its time has come and is
+/// not over.
+pub(super) fn is_open(items: &ItemsView<'_>, item: u32, now: i64) -> bool {
+    let number = |key: &str| items.values(item, key).first().and_then(|v| v.number);
+    let hidden = items.values(item, "hidden").iter().any(|v| v.text == "true");
     let [stock, from, until] = ["stock", "from", "until"].map(number);
-    !hidden
+    !items.is_gone(item)
+        && !hidden
         && stock.is_none_or(|n| n > 0.0)
         && from.is_none_or(|n| n as i64 <= now)
         && until.is_none_or(|n| (n as i64) > now)
@@ -68,26 +75,20 @@ pub(super) struct Kept {
     sets: Vec<(Selection, Arc<ItemSet>)>,
 }
 
-/// The values of an item's key.
-type ValuesOf<'a> = &'a dyn Fn(u32, &str) -> Vec<AttributeValue>;
-
 impl Kept {
-    /// What is open by a catalogue alone, in 1970: what depends on time is due at once.
-    pub(super) fn of_catalogue(data: &Dataset) -> Self {
-        let items = data.items.len();
-        let names = data.catalogue.attributes();
+    /// What is open of a catalogue alone, in 1970: what depends on time is due at once.
+    pub(super) fn new(catalogue: &ItemsView<'_>) -> Self {
         let mut this = Self {
-            open: Arc::new(ItemSet::all(items)),
+            open: Arc::new(ItemSet::all(catalogue.len())),
             all_open: true,
             timed: BTreeMap::new(),
             schedule: BTreeMap::new(),
             done: 0,
             sets: Vec::new(),
         };
+        let names = catalogue.data.catalogue.attributes();
         if names.iter().any(|name| ["hidden", "stock", "from", "until"].contains(&name.as_str())) {
-            let all = (0..items as u32).collect();
-            let values = |item: u32, key: &str| catalogue_values(&data.catalogue, item, key);
-            this.update(&all, 0, &|_| String::new(), &|_| false, &values);
+            this.update(catalogue, &(0..catalogue.len() as u32).collect(), 0);
         }
         this
     }
@@ -111,23 +112,23 @@ impl Kept {
     }
 
     /// Brings what depends on time to `now`. A clock that is set back changes nothing.
-    pub(super) fn pass_time(&mut self, now: i64, values: ValuesOf<'_>) {
+    pub(super) fn pass_time(&mut self, items: &ItemsView<'_>, now: i64) {
         if now <= self.done {
             return;
         }
         let due = self.schedule.range(self.done + 1..=now).flat_map(|(_, items)| items.iter().copied());
         let due: BTreeSet<u32> = due.collect();
         self.done = now;
-        // Those that are gone have no times.
-        self.open_at(&due, &|_| false, values);
+        self.look_at(items, &due);
     }
 
-    fn open_at(&mut self, items: &BTreeSet<u32>, gone: &dyn Fn(u32) -> bool, values: ValuesOf<'_>) {
-        if items.is_empty() {
+    /// Whether each of these is open, and when that changes.
+    fn look_at(&mut self, items: &ItemsView<'_>, some: &BTreeSet<u32>) {
+        if some.is_empty() {
             return;
         }
         let open = Arc::make_mut(&mut self.open);
-        for &item in items {
+        for &item in some {
             for time in self.timed.remove(&item).unwrap_or_default() {
                 if let Some(others) = self.schedule.get_mut(&time) {
                     others.remove(&item);
@@ -136,9 +137,8 @@ impl Kept {
                     }
                 }
             }
-            let of = |key: &str| values(item, key);
-            open.set(item, !gone(item) && is_open(&of, self.done));
-            let times: Vec<i64> = if gone(item) { Vec::new() } else { times(&of).collect() };
+            open.set(item, is_open(items, item, self.done));
+            let times: Vec<i64> = times(items, item).collect();
             for &time in &times {
                 self.schedule.entry(time).or_default().insert(item);
             }
@@ -158,21 +158,12 @@ impl Kept {
     }
 
     /// Looks again at the items that changed.
-    pub(super) fn update(
-        &mut self,
-        changed: &BTreeSet<u32>,
-        now: i64,
-        id: &dyn Fn(u32) -> String,
-        gone: &dyn Fn(u32) -> bool,
-        values: ValuesOf<'_>,
-    ) {
-        self.pass_time(now, values);
-        self.open_at(changed, gone, values);
+    pub(super) fn update(&mut self, items: &ItemsView<'_>, changed: &BTreeSet<u32>, now: i64) {
+        self.pass_time(items, now);
+        self.look_at(items, changed);
         for (which, set) in &mut self.sets {
             let set = Arc::make_mut(set);
-            for &item in changed {
-                set.set(item, !gone(item) && which.holds(&id(item), &|key| values(item, key)));
-            }
+            changed.iter().for_each(|&item| set.set(item, which.holds(items, item)));
         }
     }
 
@@ -193,7 +184,7 @@ impl Kept {
 }
 
 /// When an item appears and goes.
-fn times(values: &dyn Fn(&str) -> Vec<AttributeValue>) -> impl Iterator<Item = i64> {
-    let time = |key: &str| values(key).first().and_then(|v| v.number).map(|n| n as i64);
+fn times(items: &ItemsView<'_>, item: u32) -> impl Iterator<Item = i64> {
+    let time = |key: &str| items.values(item, key).first().and_then(|v| v.number).map(|n| n as i64);
     [time("from"), time("until")].into_iter().flatten()
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use alike::data::TableFile;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, RecordBatchIterator, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
-
 use serde_json::Value;
 
 use super::pages::{Pages, Row};
@@ -63,20 +62,15 @@ pub(crate) fn export_items(place: &StoreAddress) -> Outcome<TableFile> {
         let text = "says nothing of any item; PUT /v1/items/{id} of its server does";
         return Err(Failure::Failed(format!("{place}: {text}")));
     }
-    let attributes =
-        |record: &'_ ItemRecord| record.fields.get("attributes").and_then(Value::as_object).cloned();
-    let names: BTreeSet<String> = rows
-        .iter()
-        .filter_map(|(_, record)| attributes(record))
-        .flat_map(|a| a.into_iter().map(|e| e.0))
-        .collect();
+    let attributes = rows.iter().filter_map(|(_, record)| record.attributes());
+    let names: BTreeSet<&String> = attributes.flat_map(|attributes| attributes.keys()).collect();
     let mut columns: Vec<(&str, Vec<Option<String>>)> = Vec::new();
     columns.push(("item_id", rows.iter().map(|(id, _)| Some(id.clone())).collect()));
     for name in OF_ITEMS {
         columns.push((name, rows.iter().map(|(_, record)| words(record.fields.get(name))).collect()));
     }
-    for name in &names {
-        let value = |(_, record): &(String, ItemRecord)| cell(record.fields.get("attributes")?.get(name));
+    for name in names {
+        let value = |(_, record): &(String, ItemRecord)| cell(record.attributes()?.get(name));
         columns.push((name, rows.iter().map(value).collect()));
     }
     let field = |name: &str| Field::new(name, DataType::Utf8, true);

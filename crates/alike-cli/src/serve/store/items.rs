@@ -67,6 +67,11 @@ fn merge(fields: &mut Map<String, Value>, name: &str, value: &Value) {
 }
 
 impl ItemRecord {
+    /// What else filters may ask for.
+    pub(crate) fn attributes(&self) -> Option<&Map<String, Value>> {
+        self.fields.get("attributes")?.as_object()
+    }
+
     /// As it is stored.
     pub(super) fn text(&self) -> String {
         let mut fields = self.fields.clone();

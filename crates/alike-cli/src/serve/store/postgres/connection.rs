@@ -50,6 +50,13 @@ pub(super) async fn limit(client: &Client, timeout: Duration) -> Result<()> {
     Ok(client.batch_execute(&format!("SET statement_timeout = {}", 2 * timeout.as_millis())).await?)
 }
 
+/// Events with numbers above the first value and not above the second, up to the third many.
+pub(super) const EVENTS_AFTER: &str = "SELECT seq, user_id, item, kind, time FROM alike_events \
+                                       WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3";
+/// What was said of items after the change of the first value, up to the second many.
+pub(super) const ITEMS_AFTER: &str =
+    "SELECT seq, item, record FROM alike_items WHERE seq > $1 ORDER BY seq LIMIT $2";
+
 /// What was said of an item, from its row.
 pub(super) fn stored_item(row: &Row) -> Result<StoredItem> {
     let record = record(row.get(2))?;

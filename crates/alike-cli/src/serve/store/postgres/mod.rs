@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
-use self::connection::{Connected, connect, limit, stored_item, stored_row};
+use self::connection::{Connected, EVENTS_AFTER, ITEMS_AFTER, connect, limit, stored_item, stored_row};
 pub(super) use self::pages::pages;
 use self::writer::PostgresWriter;
 use super::events::{end_of_prefix, stored};
@@ -114,12 +114,8 @@ impl Postgres {
                  LIMIT $3",
             )
             .await?;
-        let items = client
-            .prepare("SELECT seq, item, record FROM alike_items WHERE seq > $1 ORDER BY seq LIMIT $2")
-            .await?;
-        let events = client
-            .prepare("SELECT seq, user_id, item, kind, time FROM alike_events WHERE seq > $1 ORDER BY seq LIMIT $2")
-            .await?;
+        let items = client.prepare(ITEMS_AFTER).await?;
+        let events = client.prepare(EVENTS_AFTER).await?;
         let link = Arc::new(Link { connected, of_user, views, users, items, events });
         *reader = Some(link.clone());
         Ok(link)
@@ -164,7 +160,7 @@ impl Postgres {
 
 impl Postgres {
     pub(super) async fn events_after(&self, seq: i64) -> Result<Vec<StoredRow>> {
-        let rows = self.rows(|link| &link.events, &[&seq, &(PAGE as i64)]).await?;
+        let rows = self.rows(|link| &link.events, &[&seq, &i64::MAX, &(PAGE as i64)]).await?;
         Ok(rows.iter().map(stored_row).collect())
     }
 

@@ -3,7 +3,7 @@
 use tokio::runtime::Runtime;
 
 use super::OPENING;
-use super::connection::{Connected, connect, stored_item, stored_row};
+use super::connection::{Connected, EVENTS_AFTER, ITEMS_AFTER, connect, stored_item, stored_row};
 use crate::serve::store::items::PAGE as ITEMS;
 use crate::serve::store::pages::{PAGE, Pages, Row};
 use crate::serve::store::{Result, StoreError, StoredItem};
@@ -31,11 +31,9 @@ impl Pages for PostgresPages {
     }
 
     fn page(&mut self, after: i64, last: i64) -> Result<Vec<Row>> {
-        let query = "SELECT seq, user_id, item, kind, time FROM alike_events WHERE seq > $1 AND seq <= $2 \
-                     ORDER BY seq LIMIT $3";
         let most = PAGE as i64;
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&after, &last, &most];
-        let work = self.connected.client.query(query, &values);
+        let work = self.connected.client.query(EVENTS_AFTER, &values);
         Ok(self.runtime.block_on(work)?.iter().map(stored_row).collect())
     }
 
@@ -45,10 +43,9 @@ impl Pages for PostgresPages {
         if !there {
             return Ok(Vec::new());
         }
-        let query = "SELECT seq, item, record FROM alike_items WHERE seq > $1 ORDER BY seq LIMIT $2";
         let most = ITEMS as i64;
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&after, &most];
-        let work = self.connected.client.query(query, &values);
+        let work = self.connected.client.query(ITEMS_AFTER, &values);
         self.runtime.block_on(work)?.iter().map(stored_item).collect()
     }
 }
