@@ -35,6 +35,7 @@ mod stop;
 mod terminal;
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::{self, ExitCode};
 use std::sync::OnceLock;
@@ -68,7 +69,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, again: Option<Vec<OsSt
         Err(error) => return usage(&error),
     };
     keep_quiet_about_files();
-    let log = if let Command::Serve(serve) = &cli.command { Some(serve.log) } else { None };
+    let form = if std::io::stderr().is_terminal() { LogForm::Text } else { LogForm::Json };
+    let log = if let Command::Serve(serve) = &cli.command { Some(serve.log.unwrap_or(form)) } else { None };
     match prepare(&cli.global, log).and_then(|()| commands::run(cli)) {
         Ok(()) => 0,
         Err(failure) => {

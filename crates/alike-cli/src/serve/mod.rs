@@ -35,6 +35,7 @@ mod state;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;
+mod trials;
 mod unique;
 
 use std::path::Path;
@@ -55,6 +56,7 @@ use rate::Rate;
 use scenarios::Scenarios;
 use state::App;
 use store::{Options, Store, StoreAddress};
+use trials::Trials;
 
 pub(crate) use api_markdown::page as documentation;
 pub(crate) use origin::parse_site;
@@ -103,6 +105,11 @@ pub(crate) fn run(args: &Serve) -> Outcome {
         }
         None => Scenarios::default(),
     };
+    let trials = match &args.tests {
+        Some(path) => Trials::read(path, &scenarios, compare.is_some())
+            .map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?,
+        None => Trials::default(),
+    };
     let served = runtime.block_on(async {
         let options = Options {
             keep_days: args.keep_events,
@@ -125,7 +132,7 @@ pub(crate) fn run(args: &Serve) -> Outcome {
             hosts: args.allow_host.clone(),
             sites: args.cors.clone(),
         };
-        app.scenarios = scenarios;
+        (app.scenarios, app.trials) = (scenarios, trials);
         app.encoder = (!args.encoders.is_empty()).then(|| Arc::new(encoders) as Arc<dyn encoder::Encoder>);
         answer(Arc::new(app), listener, args).await
     });

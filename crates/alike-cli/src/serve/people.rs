@@ -44,8 +44,8 @@ pub(crate) fn user_state(model: &ModelSnapshot, user: &str, events: &[Stored]) -
                 others.push(item);
             }
             EventKind::Remove => others.push(item),
-            // No newest event either: the store gives none.
-            EventKind::View => {}
+            // No newest events either: the store gives none.
+            EventKind::View | EventKind::Shown => {}
         }
     }
     others.sort_unstable();

@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 use super::error::{ApiError, ErrorBody};
 use super::keys::API_KEY;
 use super::middleware::{self, Guard, REQUEST_ID};
-use super::routes::{changes, events, items, model, page, pages, recommend, search, status, users};
+use super::routes::{changes, events, items, model, overview, page, pages, recommend, search, status, users};
 use super::state::App;
 
 /// All routes and their description.
@@ -29,7 +29,9 @@ fn described() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(outline())
         .routes(routes!(recommend::of_user))
         .routes(routes!(recommend::of_anybody))
+        .routes(routes!(recommend::of_many))
         .routes(routes!(pages::page))
+        .routes(routes!(pages::trials))
         .routes(routes!(pages::scenarios))
         .routes(routes!(users::similar))
         .routes(routes!(users::history))
@@ -39,6 +41,9 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(items::one, changes::put, changes::patch, changes::remove))
         .routes(routes!(items::similar))
         .routes(routes!(items::image))
+        .routes(routes!(overview::takers))
+        .routes(routes!(overview::attributes))
+        .routes(routes!(overview::overview))
         .routes(routes!(search::search))
         .routes(routes!(events::append))
         .routes(routes!(model::info))

@@ -21,6 +21,7 @@ use super::ranking::Ranking;
 use super::rate::Rate;
 use super::scenarios::{EventCounts, Scenarios};
 use super::store::{Store, StoreError};
+use super::trials::{ShownTo, Trials};
 
 /// What the routes share.
 pub(crate) struct App {
@@ -36,6 +37,10 @@ pub(crate) struct App {
     pub(crate) counts: EventCounts,
     /// Lists by name.
     pub(crate) scenarios: Scenarios,
+    /// Tests on the people who come.
+    pub(crate) trials: Trials,
+    /// Who was shown what of them.
+    pub(crate) shown: ShownTo,
     /// Counts.
     pub(crate) metrics: Arc<Metrics>,
     /// What turns texts and pictures into features.
@@ -94,6 +99,8 @@ impl App {
             ranking: Ranking::start(metrics.clone())?,
             counts: EventCounts::default(),
             scenarios: Scenarios::default(),
+            trials: Trials::default(),
+            shown: ShownTo::default(),
             encoder: None,
             keys: Keys::default(),
             origins: Origins::default(),

@@ -28,13 +28,14 @@ struct KeyIndex {
 }
 
 /// The values of `key` that the prepared catalogue has for `item`: `title`, `image`, each name of `category`,
-/// and the attributes that it was prepared with.
+/// and the attributes that it was prepared with, `description` among them.
 pub fn catalogue_values(catalogue: &Catalogue, item: u32, key: &str) -> Vec<AttributeValue> {
     // A title may look like a list: `[2012]`.
     let plain = |found: Option<&str>| found.map(AttributeValue::text).into_iter().collect();
     match key {
         "title" => plain(catalogue.title(item)),
         "image" => plain(catalogue.image(item)),
+        "description" => plain(catalogue.attribute(item, key)),
         "category" => categories(catalogue.category(item).unwrap_or_default()).collect(),
         _ => catalogue.attribute(item, key).map(values_of_text).unwrap_or_default(),
     }

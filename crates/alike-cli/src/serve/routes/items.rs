@@ -28,7 +28,7 @@ pub(crate) struct OfItem {
 const PICTURE_BYTES: u64 = 32 << 20;
 
 /// The number of an item by its id.
-fn number(model: &ModelSnapshot, item: &str) -> ApiResult<u32> {
+pub(super) fn number(model: &ModelSnapshot, item: &str) -> ApiResult<u32> {
     model.shelf.number(item).ok_or_else(|| ApiError::unknown_item(item))
 }
 

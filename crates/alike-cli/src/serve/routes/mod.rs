@@ -4,6 +4,7 @@ pub(crate) mod changes;
 pub(crate) mod events;
 pub(crate) mod items;
 pub(crate) mod model;
+pub(crate) mod overview;
 pub(crate) mod page;
 pub(crate) mod pages;
 pub(crate) mod recommend;

@@ -8,6 +8,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::recommend::{InTest, trial};
 use super::views::{Item, ModelRef, Ranked};
 use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
 use crate::serve::extract::{Body, id, within};
@@ -17,6 +18,7 @@ use crate::serve::people::{UserState, user_state};
 use crate::serve::scenarios::{Kind, Scenario};
 use crate::serve::shelf::Selection;
 use crate::serve::state::{App, Which};
+use crate::serve::trials::{TrialKind, TrialReports};
 
 /// Rows of a page.
 const ROWS: usize = 20;
@@ -47,6 +49,10 @@ pub(crate) struct PageAsk {
     /// Which model.
     #[schema(inline)]
     model: Which,
+    /// A test of this server (`--tests`): the arm that the user is in decides about the model and which
+    /// scenarios take the places of others, and that they were shown its page is noted. Not one of
+    /// interleaved lists.
+    test: Option<String>,
 }
 
 /// A page.
@@ -61,6 +67,9 @@ pub(crate) struct WholePage {
     model: ModelRef,
     /// The rows that have items, in their order. No item is in two of them.
     rows: Vec<PageRow>,
+    /// The test, where the request named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<InTest>,
 }
 
 /// A row of a page.
@@ -112,6 +121,16 @@ pub(crate) async fn scenarios(State(app): State<Arc<App>>) -> Json<Vec<ScenarioV
     Json(app.scenarios.all().iter().map(one).collect())
 }
 
+/// What came of the tests of this server so far
+///
+/// Intervals hold at all times at once: looking every day, and ending a test when its verdict is no longer
+/// open, is wrong no more often than its level says.
+#[utoipa::path(get, path = "/v1/tests", tag = "model", security(("key" = ["read"])),
+    responses((status = 200, description = "The tests", body = TrialReports), ErrorResponses))]
+pub(crate) async fn trials(State(app): State<Arc<App>>) -> ApiResult<Json<TrialReports>> {
+    Ok(Json(TrialReports::of(&app.trials, &app.store).await?))
+}
+
 /// All rows of a page
 ///
 /// Each row is a scenario: what the model recommends, what is like an item, what is taken together, popular,
@@ -123,7 +142,20 @@ pub(crate) async fn page(
     State(app): State<Arc<App>>,
     Body(ask): Body<PageAsk>,
 ) -> ApiResult<Json<WholePage>> {
-    let model = app.model(ask.model)?;
+    let trial = ask.test.as_ref().map(|name| trial(&app, name)).transpose()?;
+    let arm = match (trial, &ask.user) {
+        (None, _) => None,
+        (Some(trial), Some(user)) if trial.kind == TrialKind::Arms => {
+            trial.arm(id("user", user)?).map(|arm| &trial.arms[arm])
+        }
+        (Some(_), Some(_)) => {
+            return Err(ApiError::invalid("`test` is of interleaved lists; allowed: those that have arms"));
+        }
+        (Some(_), None) => {
+            return Err(ApiError::invalid("`test` wants a `user`, who is in one of its arms"));
+        }
+    };
+    let model = app.model(arm.map_or(ask.model, |arm| arm.model))?;
     within("number of `rows`", ask.rows.as_ref().map_or(0, Vec::len), 0, ROWS)?;
     within("number of `items`", ask.items.as_ref().map_or(0, Vec::len), 0, ITEMS)?;
     within("number of `deny`", ask.deny.len(), 0, ITEMS)?;
@@ -134,10 +166,18 @@ pub(crate) async fn page(
     let mut rows = Rows::new(&app, model.clone(), &ask).await?;
     let mut filled = Vec::new();
     for scenario in scenarios {
-        filled.extend(rows.fill(scenario).await?);
+        let other = arm.and_then(|arm| app.scenarios.get(arm.rows.get(&scenario.name)?));
+        let row = rows.fill(other.unwrap_or(scenario)).await?;
+        filled.extend(row.map(|row| PageRow { name: scenario.name.clone(), ..row }));
     }
     let known = rows.known;
-    Ok(Json(WholePage { user: ask.user, known, model: model.reference(), rows: filled }))
+    if let (Some(trial), Some(arm), Some(user)) = (trial, arm, &ask.user) {
+        let shown = vec![(arm.name.clone(), Vec::new())];
+        app.shown.note(&app.store, shown, user, &trial.name, (app.clock)()).await;
+    }
+    let arm = arm.map(|arm| arm.name.clone());
+    let test = trial.map(|trial| InTest { name: trial.name.clone(), arm });
+    Ok(Json(WholePage { user: ask.user, known, model: model.reference(), rows: filled, test }))
 }
 
 fn found<'a>(app: &'a App, name: &str) -> ApiResult<&'a Scenario> {

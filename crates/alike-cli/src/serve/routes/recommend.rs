@@ -15,10 +15,11 @@ use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
 use crate::serve::extract::{Body, Path, Query, id, whole, within};
 use crate::serve::listing::{self, ListSpec};
 use crate::serve::model::ModelSnapshot;
-use crate::serve::people::UserState;
+use crate::serve::people::{UserState, user_state};
 use crate::serve::rules::Rules;
 use crate::serve::shelf::Selection;
 use crate::serve::state::{App, Which};
+use crate::serve::trials::{Arm, Drafted, Trial, TrialKind, drafted};
 
 /// Maximum of items that `allow` or `deny` may name.
 const MAX_FILTERED: usize = 10_000;
@@ -26,6 +27,13 @@ const MAX_FILTERED: usize = 10_000;
 const MAX_HISTORY: usize = 1000;
 /// Maximum of reasons per item.
 const MAX_REASONS: usize = 10;
+/// Maximum of users of a request, and of items of all their lists.
+const MAX_USERS: usize = 1000;
+const MAX_OF_ALL: usize = 20_000;
+/// Lists of one request that are made at a time: as many as are ranked together.
+const AT_ONCE: usize = 64;
+/// Milliseconds of an hour: for so long somebody sees the same interleaved list.
+const HOUR: i64 = 3_600_000;
 
 /// How the list is to be: what of [`Ask`] an address can say, with the same defaults.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -51,26 +59,28 @@ pub(crate) struct ListParams {
     /// Which model.
     #[param(inline)]
     model: Which,
+    /// A test of this server (`--tests`), whose arm decides about model, diversity and rules.
+    test: Option<String>,
 }
 
 impl Default for ListParams {
     fn default() -> Self {
-        let Ask { top, exclude_seen, category, diversity, reasons, model, .. } = Ask::default();
-        Self { top, seen: !exclude_seen, category, diversity, reasons, model }
+        let Ask { top, exclude_seen, category, diversity, reasons, model, test, .. } = Ask::default();
+        Self { top, seen: !exclude_seen, category, diversity, reasons, model, test }
     }
 }
 
 impl ListParams {
     /// The same request of `user`, as a body would say it.
     fn ask(self, user: String) -> Ask {
-        let Self { top, seen, category, diversity, reasons, model } = self;
+        let Self { top, seen, category, diversity, reasons, model, test } = self;
         let user = Some(user);
-        Ask { user, top, exclude_seen: !seen, category, diversity, reasons, model, ..Ask::default() }
+        Ask { user, top, exclude_seen: !seen, category, diversity, reasons, model, test, ..Ask::default() }
     }
 }
 
 /// For whom, and how the list is to be. Either `user` or `items` is needed.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Ask {
     /// A user's id.
@@ -111,6 +121,9 @@ pub(crate) struct Ask {
     /// Which model.
     #[schema(inline)]
     model: Which,
+    /// A test of this server (`--tests`): the arm that the user is in decides about model, diversity and
+    /// rules, and that they were shown its list is noted.
+    test: Option<String>,
 }
 
 impl Default for Ask {
@@ -128,6 +141,7 @@ impl Default for Ask {
             offset: 0,
             rules: Rules::default(),
             model: Which::Main,
+            test: None,
         }
     }
 }
@@ -145,6 +159,53 @@ pub(crate) struct Recommendations {
     /// Items of the request that this server does not know; they counted for nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unknown_items: Vec<String>,
+    /// The test, where the request named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<InTest>,
+}
+
+/// In which arm of a test somebody is.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct InTest {
+    /// The test.
+    pub(super) name: String,
+    /// The arm; null for those outside the test, and where lists are interleaved.
+    pub(super) arm: Option<String>,
+}
+
+/// Many people, and how their lists are to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BatchAsk {
+    /// Ids of users, 1 to 1000; with `top` items each at most 20 000.
+    #[schema(min_items = 1, max_items = 1000)]
+    users: Vec<String>,
+    /// How each list is to be: as for one person, without `user`, `items` and `test`.
+    #[serde(default)]
+    list: Ask,
+}
+
+/// Recommendations of many people.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ManyLists {
+    /// Which checkpoint answered.
+    model: ModelRef,
+    /// A list for each user, in the order of the request.
+    lists: Vec<ListOfUser>,
+    /// Items of the request that this server does not know; they counted for nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown_items: Vec<String>,
+}
+
+/// The list of one of many people.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ListOfUser {
+    /// The user.
+    user: String,
+    /// Whether anything is known of them; the list of others is what suits most people.
+    known: bool,
+    /// Best first.
+    items: Vec<Ranked>,
 }
 
 /// Recommend items to a user
@@ -159,7 +220,7 @@ pub(crate) async fn of_user(
     Path(OfUser { user }): Path<OfUser>,
     Query(params): Query<ListParams>,
 ) -> ApiResult<Json<Recommendations>> {
-    answer(&app, params.ask(user)).await
+    answer(app, params.ask(user)).await
 }
 
 /// Recommend items to anybody
@@ -172,56 +233,223 @@ pub(crate) async fn of_anybody(
     State(app): State<Arc<App>>,
     Body(ask): Body<Ask>,
 ) -> ApiResult<Json<Recommendations>> {
-    answer(&app, ask).await
+    answer(app, ask).await
 }
 
-async fn answer(app: &App, ask: Ask) -> ApiResult<Json<Recommendations>> {
-    within("top", ask.top, 1, MAX_LISTED)?;
-    within("diversity", ask.diversity, 0.0, 1.0)?;
-    within("reasons", ask.reasons, 0, MAX_REASONS)?;
-    within("number of `allow`", ask.allow.as_ref().map_or(0, Vec::len), 0, MAX_FILTERED)?;
-    within("number of `deny`", ask.deny.len(), 0, MAX_FILTERED)?;
-    within("offset + top", ask.offset.saturating_add(ask.top), 1, MAX_LISTED)?;
-    ask.rules.check()?;
-    let model = app.model(ask.model)?;
+/// Recommend items to many people
+///
+/// The lists of up to a thousand people in one request, ranked together. People of whom nobody knows anything
+/// get what suits most.
+#[utoipa::path(post, path = "/v1/recommendations/batch", tag = "recommend", security(("key" = ["read"])),
+    request_body = BatchAsk,
+    responses((status = 200, description = "The lists", body = ManyLists), ErrorResponses))]
+pub(crate) async fn of_many(
+    State(app): State<Arc<App>>,
+    Body(BatchAsk { users, list }): Body<BatchAsk>,
+) -> ApiResult<Json<ManyLists>> {
+    within("number of `users`", users.len(), 1, MAX_USERS)?;
+    users.iter().try_for_each(|user| id("user", user).map(|_| ()))?;
+    if list.user.is_some() || list.items.is_some() || list.test.is_some() {
+        return Err(ApiError::invalid("`list` has user, items or test; allowed: `users` beside it"));
+    }
+    within("`users` x `top`", users.len().saturating_mul(list.top), 1, MAX_OF_ALL)?;
+    list.check()?;
     let mut unknown = Vec::new();
+    let wish = Arc::new(Wish::new(app, list, &mut unknown).await?);
+    let mut lists: Vec<Option<ListOfUser>> = users.iter().map(|_| None).collect();
+    let mut waiting = users.into_iter().enumerate();
+    let mut tasks = tokio::task::JoinSet::new();
+    loop {
+        for (at, user) in waiting.by_ref().take(AT_ONCE - tasks.len()) {
+            let wish = wish.clone();
+            tasks.spawn(async move { wish.list_of(user).await.map(|list| (at, list)) });
+        }
+        let Some(done) = tasks.join_next().await else { break };
+        let (at, list) = done.map_err(ApiError::internal)??;
+        lists[at] = Some(list);
+    }
+    tidy(&mut unknown);
+    let lists = lists.into_iter().flatten().collect();
+    Ok(Json(ManyLists { model: wish.model.reference(), lists, unknown_items: unknown }))
+}
+
+async fn answer(app: Arc<App>, mut ask: Ask) -> ApiResult<Json<Recommendations>> {
+    ask.check()?;
+    let trial = ask.test.as_ref().map(|name| trial(&app, name)).transpose()?.cloned();
+    if let (Some(trial), Some(user)) = (&trial, &ask.user) {
+        if trial.kind == TrialKind::Interleaving {
+            return interleaved(&app, trial, user, &ask).await;
+        }
+        trial.arm(user).into_iter().for_each(|arm| ask.adopt(&trial.arms[arm]));
+    } else if trial.is_some() {
+        return Err(ApiError::invalid("`test` wants a `user`, who is in one of its arms"));
+    }
+    let mut unknown = Vec::new();
+    let wish = Wish::new(app.clone(), ask, &mut unknown).await?;
+    let (ask, model) = (&wish.ask, &wish.model);
     let user_state = match (&ask.user, &ask.items) {
-        (Some(user), None) => app.user(&model, id("user", user)?).await?,
+        (Some(user), None) => app.user(model, id("user", user)?).await?,
         (None, Some(items)) => {
             within("number of `items`", items.len(), 0, MAX_HISTORY)?;
-            let history = item_numbers(&model, items, &mut unknown);
+            let history = item_numbers(model, items, &mut unknown);
             if let (true, Some(first)) = (history.is_empty(), items.first()) {
                 return Err(ApiError::unknown_item(first));
             }
-            UserState::of_items(&model, history)
+            UserState::of_items(model, history)
         }
         _ => return Err(ApiError::invalid("either `user` or `items` is needed, and not both")),
     };
-    let pinned = ask.rules.pinned_ids().filter(|id| model.shelf.number(id).is_none());
-    unknown.extend(pinned.cloned());
-    let spec = ListSpec {
-        top: ask.top,
-        offset: ask.offset,
-        exclude_seen: ask.exclude_seen,
-        denied: item_numbers(&model, &ask.deny, &mut unknown),
-        within: allowed_items(app, &model, &ask, &mut unknown).await?,
-        diversity: ask.diversity,
-        rules: &ask.rules,
-    };
-    let list = listing::list(app, &model, &user_state, spec).await?;
-    let mut items = model.ranked(&list, ask.offset);
-    if ask.reasons > 0 {
-        let listed: Vec<u32> = list.iter().map(|l| l.0).collect();
-        let (model, most) = (model.clone(), ask.reasons);
-        // Short ones need not wait for long ones.
-        let cost = listed.len() * user_state.person.history.len().min(HISTORY_LOOKED_AT);
-        let pool = if cost > app.limits.long { &app.long } else { &app.work };
-        let why = pool.run(move || reasons(&model, &user_state, &listed, most)).await??;
-        items.iter_mut().zip(why).for_each(|(item, why)| item.reasons = why);
+    let list = wish.list(&user_state).await?;
+    let items = wish.shown(user_state, &list).await?;
+    let mut test = None;
+    if let (Some(trial), Some(user)) = (&trial, &ask.user) {
+        let arm = trial.arm(user).map(|arm| trial.arms[arm].name.clone());
+        if let Some(arm) = &arm {
+            let shown = vec![(arm.clone(), Vec::new())];
+            app.shown.note(&app.store, shown, user, &trial.name, (app.clock)()).await;
+        }
+        test = Some(InTest { name: trial.name.clone(), arm });
     }
+    tidy(&mut unknown);
+    let (user, model) = (ask.user.clone(), model.reference());
+    Ok(Json(Recommendations { user, model, items, unknown_items: unknown, test }))
+}
+
+/// The test of that name.
+pub(super) fn trial<'a>(app: &'a App, name: &str) -> ApiResult<&'a Trial> {
+    let unknown = || ApiError::invalid(format!("`test` is {name}; allowed: {}", app.trials.names()));
+    app.trials.get(name).ok_or_else(unknown)
+}
+
+/// A list with items of both arms in turn.
+async fn interleaved(
+    app: &Arc<App>,
+    trial: &Trial,
+    user: &str,
+    ask: &Ask,
+) -> ApiResult<Json<Recommendations>> {
+    let now = (app.clock)();
+    let mut unknown = Vec::new();
+    let mut both = Vec::new();
+    for arm in &trial.arms {
+        let mut ask = Ask { offset: 0, top: ask.offset + ask.top, ..ask.clone() };
+        ask.adopt(arm);
+        let wish = Wish::new(app.clone(), ask, &mut unknown).await?;
+        let state = app.user(&wish.model, id("user", user)?).await?;
+        let list = wish.list(&state).await?;
+        both.push((wish, state, list));
+    }
+    let (second, first) = (both.pop().expect("two arms"), both.pop().expect("two arms"));
+    // Models number items each in its own way.
+    let shelves = (&first.0.model.shelf, &second.0.model.shelf);
+    let number = |&(item, score): &(u32, f32)| Some((shelves.0.number(&shelves.1.id(item))?, score));
+    let other: Vec<(u32, f32)> = second.2.iter().filter_map(number).collect();
+    let coin = |round: usize| {
+        let key = format!("{}\0{user}\0{}\0{round}", trial.name, now / HOUR);
+        blake3::hash(key.as_bytes()).as_bytes()[0] & 1 == 1
+    };
+    let Drafted { mut list, mut teams } = drafted([&first.2, &other], ask.offset + ask.top, coin);
+    let passed = ask.offset.min(list.len());
+    (list, teams) = (list.split_off(passed), teams.split_off(passed));
+    let own = |team: u8| -> Vec<String> {
+        let of_it = list.iter().zip(&teams).filter(|(_, of)| **of == Some(team));
+        of_it.map(|((item, _), _)| shelves.0.id(*item)).collect()
+    };
+    let arms = trial.arms.iter().zip([own(0), own(1)]);
+    let shown: Vec<_> =
+        arms.map(|(arm, items)| (arm.name.clone(), items)).filter(|s| !s.1.is_empty()).collect();
+    app.shown.note(&app.store, shown, user, &trial.name, now).await;
+    let wish = Wish { ask: ask.clone(), ..first.0 };
+    let items = wish.shown(first.1, &list).await?;
+    tidy(&mut unknown);
+    let test = Some(InTest { name: trial.name.clone(), arm: None });
+    let (user, model) = (Some(user.to_string()), wish.model.reference());
+    Ok(Json(Recommendations { user, model, items, unknown_items: unknown, test }))
+}
+
+fn tidy(unknown: &mut Vec<String>) {
     unknown.sort_unstable();
     unknown.dedup();
-    Ok(Json(Recommendations { user: ask.user, model: model.reference(), items, unknown_items: unknown }))
+}
+
+impl Ask {
+    fn check(&self) -> ApiResult<()> {
+        within("top", self.top, 1, MAX_LISTED)?;
+        within("diversity", self.diversity, 0.0, 1.0)?;
+        within("reasons", self.reasons, 0, MAX_REASONS)?;
+        within("number of `allow`", self.allow.as_ref().map_or(0, Vec::len), 0, MAX_FILTERED)?;
+        within("number of `deny`", self.deny.len(), 0, MAX_FILTERED)?;
+        within("offset + top", self.offset.saturating_add(self.top), 1, MAX_LISTED)?;
+        self.rules.check()
+    }
+
+    /// Takes over what an arm of a test says.
+    fn adopt(&mut self, arm: &Arm) {
+        self.model = arm.model;
+        self.diversity = arm.diversity.unwrap_or(self.diversity);
+        self.rules = arm.rules.clone().unwrap_or_else(|| std::mem::take(&mut self.rules));
+    }
+}
+
+/// A request for lists, with all of it that is the same for everybody.
+struct Wish {
+    app: Arc<App>,
+    ask: Ask,
+    model: Arc<ModelSnapshot>,
+    denied: Vec<u32>,
+    within: Option<Arc<ItemSet>>,
+}
+
+impl Wish {
+    /// Looks up what the request names; what nobody knows is put to `unknown`.
+    async fn new(app: Arc<App>, ask: Ask, unknown: &mut Vec<String>) -> ApiResult<Self> {
+        let model = app.model(ask.model)?;
+        let pinned = ask.rules.pinned_ids().filter(|id| model.shelf.number(id).is_none());
+        unknown.extend(pinned.cloned());
+        let denied = item_numbers(&model, &ask.deny, unknown);
+        let within = allowed_items(&app, &model, &ask, unknown).await?;
+        Ok(Self { app, ask, model, denied, within })
+    }
+
+    /// The list of somebody.
+    async fn list(&self, state: &UserState) -> ApiResult<Vec<(u32, f32)>> {
+        let spec = ListSpec {
+            top: self.ask.top,
+            offset: self.ask.offset,
+            exclude_seen: self.ask.exclude_seen,
+            denied: self.denied.clone(),
+            within: self.within.clone(),
+            diversity: self.ask.diversity,
+            rules: &self.ask.rules,
+        };
+        listing::list(&self.app, &self.model, state, spec).await
+    }
+
+    /// A list of theirs as answers show it, with reasons where they are asked for.
+    async fn shown(&self, state: UserState, list: &[(u32, f32)]) -> ApiResult<Vec<Ranked>> {
+        let (app, most) = (&self.app, self.ask.reasons);
+        let mut items = self.model.ranked(list, self.ask.offset);
+        if most > 0 {
+            let listed: Vec<u32> = list.iter().map(|l| l.0).collect();
+            let model = self.model.clone();
+            // Short ones need not wait for long ones.
+            let cost = listed.len() * state.person.history.len().min(HISTORY_LOOKED_AT);
+            let pool = if cost > app.limits.long { &app.long } else { &app.work };
+            let why = pool.run(move || reasons(&model, &state, &listed, most)).await??;
+            items.iter_mut().zip(why).for_each(|(item, why)| item.reasons = why);
+        }
+        Ok(items)
+    }
+
+    /// The list of a user of many.
+    async fn list_of(&self, user: String) -> ApiResult<ListOfUser> {
+        let events = self.app.store.of_user(&user).await?;
+        let state = user_state(&self.model, &user, &events);
+        let known = state.is_some();
+        let state = state.unwrap_or_default();
+        let list = self.list(&state).await?;
+        Ok(ListOfUser { user, known, items: self.shown(state, &list).await? })
+    }
 }
 
 /// Why each of `items` is listed; of new ones nothing is said.

@@ -164,7 +164,7 @@ pub(crate) async fn history(
             EventKind::Take => PastKind::Take,
             EventKind::Like => PastKind::Like,
             EventKind::Dislike => PastKind::Dislike,
-            EventKind::Remove | EventKind::View => continue,
+            EventKind::Remove | EventKind::View | EventKind::Shown => continue,
         };
         items.push((item, kind));
     }

@@ -37,6 +37,10 @@ pub(crate) struct ItemDetail {
     /// The item.
     #[serde(flatten)]
     item: Item,
+    /// What is said about it: a record's `description`, or that of a catalogue prepared with `--attribute
+    /// description`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
     /// Whether it may be in lists now: it is not hidden, not sold out, and its time is there and not over.
     listed: bool,
     /// How many there are, where that is known.
@@ -124,9 +128,10 @@ impl ModelSnapshot {
         let shelf = &self.shelf;
         let texts = |name: &str| shelf.values(item, name).into_iter().map(|value| value.text).collect();
         let attributes = shelf.attributes(item).into_iter().map(|name| (texts(&name), name));
-        let own = ["price", "stock", "hidden", "from", "until"];
+        let own = ["price", "stock", "hidden", "from", "until", "description"];
         ItemDetail {
             item: self.shown(item),
+            description: shelf.text(item, "description"),
             listed: shelf.is_open(item, now),
             stock: shelf.values(item, "stock").first().and_then(|value| value.number),
             attributes: attributes

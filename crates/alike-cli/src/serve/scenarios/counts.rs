@@ -1,6 +1,7 @@
-//! How often items were taken, hour by hour, from the events of the store.
+//! How often items were taken, hour by hour, from the events of the store, and how much people do, day by day.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -17,6 +18,14 @@ const LISTED: usize = 5_000;
 const FRESH: Duration = Duration::from_secs(30);
 /// How many times as long as the window the time before it is.
 const BEFORE: f64 = 4.0;
+
+/// Milliseconds of a day.
+const DAY: i64 = 24 * HOUR;
+/// Days of which is known how much people did.
+const DAYS: i64 = 30;
+/// People who are told apart, of a day and in all; beyond them nobody knows how many there are.
+const OF_A_DAY: usize = 50_000;
+const IN_ALL: usize = 1_000_000;
 
 /// Items with their weights, largest first.
 type Weighted = Arc<Vec<(String, f32)>>;
@@ -36,6 +45,30 @@ struct Counted {
     seq: i64,
     hours: BTreeMap<i64, HashMap<String, u32>>,
     total: HashMap<String, u32>,
+    /// By days since 1970.
+    days: BTreeMap<i64, DayCount>,
+    /// Events of every kind.
+    events: u64,
+    people: People,
+}
+
+/// What people did on a day.
+#[derive(Default)]
+struct DayCount {
+    events: u32,
+    people: People,
+}
+
+/// People, by hashes of their ids.
+#[derive(Default)]
+struct People(HashSet<u64>);
+
+/// What people did on a day; the number of people is not known where there are very many.
+pub(crate) struct Activity {
+    /// Days since 1970.
+    pub(crate) day: i64,
+    pub(crate) events: u32,
+    pub(crate) users: Option<usize>,
 }
 
 impl EventCounts {
@@ -92,6 +125,30 @@ impl EventCounts {
         })
     }
 
+    /// Number of events that the store holds.
+    pub(crate) fn events(&self) -> u64 {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).events
+    }
+
+    /// What people did on each of the last thirty days, today last.
+    pub(crate) fn activity(&self, now: i64) -> Vec<Activity> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let today = now.div_euclid(DAY);
+        let of = |day: i64| {
+            let count = state.days.get(&day);
+            let users = count.map_or(Some(0), |count| count.people.count(OF_A_DAY));
+            Activity { day, events: count.map_or(0, |count| count.events), users }
+        };
+        (today - DAYS + 1..=today).map(of).collect()
+    }
+
+    /// Number of people with events who are none of `known`; none where there are too many to tell.
+    pub(crate) fn people_beside<'a>(&self, known: impl Iterator<Item = &'a str>) -> Option<usize> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let all = state.people.count(IN_ALL)?;
+        Some(all - known.filter(|id| state.people.0.contains(&hash(id))).count())
+    }
+
     /// Events by item between so many days ago.
     fn window(&self, now: i64, from: f64, to: f64) -> HashMap<String, u32> {
         let hour = |days: f64| now / HOUR - (days * 24.0).round() as i64;
@@ -131,6 +188,14 @@ impl Counted {
     fn add(&mut self, rows: Vec<Row>) {
         for row in rows {
             self.seq = row.seq;
+            if row.kind == EventKind::Shown.word() {
+                continue;
+            }
+            self.events += 1;
+            self.people.add(&row.user, IN_ALL);
+            let day = self.days.entry(row.time.div_euclid(DAY)).or_default();
+            day.events += 1;
+            day.people.add(&row.user, OF_A_DAY);
             if [EventKind::Take, EventKind::Like].iter().any(|kind| kind.word() == row.kind) {
                 *self.total.entry(row.item.clone()).or_default() += 1;
                 *self.hours.entry(row.time / HOUR).or_default().entry(row.item).or_default() += 1;
@@ -139,7 +204,28 @@ impl Counted {
         if let Some((&newest, _)) = self.hours.last_key_value() {
             self.hours = self.hours.split_off(&(newest - KEPT));
         }
+        if let Some((&newest, _)) = self.days.last_key_value() {
+            self.days = self.days.split_off(&(newest - DAYS));
+        }
     }
+}
+
+impl People {
+    fn add(&mut self, id: &str, most: usize) {
+        // One more than is told, so that more are known from as many.
+        if self.0.len() <= most {
+            self.0.insert(hash(id));
+        }
+    }
+
+    /// How many they are, if not more than are told apart.
+    fn count(&self, most: usize) -> Option<usize> {
+        (self.0.len() <= most).then(|| self.0.len())
+    }
+}
+
+fn hash(id: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(id)
 }
 
 #[cfg(test)]
@@ -164,5 +250,27 @@ mod tests {
         let trending = names(counts.trending(1.0, now));
         assert_eq!(trending[0], ("new".into(), 6.0));
         assert!((trending[1].1 - 2.0 / 11f32.sqrt()).abs() < 1e-6 && trending.len() == 2);
+    }
+
+    #[test]
+    fn days_count_events_and_people() {
+        let mut state = Counted::default();
+        let row = |seq, user: &str, time| Row {
+            seq,
+            user: user.into(),
+            item: "a".into(),
+            kind: "view".into(),
+            time,
+        };
+        state.add(vec![row(1, "x", 100 * DAY), row(2, "x", 100 * DAY + 5), row(3, "y", 101 * DAY - 1)]);
+        state.add(vec![row(4, "x", 102 * DAY)]);
+        let counts = EventCounts { state: RwLock::new(state), ..EventCounts::default() };
+        let days = counts.activity(102 * DAY + 7);
+        let told: Vec<_> = days.iter().map(|d| (d.day, d.events, d.users)).filter(|d| d.1 > 0).collect();
+        assert_eq!((told, days.len()), (vec![(100, 3, Some(2)), (102, 1, Some(1))], 30));
+        assert_eq!((counts.people_beside(["y", "z"].into_iter()), counts.events()), (Some(1), 4));
+        let mut few = People::default();
+        ["a", "b", "c"].iter().for_each(|id| few.add(id, 2));
+        assert_eq!((few.count(2), few.count(3)), (None, Some(3)));
     }
 }

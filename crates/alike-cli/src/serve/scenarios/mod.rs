@@ -4,4 +4,4 @@ mod config;
 mod counts;
 
 pub(crate) use config::{Kind, Scenario, Scenarios};
-pub(crate) use counts::EventCounts;
+pub(crate) use counts::{Activity, EventCounts};

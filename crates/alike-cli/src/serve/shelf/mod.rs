@@ -5,12 +5,13 @@
 //! pass a filter, is kept as sets of numbers and brought up to date item by item.
 
 mod added;
+mod facets;
 mod fields;
 mod sets;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use alike::recommend::{Recommender, UserVector};
 use alike::rules::{AttributeIndex, AttributeValue};
@@ -18,6 +19,8 @@ use alike::scorer::best;
 use alike_ops::ItemSet;
 
 use self::added::{Added, ItemPlace};
+use self::facets::CountedFacets;
+pub(crate) use self::facets::Facet;
 pub(crate) use self::fields::ItemFields;
 pub(crate) use self::sets::Selection;
 use self::sets::{Kept, is_open};
@@ -34,6 +37,7 @@ pub(crate) struct Shelf {
     recommender: Arc<Recommender>,
     index: AttributeIndex,
     state: RwLock<ShelfState>,
+    facets: Mutex<CountedFacets>,
     /// Held while records are read and taken over: one after another, in their order.
     pub(super) syncing: Arc<tokio::sync::Mutex<()>>,
     /// Held while new items are placed.
@@ -70,6 +74,7 @@ impl Shelf {
             recommender,
             index: AttributeIndex::default(),
             state: RwLock::new(state),
+            facets: Mutex::default(),
             syncing: Arc::default(),
             placing: Arc::default(),
         }
@@ -339,22 +344,38 @@ impl Shelf {
         timed.iter().map(|t| t.0).chain(told).enumerate().map(|(at, item)| (item, -(at as f32))).collect()
     }
 
-    /// What `each` makes of the ids and titles of all items, some at a time so that nobody waits for long.
+    /// What `each` makes of the ids and titles of all items.
     pub(crate) fn scan<T>(&self, mut each: impl FnMut(u32, &str, Option<&str>) -> Option<T>) -> Vec<T> {
         let mut found = Vec::new();
+        self.each(|items, item| {
+            let said = items.records.contains_key(&item).then(|| items.text(item, "title"));
+            let title = match &said {
+                Some(title) => title.as_deref(),
+                None => items.data.title(item),
+            };
+            found.extend(each(item, items.id(item), title));
+        });
+        found
+    }
+
+    /// Looks at every item that is there, some at a time so that nobody waits for long.
+    fn each(&self, mut look: impl FnMut(&ItemsView<'_>, u32)) {
         for first in (0..self.len()).step_by(SCANNED) {
             let state = self.read();
             let items = self.view(&state);
-            for item in first..(first + SCANNED as u32).min(items.len() as u32) {
-                let said = items.records.contains_key(&item).then(|| items.text(item, "title"));
-                let title = match &said {
-                    Some(title) => title.as_deref(),
-                    None => items.data.title(item),
-                };
-                found.extend(each(item, items.id(item), title));
-            }
+            let some = first..(first + SCANNED as u32).min(items.len() as u32);
+            some.filter(|&item| !items.is_gone(item)).for_each(|item| look(&items, item));
         }
-        found
+    }
+
+    /// Number of items that are there, and of those of them that training did not know.
+    pub(crate) fn alive(&self) -> (usize, usize) {
+        let state = self.read();
+        let items = self.view(&state);
+        let gone = |&&item: &&u32| items.is_gone(item);
+        let (all, added) = (items.records.keys().filter(gone).count(), items.records.range(self.trained()..));
+        let added_gone = added.map(|(item, _)| item).filter(gone).count();
+        (items.len() - all, items.added.len() - added_gone)
     }
 
     /// Known items that a new one lies between, with their shares.

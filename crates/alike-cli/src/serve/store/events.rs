@@ -27,15 +27,19 @@ pub(crate) enum EventKind {
     Remove,
     /// Looked at it: no history, and nothing that was said before changes.
     View,
+    /// Was shown it, or a list, as part of a test. Written by the server alone.
+    #[serde(skip)]
+    Shown,
 }
 
 impl EventKind {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Take, "take"),
         (Self::Like, "like"),
         (Self::Dislike, "dislike"),
         (Self::Remove, "remove"),
         (Self::View, "view"),
+        (Self::Shown, "shown"),
     ];
 
     /// The word that is stored.

@@ -9,7 +9,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema};
 use serde_json::Value;
 
 use super::pages::{Pages, Row};
-use super::{ItemRecord, Result, StoreAddress, StoreError, postgres, sqlite};
+use super::{EventKind, ItemRecord, Result, StoreAddress, StoreError, postgres, sqlite};
 use crate::failure::{Failure, Outcome};
 
 /// All events that the store holds now, oldest first, as a table with the columns user, item, time (seconds
@@ -33,7 +33,9 @@ pub(crate) fn export(place: &StoreAddress) -> Outcome<TableFile> {
             Err(error) => return Some(Err(ArrowError::ExternalError(error.to_string().into()))),
         };
         after = page.last()?.seq;
-        Some(batch(&of_rows, &page))
+        // What people were shown is not what they did.
+        let did: Vec<Row> = page.into_iter().filter(|row| row.kind != EventKind::Shown.word()).collect();
+        Some(batch(&of_rows, &did))
     });
     Ok(TableFile::write(RecordBatchIterator::new(batches, schema), "events")?)
 }

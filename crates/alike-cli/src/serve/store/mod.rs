@@ -10,6 +10,7 @@ mod group_commit;
 mod health;
 mod items;
 mod options;
+mod outcomes;
 mod pages;
 mod per_user;
 #[cfg(feature = "postgres")]
@@ -32,6 +33,7 @@ use group_commit::Change;
 use health::WriteHealth;
 pub(crate) use items::{ItemChange, ItemRecord, StoredItem};
 pub(crate) use options::Options;
+pub(crate) use outcomes::Outcomes;
 pub(crate) use pages::Row;
 pub(crate) use per_user::KEPT;
 use postgres::Postgres;
@@ -189,6 +191,16 @@ impl Store {
         match &self.backend {
             Backend::Sqlite(store) => store.events_after(seq).await,
             Backend::Postgres(store) => store.events_after(seq).await,
+        }
+    }
+
+    /// What came of what was shown under the keys that start with `prefix`: which people did something of
+    /// `kinds` afterwards, at most `horizon` milliseconds later.
+    pub(crate) async fn outcomes(&self, prefix: &str, kinds: &[EventKind], horizon: i64) -> Result<Outcomes> {
+        let kinds: Vec<&'static str> = kinds.iter().map(|kind| kind.word()).collect();
+        match &self.backend {
+            Backend::Sqlite(store) => store.outcomes(prefix, kinds, horizon).await,
+            Backend::Postgres(store) => store.outcomes(prefix, kinds, horizon).await,
         }
     }
 

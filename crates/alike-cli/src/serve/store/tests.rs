@@ -66,6 +66,49 @@ pub(super) async fn contract(place: &StoreAddress) {
     }
     let found = store.of_user("d").await.unwrap();
     assert_eq!((found.len(), found[0].item.as_str()), (EVENTS_OF_USER, "5999"));
+    // What people were shown under a key, and what they did afterwards: of everything, or of one item.
+    let shown =
+        |user: &str, item: &str, time, key: &str| event(user, item, EventKind::Shown, time, Some(key));
+    store.append(vec![event("e", "1", EventKind::Take, 90, None)]).await.unwrap();
+    let first =
+        vec![shown("e", "", 100, "\u{1f}t\u{1f}a\u{1f}e"), shown("f", "", 100, "\u{1f}t\u{1f}a\u{1f}f")];
+    assert_eq!(store.append(first.clone()).await.unwrap(), [true, true]);
+    assert_eq!(store.append(first).await.unwrap(), [false, false]);
+    store.append(vec![shown("g", "5", 100, "\u{1f}t\u{1f}b\u{1f}g\u{1f}5")]).await.unwrap();
+    let hits = async |arm: &str, horizon| {
+        let found = store.outcomes(
+            &format!("\u{1f}t\u{1f}{arm}\u{1f}"),
+            &[EventKind::Take, EventKind::Like],
+            horizon,
+        );
+        let found = found.await.unwrap();
+        (found.shown, found.started, found.hits.into_keys().collect::<Vec<_>>())
+    };
+    // Nothing that came before.
+    assert_eq!(hits("a", 50).await, (2, Some(100), vec![]));
+    store
+        .append(vec![
+            event("e", "7", EventKind::Like, 150, None),
+            event("f", "7", EventKind::View, 120, None),
+        ])
+        .await
+        .unwrap();
+    assert_eq!((hits("a", 50).await.2, hits("a", 51).await.2), (vec![], vec!["e".to_string()]));
+    store.append(vec![event("g", "4", EventKind::Take, 110, None)]).await.unwrap();
+    assert_eq!(hits("b", 50).await, (1, Some(100), vec![]));
+    store.append(vec![event("g", "5", EventKind::Take, 110, None)]).await.unwrap();
+    assert_eq!((hits("b", 50).await.2, hits("c", 50).await), (vec!["g".to_string()], (0, None, vec![])));
+    // None of it is an event of theirs, nor of the table.
+    assert_eq!(
+        (items(&store.of_user("f").await.unwrap()).len(), store.views_of("f").await.unwrap().len()),
+        (0, 1)
+    );
+    for user in ["e", "f", "g"] {
+        store.append(vec![shown(user, "", 200, &format!("\u{1f}u\u{1f}a\u{1f}{user}"))]).await.unwrap();
+    }
+    assert_eq!(store.forget("e").await.unwrap().events, 4);
+    assert_eq!((store.forget("f").await.unwrap().events, store.forget("g").await.unwrap().events), (3, 4));
+    store.append(vec![shown("h", "", 200, "\u{1f}u\u{1f}a\u{1f}h")]).await.unwrap();
     // All of it is a table, also while it is open.
     let address = place.clone();
     let table = tokio::task::spawn_blocking(move || export(&address).unwrap()).await.unwrap();

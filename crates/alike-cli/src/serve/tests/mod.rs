@@ -8,6 +8,7 @@ mod disk;
 #[path = "../../../tests/cli/world.rs"]
 mod files;
 mod index;
+mod overview;
 mod pages;
 mod people;
 mod refused;
@@ -15,6 +16,7 @@ mod rules;
 mod search;
 mod shelf;
 mod swap;
+mod trials;
 mod welcome;
 
 use std::path::Path;

@@ -1,14 +1,17 @@
 //! Tests of significance: analysis of variance over per-seed results with the tests of its assumptions,
-//! paired tests over users, and Holm's correction. Distributions come from `statrs`.
+//! paired tests over users, Holm's correction, and intervals that may be looked at at any time. Distributions
+//! come from `statrs`.
 
 mod anova;
 mod paired;
+mod sequential;
 mod shapiro;
 
 use serde::Serialize;
 
 pub use anova::{Anova, Verdict, anova};
 pub use paired::{Paired, holm, paired};
+pub use sequential::{difference_interval, proportion_interval};
 pub use shapiro::shapiro_wilk;
 
 /// A test's statistic and the probability of one at least as extreme when there is no difference.

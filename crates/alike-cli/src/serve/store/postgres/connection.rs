@@ -57,6 +57,19 @@ pub(super) const EVENTS_AFTER: &str = "SELECT seq, user_id, item, kind, time FRO
 pub(super) const ITEMS_AFTER: &str =
     "SELECT seq, item, record FROM alike_items WHERE seq > $1 ORDER BY seq LIMIT $2";
 
+/// How many people were shown something under keys between two, and when the first of them was.
+pub(super) const SHOWN: &str =
+    "SELECT count(DISTINCT user_id), min(time) FROM alike_events WHERE key >= $1 AND key <= $2";
+/// Who of them did something of the kinds of the third value afterwards, at most so many milliseconds later,
+/// and with how many items of those that were shown.
+pub(super) const HITS: &str = "SELECT x.user_id, count(*) FROM alike_events x \
+                               WHERE x.key >= $1 AND x.key <= $2 AND EXISTS ( \
+                                   SELECT 1 FROM alike_events e \
+                                   WHERE e.user_id = x.user_id AND e.kind = ANY($3::text[]) AND e.seq > x.seq \
+                                   AND e.time >= x.time AND e.time - x.time < $4 \
+                                   AND (x.item = '' OR e.item = x.item)) \
+                               GROUP BY x.user_id";
+
 /// What was said of an item, from its row.
 pub(super) fn stored_item(row: &Row) -> Result<StoredItem> {
     let record = record(row.get(2))?;

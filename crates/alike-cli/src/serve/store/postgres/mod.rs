@@ -11,7 +11,9 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
-use self::connection::{Connected, EVENTS_AFTER, ITEMS_AFTER, connect, limit, stored_item, stored_row};
+use self::connection::{
+    Connected, EVENTS_AFTER, HITS, ITEMS_AFTER, SHOWN, connect, limit, stored_item, stored_row,
+};
 pub(super) use self::pages::pages;
 use self::writer::PostgresWriter;
 use super::events::{end_of_prefix, stored};
@@ -19,7 +21,7 @@ use super::group_commit::{Change, WAITING};
 use super::health::WriteHealth;
 use super::items::PAGE as ITEMS;
 use super::pages::{PAGE, Row as StoredRow};
-use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, StoredItem, VIEWS_OF_USER};
+use super::{EVENTS_OF_USER, Options, Outcomes, Result, StoreError, Stored, StoredItem, VIEWS_OF_USER};
 
 /// How long the server may take when a store is opened.
 const OPENING: Duration = Duration::from_secs(10);
@@ -66,6 +68,8 @@ struct Link {
     users: Statement,
     items: Statement,
     events: Statement,
+    shown: Statement,
+    hits: Statement,
 }
 
 impl Postgres {
@@ -102,12 +106,12 @@ impl Postgres {
         let client = &connected.client;
         let of_user = |which: &str| {
             format!(
-                "SELECT item, kind FROM alike_events WHERE user_id = $1 AND kind {which} 'view' \
+                "SELECT item, kind FROM alike_events WHERE user_id = $1 AND kind {which} \
                  ORDER BY time DESC, seq DESC LIMIT $2"
             )
         };
-        let views = client.prepare(&of_user("=")).await?;
-        let of_user = client.prepare(&of_user("<>")).await?;
+        let views = client.prepare(&of_user("= 'view'")).await?;
+        let of_user = client.prepare(&of_user("<> 'view' AND kind <> 'shown'")).await?;
         let users = client
             .prepare(
                 "SELECT DISTINCT user_id FROM alike_events WHERE user_id >= $1 AND user_id <= $2 ORDER BY user_id \
@@ -116,7 +120,9 @@ impl Postgres {
             .await?;
         let items = client.prepare(ITEMS_AFTER).await?;
         let events = client.prepare(EVENTS_AFTER).await?;
-        let link = Arc::new(Link { connected, of_user, views, users, items, events });
+        let shown = client.prepare(SHOWN).await?;
+        let hits = client.prepare(HITS).await?;
+        let link = Arc::new(Link { connected, of_user, views, users, items, events, shown, hits });
         *reader = Some(link.clone());
         Ok(link)
     }
@@ -162,6 +168,21 @@ impl Postgres {
     pub(super) async fn events_after(&self, seq: i64) -> Result<Vec<StoredRow>> {
         let rows = self.rows(|link| &link.events, &[&seq, &i64::MAX, &(PAGE as i64)]).await?;
         Ok(rows.iter().map(stored_row).collect())
+    }
+
+    pub(super) async fn outcomes(
+        &self,
+        prefix: &str,
+        kinds: Vec<&'static str>,
+        horizon: i64,
+    ) -> Result<Outcomes> {
+        let end = end_of_prefix(prefix);
+        let shown = self.rows(|link| &link.shown, &[&prefix, &end]).await?;
+        let hits = self.rows(|link| &link.hits, &[&prefix, &end, &kinds, &horizon]).await?;
+        let hit = |row: &Row| (row.get::<_, String>(0), row.get::<_, i64>(1) as u64);
+        let of_all = shown.first().map(|row| (row.get::<_, i64>(0) as u64, row.get(1)));
+        let (shown, started) = of_all.unwrap_or_default();
+        Ok(Outcomes { shown, started, hits: hits.iter().map(hit).collect() })
     }
 
     pub(super) async fn items_after(&self, seq: i64) -> Result<Vec<StoredItem>> {

@@ -23,7 +23,7 @@ use super::events::{end_of_prefix, stored};
 use super::group_commit::{Change, WAITING};
 use super::health::WriteHealth;
 use super::pages::{Pages, Row};
-use super::{EVENTS_OF_USER, Options, Result, StoreError, Stored, StoredItem, VIEWS_OF_USER};
+use super::{EVENTS_OF_USER, Options, Outcomes, Result, StoreError, Stored, StoredItem, VIEWS_OF_USER};
 
 /// Reading connections that are kept open.
 const READERS: usize = 8;
@@ -85,9 +85,9 @@ impl Sqlite {
     pub(super) async fn of_user(&self, user: &str, views: bool) -> Result<Vec<Stored>> {
         let (user, most) = (user.to_string(), if views { VIEWS_OF_USER } else { EVENTS_OF_USER });
         self.read(move |connection| {
-            let which = if views { "=" } else { "<>" };
+            let which = if views { "= 'view'" } else { "<> 'view' AND kind <> 'shown'" };
             let mut query = connection.prepare_cached(&format!(
-                "SELECT item, kind FROM events WHERE user = ? AND kind {which} 'view' ORDER BY time DESC, seq DESC LIMIT ?",
+                "SELECT item, kind FROM events WHERE user = ? AND kind {which} ORDER BY time DESC, seq DESC LIMIT ?",
             ))?;
             let rows = query.query_map(params![user, most as i64], |row| {
                 Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
@@ -108,6 +108,16 @@ impl Sqlite {
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
         .await
+    }
+
+    pub(super) async fn outcomes(
+        &self,
+        prefix: &str,
+        kinds: Vec<&'static str>,
+        horizon: i64,
+    ) -> Result<Outcomes> {
+        let (from, to) = (prefix.to_string(), end_of_prefix(prefix));
+        self.read(move |connection| pages::outcomes(connection, [&from, &to], &kinds, horizon)).await
     }
 
     pub(super) async fn events_after(&self, seq: i64) -> Result<Vec<Row>> {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use super::ours;
 use crate::serve::store::items::{PAGE as ITEMS, record};
 use crate::serve::store::pages::{PAGE, Pages, Row};
-use crate::serve::store::{Result, StoreError, StoredItem};
+use crate::serve::store::{Outcomes, Result, StoreError, StoredItem};
 
 /// How long a file that somebody locks is waited for.
 const WAIT: Duration = Duration::from_secs(10);
@@ -37,6 +37,30 @@ pub(super) fn items(connection: &Connection, seq: i64) -> Result<Vec<StoredItem>
         Ok(StoredItem { seq, item, record: record(text.as_deref())? })
     };
     rows.map(one).collect()
+}
+
+/// What came of what was shown under the keys between two.
+pub(super) fn outcomes(
+    connection: &Connection,
+    keys: [&str; 2],
+    kinds: &[&'static str],
+    horizon: i64,
+) -> Result<Outcomes> {
+    let shown = "SELECT count(DISTINCT user), min(time) FROM events WHERE key >= ? AND key <= ?";
+    let (shown, started): (i64, Option<i64>) =
+        connection.prepare_cached(shown)?.query_row(keys, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    // Words of the program, not of anybody who asks.
+    let kinds = kinds.iter().map(|kind| format!("'{kind}'")).collect::<Vec<_>>().join(", ");
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT x.user, count(*) FROM events x WHERE x.key >= ?1 AND x.key <= ?2 AND EXISTS (
+            SELECT 1 FROM events e WHERE e.user = x.user AND e.kind IN ({kinds}) AND e.seq > x.seq
+            AND e.time >= x.time AND e.time - x.time < ?3 AND (x.item = '' OR e.item = x.item))
+         GROUP BY x.user"
+    ))?;
+    let hits = query.query_map(params![keys[0], keys[1], horizon], |row| {
+        Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))
+    })?;
+    Ok(Outcomes { shown: shown as u64, started, hits: hits.collect::<rusqlite::Result<_>>()? })
 }
 
 /// Opens a store to read it, which must be there; nothing is written to it.
