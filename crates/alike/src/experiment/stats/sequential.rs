@@ -62,14 +62,10 @@ pub fn difference_interval(
 
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
-    use rand_chacha::rand_core::{RngCore, SeedableRng};
 
     use super::*;
-
-    fn uniform(draw: &mut ChaCha8Rng) -> f64 {
-        draw.next_u64() as f64 / u64::MAX as f64
-    }
 
     #[test]
     fn intervals_hold_the_observed_rate_and_shrink() {
@@ -112,8 +108,8 @@ mod tests {
                 let (mut first, mut second) = ((0, 0), (0, 0));
                 let (mut erred, mut erred_one) = (false, false);
                 for n in 1..=most {
-                    first = (first.0 + u64::from(uniform(&mut draw) < rate), n);
-                    second = (second.0 + u64::from(uniform(&mut draw) < rate), n);
+                    first = (first.0 + u64::from(draw.random_bool(rate)), n);
+                    second = (second.0 + u64::from(draw.random_bool(rate)), n);
                     if n % 20 == 0 {
                         let (low, high) = difference_interval(first, second, 0.02, 0.95).unwrap();
                         erred |= low > 0.0 || high < 0.0;
