@@ -65,9 +65,10 @@ pub(crate) struct Prepare {
     #[arg(long, value_name = "NAME=FILE", value_parser = parse_named)]
     pub(crate) knn: Vec<(String, PathBuf)>,
     /// Catalogue with the item's id and title, picture, category: .jsonl, .csv, .tsv, .xlsx, .ods or
-    /// .parquet; sqlite:PATH or postgres://… for what the server of that store was told of items
+    /// .parquet; sqlite:PATH or postgres://… for what the server of that store was told of items, which may
+    /// also follow a file (--items FILE --items STORE): then it lies over what the file says
     #[arg(long, value_name = "FILE")]
-    pub(crate) items: Option<LogPlace>,
+    pub(crate) items: Vec<LogPlace>,
     /// Its column of item ids [default: guessed]
     #[arg(long, value_name = "COLUMN", requires = "items")]
     pub(crate) id: Option<String>,

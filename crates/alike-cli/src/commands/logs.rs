@@ -99,25 +99,53 @@ impl Logs {
     }
 }
 
-/// A catalogue: a file, or what a store says of items as one; that is there as long as this is.
+/// A catalogue, stores of items as tables; these are there as long as this is.
 pub(crate) struct Catalogue {
     pub(crate) path: PathBuf,
-    _table: Option<TableFile>,
+    /// What lies over it.
+    pub(crate) over: Vec<PathBuf>,
+    _tables: Vec<TableFile>,
 }
 
 impl Catalogue {
-    /// Reads a store.
+    /// Reads a catalogue, or a store that holds one.
     ///
     /// # Errors
-    /// It cannot be read, or says nothing of items.
+    /// A store cannot be read, or says nothing of items.
     pub(crate) fn open(place: &LogPlace) -> Outcome<Self> {
         match place {
-            LogPlace::File(path) => Ok(Self { path: path.clone(), _table: None }),
+            LogPlace::File(path) => Ok(Self { path: path.clone(), over: Vec::new(), _tables: Vec::new() }),
             LogPlace::Store(store) => {
-                let table = store::export_items(store)?;
-                Ok(Self { path: table.path().to_path_buf(), _table: Some(table) })
+                let said = store::export_items(store)?;
+                let table = said.ok_or_else(|| {
+                    let text = "says nothing of any item; PUT /v1/items/{id} of its server does";
+                    Failure::Failed(format!("{store}: {text}"))
+                })?;
+                Ok(Self { path: table.path().to_path_buf(), over: Vec::new(), _tables: vec![table] })
             }
         }
+    }
+
+    /// The first of `places`, with the others over it, which are stores and may say nothing yet; none of
+    /// none.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; a later one is a file.
+    pub(crate) fn of_all(places: &[LogPlace]) -> Outcome<Option<Self>> {
+        let Some((first, others)) = places.split_first() else { return Ok(None) };
+        let mut this = Self::open(first)?;
+        for place in others {
+            let LogPlace::Store(store) = place else {
+                let text = format!(
+                    "{place} is a file; over the first only stores can lie (sqlite:PATH or postgres://…)"
+                );
+                return Err(Failure::Usage(text));
+            };
+            let table = store::export_items(store)?;
+            this.over.extend(table.iter().map(|table| table.path().to_path_buf()));
+            this._tables.extend(table);
+        }
+        Ok(Some(this))
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
         return Err(Failure::Usage(text.into()));
     }
     let logs = Logs::open(&args.interactions)?;
-    let catalogue = args.items.as_ref().map(Catalogue::open).transpose()?;
+    let catalogue = Catalogue::of_all(&args.items)?;
     let out = destination::folder(&args.out)?;
     check_out(&args.out, &out)?;
     let options = PrepareOptions {
@@ -48,6 +48,7 @@ pub(crate) fn run(args: &Prepare, quiet: bool) -> Outcome {
         feature_ids: args.feature_ids.clone(),
         knn: args.knn.clone(),
         items: catalogue.as_ref().map(|catalogue| catalogue.path.clone()),
+        items_over: catalogue.as_ref().map(|catalogue| catalogue.over.clone()).unwrap_or_default(),
         item_columns: ItemColumns {
             id: args.id.clone(),
             title: args.title.clone(),

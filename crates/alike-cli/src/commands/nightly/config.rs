@@ -7,7 +7,7 @@ use alike::data::{ItemColumns, PrepareOptions, SplitKind};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use crate::commands::logs::{LogPlace, Logs};
+use crate::commands::logs::{Catalogue, LogPlace, Logs};
 use crate::failure::{Failure, Outcome};
 use crate::serve::store::StoreAddress;
 
@@ -19,8 +19,9 @@ pub(super) struct Config {
     pub(super) work: PathBuf,
     /// Files and stores of interactions.
     interactions: Vec<LogPlace>,
-    /// The catalogue, or the store that holds it.
-    pub(super) items: Option<LogPlace>,
+    /// The catalogue, or the store that holds it; with stores that lie over it.
+    #[serde(default, deserialize_with = "one_or_more")]
+    items: Vec<LogPlace>,
     /// Columns of the catalogue by which lists can be filtered.
     #[serde(default)]
     attributes: Vec<String>,
@@ -103,7 +104,7 @@ impl Config {
         alike::models::find(&this.model)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         this.work = folder.join(&this.work);
-        this.items = this.items.map(|items| items.within(folder));
+        this.items = this.items.into_iter().map(|place| place.within(folder)).collect();
         this.features.values_mut().for_each(|file| *file = folder.join(&*file));
         this.interactions = this.interactions.into_iter().map(|place| place.within(folder)).collect();
         Ok(this)
@@ -111,11 +112,8 @@ impl Config {
 
     /// The interactions as they are now. A store that is not there yet holds nothing.
     pub(super) fn logs(&self) -> Outcome<Logs> {
-        let there = |place: &&LogPlace| match place {
-            LogPlace::Store(StoreAddress::File(file)) => file.exists(),
-            _ => true,
-        };
-        let given: Vec<LogPlace> = self.interactions.iter().filter(there).cloned().collect();
+        let given: Vec<LogPlace> =
+            self.interactions.iter().filter(|place| is_there(place)).cloned().collect();
         if given.is_empty() {
             return Err(Failure::Failed(
                 "no store of `interactions` is there yet: nothing to train on".into(),
@@ -124,14 +122,22 @@ impl Config {
         Logs::open(&given)
     }
 
-    /// How to prepare `logs`, with the catalogue at `items`.
-    pub(super) fn options(&self, logs: &Logs, items: Option<PathBuf>, out: PathBuf) -> PrepareOptions {
+    /// The catalogue as it is now. A store over it that is not there yet says nothing.
+    pub(super) fn catalogue(&self) -> Outcome<Option<Catalogue>> {
+        let counts = |(at, place): &(usize, &LogPlace)| *at == 0 || is_there(place);
+        let given = self.items.iter().enumerate().filter(counts).map(|(_, place)| place.clone());
+        Catalogue::of_all(&given.collect::<Vec<_>>())
+    }
+
+    /// How to prepare `logs`, with a catalogue.
+    pub(super) fn options(&self, logs: &Logs, catalogue: Option<&Catalogue>, out: PathBuf) -> PrepareOptions {
         let attributes = self.attributes.iter().map(|name| (name.clone(), name.clone()));
         let events = self.events.iter().map(|(kind, weight)| (kind.clone(), *weight));
         PrepareOptions {
             more_interactions: logs.more.clone(),
             stores: logs.stores.clone(),
-            items,
+            items: catalogue.map(|catalogue| catalogue.path.clone()),
+            items_over: catalogue.map(|catalogue| catalogue.over.clone()).unwrap_or_default(),
             item_columns: ItemColumns { attributes: attributes.collect(), ..ItemColumns::default() },
             features: self.features.iter().map(|(name, file)| (name.clone(), file.clone())).collect(),
             events: events.collect(),
@@ -143,4 +149,26 @@ impl Config {
             ..PrepareOptions::new(&logs.first, out)
         }
     }
+}
+
+/// Whether a place is there; of one elsewhere nobody knows.
+fn is_there(place: &LogPlace) -> bool {
+    match place {
+        LogPlace::Store(StoreAddress::File(file)) => file.exists(),
+        _ => true,
+    }
+}
+
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LogPlace>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Places {
+        One(String),
+        More(Vec<String>),
+    }
+    let places = match Places::deserialize(deserializer)? {
+        Places::One(place) => vec![place],
+        Places::More(places) => places,
+    };
+    places.into_iter().map(|place| place.parse().map_err(D::Error::custom)).collect()
 }

@@ -18,7 +18,6 @@ use serde::Serialize;
 use self::config::{Config, Start};
 use self::nights::Nights;
 use crate::args::Nightly;
-use crate::commands::logs::Catalogue;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, grouped};
 use crate::progress::{Phases, TrainingProgress};
@@ -68,9 +67,9 @@ pub(crate) fn run(args: &Nightly, quiet: bool) -> Outcome {
         None => {
             nights.remove(night)?;
             let logs = config.logs()?;
-            let catalogue = config.items.as_ref().map(Catalogue::open).transpose()?;
-            let items = catalogue.as_ref().map(|catalogue| catalogue.path.clone());
-            prepare_with(&config.options(&logs, items, data_dir.clone()), &phases).map_err(stop::explain)?;
+            let catalogue = config.catalogue()?;
+            let options = config.options(&logs, catalogue.as_ref(), data_dir.clone());
+            prepare_with(&options, &phases).map_err(stop::explain)?;
             Dataset::open(&data_dir)?
         }
     };

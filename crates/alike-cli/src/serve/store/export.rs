@@ -42,11 +42,11 @@ pub(crate) fn export(place: &StoreAddress) -> Outcome<TableFile> {
 
 /// What the store says of items now, as a catalogue: a row for each that is not gone, with the columns
 /// item_id, title, category, image, description, price, stock, hidden, from, until and those of the
-/// attributes. Their lists are JSON, categories are joined.
+/// attributes; none where it says nothing of any item. Lists are JSON, categories joined.
 ///
 /// # Errors
-/// There is no such store, it cannot be read, or nothing is said in it of any item.
-pub(crate) fn export_items(place: &StoreAddress) -> Outcome<TableFile> {
+/// There is no such store, or it cannot be read.
+pub(crate) fn export_items(place: &StoreAddress) -> Outcome<Option<TableFile>> {
     let mut pages = open(place)?;
     let failed = |e: StoreError| Failure::Failed(format!("{place}: {e}"));
     // One that changes while this reads comes again, with what is newer.
@@ -61,8 +61,7 @@ pub(crate) fn export_items(place: &StoreAddress) -> Outcome<TableFile> {
     let rows: Vec<(String, ItemRecord)> =
         newest.into_iter().filter_map(|(item, record)| Some((item, record?))).collect();
     if rows.is_empty() {
-        let text = "says nothing of any item; PUT /v1/items/{id} of its server does";
-        return Err(Failure::Failed(format!("{place}: {text}")));
+        return Ok(None);
     }
     let attributes = rows.iter().filter_map(|(_, record)| record.attributes());
     let names: BTreeSet<&String> = attributes.flat_map(|attributes| attributes.keys()).collect();
@@ -79,7 +78,7 @@ pub(crate) fn export_items(place: &StoreAddress) -> Outcome<TableFile> {
     let schema = Arc::new(Schema::new(columns.iter().map(|c| field(c.0)).collect::<Vec<_>>()));
     let arrays = columns.into_iter().map(|c| Arc::new(StringArray::from(c.1)) as ArrayRef);
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays.collect());
-    Ok(TableFile::write(RecordBatchIterator::new([batch], schema), "items")?)
+    Ok(Some(TableFile::write(RecordBatchIterator::new([batch], schema), "items")?))
 }
 
 /// Columns that every catalogue of a store has, beside the ids.

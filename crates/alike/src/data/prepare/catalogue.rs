@@ -144,6 +144,8 @@ pub(crate) struct Listing {
     path: PathBuf,
     /// Id, and title, image, category and the attributes, row by row.
     rows: Vec<(String, Vec<String>)>,
+    /// The first so many of them lie over the others.
+    over: usize,
     /// Names of the attributes.
     attributes: Vec<String>,
     /// What is good to know of it.
@@ -165,21 +167,43 @@ impl Listing {
     /// Reads an items file. Other columns than those that `names` names, or that have usual names, are
     /// ignored.
     pub(crate) fn read(path: &Path, text: &TextOptions, names: &ItemColumns) -> Result<Self> {
+        let columns: Vec<&str> = names.attributes.iter().map(|(_, column)| column.as_str()).collect();
+        Self::of_columns(path, text, names, &columns, false)
+    }
+
+    /// Puts the rows of another table over what this says: one of our own, whose columns have usual names and
+    /// whose attributes have the names that they have in lists. Where it says nothing, this counts as before.
+    pub(crate) fn put_over(&mut self, path: &Path) -> Result<()> {
+        let attributes = self.attributes.iter().map(|name| (name.clone(), name.clone())).collect();
+        let names = ItemColumns { attributes, ..ItemColumns::default() };
+        let columns: Vec<&str> = self.attributes.iter().map(String::as_str).collect();
+        let other = Self::of_columns(path, &TextOptions::default(), &names, &columns, true)?;
+        self.over += other.rows.len();
+        self.rows.splice(..0, other.rows);
+        Ok(())
+    }
+
+    fn of_columns(
+        path: &Path,
+        text: &TextOptions,
+        names: &ItemColumns,
+        columns: &[&str],
+        optional: bool,
+    ) -> Result<Self> {
         let mut rows = Vec::new();
+        let field = |holds, name, usual| Field { holds, name, usual, optional };
         let mut fields = vec![
-            Field { holds: Holds::Text, name: names.title.as_deref(), usual: TITLE },
-            Field { holds: Holds::Picture, name: names.image.as_deref(), usual: IMAGE },
-            Field { holds: Holds::Text, name: names.category.as_deref(), usual: CATEGORY },
+            field(Holds::Text, names.title.as_deref(), TITLE),
+            field(Holds::Picture, names.image.as_deref(), IMAGE),
+            field(Holds::Text, names.category.as_deref(), CATEGORY),
         ];
-        for (_, column) in &names.attributes {
-            fields.push(Field { holds: Holds::Values, name: Some(column), usual: &[] });
-        }
+        fields.extend(columns.iter().map(|column| field(Holds::Values, Some(column), &[])));
         let found = read_items(path, text, names.id.as_deref(), &fields, &mut |_, id, texts| {
             rows.push((id.to_string(), texts));
             Ok(())
         })?;
         let attributes = names.attributes.iter().map(|(name, _)| name.clone()).collect();
-        Ok(Self { path: path.to_path_buf(), rows, attributes, notes: found.notes() })
+        Ok(Self { path: path.to_path_buf(), rows, over: 0, attributes, notes: found.notes() })
     }
 
     /// The ids, row by row.
@@ -191,8 +215,10 @@ impl Listing {
     /// write them for further pictures, each field is that of the first that has it.
     pub(crate) fn join(&self, items: &Vocab) -> Read {
         let mut found: Vec<Option<Vec<&str>>> = vec![None; items.len()];
+        // Items of which the file itself said something.
+        let mut own = vec![false; items.len()];
         let (mut unknown_items, mut repeated) = (0, 0);
-        for (id, fields) in &self.rows {
+        for (at, (id, fields)) in self.rows.iter().enumerate() {
             let Some(item) = find(items, id) else {
                 unknown_items += 1;
                 continue;
@@ -200,11 +226,12 @@ impl Listing {
             let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
             match &mut found[item as usize] {
                 Some(known) => {
-                    repeated += 1;
+                    repeated += usize::from(own[item as usize]);
                     known.iter_mut().zip(fields).filter(|(k, _)| k.is_empty()).for_each(|(k, f)| *k = f);
                 }
                 place => *place = Some(fields),
             }
+            own[item as usize] = at >= self.over;
         }
         let mut catalogue = Catalogue {
             offsets: vec![0],

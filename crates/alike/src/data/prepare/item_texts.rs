@@ -37,10 +37,10 @@ pub(crate) struct ItemTexts {
 
 impl<'a> ItemContent<'a> {
     fn fields(self) -> Vec<Field<'a>> {
-        let text = |name, usual| Field { holds: Holds::Text, name, usual };
+        let text = |name, usual| Field { holds: Holds::Text, name, usual, optional: false };
         match self {
             Self::Ids => Vec::new(),
-            Self::Image(name) => vec![Field { holds: Holds::Picture, name, usual: IMAGE }],
+            Self::Image(name) => vec![Field { holds: Holds::Picture, name, usual: IMAGE, optional: false }],
             Self::Texts([]) => [TITLE, CATEGORY, AUTHOR, DESCRIPTION].map(|usual| text(None, usual)).into(),
             Self::Texts(names) => names.iter().map(|name| text(Some(name), &[])).collect(),
         }

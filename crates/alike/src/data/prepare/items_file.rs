@@ -47,6 +47,8 @@ pub(crate) struct Field<'a> {
     /// Its column; by default those of usual names, of which the first with a value counts.
     pub(crate) name: Option<&'a str>,
     pub(crate) usual: &'static [&'static str],
+    /// Whether a file may do without a column of that name.
+    pub(crate) optional: bool,
 }
 
 /// What an items file has.
@@ -88,7 +90,7 @@ pub(crate) fn read_items(
     }
     let ItemsReader { found, .. } = items;
     for (field, has_column) in fields.iter().zip(&found.has_column) {
-        if let Some(name) = field.name.filter(|_| !has_column) {
+        if let Some(name) = field.name.filter(|_| !has_column && !field.optional) {
             named(path, &found.names, name)?;
         }
     }

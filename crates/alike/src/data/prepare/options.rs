@@ -93,6 +93,10 @@ pub struct PrepareOptions {
     pub knn: Vec<(String, PathBuf)>,
     /// Titles, images, categories: JSON objects, delimited text or Parquet.
     pub items: Option<PathBuf>,
+    /// Tables whose rows lie over those of `items`, later ones over earlier ones: what they say of an item
+    /// counts, and what they leave empty is as it was. Their columns have usual names and the names of the
+    /// attributes.
+    pub items_over: Vec<PathBuf>,
     /// Which of its columns is which; what is not given is guessed.
     pub item_columns: ItemColumns,
     /// Items of the catalogue of which no interaction stays and that have features are kept; they can be
@@ -126,6 +130,7 @@ impl PrepareOptions {
             feature_ids: Vec::new(),
             knn: Vec::new(),
             items: None,
+            items_over: Vec::new(),
             item_columns: ItemColumns::default(),
             cold_items: true,
             split: SplitKind::Random,

@@ -36,7 +36,11 @@ impl Sources {
         let knn = options.knn.iter().map(graph).collect::<Result<_>>()?;
         let items = options.items.as_ref();
         let listing = items.map(|path| Listing::read(path, &options.text.of_items(), &options.item_columns));
-        Ok(Self { features, knn, listing: listing.transpose()? })
+        let mut listing = listing.transpose()?;
+        for path in &options.items_over {
+            listing.as_mut().map(|listing| listing.put_over(path)).transpose()?;
+        }
+        Ok(Self { features, knn, listing })
     }
 
     /// Refuses a catalogue whose first row was taken for its header: then the column of ids is called like an
