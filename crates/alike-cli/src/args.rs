@@ -2,6 +2,7 @@
 
 mod given;
 mod prepare;
+mod recommend;
 mod serve;
 mod values;
 
@@ -13,8 +14,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use prepare::{Prepare, Role, SplitName};
+pub(crate) use recommend::{MoreColumn, Recommend};
 pub(crate) use serve::{LogForm, Serve};
 use values::Text;
+pub(crate) use values::parse_named;
 
 use crate::commands::logs::LogPlace;
 
@@ -267,40 +270,6 @@ pub(crate) struct Experiment {
     /// Train nothing; write results and report from what is finished
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) report: bool,
-}
-
-/// `alike recommend`.
-#[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("who").required(true).args(["user", "all"]))]
-pub(crate) struct Recommend {
-    /// Run folder
-    #[arg(value_parser = given::run())]
-    pub(crate) run: PathBuf,
-    /// Prepared data, where they are no longer where the run says, nor beside it as they were
-    #[arg(long, value_name = "DIR", value_parser = given::prepared())]
-    pub(crate) data: Option<PathBuf>,
-    /// A user's id, as in the interactions
-    #[arg(long, value_name = "ID")]
-    pub(crate) user: Option<String>,
-    /// All users, to a file of user, rank, item, score
-    #[arg(long, requires = "out")]
-    pub(crate) all: bool,
-    /// File to write, with --all: .csv, .jsonl (one line per user) or .parquet
-    #[arg(long, value_name = "FILE", requires = "all")]
-    pub(crate) out: Option<PathBuf>,
-    /// How far items that nobody took in training are raised: 0 leaves their scores as they are, at 1 they
-    /// compete like the average item that somebody took
-    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0, value_parser = given::share)]
-    pub(crate) cold_items: f32,
-    /// Only items that pass a filter over the attributes of the catalogue: JSON as in docs/serving.md
-    #[arg(long, value_name = "JSON", value_parser = given::filter)]
-    pub(crate) filter: Option<alike::rules::ItemFilter>,
-    /// Number of items
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) top: u32,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// `alike similar`.

@@ -1,21 +1,25 @@
 //! Recommendations of all users as a file: CSV, JSON lines or Parquet, as its ending says.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use alike::data::Catalogue;
 use alike::disk;
+use alike::recommend::{Reason, Recommender};
+use alike::rules::catalogue_values;
 use alike::run::Run;
-use alike_ops::TopK;
 use arrow_array::builder::StringBuilder;
-use arrow_array::{ArrayRef, Float32Array, RecordBatch, UInt32Array};
+use arrow_array::{ArrayRef, Float32Array, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::destination::{OutputKind, ending};
@@ -23,8 +27,14 @@ use crate::failure::Outcome;
 
 /// Users ranked and written at a time.
 const BLOCK: u32 = 8192;
-/// First line of a CSV file.
+/// First line of a CSV file, but for columns that were asked for.
 const HEAD: &str = "user,rank,item,score";
+/// Columns that can be asked for, in their order.
+const MORE: [&str; 3] = ["model", "time", "reasons"];
+/// Reasons of an item.
+const REASONS: usize = 3;
+/// How many times longer a list is made from which limits choose.
+const CHOICE: usize = 8;
 /// Maximum of bytes of a line that is looked at to know a file of ours.
 const LINE: u64 = 1 << 26;
 
@@ -37,6 +47,10 @@ pub(crate) const FILE: OutputKind =
 #[serde(deny_unknown_fields)]
 struct Line {
     user: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
     items: Vec<ListedItem>,
 }
 
@@ -46,6 +60,38 @@ struct ListedItem {
     rank: usize,
     item: String,
     score: f32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reasons: Option<Vec<String>>,
+}
+
+/// How lists are chosen, and what is said beside them.
+#[derive(Debug, Default)]
+pub(crate) struct ListFile {
+    /// Items per user.
+    pub(crate) top: usize,
+    /// Attributes of which a list may hold so many items with the same value.
+    pub(crate) limits: Vec<(String, usize)>,
+    /// What made them, where that is to be said.
+    pub(crate) model: Option<String>,
+    /// When, where that is to be said.
+    pub(crate) time: Option<String>,
+    /// Whether each item has its reasons: the items of the history that carry it.
+    pub(crate) reasons: bool,
+}
+
+impl ListFile {
+    /// Columns beside the four that are always there.
+    fn more(&self) -> impl Iterator<Item = &'static str> {
+        let wanted = [self.model.is_some(), self.time.is_some(), self.reasons];
+        MORE.into_iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(name, _)| name)
+    }
+
+    fn schema(&self) -> Arc<Schema> {
+        let fixed = [("user", DataType::Utf8), ("rank", DataType::UInt32), ("item", DataType::Utf8)];
+        let all = fixed.into_iter().chain([("score", DataType::Float32)]);
+        let all = all.chain(self.more().map(|name| (name, DataType::Utf8)));
+        Arc::new(Schema::new(all.map(|(name, kind)| Field::new(name, kind, false)).collect::<Vec<_>>()))
+    }
 }
 
 /// What was written.
@@ -57,75 +103,141 @@ pub(crate) struct ListsWritten {
     pub(crate) without: usize,
 }
 
-/// Writes the `top` items of every user to `place`, users in order, ranks from 1. The file appears when it is
+/// Writes the items of every user to `place`, users in order, ranks from 1. The file appears when it is
 /// complete; errors name it as `shown`.
-pub(crate) fn write(place: &Path, shown: &Path, run: &Run, top: usize) -> Outcome<ListsWritten> {
-    let written = disk::write_atomic_with(place, |file| fill(place, file, run, top));
+pub(crate) fn write(
+    place: &Path,
+    shown: &Path,
+    run: &Run,
+    reasons: Option<&Recommender>,
+    how: &ListFile,
+) -> Outcome<ListsWritten> {
+    let written = disk::write_atomic_with(place, |file| fill(place, file, (run, reasons), how));
     Ok(written.map_err(|e| e.at_path(shown))?)
 }
 
-fn fill(place: &Path, file: &mut (dyn Write + Send), run: &Run, top: usize) -> io::Result<ListsWritten> {
-    let mut sink = Sink::new(place, BufWriter::new(file))?;
+fn fill(
+    place: &Path,
+    file: &mut (dyn Write + Send),
+    (run, reasons): (&Run, Option<&Recommender>),
+    how: &ListFile,
+) -> io::Result<ListsWritten> {
+    let mut sink = Sink::new(place, BufWriter::new(file), how)?;
     let users = run.data.users.len() as u32;
+    let length = if how.limits.is_empty() { how.top } else { how.top.saturating_mul(CHOICE).max(200) };
     let mut written = ListsWritten::default();
     for first in (0..users).step_by(BLOCK as usize) {
-        let lists = run.recommend_block(first..(first + BLOCK).min(users), top);
-        let all = Lists { run, first, top: &lists };
-        for list in all.iter() {
-            written.rows += list.1.len();
-            written.without += usize::from(list.1.is_empty());
+        let block = run.recommend_block(first..(first + BLOCK).min(users), length);
+        let one = |row: usize| OneList::new(run, how, first + row as u32, block.pairs(row).collect());
+        let lists = (0..block.rows()).into_par_iter().map(one);
+        let lists: alike::Result<Vec<OneList>> = match reasons {
+            Some(recommender) => lists.map(|list| list.with_reasons(recommender)).collect(),
+            None => lists.map(Ok).collect(),
+        };
+        let lists = lists.map_err(io::Error::other)?;
+        for list in &lists {
+            written.rows += list.items.len();
+            written.without += usize::from(list.items.is_empty());
         }
-        sink.write(&all)?;
+        sink.write(&lists, how)?;
     }
     sink.finish()?;
     Ok(written)
 }
 
-/// Lists of consecutive users.
-struct Lists<'a> {
+/// The list of a user.
+struct OneList<'a> {
     run: &'a Run,
-    first: u32,
-    top: &'a TopK,
+    user: u32,
+    items: Vec<(u32, f32)>,
+    /// Ids of the items that carry each, where they are wanted.
+    reasons: Vec<Vec<String>>,
 }
 
-impl Lists<'_> {
-    /// Users and their lists.
-    fn iter(&self) -> impl Iterator<Item = (&str, Vec<(&str, f32)>)> {
-        (0..self.top.rows()).map(|row| {
-            let named = self.top.pairs(row).map(|(i, score)| (self.run.data.items.name(i), score));
-            (self.run.data.users.name(self.first + row as u32), named.collect())
-        })
+impl<'a> OneList<'a> {
+    fn new(run: &'a Run, how: &ListFile, user: u32, list: Vec<(u32, f32)>) -> Self {
+        let items = limited(&run.data.catalogue, &how.limits, list, how.top);
+        Self { run, user, items, reasons: Vec::new() }
     }
 
-    /// One row a recommended item.
-    fn rows(&self) -> Result<RecordBatch, ArrowError> {
-        let (mut users, mut names) = (StringBuilder::new(), StringBuilder::new());
-        let (mut ranks, mut kept) = (Vec::new(), Vec::new());
-        for (user, list) in self.iter() {
-            for (rank, (item, score)) in (1..).zip(list) {
-                users.append_value(user);
-                ranks.push(rank);
-                names.append_value(item);
-                kept.push(score);
+    fn with_reasons(mut self, recommender: &Recommender) -> alike::Result<Self> {
+        let items: Vec<u32> = self.items.iter().map(|l| l.0).collect();
+        if !items.is_empty() {
+            let why = recommender.reasons(&recommender.history_of(self.user), &items, REASONS)?;
+            let named = |r: &Reason| self.run.data.items.name(r.item).to_string();
+            self.reasons = why.iter().map(|why| why.iter().map(named).collect()).collect();
+        }
+        Ok(self)
+    }
+
+    fn user(&self) -> &'a str {
+        self.run.data.users.name(self.user)
+    }
+
+    /// The items by their ids.
+    fn named(&self) -> impl Iterator<Item = (&'a str, f32)> {
+        self.items.iter().map(|&(item, score)| (self.run.data.items.name(item), score))
+    }
+}
+
+/// The first `top` of `list` of which no more than allowed have a value in common.
+fn limited(
+    catalogue: &Catalogue,
+    limits: &[(String, usize)],
+    list: Vec<(u32, f32)>,
+    top: usize,
+) -> Vec<(u32, f32)> {
+    let mut counts: Vec<HashMap<String, usize>> = vec![HashMap::new(); limits.len()];
+    let mut kept = Vec::with_capacity(top.min(list.len()));
+    for (item, score) in list {
+        if kept.len() == top {
+            break;
+        }
+        let values = limits.iter().map(|(key, _)| catalogue_values(catalogue, item, key));
+        let values: Vec<Vec<String>> = values.map(|v| v.into_iter().map(|v| v.text).collect()).collect();
+        let full =
+            |at: usize| values[at].iter().any(|v| counts[at].get(v).is_some_and(|&n| n >= limits[at].1));
+        if (0..limits.len()).any(full) {
+            continue;
+        }
+        for (count, values) in counts.iter_mut().zip(values) {
+            values.into_iter().for_each(|value| *count.entry(value).or_default() += 1);
+        }
+        kept.push((item, score));
+    }
+    kept
+}
+
+/// One row per recommended item.
+fn rows(lists: &[OneList<'_>], how: &ListFile) -> Result<RecordBatch, ArrowError> {
+    let (mut users, mut names) = (StringBuilder::new(), StringBuilder::new());
+    let (mut ranks, mut kept, mut why) = (Vec::new(), Vec::new(), StringBuilder::new());
+    for list in lists {
+        for (rank, (item, score)) in (1..).zip(list.named()) {
+            users.append_value(list.user());
+            ranks.push(rank);
+            names.append_value(item);
+            kept.push(score);
+            if let Some(reasons) = list.reasons.get(rank as usize - 1) {
+                why.append_value(serde_json::to_string(reasons).expect("texts are JSON"));
             }
         }
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(users.finish()),
-            Arc::new(UInt32Array::from(ranks)),
-            Arc::new(names.finish()),
-            Arc::new(Float32Array::from(kept)),
-        ];
-        RecordBatch::try_new(schema(), columns)
     }
-}
-
-fn schema() -> Arc<Schema> {
-    Arc::new(Schema::new(vec![
-        Field::new("user", DataType::Utf8, false),
-        Field::new("rank", DataType::UInt32, false),
-        Field::new("item", DataType::Utf8, false),
-        Field::new("score", DataType::Float32, false),
-    ]))
+    let same = |text: &String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(ranks.iter().map(|_: &u32| text)))
+    };
+    let more = [how.model.as_ref().map(same), how.time.as_ref().map(same)];
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(users.finish()),
+        Arc::new(UInt32Array::from(ranks.clone())),
+        Arc::new(names.finish()),
+        Arc::new(Float32Array::from(kept)),
+    ];
+    columns.extend(more.into_iter().flatten());
+    if how.reasons {
+        columns.push(Arc::new(why.finish()));
+    }
+    RecordBatch::try_new(how.schema(), columns)
 }
 
 /// Where to write.
@@ -139,37 +251,40 @@ enum Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    fn new(place: &Path, file: Out<'a>) -> io::Result<Self> {
+    fn new(place: &Path, file: Out<'a>, how: &ListFile) -> io::Result<Self> {
         Ok(match &*ending(place) {
             "csv" => {
                 let mut writer = arrow_csv::WriterBuilder::new().with_header(true).build(file);
                 // The head is written also where nothing follows.
-                writer.write(&RecordBatch::new_empty(schema())).map_err(of_arrow)?;
+                writer.write(&RecordBatch::new_empty(how.schema())).map_err(of_arrow)?;
                 Self::Csv(Box::new(writer))
             }
             "jsonl" => Self::JsonLines(file),
             _ => {
                 let zstd = Compression::ZSTD(ZstdLevel::default());
                 let properties = WriterProperties::builder().set_compression(zstd).build();
-                let writer = ArrowWriter::try_new(file, schema(), Some(properties)).map_err(of_parquet)?;
+                let writer =
+                    ArrowWriter::try_new(file, how.schema(), Some(properties)).map_err(of_parquet)?;
                 Self::Parquet(Box::new(writer))
             }
         })
     }
 
-    fn write(&mut self, lists: &Lists<'_>) -> io::Result<()> {
+    fn write(&mut self, lists: &[OneList<'_>], how: &ListFile) -> io::Result<()> {
         match self {
-            Self::Csv(writer) => writer.write(&lists.rows().map_err(of_arrow)?).map_err(of_arrow),
-            Self::Parquet(writer) => writer.write(&lists.rows().map_err(of_arrow)?).map_err(of_parquet),
+            Self::Csv(writer) => writer.write(&rows(lists, how).map_err(of_arrow)?).map_err(of_arrow),
+            Self::Parquet(writer) => writer.write(&rows(lists, how).map_err(of_arrow)?).map_err(of_parquet),
             Self::JsonLines(file) => {
-                for (user, list) in lists.iter() {
-                    let place = |(rank, (item, score)): (usize, (&str, f32))| ListedItem {
-                        rank,
+                for list in lists {
+                    let place = |(at, (item, score)): (usize, (&str, f32))| ListedItem {
+                        rank: at + 1,
                         item: item.to_string(),
                         score,
+                        reasons: list.reasons.get(at).cloned(),
                     };
-                    let items = (1..).zip(list).map(place).collect();
-                    serde_json::to_writer(&mut *file, &Line { user: user.to_string(), items })?;
+                    let items = list.named().enumerate().map(place).collect();
+                    let (user, model, time) = (list.user().to_string(), how.model.clone(), how.time.clone());
+                    serde_json::to_writer(&mut *file, &Line { user, model, time, items })?;
                     file.write_all(b"\n")?;
                 }
                 Ok(())
@@ -213,24 +328,31 @@ fn is_ours(path: &Path) -> bool {
             let columns = |s: &Schema| -> Vec<(String, DataType)> {
                 s.fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect()
             };
-            columns(found.schema()) == columns(&schema())
+            let (found, fixed) = (columns(found.schema()), columns(&ListFile::default().schema()));
+            let more = |(name, kind): &(String, DataType)| MORE.contains(&&**name) && *kind == DataType::Utf8;
+            found.starts_with(&fixed) && found[fixed.len()..].iter().all(more)
         }),
         kind => {
             let mut lines = BufReader::new(file.take(LINE)).split(b'\n').map(|line| line.unwrap_or_default());
             let first = lines.next().unwrap_or_default();
             match kind {
-                "csv" => {
-                    first.trim_ascii_end() == HEAD.as_bytes() && lines.next().is_none_or(|l| is_best(&l))
-                }
+                "csv" => is_head(first.trim_ascii_end()) && lines.next().is_none_or(|l| is_best(&l)),
                 _ => serde_json::from_slice::<Line>(first.trim_ascii_end()).is_ok(),
             }
         }
     }
 }
 
-/// Whether a line of CSV is the first place of a list: anything, rank 1, an item, a score.
+/// Whether a line of CSV names the columns.
+fn is_head(line: &[u8]) -> bool {
+    let more = std::str::from_utf8(line).ok().and_then(|line| line.strip_prefix(HEAD));
+    more.is_some_and(|more| {
+        more.is_empty() || more.starts_with(',') && more[1..].split(',').all(|c| MORE.contains(&c))
+    })
+}
+
+/// Whether a line of CSV can be the first place of a list: it has rank 1 and a number.
 fn is_best(line: &[u8]) -> bool {
     let line = String::from_utf8_lossy(line);
-    let score = line.trim_end().rsplit(',').next().and_then(|score| score.parse::<f32>().ok());
-    score.is_some() && line.contains(",1,")
+    line.contains(",1,") && line.trim_end().split(',').any(|part| part.parse::<f32>().is_ok())
 }

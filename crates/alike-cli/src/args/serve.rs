@@ -9,7 +9,7 @@ use crate::args::given;
 use crate::args::values::{parse_named, parse_size};
 
 /// `alike serve`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Serve {
     /// Run folder
     #[arg(value_parser = given::run())]
@@ -39,6 +39,10 @@ pub(crate) struct Serve {
     /// docs/serving.md [default: none]
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) tests: Option<PathBuf>,
+    /// More catalogues, each of a run and a store of its own, for requests that name one of their hosts; see
+    /// docs/serving.md [default: none]
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) tenants: Option<PathBuf>,
     /// How far items that nobody took in training are raised in lists: 0 leaves their scores as they are, at
     /// 1 they compete like the average item that somebody took
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.0, value_parser = given::share)]
@@ -53,11 +57,12 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "INDEX")]
     pub(crate) index: Option<String>,
     /// File with the API key that clients must send, 16 visible ASCII characters or more (or the variable
-    /// ALIKE_API_KEY holds it). It is good for everything
+    /// ALIKE_API_KEY holds it). It is good for everything; a hang-up signal reads it again
     #[arg(long, value_name = "FILE")]
     pub(crate) api_key_file: Option<PathBuf>,
     /// File with keys that are each good for some things: lines NAME SCOPES KEY, where scopes are read,
-    /// write, admin, joined by commas, and a key may be given as blake3: and its hash
+    /// write, admin, joined by commas, and a key may be given as blake3: and its hash; a hang-up signal reads
+    /// it again
     #[arg(long, value_name = "FILE")]
     pub(crate) api_keys: Option<PathBuf>,
     /// Maximum of requests per second of each key, or of each address where there is none; twice as many may

@@ -20,7 +20,7 @@ pub(super) fn split_pair<'a>(text: &'a str, form: &str) -> Result<(&'a str, &'a 
 }
 
 /// A file and the name that it is given.
-pub(super) fn parse_named(text: &str) -> Result<(String, PathBuf), String> {
+pub(crate) fn parse_named(text: &str) -> Result<(String, PathBuf), String> {
     split_pair(text, "NAME=FILE").map(|(name, file)| (name.to_string(), file.into()))
 }
 

@@ -1,14 +1,17 @@
 //! `alike recommend`.
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use alike::recommend::Recommender;
 use alike::run::{Recommendation, Run};
+use arrow_array::temporal_conversions::timestamp_s_to_datetime;
 use serde_json::json;
 
-use crate::args::Recommend;
+use crate::args::{MoreColumn, Recommend};
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table, grouped};
-use crate::recommendations;
+use crate::recommendations::{self, ListFile};
 
 /// Recommendations of one user on standard output, or of all as a file.
 pub(crate) fn run(args: &Recommend, quiet: bool) -> Outcome {
@@ -28,7 +31,7 @@ pub(crate) fn run(args: &Recommend, quiet: bool) -> Outcome {
         }
         (None, Some(out)) => {
             let place = recommendations::FILE.place(out)?;
-            recommend_all(&open(args)?, &place, out, top, args.json, quiet)
+            recommend_all(open(args)?, &place, out, args, quiet)
         }
         (None, None) => Err(Failure::Usage("either --user ID, or --all --out FILE".into())),
     }
@@ -57,8 +60,27 @@ pub(crate) fn list(items: &[Recommendation]) -> Outcome {
 }
 
 /// Writes the file at `place`, which was given as `out`.
-fn recommend_all(run: &Run, place: &Path, out: &Path, top: usize, json: bool, quiet: bool) -> Outcome {
-    let written = recommendations::write(place, out, run, top)?;
+fn recommend_all(run: Run, place: &Path, out: &Path, args: &Recommend, quiet: bool) -> Outcome {
+    let with = |column| args.with.contains(&column);
+    let how = ListFile {
+        top: args.top as usize,
+        limits: args.limits.clone(),
+        model: with(MoreColumn::Model).then(|| run.model.clone()),
+        time: with(MoreColumn::Time).then(now),
+        reasons: with(MoreColumn::Reasons),
+    };
+    if let Some((key, _)) = how.limits.iter().find(|(key, _)| !has_key(&run, key)) {
+        let names = run.data.catalogue.attributes().join(", ");
+        let text = format!("--limit: no item has `{key}`; allowed: category, {names}");
+        return Err(Failure::Usage(text.trim_end_matches(", ").to_string()));
+    }
+    let (run, recommender) = match how.reasons {
+        true => (None, Some(Recommender::new(run)?)),
+        false => (Some(run), None),
+    };
+    let run = run.as_ref().or(recommender.as_ref().map(Recommender::run)).expect("one of the two");
+    let written = recommendations::write(place, out, run, recommender.as_ref(), &how)?;
+    let json = args.json;
     let users = run.data.users.len();
     if json {
         return output::json(&json!({
@@ -78,4 +100,16 @@ fn recommend_all(run: &Run, place: &Path, out: &Path, top: usize, json: bool, qu
             grouped(n)
         )),
     }
+}
+
+/// Whether items can have a value of that name.
+fn has_key(run: &Run, key: &str) -> bool {
+    key == "category" || run.data.catalogue.attributes().iter().any(|name| name == key)
+}
+
+/// The time, such as 2026-01-31T12:30:00Z.
+fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let time = timestamp_s_to_datetime(since.as_secs() as i64).unwrap_or_default();
+    format!("{}Z", time.format("%Y-%m-%dT%H:%M:%S"))
 }

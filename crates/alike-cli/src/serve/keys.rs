@@ -1,5 +1,8 @@
 //! Keys that clients send, and what each of them may do.
 
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Name of the header that holds a key, where it is not in `Authorization`.
@@ -49,6 +52,12 @@ impl Key {
     /// Whether it is good for `needed`; none is needed where any key will do.
     pub(crate) fn allows(&self, needed: Option<Scope>) -> bool {
         needed.is_none_or(|needed| self.scopes.contains(&needed) || self.scopes.contains(&Scope::Admin))
+    }
+}
+
+impl From<Keys> for KeyRing {
+    fn from(keys: Keys) -> Self {
+        Self { sources: KeySources::default(), current: RwLock::new(Arc::new(keys)) }
     }
 }
 
@@ -110,6 +119,73 @@ impl Keys {
     }
 }
 
+/// Where keys come from.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct KeySources {
+    /// A file with one key.
+    pub(crate) one: Option<PathBuf>,
+    /// One key, where there is no such file.
+    pub(crate) given: Option<String>,
+    /// A file with a key per line.
+    pub(crate) several: Option<PathBuf>,
+}
+
+/// The keys of a server, which can be read again while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct KeyRing {
+    sources: KeySources,
+    current: RwLock<Arc<Keys>>,
+}
+
+impl KeySources {
+    fn read(&self) -> Result<Keys, String> {
+        let of = |path: &PathBuf, why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+        let text = |path: &PathBuf| std::fs::read_to_string(path).map_err(|e| of(path, &e));
+        let one = self.one.as_ref().map(text).transpose()?.or_else(|| self.given.clone());
+        let mut keys = match one {
+            Some(key) => Keys::admin(key.trim())?,
+            None => Keys::default(),
+        };
+        if let Some(path) = &self.several {
+            keys.add_file(&text(path)?).map_err(|why| of(path, &why))?;
+        }
+        Ok(keys)
+    }
+}
+
+impl KeyRing {
+    /// Reads the keys of `sources`; there may be none.
+    ///
+    /// # Errors
+    /// A file cannot be read, or holds what is no key.
+    pub(crate) fn open(sources: KeySources) -> Result<Self, String> {
+        let current = RwLock::new(Arc::new(sources.read()?));
+        Ok(Self { sources, current })
+    }
+
+    /// Reads them again: from now on those count that are there now. A server that asks for a key goes on to
+    /// ask for one, and one that does not goes on not to.
+    ///
+    /// # Errors
+    /// As above; what was read before stays.
+    pub(crate) fn refresh(&self) -> Result<(), String> {
+        if !self.is_empty() {
+            *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(self.sources.read()?);
+        }
+        Ok(())
+    }
+
+    /// The keys that count now.
+    pub(crate) fn current(&self) -> Arc<Keys> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether none is asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.current().is_empty()
+    }
+}
+
 /// What a request brings as its key: `Authorization: Bearer KEY`, the word in any case, or `X-Api-Key: KEY`.
 fn key_of_request(headers: &HeaderMap) -> Option<&[u8]> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
@@ -165,6 +241,35 @@ mod tests {
         assert_eq!(may("fedcba9876543210"), Some([true, true, false]));
         assert_eq!(may("the key of the back office"), Some([true; 3]));
         assert_eq!(may("0123456789abcdeF"), None);
+    }
+
+    #[test]
+    fn keys_are_read_again_and_what_is_wrong_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keys");
+        let write = |text: &str| std::fs::write(&file, text).unwrap();
+        let old = "shop read 0123456789abcdef\n";
+        write(old);
+        let sources = KeySources { several: Some(file.clone()), ..KeySources::default() };
+        let ring = KeyRing::open(sources).unwrap();
+        let good = |key: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-api-key", key.parse().unwrap());
+            ring.current().find(&headers).is_some()
+        };
+        write(&format!("{old}shop-2 read fedcba9876543210\n"));
+        assert!(good("0123456789abcdef") && !good("fedcba9876543210"));
+        ring.refresh().unwrap();
+        assert!(good("0123456789abcdef") && good("fedcba9876543210"));
+        for wrong in ["", "shop-2 read short"] {
+            write(wrong);
+            assert!(ring.refresh().unwrap_err().contains("keys: "));
+            assert!(good("0123456789abcdef") && good("fedcba9876543210"));
+        }
+        write("shop-2 read fedcba9876543210\n");
+        ring.refresh().unwrap();
+        assert!(!good("0123456789abcdef") && good("fedcba9876543210"));
+        assert!(KeyRing::default().refresh().is_ok());
     }
 
     #[test]

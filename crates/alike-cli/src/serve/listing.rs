@@ -171,6 +171,9 @@ async fn mix(
 /// What a row of a page is made of that is no ranking of the model's.
 pub(crate) struct RowSpec<'a> {
     pub(crate) scenario: &'a Scenario,
+    pub(crate) top: usize,
+    /// How many of the best are passed over.
+    pub(crate) offset: usize,
     /// Items to leave out, ascending.
     pub(crate) hidden: &'a [u32],
     /// The only items, if not all.
@@ -191,7 +194,7 @@ pub(crate) async fn row(
     found: Vec<(u32, f32)>,
     spec: RowSpec<'_>,
 ) -> ApiResult<Vec<(u32, f32)>> {
-    let Scenario { rules, diversity, top, .. } = spec.scenario;
+    let (Scenario { rules, diversity, .. }, wanted) = (spec.scenario, spec.top + spec.offset);
     let now = (app.clock)();
     let open = |item: u32| model.shelf.is_open(item, now) && spec.hidden.binary_search(&item).is_err();
     let pins = rules.pins(&model.shelf, &open);
@@ -207,8 +210,10 @@ pub(crate) async fn row(
         list = best(list, all);
     }
     if *diversity > 0.0 {
-        list.truncate(MIXED);
+        let mixed = list.split_off(MIXED.min(list.len()));
         list = mix(app, model, list, *diversity, MIXED).await?;
+        list.extend(mixed);
     }
-    Ok(with_pins(rules.limited(&model.shelf, &list, *top), &pins, *top))
+    let mut list = with_pins(rules.limited(&model.shelf, &list, wanted), &pins, wanted);
+    Ok(list.split_off(spec.offset.min(list.len())))
 }

@@ -60,6 +60,7 @@ pub(crate) async fn handle(State(guard): State<Arc<Guard>>, request: Request, ne
     let app = &guard.app;
     let start = Instant::now();
     let id = given_id(request.headers()).unwrap_or_else(|| app.next_request());
+    let trace = given_trace(request.headers()).map(String::from);
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_string();
     let method = known_method(request.method().as_str());
     let in_flight = InFlight::begin(app);
@@ -87,7 +88,7 @@ pub(crate) async fn handle(State(guard): State<Arc<Guard>>, request: Request, ne
     app.metrics.answered(&route, method, status, took);
     // The pattern, not the address: logs name no people.
     let milliseconds = (took.as_secs_f64() * 1e5).round() / 1e2;
-    tracing::info!(request = %id, method, route, status, milliseconds, "answered");
+    tracing::info!(request = %id, trace, method, route, status, milliseconds, "answered");
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
@@ -155,13 +156,14 @@ impl Guard {
     /// Whether anyone who asks may ask for this, and not too often.
     fn welcome(&self, route: &str, address: IpAddr, request: &Request) -> ApiResult<()> {
         let app = &self.app;
-        let key = app.keys.find(request.headers());
+        let keys = app.keys.current();
+        let key = keys.find(request.headers());
         if let Some(rate) = &app.rate {
             // Also before a key is known to be wrong: nobody should be able to try many.
             let who = key.map_or(Who::Address(address), |(number, _)| Who::Key(number));
             rate.take(who, Instant::now()).map_err(too_often)?;
         }
-        if app.keys.is_empty() {
+        if keys.is_empty() {
             return app.origins.check(request, open(route));
         }
         if open(route) {
@@ -223,8 +225,50 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
     ((1..=64).contains(&id.len()) && id.chars().all(plain)).then(|| id.to_string())
 }
 
+/// The trace that a request is part of, as W3C's Trace Context has it: `00-` trace `-` span `-` flags.
+fn given_trace(headers: &HeaderMap) -> Option<&str> {
+    let parts: Vec<&str> = headers.get("traceparent")?.to_str().ok()?.split('-').collect();
+    let [version, trace, span, flags, ..] = parts[..] else { return None };
+    let hex = |text: &str, digits| {
+        let small = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        text.len() == digits && text.bytes().all(small)
+    };
+    let given = |text: &str| text.bytes().any(|b| b != b'0');
+    let right = hex(version, 2) && version != "ff" && (parts.len() == 4 || version != "00");
+    let right = right && hex(trace, 32) && given(trace) && hex(span, 16) && given(span) && hex(flags, 2);
+    right.then_some(trace)
+}
+
 /// Clients may invent methods; the counts have only those that the routes know.
 fn known_method(method: &str) -> &'static str {
     let known = ["GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"];
     known.into_iter().find(|&m| m == method).unwrap_or("other")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traces_are_those_of_the_recommendation() {
+        let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        let (none, zeros) = ("0".repeat(32), "0".repeat(16));
+        let upper = trace.to_uppercase();
+        for (text, is_one) in [
+            (format!("00-{trace}-{span}-01"), true),
+            (format!("cc-{trace}-{span}-00-more"), true),
+            (format!("00-{trace}-{span}-01-more"), false),
+            (format!("ff-{trace}-{span}-01"), false),
+            (format!("00-{none}-{span}-01"), false),
+            (format!("00-{trace}-{zeros}-01"), false),
+            (format!("00-{upper}-{span}-01"), false),
+            (format!("00-{trace}-{span}"), false),
+            (String::new(), false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("traceparent", text.parse().unwrap());
+            assert_eq!(given_trace(&headers), is_one.then_some(trace), "{text}");
+        }
+        assert_eq!(given_trace(&HeaderMap::new()), None);
+    }
 }

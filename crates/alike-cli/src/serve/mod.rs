@@ -33,6 +33,7 @@ mod scenarios;
 mod shelf;
 mod state;
 pub(crate) mod store;
+mod tenants;
 #[cfg(test)]
 mod tests;
 mod trials;
@@ -48,7 +49,7 @@ use crate::args::Serve;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use index::IndexChoice;
-use keys::Keys;
+use keys::{KeyRing, KeySources};
 use limits::Limits;
 use model::{ReloadableModel, ServedAs};
 use origin::Origins;
@@ -74,43 +75,87 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Serves until it is told to stop.
 pub(crate) fn run(args: &Serve) -> Outcome {
-    let keys = keys(args)?;
-    if !args.address.ip().is_loopback() && keys.is_empty() && !args.insecure {
-        return Err(Failure::Usage(format!(
-            "{} is open to others: give an API key (--api-key-file FILE, --api-keys FILE or {KEY}), or say --insecure",
-            args.address
-        )));
+    let mut all = vec![(Vec::new(), args.clone())];
+    if let Some(path) = &args.tenants {
+        all.extend(
+            tenants::read(path, args).map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?,
+        );
     }
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(listen::Tls::open(certificate, key).map_err(Failure::Failed)?),
         _ => None,
     };
-    let place = place(args)?;
-    let index = index(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::Failed(format!("cannot start the server: {e}")))?;
     let inside = runtime.enter();
-    let (cold_items, held_out) = (args.cold_items, args.held_out_is_history);
-    let how = ServedAs { data: args.data.clone(), index, cold_items, held_out };
-    let main = ReloadableModel::open(&args.run, how)?;
-    let beside = ServedAs { cold_items, held_out, ..IndexChoice::Exact.into() };
-    let compare = args.compare.as_deref().map(|run| ReloadableModel::open(run, beside)).transpose()?;
+    let parts = all.into_iter().map(|(hosts, args)| Ok((hosts, Parts::open(args)?)));
+    let parts = parts.collect::<Outcome<Vec<_>>>()?;
     drop(inside);
-    let encoders = encoder::SavedEncoders::open(&args.encoders, &main.current().recommender.run().data)?;
-    let scenarios = match &args.scenarios {
-        Some(path) => {
-            Scenarios::read(path).map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?
-        }
-        None => Scenarios::default(),
-    };
-    let trials = match &args.tests {
-        Some(path) => Trials::read(path, &scenarios, compare.is_some())
-            .map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?,
-        None => Trials::default(),
-    };
     let served = runtime.block_on(async {
+        // Before the number of places is fixed, since there may be files for fewer.
+        let mut limits = limits(args);
+        let failed = |e: std::io::Error| Failure::Failed(format!("{}: {e}", args.address));
+        let listener = listen::bind(args.address, &mut limits).map_err(failed)?;
+        let mut apps = Vec::new();
+        for (hosts, parts) in parts {
+            apps.push((hosts, parts.app(limits.clone()).await?));
+        }
+        apps[0].1.tls = tls;
+        let apps = apps.into_iter().map(|(hosts, app)| (hosts, Arc::new(app))).collect();
+        answer(apps, listener, args).await
+    });
+    // What still runs on threads of its own after the time for it is left to itself.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    served
+}
+
+/// What is opened before a server listens.
+struct Parts {
+    args: Serve,
+    keys: KeyRing,
+    place: StoreAddress,
+    main: ReloadableModel,
+    compare: Option<ReloadableModel>,
+    encoders: encoder::SavedEncoders,
+    scenarios: Scenarios,
+    trials: Trials,
+}
+
+impl Parts {
+    fn open(args: Serve) -> Outcome<Self> {
+        let keys = keys(&args)?;
+        if !args.address.ip().is_loopback() && keys.is_empty() && !args.insecure {
+            return Err(Failure::Usage(format!(
+                "{} is open to others: give an API key (--api-key-file FILE, --api-keys FILE or {KEY}), or say --insecure",
+                args.address
+            )));
+        }
+        let (place, index) = (place(&args)?, index(&args)?);
+        let (cold_items, held_out) = (args.cold_items, args.held_out_is_history);
+        let how = ServedAs { data: args.data.clone(), index, cold_items, held_out };
+        let main = ReloadableModel::open(&args.run, how)?;
+        let beside = ServedAs { cold_items, held_out, ..IndexChoice::Exact.into() };
+        let compare = args.compare.as_deref().map(|run| ReloadableModel::open(run, beside)).transpose()?;
+        let encoders = encoder::SavedEncoders::open(&args.encoders, &main.current().recommender.run().data)?;
+        let wrong = |path: &Path, why: String| Failure::Usage(format!("{}: {why}", path.display()));
+        let scenarios = match &args.scenarios {
+            Some(path) => Scenarios::read(path).map_err(|why| wrong(path, why))?,
+            None => Scenarios::default(),
+        };
+        let trials = match &args.tests {
+            Some(path) => {
+                Trials::read(path, &scenarios, compare.is_some()).map_err(|why| wrong(path, why))?
+            }
+            None => Trials::default(),
+        };
+        Ok(Self { keys, place, main, compare, encoders, scenarios, trials, args })
+    }
+
+    /// Opens the store and puts everything together.
+    async fn app(self, limits: Limits) -> Outcome<App> {
+        let Self { args, keys, place, main, compare, encoders, scenarios, trials } = self;
         let options = Options {
             keep_days: args.keep_events,
             keep_of_user: args.keep_events_per_user,
@@ -119,13 +164,9 @@ pub(crate) fn run(args: &Serve) -> Outcome {
         let store = Store::open(&place, options)
             .await
             .map_err(|e| Failure::Failed(format!("the store of events: {e}")))?;
-        // Before the number of places is fixed, since there may be files for fewer.
-        let mut limits = limits(args);
-        let failed = |e: std::io::Error| Failure::Failed(format!("{}: {e}", args.address));
-        let listener = listen::bind(args.address, &mut limits).map_err(failed)?;
         let mut app = App::new(main, store, limits)
             .map_err(|e| Failure::Failed(format!("cannot start a thread: {e}")))?;
-        (app.compare, app.keys, app.tls) = (compare, keys, tls);
+        (app.compare, app.keys) = (compare, keys);
         app.rate = args.rate.map(Rate::new);
         app.origins = Origins {
             local: args.address.ip().is_loopback(),
@@ -134,12 +175,12 @@ pub(crate) fn run(args: &Serve) -> Outcome {
         };
         (app.scenarios, app.trials) = (scenarios, trials);
         app.encoder = (!args.encoders.is_empty()).then(|| Arc::new(encoders) as Arc<dyn encoder::Encoder>);
-        answer(Arc::new(app), listener, args).await
-    });
-    // What still runs on threads of its own after the time for it is left to itself.
-    runtime.shutdown_timeout(Duration::from_secs(5));
-    served
+        Ok(app)
+    }
 }
+
+/// Servers with the names of hosts that lead to them; to the first lead all others.
+type Apps = Vec<(Vec<String>, Arc<App>)>;
 
 /// What clients can take at most.
 fn limits(args: &Serve) -> Limits {
@@ -150,21 +191,29 @@ fn limits(args: &Serve) -> Limits {
 }
 
 /// Says where it listens, and answers until a signal to stop.
-async fn answer(app: Arc<App>, listener: TcpListener, args: &Serve) -> Outcome {
+async fn answer(apps: Apps, listener: TcpListener, args: &Serve) -> Outcome {
     let failed = |e: std::io::Error| Failure::Failed(format!("{}: {e}", args.address));
     let bound = listener.local_addr().map_err(failed)?;
+    let all: Vec<Arc<App>> = apps.iter().map(|(_, app)| app.clone()).collect();
     // Before the address is out, so that anyone who reads it may send signals.
-    let stop = signals(app.clone(), Duration::from_secs(args.drain)).map_err(failed)?;
-    app.sync_all().await.map_err(|e| Failure::Failed(format!("the store's items: {e}")))?;
-    app.place_all().await;
-    let scheme = if app.tls.is_some() { "https" } else { "http" };
-    output::line(format!("listening on {scheme}://{bound}"))?;
-    tracing::info!(address = %bound, store = app.store.kind(), "listening");
-    if let Some(seconds) = args.watch {
-        tokio::spawn(watch_run(app.clone(), Duration::from_secs(seconds)));
+    let stop = signals(all.clone(), Duration::from_secs(args.drain)).map_err(failed)?;
+    for app in &all {
+        app.sync_all().await.map_err(|e| Failure::Failed(format!("the store's items: {e}")))?;
+        app.place_all().await;
     }
-    tokio::spawn(watch_store(app.clone()));
-    let stopped = listen::serve(listener, app, stop).await;
+    let first = all[0].clone();
+    let scheme = if first.tls.is_some() { "https" } else { "http" };
+    output::line(format!("listening on {scheme}://{bound}"))?;
+    tracing::info!(address = %bound, store = first.store.kind(), catalogues = all.len(), "listening");
+    for app in all {
+        if let Some(seconds) = args.watch {
+            tokio::spawn(watch_run(app.clone(), Duration::from_secs(seconds)));
+        }
+        tokio::spawn(watch_store(app));
+    }
+    let tenants = apps.into_iter().skip(1).map(|(hosts, app)| (hosts, router::router(app))).collect();
+    let router = tenants::by_host(tenants, router::router(first.clone()));
+    let stopped = listen::serve(listener, first, router, stop).await;
     tracing::info!("stopped");
     match stopped {
         StopSignal::Interrupt => Err(Failure::Interrupted("interrupted; every request was answered".into())),
@@ -216,9 +265,9 @@ async fn refresh(app: &Arc<App>) {
 
 /// Ends at Ctrl-C at once, and some time after a termination signal: load balancers need it to see that the
 /// server is not ready any more, and clients to be told to close their connections. A hang-up looks for a
-/// newer checkpoint and a renewed certificate.
+/// newer checkpoint, a renewed certificate and other keys.
 #[cfg(unix)]
-fn signals(app: Arc<App>, drain: Duration) -> std::io::Result<impl Future<Output = StopSignal>> {
+fn signals(apps: Vec<Arc<App>>, drain: Duration) -> std::io::Result<impl Future<Output = StopSignal>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -227,18 +276,20 @@ fn signals(app: Arc<App>, drain: Duration) -> std::io::Result<impl Future<Output
             tokio::select! {
                 _ = terminate.recv() => break false,
                 _ = interrupt.recv() => break true,
-                _ = hang_up.recv() => {
-                    let app = app.clone();
+                _ = hang_up.recv() => for app in apps.clone() {
                     tokio::spawn(async move {
                         if let Some(Err(error)) = app.tls.as_ref().map(listen::Tls::refresh) {
                             tracing::warn!(%error, "the certificate was not loaded; the old one stays in use");
+                        }
+                        if let Err(error) = app.keys.refresh() {
+                            tracing::warn!(%error, "the keys were not loaded; the old ones stay in use");
                         }
                         refresh(&app).await;
                     });
                 }
             }
         };
-        app.stopping();
+        apps.iter().for_each(|app| app.stopping());
         if at_once {
             return StopSignal::Interrupt;
         }
@@ -260,29 +311,25 @@ fn signals(app: Arc<App>, drain: Duration) -> std::io::Result<impl Future<Output
 
 /// Ends at Ctrl-C.
 #[cfg(not(unix))]
-fn signals(app: Arc<App>, _: Duration) -> std::io::Result<impl Future<Output = StopSignal>> {
+fn signals(apps: Vec<Arc<App>>, _: Duration) -> std::io::Result<impl Future<Output = StopSignal>> {
     Ok(async move {
         let _ = tokio::signal::ctrl_c().await;
-        app.stopping();
+        apps.iter().for_each(|app| app.stopping());
         StopSignal::Interrupt
     })
 }
 
 /// The keys of which clients must send one; none when none is asked for.
-fn keys(args: &Serve) -> Outcome<Keys> {
-    let read = |path: &Path| std::fs::read_to_string(path).map_err(|e| Failure::io(path, &e));
-    let one = match &args.api_key_file {
-        Some(path) => Some(read(path)?),
-        None => std::env::var(KEY).ok(),
+fn keys(args: &Serve) -> Outcome<KeyRing> {
+    let sources = KeySources {
+        one: args.api_key_file.clone(),
+        given: std::env::var(KEY).ok(),
+        several: args.api_keys.clone(),
     };
-    let mut keys = match one {
-        Some(key) => Keys::admin(key.trim()).map_err(Failure::Usage)?,
-        None => Keys::default(),
-    };
-    if let Some(path) = &args.api_keys {
-        keys.add_file(&read(path)?).map_err(|why| Failure::Usage(format!("{}: {why}", path.display())))?;
+    for path in sources.one.iter().chain(&sources.several) {
+        std::fs::File::open(path).map_err(|e| Failure::io(path, &e))?;
     }
-    Ok(keys)
+    KeyRing::open(sources).map_err(Failure::Usage)
 }
 
 /// Where candidates come from.
@@ -295,7 +342,8 @@ fn index(args: &Serve) -> Outcome<IndexChoice> {
 
 /// Where events are kept.
 fn place(args: &Serve) -> Outcome<StoreAddress> {
-    let given = args.store.clone().or_else(|| std::env::var(STORE).ok());
+    // A tenant without one says nothing, so that it does not take that of the environment.
+    let given = args.store.clone().or_else(|| std::env::var(STORE).ok()).filter(|text| !text.is_empty());
     match given {
         Some(text) => text.parse().map_err(|e| Failure::Usage(format!("store: {e}"))),
         None => home::events(&args.run).map(StoreAddress::File),

@@ -22,8 +22,6 @@ pub(crate) struct ModelSnapshot {
     pub(crate) index: Index,
     /// What people took in training.
     taken: OnceLock<Vec<(u32, f32)>>,
-    /// Folder of pictures, without links and dots.
-    pictures: Option<PathBuf>,
 }
 
 impl ModelSnapshot {
@@ -43,11 +41,9 @@ impl ModelSnapshot {
         recommender.probe()?;
         let recommender = recommender.with_cold_items(how.cold_items).with_held_out(how.held_out);
         let index = Index::new(&how.index, &recommender)?;
-        let data = &recommender.run().data;
-        let pictures = data.catalogue.image_root().and_then(|p| p.canonicalize().ok());
         let recommender = Arc::new(recommender);
         let shelf = Shelf::new(recommender.clone());
-        Ok(Self { recommender, shelf, version, index, taken: OnceLock::new(), pictures })
+        Ok(Self { recommender, shelf, version, index, taken: OnceLock::new() })
     }
 
     /// Items by how many people took them in training, most first, without those that nobody took.
@@ -62,13 +58,9 @@ impl ModelSnapshot {
         })
     }
 
-    /// The file of an item's picture, if it lies in the folder of pictures: neither `..` nor a link leads out
-    /// of it.
+    /// The file of an item's picture; see [`Shelf::picture`].
     pub(crate) fn picture(&self, item: u32) -> Option<PathBuf> {
-        let root = self.pictures.as_ref()?;
-        let named = self.shelf.text(item, "image")?;
-        let path = root.join(named).canonicalize().ok()?;
-        (path.starts_with(root) && path.is_file()).then_some(path)
+        self.shelf.picture(&self.shelf.text(item, "image")?)
     }
 
     /// Hash of the checkpoint's content.

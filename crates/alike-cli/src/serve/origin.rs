@@ -90,6 +90,11 @@ fn host<B>(request: &Request<B>) -> Option<&str> {
     named.or_else(|| text(request.headers(), header::HOST))
 }
 
+/// The same without the port.
+pub(crate) fn named_host<B>(request: &Request<B>) -> Option<&str> {
+    host(request).map(without_port)
+}
+
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,

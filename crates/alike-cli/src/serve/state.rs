@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::encoder::Encoder;
 use super::error::{ApiError, ApiResult};
-use super::keys::Keys;
+use super::keys::KeyRing;
 use super::limits::Limits;
 use super::listen::tls::Tls;
 use super::metrics::Metrics;
@@ -46,7 +46,7 @@ pub(crate) struct App {
     /// What turns texts and pictures into features.
     pub(crate) encoder: Option<Arc<dyn Encoder>>,
     /// The keys that are asked for, if any.
-    pub(crate) keys: Keys,
+    pub(crate) keys: KeyRing,
     /// From where browsers may ask.
     pub(crate) origins: Origins,
     /// What encrypts connections, if anything does.
@@ -102,7 +102,7 @@ impl App {
             trials: Trials::default(),
             shown: ShownTo::default(),
             encoder: None,
-            keys: Keys::default(),
+            keys: KeyRing::default(),
             origins: Origins::default(),
             rate: None,
             tls: None,

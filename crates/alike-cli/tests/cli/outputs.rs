@@ -33,6 +33,65 @@ fn all(world: &World, out: &str) -> Value {
 }
 
 #[test]
+fn lists_have_more_columns_and_limits_where_they_are_asked_for() {
+    let world = World::new().prepared();
+    world.train("bpr", "run", &["--set", "epochs=20"]).assert().success();
+    let run = world.at("run");
+    let ask = |out: &str, more: &[&str]| {
+        let mut command = alike();
+        command.args(["recommend", &run, "--all", "--top", "5", "--out", &world.at(out)]).args(more);
+        command
+    };
+    // One of the categories of every item is the same.
+    ask("two.csv", &["--limit", "category=2"]).assert().success();
+    ask("all.csv", &[]).assert().success();
+    let rows = |name: &str| -> Vec<(String, usize, String)> {
+        let mut reader = csv::Reader::from_path(world.path(name)).unwrap();
+        let records = reader.records().map(Result::unwrap);
+        records.map(|r| (r[0].to_string(), r[1].parse().unwrap(), r[2].to_string())).collect()
+    };
+    let two: Vec<_> = rows("all.csv").into_iter().filter(|row| row.1 <= 2).collect();
+    assert_eq!(rows("two.csv"), two);
+    for name in ["more.csv", "more.jsonl", "more.parquet"] {
+        // The second time it is known as a file of ours.
+        for _ in 0..2 {
+            ask(name, &["--with", "reasons,time", "--with", "model"]).assert().success();
+        }
+    }
+    let mut reader = csv::Reader::from_path(world.path("more.csv")).unwrap();
+    let names = ["user", "rank", "item", "score", "model", "time", "reasons"];
+    assert_eq!(reader.headers().unwrap(), names.as_slice());
+    let text = fs::read_to_string(world.path("more.jsonl")).unwrap();
+    let lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let items = lines.iter().flat_map(|l| l["items"].as_array().unwrap().iter().map(move |i| (l, i)));
+    let mut count = 0;
+    for (record, (line, item)) in reader.records().map(Result::unwrap).zip(items) {
+        assert_eq!(
+            (&record[0], &record[2], &record[4]),
+            (line["user"].as_str().unwrap(), item["item"].as_str().unwrap(), "bpr")
+        );
+        assert!(
+            record[5].len() == 20 && record[5].ends_with('Z') && line["time"].as_str().unwrap().len() == 20
+        );
+        let reasons: Vec<String> = serde_json::from_str(&record[6]).unwrap();
+        assert_eq!(serde_json::json!(reasons), item["reasons"]);
+        // Users take items of one group, and these are what carries the others.
+        assert!((1..=3).contains(&reasons.len()), "{record:?}");
+        count += 1;
+    }
+    assert_eq!(count, rows("all.csv").len());
+    ask("x.csv", &["--limit", "brand=2"])
+        .assert()
+        .code(2)
+        .stderr(predicates::str::contains("no item has `brand`; allowed: category"));
+    ask("x.csv", &["--limit", "category=0"])
+        .assert()
+        .code(2)
+        .stderr(predicates::str::contains("allowed: 1 to 1000"));
+    alike().args(["recommend", &run, "--user", "1", "--with", "time"]).assert().code(2);
+}
+
+#[test]
 fn recommendations_are_csv_or_json_lines_by_the_ending() {
     let world = with_somebody_who_took_everything();
     let said = all(&world, &world.at("all.csv"));

@@ -119,4 +119,8 @@ fn attributes_of_the_catalogue_filter_lists() {
     let from_store =
         ["prepare", "--interactions", &world.at("log.inter"), "--items", &store, "--out", &world.at("data2")];
     alike().args(from_store).assert().code(1).stderr(predicate::str::contains("no such store"));
+    prepare(&["--items", &world.at("shop.jsonl")])
+        .code(2)
+        .stderr(predicate::str::contains("is a file; over the first only stores can lie"));
+    prepare(&["--items", &store]).code(1).stderr(predicate::str::contains("no such store"));
 }

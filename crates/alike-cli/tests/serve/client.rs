@@ -71,6 +71,12 @@ impl Server {
         (status, serde_json::from_str(&body).unwrap())
     }
 
+    /// The same of a server that is asked under another name.
+    pub(crate) fn ask_as(&self, host: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let (status, body) = ask_as(host, &self.address, method, path, body).unwrap();
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
@@ -94,10 +100,15 @@ pub(crate) fn connect(address: &str) -> std::io::Result<TcpStream> {
 
 /// Sends one request on a connection of its own; status and body.
 pub(crate) fn ask(address: &str, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
+    ask_as("localhost", address, method, path, body)
+}
+
+/// The same under the name of a host.
+fn ask_as(host: &str, address: &str, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
     let mut stream = connect(address)?;
     let length = body.len();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n"
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {length}\r\n"
     );
     stream.write_all(format!("{head}content-type: application/json\r\n\r\n{body}").as_bytes())?;
     answer(&mut stream)

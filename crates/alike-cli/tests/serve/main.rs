@@ -7,6 +7,7 @@ mod client;
 mod faults;
 mod nightly;
 mod process;
+mod tenants;
 #[allow(dead_code)]
 #[path = "../cli/world.rs"]
 mod world;

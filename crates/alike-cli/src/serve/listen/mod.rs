@@ -27,7 +27,6 @@ use tokio::time::{sleep, timeout};
 
 use super::limits::Limits;
 use super::places::{Place, Places};
-use super::router::router;
 use super::state::App;
 use client::Client;
 use patient::Patient;
@@ -52,9 +51,15 @@ pub(crate) fn bind(address: SocketAddr, limits: &mut Limits) -> std::io::Result<
     socket.listen(BACKLOG)
 }
 
-/// Answers requests until `stop`, then finishes those that have begun. Returns what `stop` gave.
-pub(crate) async fn serve<T>(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = T>) -> T {
-    let service = TowerToHyperService::new(router(app.clone()));
+/// Answers requests by `router` until `stop`, then finishes those that have begun. Connections, their number and
+/// their encryption are those of `app`. Returns what `stop` gave.
+pub(crate) async fn serve<T>(
+    listener: TcpListener,
+    app: Arc<App>,
+    router: Router,
+    stop: impl Future<Output = T>,
+) -> T {
+    let service = TowerToHyperService::new(router);
     let mut doors = Doors::new(&app.limits);
     let (ends, ending) = watch::channel(false);
     // Nothing is ever sent: it closes when the last connection has ended.

@@ -24,9 +24,6 @@ pub(crate) struct OfItem {
     pub(super) item: String,
 }
 
-/// Largest picture that is served.
-const PICTURE_BYTES: u64 = 32 << 20;
-
 /// The number of an item by its id.
 pub(super) fn number(model: &ModelSnapshot, item: &str) -> ApiResult<u32> {
     model.shelf.number(item).ok_or_else(|| ApiError::unknown_item(item))
@@ -130,8 +127,7 @@ pub(crate) async fn image(
     let work = move || -> Option<(&'static str, Vec<u8>)> {
         let path = model.picture(number)?;
         let kind = kind(path.extension()?.to_str()?)?;
-        let small = path.metadata().ok()?.len() <= PICTURE_BYTES;
-        small.then(|| std::fs::read(path).ok()).flatten().map(|bytes| (kind, bytes))
+        std::fs::read(path).ok().map(|bytes| (kind, bytes))
     };
     match app.work.run(work).await? {
         Some((kind, bytes)) => {

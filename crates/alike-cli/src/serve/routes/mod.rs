@@ -1,5 +1,6 @@
 //! One file a family of routes.
 
+mod asked;
 pub(crate) mod changes;
 pub(crate) mod events;
 pub(crate) mod items;

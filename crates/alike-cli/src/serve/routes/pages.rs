@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::recommend::{InTest, trial};
 use super::views::{Item, ModelRef, Ranked};
 use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
-use crate::serve::extract::{Body, id, within};
+use crate::serve::extract::{Body, id, whole, whole_or_none, within};
 use crate::serve::listing::{self, ListSpec, RowSpec};
 use crate::serve::model::ModelSnapshot;
 use crate::serve::people::{UserState, user_state};
@@ -46,6 +46,15 @@ pub(crate) struct PageAsk {
     /// Items to leave out. At most 1000.
     #[schema(max_items = 1000)]
     deny: Vec<String>,
+    /// Number of items of each row, in the place of what its scenario says.
+    #[schema(minimum = 1, maximum = 100)]
+    #[serde(deserialize_with = "whole_or_none")]
+    top: Option<usize>,
+    /// How many of the best of each row to pass over: one row goes on where an earlier page ended. With
+    /// `deny` for what that page showed in other rows.
+    #[schema(minimum = 0, maximum = 1000, default = 0)]
+    #[serde(deserialize_with = "whole")]
+    offset: usize,
     /// Which model.
     #[schema(inline)]
     model: Which,
@@ -159,6 +168,8 @@ pub(crate) async fn page(
     within("number of `rows`", ask.rows.as_ref().map_or(0, Vec::len), 0, ROWS)?;
     within("number of `items`", ask.items.as_ref().map_or(0, Vec::len), 0, ITEMS)?;
     within("number of `deny`", ask.deny.len(), 0, ITEMS)?;
+    within("offset", ask.offset, 0, ITEMS)?;
+    within("top", ask.top.unwrap_or(1), 1, 100)?;
     let scenarios = match &ask.rows {
         None => app.scenarios.all().iter().take(ROWS).collect(),
         Some(names) => names.iter().map(|name| found(&app, name)).collect::<ApiResult<Vec<_>>>()?,
@@ -201,6 +212,8 @@ struct Rows<'a> {
     viewed: Vec<u32>,
     /// What no row may hold (any more), ascending.
     shown: Vec<u32>,
+    top: Option<usize>,
+    offset: usize,
     now: i64,
 }
 
@@ -242,7 +255,8 @@ impl<'a> Rows<'a> {
         shown.extend(&person.disliked);
         shown.sort_unstable();
         shown.dedup();
-        Ok(Self { app, now: (app.clock)(), model, person, known, item, latest, viewed, shown })
+        let (top, offset, now) = (ask.top, ask.offset, (app.clock)());
+        Ok(Self { app, now, model, person, known, item, latest, viewed, shown, top, offset })
     }
 
     /// The row of a scenario or of its first fallback with enough items; none where there is none.
@@ -250,7 +264,8 @@ impl<'a> Rows<'a> {
         let fallbacks = asked.fallback.iter().filter_map(|name| self.app.scenarios.get(name));
         for scenario in std::iter::once(asked).chain(fallbacks) {
             let Some((list, from)) = self.list(scenario).await? else { continue };
-            if list.len() < scenario.least.max(1) {
+            // Of a later part of a row there may be little left.
+            if list.len() < if self.offset > 0 { 1 } else { scenario.least.max(1) } {
                 continue;
             }
             self.shown.extend(list.iter().map(|l| l.0));
@@ -262,7 +277,7 @@ impl<'a> Rows<'a> {
                 filled_by: scenario.name.clone(),
                 kind: scenario.kind,
                 title: named.map_or_else(|| scenario.title.clone(), |n| scenario.title.replace("{item}", n)),
-                items: self.model.ranked(&list, 0),
+                items: self.model.ranked(&list, self.offset),
                 from_item,
             }));
         }
@@ -285,25 +300,27 @@ impl<'a> Rows<'a> {
         if comes_from_one && from.is_none() {
             return Ok(None);
         }
+        let seen = if scenario.unseen && scenario.kind != Kind::Continue { &self.viewed[..] } else { &[] };
         if scenario.kind == Kind::ForYou {
             if self.person.person.history.is_empty() && self.person.person.user.is_none() {
                 return Ok(None);
             }
             let spec = ListSpec {
-                top: scenario.top,
-                offset: 0,
+                top: self.top.unwrap_or(scenario.top),
+                offset: self.offset,
                 exclude_seen: true,
-                denied: self.shown.clone(),
+                denied: [&self.shown, seen].concat(),
                 within,
                 diversity: scenario.diversity,
                 rules: &scenario.rules,
             };
             return Ok(Some((listing::list(self.app, model, &self.person, spec).await?, None)));
         }
-        let mut hidden = self.shown.clone();
+        let mut hidden = [&self.shown, seen].concat();
         hidden.extend(self.person.person.history.iter().chain(&self.person.new));
         hidden.sort_unstable();
-        let spec = RowSpec { scenario, hidden: &hidden, within };
+        let (top, offset) = (self.top.unwrap_or(scenario.top), self.offset);
+        let spec = RowSpec { scenario, top, offset, hidden: &hidden, within };
         let found = self.found(&spec, from).await?;
         Ok(Some((listing::row(self.app, model, found, spec).await?, from)))
     }

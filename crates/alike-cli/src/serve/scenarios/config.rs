@@ -54,6 +54,9 @@ pub(crate) struct Scenario {
     pub(crate) fallback: Vec<String>,
     #[serde(default)]
     pub(crate) diversity: f32,
+    /// Leaves out what they looked at before, but in a row of the kind `continue`.
+    #[serde(default)]
+    pub(crate) unseen: bool,
     #[serde(default)]
     pub(crate) rules: Rules,
 }
@@ -85,6 +88,7 @@ impl Default for Scenarios {
             least: least(),
             fallback: fallback.iter().map(|&name| name.into()).collect(),
             diversity: 0.0,
+            unseen: false,
             rules: Rules::default(),
         };
         let scenarios = vec![

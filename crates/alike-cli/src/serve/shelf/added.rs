@@ -1,5 +1,7 @@
 //! New items: encoded, and placed among those that the model knows.
 
+use std::path::Path;
+
 use alike::recommend::{Placed, Recommender};
 use alike::scorer::cosine;
 
@@ -18,21 +20,34 @@ pub(super) struct Added {
 pub(super) struct ItemPlace {
     /// What it was encoded from.
     text: String,
+    image: Option<String>,
     features: Vec<Encoded>,
     /// Its place; none without features that the data have too.
     pub(super) placed: Option<Placed>,
 }
 
 impl ItemPlace {
-    /// Encodes what `record` says, where it brings no features of its own.
-    pub(super) fn of(record: &ItemRecord, encoder: Option<&dyn Encoder>, recommender: &Recommender) -> Self {
+    /// Encodes what `record` says, and the file of its picture where there is one, where it brings no features
+    /// of its own.
+    pub(super) fn of(
+        record: &ItemRecord,
+        picture: Option<&Path>,
+        encoder: Option<&dyn Encoder>,
+        recommender: &Recommender,
+    ) -> Self {
         let mut features = fields::features(record);
-        let encoder = encoder.filter(|e| features.is_empty() && e.takes().0);
-        let text = fields::text(record);
-        if let Some(encoder) = encoder.filter(|_| !text.is_empty()) {
-            match encoder.text(&text) {
-                Ok(encoded) => features.push(encoded),
-                Err(error) => tracing::warn!(%error, "a new item could not be encoded"),
+        let (text, image) = (fields::text(record), fields::image(record));
+        if let Some(encoder) = encoder.filter(|_| features.is_empty()) {
+            let (texts, pictures) = encoder.takes();
+            let from_text = (texts && !text.is_empty()).then(|| encoder.text(&text));
+            let read = |path: &Path| std::fs::read(path).map_err(|e| alike::Error::io(path, e));
+            let picture = picture.filter(|_| pictures);
+            let from_picture = picture.map(|path| read(path).and_then(|bytes| encoder.image(&bytes)));
+            for encoded in [from_text, from_picture].into_iter().flatten() {
+                match encoded {
+                    Ok(encoded) => features.push(encoded),
+                    Err(error) => tracing::warn!(%error, "a new item could not be encoded"),
+                }
             }
         }
         let named: Vec<(&str, &[f32])> = features.iter().map(|e| (&*e.modality, &*e.features)).collect();
@@ -45,7 +60,7 @@ impl ItemPlace {
                 None
             }
         };
-        Self { text, features, placed }
+        Self { text, image, features, placed }
     }
 }
 
@@ -58,7 +73,8 @@ impl Added {
     /// Whether `record` says other things than those by which it has its place.
     pub(super) fn is_other(&self, record: &ItemRecord) -> bool {
         let own = fields::features(record);
-        fields::text(record) != self.place.text || !own.is_empty() && own != self.place.features
+        let same = fields::text(record) == self.place.text && fields::image(record) == self.place.image;
+        !same || !own.is_empty() && own != self.place.features
     }
 
     /// The cosine of its features of `modality` with `features`, where it has any.

@@ -178,6 +178,11 @@ pub(super) fn text(record: &ItemRecord) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
+/// Where a record says that the picture is.
+pub(super) fn image(record: &ItemRecord) -> Option<String> {
+    record.fields.get("image").and_then(Json::as_str).map(String::from)
+}
+
 /// The features that a record brings.
 pub(super) fn features(record: &ItemRecord) -> Vec<Encoded> {
     let all = record.fields.get("features").and_then(Json::as_object);

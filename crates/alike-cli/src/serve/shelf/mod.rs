@@ -11,6 +11,7 @@ mod sets;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use alike::recommend::{Recommender, UserVector};
@@ -29,6 +30,8 @@ use super::encoder::Encoder;
 use super::filter::Filter;
 use super::store::{ItemRecord, StoredItem};
 
+/// Largest picture that is served, or encoded.
+const PICTURE_BYTES: u64 = 32 << 20;
 /// Items that are looked at before others may write.
 const SCANNED: usize = 4096;
 
@@ -36,6 +39,8 @@ const SCANNED: usize = 4096;
 pub(crate) struct Shelf {
     recommender: Arc<Recommender>,
     index: AttributeIndex,
+    /// Folder of pictures, without links and dots.
+    pictures: Option<PathBuf>,
     state: RwLock<ShelfState>,
     facets: Mutex<CountedFacets>,
     /// Held while records are read and taken over: one after another, in their order.
@@ -70,8 +75,10 @@ impl Shelf {
             unplaced: BTreeSet::new(),
             kept,
         };
+        let pictures = data.catalogue.image_root().and_then(|p| p.canonicalize().ok());
         Self {
             recommender,
+            pictures,
             index: AttributeIndex::default(),
             state: RwLock::new(state),
             facets: Mutex::default(),
@@ -147,6 +154,14 @@ impl Shelf {
         let own = own.into_iter().flat_map(|attributes| attributes.keys().cloned());
         let catalogue = items.is_catalogued(item).then(|| items.data.catalogue.attributes());
         own.chain(catalogue.unwrap_or_default().iter().cloned()).collect()
+    }
+
+    /// The file of a picture, if it lies in the folder of pictures: neither `..` nor a link leads out of it.
+    pub(crate) fn picture(&self, named: &str) -> Option<PathBuf> {
+        let root = self.pictures.as_ref()?;
+        let path = root.join(named).canonicalize().ok()?;
+        let small = || path.metadata().is_ok_and(|about| about.len() <= PICTURE_BYTES);
+        (path.starts_with(root) && path.is_file() && small()).then_some(path)
     }
 
     /// Whether an item may be listed at `now`.
@@ -278,7 +293,10 @@ impl Shelf {
                 state.unplaced.first().map(|&item| (item, self.view(&state).record(item).cloned()))
             };
             let Some((item, record)) = next else { return };
-            let placed = record.as_ref().map(|record| ItemPlace::of(record, encoder, &self.recommender));
+            let placed = record.as_ref().map(|record| {
+                let picture = fields::image(record).and_then(|named| self.picture(&named));
+                ItemPlace::of(record, picture.as_deref(), encoder, &self.recommender)
+            });
             let mut state = self.write();
             if self.view(&state).record(item) == record.as_ref() {
                 state.unplaced.remove(&item);

@@ -76,12 +76,8 @@ pub(super) async fn contract(place: &StoreAddress) {
     assert_eq!(store.append(first).await.unwrap(), [false, false]);
     store.append(vec![shown("g", "5", 100, "\u{1f}t\u{1f}b\u{1f}g\u{1f}5")]).await.unwrap();
     let hits = async |arm: &str, horizon| {
-        let found = store.outcomes(
-            &format!("\u{1f}t\u{1f}{arm}\u{1f}"),
-            &[EventKind::Take, EventKind::Like],
-            horizon,
-        );
-        let found = found.await.unwrap();
+        let prefix = format!("\u{1f}t\u{1f}{arm}\u{1f}");
+        let found = store.outcomes(&prefix, &[EventKind::Take, EventKind::Like], horizon).await.unwrap();
         (found.shown, found.started, found.hits.into_keys().collect::<Vec<_>>())
     };
     // Nothing that came before.

@@ -39,7 +39,7 @@ impl Listening {
         let served = Served::made("popularity", 60, limits, change).await;
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(listen::serve(listener, served.app.clone(), async {
+        let task = tokio::spawn(listen::serve(listener, served.app.clone(), served.router.clone(), async {
             let _ = stopped.await;
         }));
         Self { served, address, stop: Some(stop), task }

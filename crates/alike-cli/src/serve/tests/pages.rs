@@ -107,6 +107,53 @@ async fn rows_are_what_their_kinds_say() {
 }
 
 #[tokio::test]
+async fn a_row_goes_on_where_an_earlier_page_ended() {
+    let text = "[[scenarios]]\nname = 'home'\ntitle = 'For you'\nkind = 'for-you'\n\
+        [[scenarios]]\nname = 'best'\ntitle = 'Bestsellers'\nkind = 'popular'\nleast = 3\n\
+        rules = { pins = [{ item = '29', position = 4 }] }";
+    let served = Served::with_app("bpr", |app| app.scenarios = read(text)).await;
+    for name in ["home", "best"] {
+        let part = async |top: usize, offset: usize| {
+            let ask = json!({"user": "4", "rows": [name], "top": top, "offset": offset});
+            served.posted("/v1/page", ask).await
+        };
+        let whole = row(&part(9, 0).await, name).unwrap();
+        let mut parts = Vec::new();
+        for offset in [0, 3, 6] {
+            let page = part(3, offset).await;
+            assert_eq!(page["rows"][0]["items"][0]["rank"], offset + 1);
+            parts.extend(row(&page, name).unwrap());
+        }
+        assert_eq!((whole.len(), whole), (9, parts), "{name}");
+        assert!(rows(&part(5, 900).await).is_empty());
+    }
+    for (ask, says) in
+        [(json!({"top": 101}), "allowed: 1..=100"), (json!({"offset": 1001}), "allowed: 0..=1000")]
+    {
+        let (status, body) = served.post("/v1/page", &ask).await;
+        assert!(status == 422 && body["error"]["message"].as_str().unwrap().contains(says), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_looked_at_leaves_rows_that_show_the_unseen() {
+    let text = "[[scenarios]]\nname = 'home'\ntitle = 'For you'\nkind = 'for-you'\nunseen = true\n\
+        [[scenarios]]\nname = 'best'\ntitle = 'Bestsellers'\nkind = 'popular'\nunseen = true\n\
+        [[scenarios]]\nname = 'again'\ntitle = 'Continue'\nkind = 'continue'\nunseen = true";
+    let served = Served::with_app("bpr", |app| app.scenarios = read(text)).await;
+    let one = async |name: &str| {
+        row(&served.posted("/v1/page", json!({"user": "4", "rows": [name]})).await, name).unwrap_or_default()
+    };
+    for name in ["home", "best"] {
+        let before = one(name).await;
+        served.event("4", &before[0], "view").await;
+        let after = one(name).await;
+        assert_eq!(after[..before.len() - 1], before[1..], "{name}");
+        assert!(one("again").await.contains(&before[0]));
+    }
+}
+
+#[tokio::test]
 async fn unknown_people_get_a_fallback_and_sessions_their_own() {
     let served = Served::new("bpr").await;
     let page = served.posted("/v1/page", json!({"user": "nobody", "rows": ["for-you", "popular"]})).await;

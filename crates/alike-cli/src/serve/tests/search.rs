@@ -144,7 +144,8 @@ async fn what_the_server_says_of_itself() {
 
 #[tokio::test]
 async fn the_page_needs_no_key() {
-    let served = Served::with_app("bpr", |app| app.keys = Keys::admin("0123456789abcdef").unwrap()).await;
+    let served =
+        Served::with_app("bpr", |app| app.keys = Keys::admin("0123456789abcdef").unwrap().into()).await;
     assert_eq!(served.get("/v1/model").await.0, 401);
     for path in ["/", "/page/page.css", "/page/page.js"] {
         assert_eq!(served.get(path).await.0, 200, "{path}");

@@ -140,12 +140,12 @@ async fn a_new_item_is_recommended_by_its_content_at_once() {
     }
 }
 
-/// Texts that hold a number are the item of that number.
+/// Texts that hold a number are the item of that number, and so are pictures.
 struct ByNumber(Vec<Vec<f32>>);
 
 impl Encoder for ByNumber {
     fn takes(&self) -> (bool, bool) {
-        (true, false)
+        (true, true)
     }
 
     fn text(&self, text: &str) -> alike::Result<Encoded> {
@@ -155,13 +155,13 @@ impl Encoder for ByNumber {
         Ok(Encoded { modality: "text".into(), features: row.clone() })
     }
 
-    fn image(&self, _: &[u8]) -> alike::Result<Encoded> {
-        Err(alike::Error::Data("no pictures".into()))
+    fn image(&self, bytes: &[u8]) -> alike::Result<Encoded> {
+        self.text(&String::from_utf8_lossy(bytes))
     }
 }
 
 #[tokio::test]
-async fn texts_of_new_items_are_encoded() {
+async fn texts_and_pictures_of_new_items_are_encoded() {
     let served = Served::with_app("nsmar+", |app| {
         let model = app.main.current();
         let own = &model.recommender.run().data.features[0];
@@ -180,6 +180,18 @@ async fn texts_of_new_items_are_encoded() {
     assert_eq!(between(&served.got("/v1/items/a/similar").await), "8");
     served.sent("PATCH", "/v1/items/a", json!({"title": "As 9"})).await;
     assert_eq!(between(&served.got("/v1/items/a/similar").await), "9");
+    // A picture in the catalogue's folder, and none outside of it.
+    std::fs::write(served.files.path("pictures/new.png"), b"7").unwrap();
+    let outside = served.files.path("x").parent().unwrap().with_extension("png");
+    std::fs::write(&outside, b"7").unwrap();
+    let away = format!("../{}", outside.file_name().unwrap().to_str().unwrap());
+    for (image, placed) in [(away.as_str(), false), ("pictures/none.png", false), ("pictures/new.png", true)]
+    {
+        let body = served.sent("PATCH", "/v1/items/b", json!({"image": image})).await;
+        assert_eq!(body["recommendable"], placed, "{image}");
+    }
+    std::fs::remove_file(outside).unwrap();
+    assert_eq!(between(&served.got("/v1/items/b/similar").await), "7");
 }
 
 #[tokio::test]
@@ -342,7 +354,7 @@ async fn a_store_is_a_catalogue_for_the_next_preparation() {
     assert_eq!(served.lines(&lines).await.0, 200);
     let place = super::place(&served.files);
     let table = tokio::task::spawn_blocking(move || crate::serve::store::export_items(&place)).await.unwrap();
-    let table = table.unwrap_or_else(|_| panic!("the store has items"));
+    let table = table.ok().flatten().unwrap_or_else(|| panic!("the store has items"));
     let attributes = ["price", "sizes"].map(|name| (name.to_string(), name.to_string())).into();
     let options = PrepareOptions {
         items: Some(table.path().to_path_buf()),
@@ -357,4 +369,38 @@ async fn a_store_is_a_catalogue_for_the_next_preparation() {
     assert_eq!(data.catalogue.attribute(item("9"), "price"), Some("9"));
     assert_eq!(data.catalogue.attribute(item("9"), "sizes"), Some("[\"s\",9]"));
     assert_eq!((data.title(item("7")), data.catalogue.attribute(item("7"), "price")), (None, None));
+    // Over a catalogue: what is said counts, what is not is as it was.
+    served.sent("PATCH", "/v1/items/3", json!({"title": "Renamed", "category": null})).await;
+    let lines: Vec<Value> = (0..30)
+        .filter(|n| ![3, 7].contains(n))
+        .map(|n| json!({"item": n.to_string(), "delete": true}))
+        .collect();
+    assert_eq!(served.lines(&lines).await.0, 200);
+    served.sent("PUT", "/v1/items/4", json!({"price": 44})).await;
+    let place = super::place(&served.files);
+    let table = tokio::task::spawn_blocking(move || crate::serve::store::export_items(&place)).await.unwrap();
+    let table = table.ok().flatten().unwrap_or_else(|| panic!("the store has items"));
+    let over = PrepareOptions {
+        items: Some(served.files.path("items.jsonl")),
+        items_over: vec![table.path().to_path_buf()],
+        item_columns: ItemColumns {
+            attributes: vec![("kind".into(), "genres".into())],
+            ..ItemColumns::default()
+        },
+        out: served.files.path("over"),
+        ..options
+    };
+    let report = prepare(&over).unwrap();
+    let data = Dataset::open(&served.files.path("over")).unwrap();
+    let said = |name: &str| {
+        let item = data.items.get(name).unwrap();
+        (data.title(item), data.catalogue.category(item), data.catalogue.attribute(item, "kind"))
+    };
+    // What is taken away in the store is that of the catalogue again.
+    assert_eq!((said("3").0, said("3").1.is_some(), said("3").1), (Some("Renamed"), true, said("5").1));
+    assert_eq!(
+        (said("4").0, said("4").1 == said("3").1, said("4").2.is_some()),
+        (Some("Thing 4"), false, true)
+    );
+    assert!(!report.notes.iter().any(|note| note.contains("repeat")), "{:?}", report.notes);
 }

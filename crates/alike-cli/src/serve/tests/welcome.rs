@@ -36,7 +36,7 @@ async fn answer(served: &Served, method: &str, path: &str, headers: &[(&str, &st
 
 #[tokio::test]
 async fn the_key_is_asked_for_everywhere_but_where_machines_look() {
-    let served = Served::with_app("popularity", |app| app.keys = Keys::admin(KEY).unwrap()).await;
+    let served = Served::with_app("popularity", |app| app.keys = Keys::admin(KEY).unwrap().into()).await;
     for path in ["/v1/model", "/metrics", "/nowhere"] {
         assert_eq!(status(&served, "GET", path, &[]).await, (401, json!("unauthorized")), "{path}");
     }
@@ -60,10 +60,16 @@ async fn the_key_is_asked_for_everywhere_but_where_machines_look() {
     assert_eq!(status(&served, "POST", "/v1/model/reload", &headers).await.0, 200);
 }
 
+fn keys(file: &str) -> Keys {
+    let mut keys = Keys::default();
+    keys.add_file(file).unwrap();
+    keys
+}
+
 #[tokio::test]
 async fn keys_are_good_for_their_scopes() {
     let file = "reader read 0123456789abcdef\nwriter write fedcba9876543210\noffice admin aaaabbbbccccdddd";
-    let served = Served::with_app("popularity", |app| app.keys.add_file(file).unwrap()).await;
+    let served = Served::with_app("popularity", |app| app.keys = keys(file).into()).await;
     let json = ("content-type", "application/json");
     for (method, path, by_reader, by_writer, by_office) in [
         ("GET", "/v1/users/4/recommendations", 200, 403, 200),
@@ -149,7 +155,7 @@ async fn sites_that_are_named_may_ask_from_browsers() {
     let shop = ("origin", "https://shop.example");
     let served = Served::with_app("popularity", |app| {
         app.origins = Origins { local: true, hosts: Vec::new(), sites: vec!["https://shop.example".into()] };
-        app.keys = Keys::admin(KEY).unwrap();
+        app.keys = Keys::admin(KEY).unwrap().into();
     })
     .await;
     let preflight = [
@@ -183,7 +189,7 @@ async fn sites_that_are_named_may_ask_from_browsers() {
 async fn those_who_ask_too_often_are_told_when_to_come_again() {
     let served = Served::with_app("popularity", |app| {
         app.rate = Some(Rate::new(1));
-        app.keys.add_file("a read 0123456789abcdef\nb read fedcba9876543210").unwrap();
+        app.keys = keys("a read 0123456789abcdef\nb read fedcba9876543210").into();
     })
     .await;
     let by = |key: &'static str| {
