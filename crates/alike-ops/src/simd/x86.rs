@@ -168,8 +168,11 @@ impl F32x16 for Avx2 {
     #[inline(always)]
     unsafe fn load_part(p: *const f32, n: usize) -> Self {
         unsafe {
-            let v = <[f32; LANES] as F32x16>::load_part(p, n);
-            Self::load(v.as_ptr())
+            // What is masked out is not read, whatever address it has.
+            let count = _mm256_set1_epi32(n as i32);
+            let low = _mm256_cmpgt_epi32(count, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+            let high = _mm256_cmpgt_epi32(count, _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15));
+            Self(_mm256_maskload_ps(p, low), _mm256_maskload_ps(p.wrapping_add(8), high))
         }
     }
     #[inline(always)]
