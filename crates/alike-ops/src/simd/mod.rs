@@ -1,7 +1,7 @@
 //! One binary, fast everywhere: kernels are written once over sixteen floats, compiled for each instruction
 //! set, and chosen at run time.
 //!
-//! Imports: nothing.
+//! Imports: `error`.
 
 pub(crate) mod f32x16;
 pub(crate) mod isa;
