@@ -6,7 +6,11 @@
 pub(crate) mod f32x16;
 pub(crate) mod isa;
 pub(crate) mod kernel;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
 pub(crate) mod prefetch;
 pub(crate) mod slices;
+#[cfg(test)]
+mod tests;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86;
