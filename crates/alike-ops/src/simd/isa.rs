@@ -26,8 +26,8 @@ pub(crate) enum Isa {
 
 impl Isa {
     /// The instruction set that kernels use: the one that `ALIKE_ISA` names, or else the fastest of this
-    /// processor. The variable is read once. What it cannot be made to mean is an error of
-    /// [`instruction_sets`], and the fastest here: kernels have nobody to report it to.
+    /// processor. The variable is read once. Where it names none of them, [`instruction_sets`] is an error
+    /// and this is the fastest: kernels have nobody to report it to.
     pub(crate) fn best() -> Isa {
         choice().0
     }

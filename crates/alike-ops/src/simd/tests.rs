@@ -21,8 +21,8 @@ unsafe fn methods_body<V: F32x16>(a: &Row, b: &Row) -> Vec<Row> {
             all.push(row);
         }};
     }
-    // SAFETY: rows hold sixteen floats, and at most that many are read and written; the instruction set is the
-    // caller's to promise.
+    // SAFETY: rows hold sixteen floats, and at most that many are read and written; the instruction set is
+    // the caller's to promise.
     unsafe {
         let (x, y) = (V::load(a.as_ptr()), V::load(b.as_ptr()));
         for v in [V::zero(), V::splat(a[3]), x.add(y), x.sub(y), x.mul(y), x.fma(y, y), x.max(y), y.max(x)] {
@@ -41,7 +41,7 @@ unsafe fn methods_body<V: F32x16>(a: &Row, b: &Row) -> Vec<Row> {
             keep!(V::spread(three, n % 3));
         }
         for n in 0..LANES {
-            // Copies that end where the part does, so that Miri and AddressSanitizer see what is read beyond it.
+            // Copies that end where the part does: AddressSanitizer sees what is read beyond it.
             let part = a[..n].to_vec();
             keep!(V::load_part(part.as_ptr(), n));
             let mut to = vec![7.0; n];
