@@ -16,6 +16,10 @@ gpu:
     cargo clippy --workspace --all-targets --features wgpu --locked -- -D warnings
     .ci/gpu
 
+# the operators on 64-bit ARM, emulated: NEON against the bits of x86; installs a cross compiler and QEMU where it can
+arm:
+    .ci/arm
+
 # show everything on bundled real data
 demo:
     cargo run --release -- demo

@@ -1,6 +1,6 @@
 //! Training operators at the sizes of Baby, Sports and Clothing, each against a naive version, next to what
 //! the machine can do: `machine::copy` is the memory's bandwidth, `machine::multiply_add` the peak of all
-//! cores.
+//! cores with the instruction set in use (`ALIKE_ISA` names another).
 //!
 //! Floors. A sparse product reads `x`, indices and values once and writes the result once: `(2·N·d +
 //! 2·nnz)·4` bytes over the bandwidth. Neighbour similarity's forward pass needs `Σ n²·d` floating-point
@@ -10,7 +10,7 @@
 
 mod support;
 
-use alike_ops::{neighbor_similarity, spmm, spmm_const};
+use alike_ops::{instruction_sets, neighbor_similarity, spmm, spmm_const};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use rayon::prelude::*;
@@ -87,15 +87,16 @@ mod machine {
     }
 
     fn chains(rounds: usize) -> f32 {
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: asked the processor.
-            return unsafe { wide(rounds) };
-        } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: asked the processor.
-            return unsafe { narrow(rounds) };
+        match instruction_sets().expect("ALIKE_ISA names one of this processor").used {
+            // SAFETY: this processor has what is in use.
+            #[cfg(target_arch = "x86_64")]
+            "avx512" => unsafe { wide(rounds) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            "avx2" => unsafe { narrow(rounds) },
+            "neon" => plain::<true>(rounds),
+            _ => plain::<false>(rounds),
         }
-        plain::<false>(rounds)
     }
 
     #[cfg(target_arch = "x86_64")]

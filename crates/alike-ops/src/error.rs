@@ -46,6 +46,14 @@ pub enum OpsError {
         /// Largest size.
         max: usize,
     },
+    /// The environment variable `ALIKE_ISA` names no instruction set of this processor.
+    #[error("`ALIKE_ISA` is `{found}`; allowed on this processor: {allowed} (unset: the fastest)")]
+    InstructionSet {
+        /// What it says.
+        found: String,
+        /// The words for this processor's instruction sets.
+        allowed: String,
+    },
     /// A device failed while it worked: it ran out of memory, or its driver gave up.
     #[error("the device failed: {0}")]
     Device(String),

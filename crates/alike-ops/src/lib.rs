@@ -43,6 +43,7 @@ pub use ranking::resident::Ranker;
 pub use ranking::topk::{
     TopK, scores_dot, scores_pair_mlp, top_k_dot, top_k_item_item, top_k_pair_mlp, top_k_static,
 };
+pub use simd::isa::{InstructionSets, instruction_sets};
 pub use similarity::operator::neighbor_similarity;
 pub use sparse::const_sparse::{ConstSparse, add_propagated, propagate_mean, propagate_sum, spmm_const};
 pub use sparse::csr::{Csr, Transposed};

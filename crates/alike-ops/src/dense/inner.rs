@@ -4,7 +4,8 @@ use super::pointwise::dots;
 use crate::simd::isa::Isa;
 
 /// The inner product of two vectors of the same length: sixteen sums side by side, added in one order. Its
-/// last bits depend on the instruction set, as those of the rankings do.
+/// last bits depend on whether the instruction set multiplies and adds in one step, as those of the rankings
+/// do.
 ///
 /// # Panics
 /// When their lengths differ.

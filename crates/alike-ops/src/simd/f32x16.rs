@@ -1,5 +1,9 @@
-//! Sixteen floats at a time, for kernels that keep tiles in registers: AVX-512, AVX2 with FMA, or plain
-//! arrays.
+//! Sixteen floats at a time, for kernels that keep tiles in registers: AVX-512, AVX2 with FMA, NEON, or
+//! plain arrays.
+//!
+//! Every implementation adds lanes in the same order, so that those that fuse multiplication and addition
+//! give the same bits; plain arrays round twice where these round once. [`F32x16::gram`] alone has an order
+//! for each size of registers: for that of AVX-512, AVX2 would have to load a third more.
 //!
 //! A kernel is a generic function over [`F32x16`], marked `#[inline(always)]` and made callable by
 //! [`kernel!`](super::kernel::kernel). Parallelism stays outside: a closure given to rayon is compiled on its
@@ -19,9 +23,16 @@ pub(crate) trait F32x16: Copy {
     const REGISTERS: usize;
     /// Whether [`F32x16::fma`] rounds once. The fused form without the instruction is a slow call into libm.
     const FUSED: bool;
+    /// A few floats that are each to be spread over all lanes: an address where a load does that for
+    /// nothing, registers elsewhere.
+    type Few: Copy;
 
     unsafe fn zero() -> Self;
     unsafe fn splat(v: f32) -> Self;
+    /// The `N ≤ 8` floats from `p` on, which must stay as they are while [`F32x16::spread`] takes them.
+    unsafe fn few<const N: usize>(p: *const f32) -> Self::Few;
+    /// Float `n` of them in every lane.
+    unsafe fn spread(few: Self::Few, n: usize) -> Self;
     unsafe fn load(p: *const f32) -> Self;
     /// The first `n < 16` floats; zeros after.
     unsafe fn load_part(p: *const f32, n: usize) -> Self;
@@ -35,19 +46,19 @@ pub(crate) trait F32x16: Copy {
     unsafe fn mul(self, o: Self) -> Self;
     /// The larger of each pair; `o` where one of the two is NaN.
     unsafe fn max(self, o: Self) -> Self;
+    /// The larger of each lane and 0, of either sign; NaN stays NaN.
+    unsafe fn relu(self) -> Self;
     /// One bit per lane: `self > o`, false for NaN.
     unsafe fn above(self, o: Self) -> u16;
-    /// Sum over the lanes, in the same order on every call.
+    /// Sum over the lanes: the halves added, the halves of that, and so on.
     unsafe fn sum(self) -> f32;
     /// Dot products of four rows with four rows of `groups · 16` floats: lane `4i + j` is `p_i · q_j`.
     unsafe fn gram(p: [*const f32; 4], q: [*const f32; 4], groups: usize) -> Self;
-    /// Dot products of one row with four.
-    unsafe fn dots(p: *const f32, q: [*const f32; 4], groups: usize) -> [f32; 4];
     /// Zero where the lane's bit is not set.
     unsafe fn keep(self, mask: u16) -> Self;
     /// The 4 × 4 tile transposed: lane `4i + j` becomes lane `4j + i`.
     unsafe fn transpose4(self) -> Self;
-    /// Column sums of the 4 × 4 tile: `Σ_i` of lanes `4i + j`.
+    /// Column sums of the 4 × 4 tile: `Σ_i` of lanes `4i + j`, the halves first.
     unsafe fn fold4(self) -> [f32; 4];
 }
 
@@ -55,6 +66,7 @@ impl F32x16 for [f32; LANES] {
     // Sixteen registers of four floats on x86-64, the fewest of the targets.
     const REGISTERS: usize = 4;
     const FUSED: bool = false;
+    type Few = *const f32;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
@@ -63,6 +75,15 @@ impl F32x16 for [f32; LANES] {
     #[inline(always)]
     unsafe fn splat(v: f32) -> Self {
         [v; LANES]
+    }
+    #[inline(always)]
+    unsafe fn few<const N: usize>(p: *const f32) -> Self::Few {
+        p
+    }
+    #[inline(always)]
+    unsafe fn spread(few: Self::Few, n: usize) -> Self {
+        // SAFETY: the caller gave more than `n` readable floats.
+        [unsafe { *few.add(n) }; LANES]
     }
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self {
@@ -107,6 +128,11 @@ impl F32x16 for [f32; LANES] {
         std::array::from_fn(|i| if self[i] > o[i] { self[i] } else { o[i] })
     }
     #[inline(always)]
+    unsafe fn relu(self) -> Self {
+        // SAFETY: plain arrays need no instruction set.
+        unsafe { Self::zero().max(self) }
+    }
+    #[inline(always)]
     unsafe fn above(self, o: Self) -> u16 {
         let mut mask = 0;
         for i in 0..LANES {
@@ -122,16 +148,8 @@ impl F32x16 for [f32; LANES] {
     }
     #[inline(always)]
     unsafe fn gram(p: [*const f32; 4], q: [*const f32; 4], groups: usize) -> Self {
-        let mut tile = [0.0; LANES];
-        for (p, out) in p.into_iter().zip(tile.as_chunks_mut::<4>().0) {
-            // SAFETY: the caller's.
-            *out = unsafe { Self::dots(p, q, groups) };
-        }
-        tile
-    }
-    #[inline(always)]
-    unsafe fn dots(p: *const f32, q: [*const f32; 4], groups: usize) -> [f32; 4] {
-        q.map(|q| {
+        std::array::from_fn(|at| {
+            let (p, q) = (p[at / 4], q[at % 4]);
             let mut acc = [0.0; LANES];
             for g in 0..groups {
                 // SAFETY: the caller gives rows of `groups · 16` floats.

@@ -24,6 +24,12 @@ macro_rules! kernel {
                 // SAFETY: this function has the instruction set.
                 unsafe { $body::<$crate::simd::x86::Avx2>($($arg),*) }
             }
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "neon")]
+            unsafe fn neon($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: this function has the instruction set.
+                unsafe { $body::<$crate::simd::neon::Neon>($($arg),*) }
+            }
             match isa {
                 // SAFETY: plain arrays need no instruction set.
                 $crate::simd::isa::Isa::Portable => unsafe {
@@ -35,6 +41,9 @@ macro_rules! kernel {
                 // SAFETY: this value exists only where the processor was asked.
                 #[cfg(target_arch = "x86_64")]
                 $crate::simd::isa::Isa::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: this value exists only where the processor was asked.
+                #[cfg(target_arch = "aarch64")]
+                $crate::simd::isa::Isa::Neon => unsafe { neon($($arg),*) },
             }
         }
     };

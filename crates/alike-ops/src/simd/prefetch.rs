@@ -22,6 +22,15 @@ pub(crate) fn prefetch<T>(p: *const T, lines: usize) {
             }
         }
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    // The intrinsic is not stable; Miri interprets no assembly.
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    for line in 0..lines {
+        let p = p.cast::<u8>().wrapping_add(line * 64);
+        // SAFETY: a prefetch never faults, and changes neither memory nor registers.
+        unsafe {
+            std::arch::asm!("prfm pldl1keep, [{p}]", p = in(reg) p, options(nostack, preserves_flags, readonly));
+        }
+    }
+    #[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", not(miri)))))]
     let _ = (p, lines);
 }

@@ -8,21 +8,25 @@ pub(crate) fn mul_add<V: F32x16>(a: f32, b: f32, c: f32) -> f32 {
     if V::FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// Sum of products of two rows of the same length.
+/// Sum of products of two rows of the same length. Not a loop over lanes: with the sum at its end, the
+/// compiler makes that one of vectors of two.
 #[inline(always)]
 pub(crate) fn dot<V: F32x16>(a: &[f32], b: &[f32]) -> f32 {
-    let (mut lanes, mut rest) = ([0f32; LANES], 0.0);
     let (ac, ar) = a.as_chunks::<LANES>();
     let (bc, br) = b.as_chunks::<LANES>();
-    for (a, b) in ac.iter().zip(bc) {
-        for t in 0..LANES {
-            lanes[t] = mul_add::<V>(a[t], b[t], lanes[t]);
+    // SAFETY: only kernels call this, which have the instruction set; chunks are of sixteen floats.
+    let sum = unsafe {
+        let mut acc = V::zero();
+        for (a, b) in ac.iter().zip(bc) {
+            acc = acc.fma(V::load(a.as_ptr()), V::load(b.as_ptr()));
         }
-    }
+        acc.sum()
+    };
+    let mut rest = 0.0;
     for (a, b) in ar.iter().zip(br) {
         rest = mul_add::<V>(*a, *b, rest);
     }
-    sum16(lanes) + rest
+    sum + rest
 }
 
 /// Sum of sixteen lanes, always in the same order.

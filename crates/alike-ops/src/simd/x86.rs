@@ -21,6 +21,7 @@ pub(crate) struct Avx2(pub(crate) __m256, pub(crate) __m256);
 impl F32x16 for Avx512 {
     const REGISTERS: usize = 32;
     const FUSED: bool = true;
+    type Few = *const f32;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
@@ -29,6 +30,14 @@ impl F32x16 for Avx512 {
     #[inline(always)]
     unsafe fn splat(v: f32) -> Self {
         unsafe { Self(_mm512_set1_ps(v)) }
+    }
+    #[inline(always)]
+    unsafe fn few<const N: usize>(p: *const f32) -> Self::Few {
+        p
+    }
+    #[inline(always)]
+    unsafe fn spread(few: Self::Few, n: usize) -> Self {
+        unsafe { Self::splat(*few.add(n)) }
     }
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self {
@@ -65,6 +74,10 @@ impl F32x16 for Avx512 {
     #[inline(always)]
     unsafe fn max(self, o: Self) -> Self {
         unsafe { Self(_mm512_max_ps(self.0, o.0)) }
+    }
+    #[inline(always)]
+    unsafe fn relu(self) -> Self {
+        unsafe { Self::zero().max(self) }
     }
     #[inline(always)]
     unsafe fn above(self, o: Self) -> u16 {
@@ -113,20 +126,6 @@ impl F32x16 for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn dots(p: *const f32, q: [*const f32; 4], groups: usize) -> [f32; 4] {
-        unsafe {
-            let mut acc = [_mm512_setzero_ps(); 4];
-            for g in 0..groups {
-                let at = g * LANES;
-                let p = _mm512_loadu_ps(p.add(at));
-                for (q, acc) in q.into_iter().zip(&mut acc) {
-                    *acc = _mm512_fmadd_ps(p, _mm512_loadu_ps(q.add(at)), *acc);
-                }
-            }
-            Self(fold_lanes(acc)).fold4()
-        }
-    }
-    #[inline(always)]
     unsafe fn keep(self, mask: u16) -> Self {
         unsafe { Self(_mm512_maskz_mov_ps(mask, self.0)) }
     }
@@ -152,6 +151,7 @@ impl F32x16 for Avx2 {
     // Sixteen registers, two for each value.
     const REGISTERS: usize = 8;
     const FUSED: bool = true;
+    type Few = *const f32;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
@@ -162,14 +162,25 @@ impl F32x16 for Avx2 {
         unsafe { Self(_mm256_set1_ps(v), _mm256_set1_ps(v)) }
     }
     #[inline(always)]
+    unsafe fn few<const N: usize>(p: *const f32) -> Self::Few {
+        p
+    }
+    #[inline(always)]
+    unsafe fn spread(few: Self::Few, n: usize) -> Self {
+        unsafe { Self::splat(*few.add(n)) }
+    }
+    #[inline(always)]
     unsafe fn load(p: *const f32) -> Self {
         unsafe { Self(_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(8))) }
     }
     #[inline(always)]
     unsafe fn load_part(p: *const f32, n: usize) -> Self {
         unsafe {
-            let v = <[f32; LANES] as F32x16>::load_part(p, n);
-            Self::load(v.as_ptr())
+            // What is masked out is not read, whatever address it has.
+            let count = _mm256_set1_epi32(n as i32);
+            let low = _mm256_cmpgt_epi32(count, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+            let high = _mm256_cmpgt_epi32(count, _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15));
+            Self(_mm256_maskload_ps(p, low), _mm256_maskload_ps(p.wrapping_add(8), high))
         }
     }
     #[inline(always)]
@@ -208,6 +219,10 @@ impl F32x16 for Avx2 {
         unsafe { Self(_mm256_max_ps(self.0, o.0), _mm256_max_ps(self.1, o.1)) }
     }
     #[inline(always)]
+    unsafe fn relu(self) -> Self {
+        unsafe { Self::zero().max(self) }
+    }
+    #[inline(always)]
     unsafe fn above(self, o: Self) -> u16 {
         unsafe {
             let low = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self.0, o.0));
@@ -238,21 +253,6 @@ impl F32x16 for Avx2 {
                 out[half] = _mm256_set_m128(fold_halves(acc[1]), fold_halves(acc[0]));
             }
             Self(out[0], out[1])
-        }
-    }
-    #[inline(always)]
-    unsafe fn dots(p: *const f32, q: [*const f32; 4], groups: usize) -> [f32; 4] {
-        unsafe {
-            let mut acc = [_mm256_setzero_ps(); 4];
-            for at in (0..groups * LANES).step_by(8) {
-                let p = _mm256_loadu_ps(p.add(at));
-                for (q, acc) in q.into_iter().zip(&mut acc) {
-                    *acc = _mm256_fmadd_ps(p, _mm256_loadu_ps(q.add(at)), *acc);
-                }
-            }
-            let mut out = [0.0; 4];
-            _mm_storeu_ps(out.as_mut_ptr(), fold_halves(acc));
-            out
         }
     }
     #[inline(always)]
