@@ -122,6 +122,8 @@ fn prepare(global: &Global, server: Option<LogForm>) -> Outcome {
         Some(LogForm::Json) => log.json().flatten_event(true).init(),
         _ => log.init(),
     }
+    // What ALIKE_ISA says must be right before anything is computed.
+    alike_ops::instruction_sets().map_err(|e| Failure::Usage(e.to_string()))?;
     if let Some(threads) = global.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(usize::from(threads))

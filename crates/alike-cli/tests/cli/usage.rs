@@ -17,6 +17,17 @@ fn refused(args: &[&str], says: &str) {
 }
 
 #[test]
+fn an_instruction_set_that_the_processor_lacks_is_refused() {
+    for word in ["mmx", "AVX2"] {
+        let says = format!("`ALIKE_ISA` is `{word}`; allowed on this processor: portable");
+        alike().arg("models").env("ALIKE_ISA", word).assert().code(2).stdout("").stderr(one_line(&says));
+    }
+    for word in ["portable", ""] {
+        alike().arg("models").env("ALIKE_ISA", word).assert().success();
+    }
+}
+
+#[test]
 fn wrong_arguments_exit_with_2() {
     refused(&["fly"], "unrecognized subcommand 'fly'");
     refused(&["train"], "required arguments were not provided");
