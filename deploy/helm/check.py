@@ -75,6 +75,10 @@ def main():
     assert "replicas" not in everything["Deployment"][0]["spec"], "the autoscaler's number would be overwritten"
     wanted = {"CronJob", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget", "PrometheusRule", "ServiceMonitor"}
     assert wanted <= everything.keys(), wanted - everything.keys()
+    job = everything["CronJob"][0]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    started = [[c["name"] for c in pods["initContainers"]] for pods in (everything["Deployment"][0]["spec"]["template"]["spec"], job)]
+    assert started == [["tunnel"], ["tunnel", "before-0"]], started
+    assert job["initContainers"][0]["restartPolicy"] == "Always" and "restartPolicy" not in job["initContainers"][1]
     sqlite = rendered["sqlite-values"]
     assert sqlite["Deployment"][0]["spec"]["strategy"] == {"type": "Recreate"}
     assert "PodDisruptionBudget" not in sqlite

@@ -69,3 +69,11 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end -}}
+
+{{/* Containers that start before the others and end after them. */}}
+{{- define "alike.sidecars" -}}
+{{- range .Values.store.sidecars -}}
+{{- $always := dict "restartPolicy" "Always" }}
+- {{ merge $always . | toYaml | nindent 2 | trim }}
+{{- end }}
+{{- end -}}
