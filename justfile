@@ -61,6 +61,6 @@ asan:
 clients program="target/release/alike" run="runs/demo/runs/lightgcn":
     .ci/clients {{program}} {{run}}
 
-# systemd units, Helm chart, alert rules, proxies
-deploy:
-    .ci/deploy
+# systemd units, Helm chart, alert rules, proxies; with a program the units are also started, in a container
+deploy *program:
+    .ci/deploy {{program}}
