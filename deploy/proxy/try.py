@@ -162,7 +162,8 @@ def main(program, run):
             finally:
                 proxy.terminate()
                 proxy.wait()
-                servers[1].end(signal.SIGKILL)
+                for server in servers:
+                    server.end(signal.SIGKILL)
     assert tried, "there is neither nginx nor Caddy"
 
 
