@@ -60,3 +60,11 @@ miri:
 asan:
     CARGO_PROFILE_DEV_OPT_LEVEL=1 RUSTFLAGS=-Zsanitizer=address cargo +nightly test -p alike-ops --lib \
         --config 'profile.dev.package."*".opt-level=1' --target x86_64-unknown-linux-gnu --target-dir target/asan
+
+# generate the clients of Python and TypeScript from a server's OpenAPI document, and run their tests against it
+clients program="target/release/alike" run="runs/demo/runs/lightgcn":
+    .ci/clients {{program}} {{run}}
+
+# systemd units, Helm chart, alert rules, proxies; with a program the units are also started, in a container
+deploy *program:
+    .ci/deploy {{program}}
