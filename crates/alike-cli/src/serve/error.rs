@@ -114,9 +114,10 @@ impl From<StoreError> for ApiError {
         }
         match error {
             StoreError::Busy => Self::busy(),
-            StoreError::Failed(_) => {
-                unavailable("store", "the store of events cannot be reached; nothing was written")
-            }
+            StoreError::Failed(_) => unavailable(
+                "store",
+                "the store of events cannot be reached or written to; nothing was written",
+            ),
             StoreError::Moved(_) => unavailable(
                 "store",
                 "the store's file was moved, replaced or deleted while the server ran; nothing was written. Put it \

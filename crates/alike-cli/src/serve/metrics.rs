@@ -51,6 +51,8 @@ pub(crate) struct Metrics {
     pub(crate) model_version: Gauge,
     /// Checkpoints that took the place of another.
     pub(crate) swaps: Counter,
+    /// Newer checkpoints that could not be loaded.
+    pub(crate) failed_loads: Counter,
     /// Seconds since 1970 at which the server started.
     started: Gauge<f64, AtomicU64>,
 }
@@ -77,6 +79,7 @@ impl Metrics {
             panics: Counter::default(),
             model_version: Gauge::default(),
             swaps: Counter::default(),
+            failed_loads: Counter::default(),
             started: Gauge::default(),
             registry: Registry::default(),
         };
@@ -105,6 +108,11 @@ impl Metrics {
             "model_version",
             "Number of the checkpoint that answers",
             metrics.model_version.clone(),
+        );
+        registry.register(
+            "model_failures",
+            "Newer checkpoints that could not be loaded",
+            metrics.failed_loads.clone(),
         );
         registry.register("model_swaps", "Checkpoints that replaced another", metrics.swaps.clone());
         registry.register_with_unit(

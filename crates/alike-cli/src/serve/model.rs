@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use alike::checkpoint::{RunDir, State};
 use alike::recommend::Recommender;
 use alike::scorer::best;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::index::{Index, IndexChoice};
 use super::shelf::Shelf;
@@ -67,6 +69,17 @@ impl ModelSnapshot {
     pub(crate) fn checkpoint(&self) -> &str {
         &self.recommender.run().best_file().hash
     }
+}
+
+/// Which of the loaded models is meant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Which {
+    /// The one that is served.
+    #[default]
+    Main,
+    /// The one given with `--compare`.
+    Compare,
 }
 
 /// How a run is served.

@@ -27,7 +27,7 @@ pub(crate) struct Rules {
     /// of conditions. A condition is `{"key": …, "match": {"value": …}}` (or `any`, `except` with a list),
     /// `{"key": …, "range": {"gt", "gte", "lt", "lte"}}`, `{"is_empty": {"key": …}}`, `{"has_id": […]}`, or a
     /// filter. Keys are `price`, `stock`, `category`, `title` and the attributes of items.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<BTreeMap<String, serde_json::Value>>)]
     pub(crate) filter: Option<ItemFilter>,
     /// Items that are to stand higher, or lower. At most 4.
     #[schema(max_items = 4)]
@@ -45,7 +45,7 @@ pub(crate) struct Rules {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Boost {
     /// Which items.
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, serde_json::Value>)]
     filter: ItemFilter,
     /// How much is added to their scores, in units of the way from the hundredth item of the list to the
     /// first: 1 lifts the hundredth to the first. Below 0 they sink.

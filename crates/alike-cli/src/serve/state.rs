@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 use super::encoder::Encoder;
 use super::error::{ApiError, ApiResult};
 use super::keys::KeyRing;
 use super::limits::Limits;
 use super::listen::tls::Tls;
 use super::metrics::Metrics;
+pub(crate) use super::model::Which;
 use super::model::{ModelSnapshot, ReloadableModel};
 use super::origin::Origins;
 use super::people::{self, UserState};
@@ -75,17 +73,6 @@ pub(crate) struct App {
     process: String,
 }
 
-/// Which of the loaded models is meant.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Which {
-    /// The one that is served.
-    #[default]
-    Main,
-    /// The one given with `--compare`.
-    Compare,
-}
-
 impl App {
     /// Puts the parts together.
     pub(crate) fn new(main: ReloadableModel, store: Store, limits: Limits) -> std::io::Result<Self> {
@@ -140,6 +127,14 @@ impl App {
     /// Loads newer checkpoints, brings their items up to date and puts them in place; whether the main one
     /// changed.
     pub(crate) async fn refresh(self: &Arc<Self>) -> alike::Result<bool> {
+        let done = self.refresh_all().await;
+        if done.is_err() {
+            self.metrics.failed_loads.inc();
+        }
+        done
+    }
+
+    async fn refresh_all(self: &Arc<Self>) -> alike::Result<bool> {
         if self.compare.is_some() {
             self.refresh_one(Which::Compare).await?;
         }

@@ -32,6 +32,8 @@ use client::Client;
 use patient::Patient;
 pub(crate) use tls::Tls;
 
+/// How long connections that were taken at the very end have to send what they ask.
+const LATE: Duration = Duration::from_millis(100);
 /// Bytes of answers that the system keeps for a client that is slow to take them; by default it would be
 /// megabytes.
 const SEND_BUFFER: u32 = 256 << 10;
@@ -64,25 +66,12 @@ pub(crate) async fn serve<T>(
     let (ends, ending) = watch::channel(false);
     // Nothing is ever sent: it closes when the last connection has ended.
     let (running, mut ended) = mpsc::channel::<()>(1);
-    let mut stop = pin!(stop);
-    let stopped = loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            stopped = &mut stop => break stopped,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of files, for example: others must end first.
-                tracing::warn!(%error, "a connection could not be taken");
-                sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
+    let taken = (app.clone(), ending, running.clone());
+    let mut take = move |stream: TcpStream, peer: SocketAddr| {
         let seat = doors.open(peer.ip());
         let probe = matches!(seat, Seat::Probe(_));
-        let client = Arc::new(Client::new(peer.ip(), probe, app.limits.requests_of_connection));
-        let (app, service, ending, running) = (app.clone(), service.clone(), ending.clone(), running.clone());
+        let client = Arc::new(Client::new(peer.ip(), probe, taken.0.limits.requests_of_connection));
+        let ((app, ending, running), service) = (taken.clone(), service.clone());
         tokio::spawn(async move {
             app.metrics.connections.inc();
             tokio::select! {
@@ -100,6 +89,32 @@ pub(crate) async fn serve<T>(
             drop(running);
         });
     };
+    let mut stop = pin!(stop);
+    let stopped = loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            stopped = &mut stop => break stopped,
+        };
+        match accepted {
+            Ok((stream, peer)) => take(stream, peer),
+            Err(error) => {
+                // Out of files, for example: others must end first.
+                tracing::warn!(%error, "a connection could not be taken");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    };
+    // Those whom the system let in before it ended are answered too, once each: what they ask is on its way.
+    let mut late = false;
+    for _ in 0..BACKLOG {
+        let Ok(Ok((stream, peer))) = timeout(Duration::ZERO, listener.accept()).await else { break };
+        take(stream, peer);
+        late = true;
+    }
+    if late {
+        sleep(LATE).await;
+    }
+    drop(take);
     drop((listener, running));
     let _ = ends.send(true);
     if timeout(app.limits.grace, ended.recv()).await.is_err() {

@@ -63,7 +63,6 @@ pub(crate) struct Ask {
     /// Rules of the list.
     pub(super) rules: Rules,
     /// Which model.
-    #[schema(inline)]
     pub(super) model: Which,
     /// A test of this server (`--tests`): the arm that the user is in decides about model, diversity and
     /// rules, and that they were shown its list is noted.

@@ -33,7 +33,8 @@ const LINES_TYPES: [&str; 3] = ["application/x-ndjson", "application/jsonl", "ap
 /// Whatever was said of it before counts no more, the catalogue included. An item that the model does not
 /// know is new: it is placed by its features or, where the server has an encoder of texts, by what is said of
 /// it, and can be recommended from the next request on. The answer comes when it is on disk.
-#[utoipa::path(put, path = "/v1/items/{item}", tag = "items", security(("key" = ["write"])), params(OfItem),
+#[utoipa::path(put, path = "/v1/items/{item}", operation_id = "put_item",
+    tag = "items", security(("key" = ["write"])), params(OfItem),
     request_body = ItemFields,
     responses((status = 200, description = "The item as it is now", body = ItemDetail), ErrorResponses))]
 pub(crate) async fn put(
@@ -48,7 +49,8 @@ pub(crate) async fn put(
 ///
 /// Fields that are named are set, null takes one away, all others stay: a JSON merge patch (RFC 7396). Price
 /// and stock change so.
-#[utoipa::path(patch, path = "/v1/items/{item}", tag = "items", security(("key" = ["write"])), params(OfItem),
+#[utoipa::path(patch, path = "/v1/items/{item}", operation_id = "patch_item",
+    tag = "items", security(("key" = ["write"])), params(OfItem),
     request_body = ItemFields,
     responses((status = 200, description = "The item as it is now", body = ItemDetail), ErrorResponses))]
 pub(crate) async fn patch(
@@ -70,7 +72,8 @@ pub(crate) struct Gone {
 /// Remove an item
 ///
 /// It is in no list and no search any more, until it is put again. Events about it stay.
-#[utoipa::path(delete, path = "/v1/items/{item}", tag = "items", security(("key" = ["write"])), params(OfItem),
+#[utoipa::path(delete, path = "/v1/items/{item}", operation_id = "delete_item",
+    tag = "items", security(("key" = ["write"])), params(OfItem),
     responses((status = 200, description = "It is gone", body = Gone), ErrorResponses))]
 pub(crate) async fn remove(
     State(app): State<Arc<App>>,
@@ -110,7 +113,8 @@ pub(crate) struct Changed {
 ///
 /// A JSON object per line (`application/x-ndjson`), at most 10,000: `{"item": …, "put": {…}}`, `{"item": …,
 /// "patch": {…}}` or `{"item": …, "delete": true}`, done in their order, all or none.
-#[utoipa::path(post, path = "/v1/items", tag = "items", security(("key" = ["write"])),
+#[utoipa::path(post, path = "/v1/items", operation_id = "change_items",
+    tag = "items", security(("key" = ["write"])),
     request_body(content((ItemLine = "application/x-ndjson"))),
     responses((status = 200, description = "What became of them", body = Changed), ErrorResponses))]
 pub(crate) async fn bulk(State(app): State<Arc<App>>, request: Request) -> ApiResult<Json<Changed>> {

@@ -97,7 +97,8 @@ pub(crate) struct Unknown {
 /// about unknown items are reported and not written; a single one is an error. Of each user the newest events
 /// are kept, 100,000 unless the server was started with another number (`--keep-events-per-user`): beyond
 /// them the oldest go. The newest 5,000 count.
-#[utoipa::path(post, path = "/v1/events", tag = "events", security(("key" = ["write"])), request_body = NewEvents,
+#[utoipa::path(post, path = "/v1/events", operation_id = "append_events",
+    tag = "events", security(("key" = ["write"])), request_body = NewEvents,
     responses((status = 200, description = "What became of the events", body = Written), ErrorResponses))]
 pub(crate) async fn append(
     State(app): State<Arc<App>>,

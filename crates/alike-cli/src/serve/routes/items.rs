@@ -30,7 +30,8 @@ pub(super) fn number(model: &ModelSnapshot, item: &str) -> ApiResult<u32> {
 }
 
 /// One item
-#[utoipa::path(get, path = "/v1/items/{item}", tag = "items", security(("key" = ["read"])),
+#[utoipa::path(get, path = "/v1/items/{item}", operation_id = "item",
+    tag = "items", security(("key" = ["read"])),
     params(OfItem),
     responses((status = 200, description = "The item", body = ItemDetail), ErrorResponses))]
 pub(crate) async fn one(
@@ -42,7 +43,8 @@ pub(crate) async fn one(
 }
 
 /// Items most like one
-#[utoipa::path(get, path = "/v1/items/{item}/similar", tag = "items", security(("key" = ["read"])),
+#[utoipa::path(get, path = "/v1/items/{item}/similar", operation_id = "similar_items",
+    tag = "items", security(("key" = ["read"])),
     params(OfItem, Top),
     responses((status = 200, description = "The list", body = RankedItems), ErrorResponses))]
 pub(crate) async fn similar(
@@ -77,7 +79,8 @@ pub(crate) struct Items {
 /// Items by a part of the title or id
 ///
 /// Those that start with the text come first, then those with a word that does, then the rest.
-#[utoipa::path(get, path = "/v1/items", tag = "items", security(("key" = ["read"])), params(Find),
+#[utoipa::path(get, path = "/v1/items", operation_id = "find_items",
+    tag = "items", security(("key" = ["read"])), params(Find),
     responses((status = 200, description = "The items", body = Items), ErrorResponses))]
 pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) -> ApiResult<Json<Items>> {
     let Find { query, top, model } = find;
@@ -115,7 +118,8 @@ pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) 
 /// The picture of an item
 ///
 /// Only files in the folder of the items file are served, wherever links and dots point.
-#[utoipa::path(get, path = "/v1/items/{item}/image", tag = "items", security(("key" = ["read"])),
+#[utoipa::path(get, path = "/v1/items/{item}/image", operation_id = "item_image",
+    tag = "items", security(("key" = ["read"])),
     params(OfItem),
     responses((status = 200, description = "The picture", body = Vec<u8>, content_type = "image/*"), ErrorResponses))]
 pub(crate) async fn image(

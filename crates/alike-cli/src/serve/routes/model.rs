@@ -33,7 +33,7 @@ pub(crate) struct ModelInfo {
     /// Hash of the checkpoint's content.
     checkpoint: String,
     /// Settings it was trained with.
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, serde_json::Value>)]
     settings: serde_json::Value,
     /// Seed it was trained with.
     seed: u64,
@@ -50,7 +50,7 @@ pub(crate) struct ModelInfo {
     /// Categories of the catalogue, in lower case.
     categories: Vec<String>,
     /// What the training came to, when it is finished: metrics on validation and test.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<BTreeMap<String, serde_json::Value>>)]
     summary: Option<serde_json::Value>,
     /// Whether a second model can be compared with.
     compare: bool,
@@ -72,7 +72,8 @@ pub(crate) struct Modality {
 }
 
 /// What answers
-#[utoipa::path(get, path = "/v1/model", tag = "model", security(("key" = ["read"])), params(ModelParams),
+#[utoipa::path(get, path = "/v1/model", operation_id = "model",
+    tag = "model", security(("key" = ["read"])), params(ModelParams),
     responses((status = 200, description = "The model", body = ModelInfo), ErrorResponses))]
 pub(crate) async fn info(
     State(app): State<Arc<App>>,
@@ -113,8 +114,9 @@ pub(crate) async fn info(
 /// The learning curve
 ///
 /// One entry per epoch, as `log.jsonl` of the run folder has them; none for models that are solved at once.
-#[utoipa::path(get, path = "/v1/model/log", tag = "model", security(("key" = ["read"])), params(ModelParams),
-    responses((status = 200, description = "The epochs", body = Vec<Object>), ErrorResponses))]
+#[utoipa::path(get, path = "/v1/model/log", operation_id = "model_log",
+    tag = "model", security(("key" = ["read"])), params(ModelParams),
+    responses((status = 200, description = "The epochs", body = Vec<BTreeMap<String, serde_json::Value>>), ErrorResponses))]
 pub(crate) async fn log(
     State(app): State<Arc<App>>,
     Query(params): Query<ModelParams>,
@@ -137,7 +139,8 @@ pub(crate) struct Reloaded {
 /// It is loaded beside the one that answers and then takes its place; requests in flight keep theirs. If it
 /// cannot be loaded, the old one stays. A request without a key has the content type `application/json` (a
 /// body is not needed): so no form of another site can send it.
-#[utoipa::path(post, path = "/v1/model/reload", tag = "model", security(("key" = ["admin"])),
+#[utoipa::path(post, path = "/v1/model/reload", operation_id = "reload_model",
+    tag = "model", security(("key" = ["admin"])),
     responses((status = 200, description = "The newest checkpoint answers", body = Reloaded), ErrorResponses))]
 pub(crate) async fn reload(State(app): State<Arc<App>>, headers: HeaderMap) -> ApiResult<Json<Reloaded>> {
     if app.keys.is_empty() {

@@ -73,7 +73,8 @@ impl From<&Facet> for AttributeView {
 ///
 /// The keys that items have, with their most frequent values; counted again when items changed, at most every
 /// ten seconds.
-#[utoipa::path(get, path = "/v1/attributes", tag = "items", security(("key" = ["read"])),
+#[utoipa::path(get, path = "/v1/attributes", operation_id = "attributes",
+    tag = "items", security(("key" = ["read"])),
     responses((status = 200, description = "The keys", body = Attributes), ErrorResponses))]
 pub(crate) async fn attributes(State(app): State<Arc<App>>) -> ApiResult<Json<Attributes>> {
     let model = app.model(Which::Main)?;
@@ -150,7 +151,8 @@ impl From<Activity> for DayView {
 }
 
 /// How many people, items and events there are
-#[utoipa::path(get, path = "/v1/overview", tag = "model", security(("key" = ["read"])),
+#[utoipa::path(get, path = "/v1/overview", operation_id = "overview",
+    tag = "model", security(("key" = ["read"])),
     responses((status = 200, description = "The counts", body = Overview), ErrorResponses))]
 pub(crate) async fn overview(State(app): State<Arc<App>>) -> ApiResult<Json<Overview>> {
     let model = app.model(Which::Main)?;
@@ -213,7 +215,8 @@ impl Default for Most {
 }
 
 /// Who took an item in training
-#[utoipa::path(get, path = "/v1/items/{item}/users", tag = "items", security(("key" = ["read"])),
+#[utoipa::path(get, path = "/v1/items/{item}/users", operation_id = "item_users",
+    tag = "items", security(("key" = ["read"])),
     params(OfItem, Most),
     responses((status = 200, description = "The people", body = Takers), ErrorResponses))]
 pub(crate) async fn takers(

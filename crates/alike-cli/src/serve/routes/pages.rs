@@ -56,7 +56,6 @@ pub(crate) struct PageAsk {
     #[serde(deserialize_with = "whole")]
     offset: usize,
     /// Which model.
-    #[schema(inline)]
     model: Which,
     /// A test of this server (`--tests`): the arm that the user is in decides about the model and which
     /// scenarios take the places of others, and that they were shown its page is noted. Not one of
@@ -117,7 +116,8 @@ pub(crate) struct ScenarioView {
 /// The scenarios of this server
 ///
 /// Those of the file that it was started with (`--scenarios`), otherwise one of each kind.
-#[utoipa::path(get, path = "/v1/scenarios", tag = "recommend", security(("key" = ["read"])),
+#[utoipa::path(get, path = "/v1/scenarios", operation_id = "scenarios",
+    tag = "recommend", security(("key" = ["read"])),
     responses((status = 200, description = "The scenarios, in the order of a page", body = [ScenarioView]), ErrorResponses))]
 pub(crate) async fn scenarios(State(app): State<Arc<App>>) -> Json<Vec<ScenarioView>> {
     let one = |s: &Scenario| ScenarioView {
@@ -134,7 +134,8 @@ pub(crate) async fn scenarios(State(app): State<Arc<App>>) -> Json<Vec<ScenarioV
 ///
 /// Intervals hold at all times at once: looking every day, and ending a test when its verdict is no longer
 /// open, is wrong no more often than its level says.
-#[utoipa::path(get, path = "/v1/tests", tag = "model", security(("key" = ["read"])),
+#[utoipa::path(get, path = "/v1/tests", operation_id = "tests",
+    tag = "model", security(("key" = ["read"])),
     responses((status = 200, description = "The tests", body = TrialReports), ErrorResponses))]
 pub(crate) async fn trials(State(app): State<Arc<App>>) -> ApiResult<Json<TrialReports>> {
     Ok(Json(TrialReports::of(&app.trials, &app.store).await?))
@@ -145,7 +146,8 @@ pub(crate) async fn trials(State(app): State<Arc<App>>) -> ApiResult<Json<TrialR
 /// Each row is a scenario: what the model recommends, what is like an item, what is taken together, popular,
 /// trending, new, what similar people took, what somebody looked at last. A row with too few items gives way
 /// to its fallbacks, or is left out.
-#[utoipa::path(post, path = "/v1/page", tag = "recommend", security(("key" = ["read"])), request_body = PageAsk,
+#[utoipa::path(post, path = "/v1/page", operation_id = "page",
+    tag = "recommend", security(("key" = ["read"])), request_body = PageAsk,
     responses((status = 200, description = "The page", body = WholePage), ErrorResponses))]
 pub(crate) async fn page(
     State(app): State<Arc<App>>,

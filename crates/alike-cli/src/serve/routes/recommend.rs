@@ -136,7 +136,8 @@ pub(crate) struct ListOfUser {
 ///
 /// A user whom training did not know is placed by their events. What they took, and what they disliked, is
 /// left out.
-#[utoipa::path(get, path = "/v1/users/{user}/recommendations", tag = "recommend", security(("key" = ["read"])),
+#[utoipa::path(get, path = "/v1/users/{user}/recommendations", operation_id = "recommend_to_user",
+    tag = "recommend", security(("key" = ["read"])),
     params(OfUser, ListParams),
     responses((status = 200, description = "The list", body = Recommendations), ErrorResponses))]
 pub(crate) async fn of_user(
@@ -151,7 +152,8 @@ pub(crate) async fn of_user(
 ///
 /// To a user, or to somebody of whom only a few items are known (they need not have been there when the model
 /// was trained).
-#[utoipa::path(post, path = "/v1/recommendations", tag = "recommend", security(("key" = ["read"])), request_body = Ask,
+#[utoipa::path(post, path = "/v1/recommendations", operation_id = "recommend",
+    tag = "recommend", security(("key" = ["read"])), request_body = Ask,
     responses((status = 200, description = "The list", body = Recommendations), ErrorResponses))]
 pub(crate) async fn of_anybody(
     State(app): State<Arc<App>>,
@@ -164,7 +166,8 @@ pub(crate) async fn of_anybody(
 ///
 /// The lists of up to a thousand people in one request, ranked together. People of whom nobody knows anything
 /// get what suits most.
-#[utoipa::path(post, path = "/v1/recommendations/batch", tag = "recommend", security(("key" = ["read"])),
+#[utoipa::path(post, path = "/v1/recommendations/batch", operation_id = "recommend_to_many",
+    tag = "recommend", security(("key" = ["read"])),
     request_body = BatchAsk,
     responses((status = 200, description = "The lists", body = ManyLists), ErrorResponses))]
 pub(crate) async fn of_many(

@@ -34,7 +34,6 @@ pub(crate) struct Search {
     #[serde(deserialize_with = "whole")]
     top: usize,
     /// Which model's data.
-    #[schema(inline)]
     model: Which,
 }
 
@@ -70,7 +69,8 @@ enum Brought {
 ///
 /// A picture is the whole body, with its content type. Texts and pictures need an encoder (error
 /// `no_encoder`).
-#[utoipa::path(post, path = "/v1/items/search", tag = "items", security(("key" = ["read"])), params(PictureParams),
+#[utoipa::path(post, path = "/v1/items/search", operation_id = "search_items",
+    tag = "items", security(("key" = ["read"])), params(PictureParams),
     request_body(content((Search = "application/json"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"))),
     responses((status = 200, description = "The list, with cosines of features", body = RankedItems), ErrorResponses))]
 pub(crate) async fn search(

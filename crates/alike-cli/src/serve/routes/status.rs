@@ -20,7 +20,8 @@ pub(crate) struct Health {
 }
 
 /// Whether the process answers at all
-#[utoipa::path(get, path = "/health/live", tag = "status",
+#[utoipa::path(get, path = "/health/live", operation_id = "live",
+    tag = "status",
     responses((status = 200, description = "It does", body = Health)))]
 pub(crate) async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
@@ -28,7 +29,8 @@ pub(crate) async fn live() -> Json<Health> {
 
 /// Whether requests are welcome: the model is loaded, events can be read and written, and the server is not
 /// stopping
-#[utoipa::path(get, path = "/health/ready", tag = "status",
+#[utoipa::path(get, path = "/health/ready", operation_id = "ready",
+    tag = "status",
     responses((status = 200, description = "They are", body = Health),
         (status = 503, description = "They are not", body = ErrorBody)))]
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> ApiResult<Json<Health>> {
@@ -41,7 +43,8 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> ApiResult<Json<Health>
 }
 
 /// Counts, as Prometheus reads them
-#[utoipa::path(get, path = "/metrics", tag = "status", security(("key" = [])),
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics",
+    tag = "status", security(("key" = [])),
     responses((status = 200, description = "The counts", body = String, content_type = "application/openmetrics-text"), ErrorResponses))]
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> ApiResult<impl IntoResponse> {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

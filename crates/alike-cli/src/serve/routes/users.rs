@@ -83,7 +83,8 @@ pub(crate) struct SimilarUser {
 }
 
 /// Users most like one
-#[utoipa::path(get, path = "/v1/users/{user}/similar", tag = "users", security(("key" = ["read"])),
+#[utoipa::path(get, path = "/v1/users/{user}/similar", operation_id = "similar_users",
+    tag = "users", security(("key" = ["read"])),
     params(OfUser, Top),
     responses((status = 200, description = "The list", body = SimilarUsers), ErrorResponses))]
 pub(crate) async fn similar(
@@ -143,7 +144,8 @@ pub(crate) enum PastKind {
 }
 
 /// What a user took, liked and disliked
-#[utoipa::path(get, path = "/v1/users/{user}/history", tag = "users", security(("key" = ["read"])),
+#[utoipa::path(get, path = "/v1/users/{user}/history", operation_id = "history",
+    tag = "users", security(("key" = ["read"])),
     params(OfUser, Top),
     responses((status = 200, description = "The history", body = History), ErrorResponses))]
 pub(crate) async fn history(
@@ -190,7 +192,8 @@ pub(crate) struct Users {
 }
 
 /// Users whose ids start with a text
-#[utoipa::path(get, path = "/v1/users", tag = "users", security(("key" = ["read"])), params(Find),
+#[utoipa::path(get, path = "/v1/users", operation_id = "find_users",
+    tag = "users", security(("key" = ["read"])), params(Find),
     responses((status = 200, description = "The users", body = Users), ErrorResponses))]
 pub(crate) async fn find(State(app): State<Arc<App>>, Query(find): Query<Find>) -> ApiResult<Json<Users>> {
     let Find { query, top, model } = find;
@@ -228,7 +231,8 @@ pub(crate) struct Forgotten {
 /// of it is left in the store's files either; 202, that the database has yet to clear it from there, and
 /// asking again tells whether it has. In PostgreSQL that is up to its VACUUM, of which the server does not
 /// hear: there the answer is always 202. What a model has learned in training stays in that model.
-#[utoipa::path(delete, path = "/v1/users/{user}", tag = "users", security(("key" = ["admin"])),
+#[utoipa::path(delete, path = "/v1/users/{user}", operation_id = "forget_user",
+    tag = "users", security(("key" = ["admin"])),
     params(OfUser),
     responses((status = 200, description = "Their events are gone, from the store's files too", body = Forgotten),
         (status = 202, description = "Their events are gone; the store's files are cleared later", body = Forgotten),

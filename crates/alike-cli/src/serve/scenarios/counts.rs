@@ -1,4 +1,5 @@
-//! How often items were taken, hour by hour, from the events of the store, and how much people do, day by day.
+//! How often items were taken, hour by hour, from the events of the store, and how much people do, day by
+//! day.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};

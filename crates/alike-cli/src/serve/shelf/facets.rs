@@ -1,10 +1,10 @@
 //! What there is to filter by: the keys of the items and how often each of their values comes.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Shelf;
+use alike::rules::AttributeValue;
 
 /// Values of a key that are named.
 const NAMED: usize = 50;
@@ -30,8 +30,9 @@ pub(crate) struct Facet {
     pub(crate) range: Option<(f64, f64)>,
 }
 
-/// The facets as they were counted at some time, after some change of the items.
-pub(super) type CountedFacets = Option<(Instant, i64, Arc<Vec<Facet>>)>;
+/// The facets as they were counted last: when, and after which change of the items.
+#[derive(Default)]
+pub(super) struct KeptFacets(Mutex<Option<(Instant, i64, Arc<Vec<Facet>>)>>);
 
 #[derive(Default)]
 struct FacetCount {
@@ -42,46 +43,48 @@ struct FacetCount {
     words: bool,
 }
 
-impl Shelf {
-    /// The keys that some item has, in the order of their names; what was counted may be seconds old.
-    pub(crate) fn facets(&self) -> Arc<Vec<Facet>> {
-        let mut kept = self.facets.lock().unwrap_or_else(PoisonError::into_inner);
-        let seq = self.seq();
+impl KeptFacets {
+    /// What was counted, if the last change is the same as then or it is not long ago; otherwise what `count`
+    /// counts now.
+    pub(super) fn get(&self, seq: i64, count: impl FnOnce() -> Vec<Facet>) -> Arc<Vec<Facet>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((made, of, facets)) = &*kept
             && (*of == seq || made.elapsed() < FRESH)
         {
             return facets.clone();
         }
-        let facets = Arc::new(self.count());
+        let facets = Arc::new(count());
         *kept = Some((Instant::now(), seq, facets.clone()));
         facets
     }
+}
 
-    fn count(&self) -> Vec<Facet> {
-        let keys: Vec<String> = {
-            let state = self.read();
-            let items = self.view(&state);
-            let recorded = items.records.values().flatten().filter_map(|record| record.attributes());
-            let recorded = recorded.flat_map(|attributes| attributes.keys().cloned());
-            let known = items.data.catalogue.attributes().iter().cloned();
-            let all: BTreeSet<String> =
-                ALWAYS.map(String::from).into_iter().chain(known).chain(recorded).collect();
-            all.into_iter().filter(|key| !NEVER.contains(&&**key)).take(KEYS).collect()
-        };
-        let mut counts: Vec<FacetCount> = keys.iter().map(|_| FacetCount::default()).collect();
-        self.each(|items, item| {
-            for (key, count) in keys.iter().zip(&mut counts) {
-                count.add(items.values(item, key));
-            }
-        });
-        let facets = keys.into_iter().zip(counts).filter(|(_, count)| count.items > 0);
-        facets.map(|(key, count)| count.facet(key)).collect()
+/// The keys of the items while they are counted.
+pub(super) struct FacetCounts(BTreeMap<String, FacetCount>);
+
+impl FacetCounts {
+    /// Counts what every catalogue may have, and `names`.
+    pub(super) fn new(names: impl Iterator<Item = String>) -> Self {
+        let all: BTreeSet<String> = ALWAYS.map(String::from).into_iter().chain(names).collect();
+        let keys = all.into_iter().filter(|key| !NEVER.contains(&&**key)).take(KEYS);
+        Self(keys.map(|key| (key, FacetCount::default())).collect())
+    }
+
+    /// Adds an item, whose values of a key are `values`.
+    pub(super) fn add(&mut self, values: impl Fn(&str) -> Vec<AttributeValue>) {
+        self.0.iter_mut().for_each(|(key, count)| count.add(values(key)));
+    }
+
+    /// The keys that some item has, in the order of their names.
+    pub(super) fn facets(self) -> Vec<Facet> {
+        let counted = self.0.into_iter().filter(|(_, count)| count.items > 0);
+        counted.map(|(key, count)| count.facet(key)).collect()
     }
 }
 
 impl FacetCount {
     /// Adds the values of an item.
-    fn add(&mut self, values: Vec<alike::rules::AttributeValue>) {
+    fn add(&mut self, values: Vec<AttributeValue>) {
         self.items += usize::from(!values.is_empty());
         for value in values {
             match value.number {

@@ -69,10 +69,9 @@ pub(crate) struct ItemFields {
     until: Option<i64>,
     /// What else filters may ask for, by name: a text, a number, a truth value, or a list of these. At most
     /// 100.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<BTreeMap<String, Json>>)]
     attributes: Option<Map<String, Json>>,
     /// Its features by modality, as wide as those of the data; without any the server encodes the texts.
-    #[schema(value_type = Object)]
     features: Option<BTreeMap<String, Vec<f32>>>,
 }
 

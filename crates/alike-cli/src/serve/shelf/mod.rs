@@ -12,7 +12,7 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use alike::recommend::{Recommender, UserVector};
 use alike::rules::{AttributeIndex, AttributeValue};
@@ -20,8 +20,8 @@ use alike::scorer::best;
 use alike_ops::ItemSet;
 
 use self::added::{Added, ItemPlace};
-use self::facets::CountedFacets;
 pub(crate) use self::facets::Facet;
+use self::facets::{FacetCounts, KeptFacets};
 pub(crate) use self::fields::ItemFields;
 pub(crate) use self::sets::Selection;
 use self::sets::{Kept, is_open};
@@ -42,7 +42,7 @@ pub(crate) struct Shelf {
     /// Folder of pictures, without links and dots.
     pictures: Option<PathBuf>,
     state: RwLock<ShelfState>,
-    facets: Mutex<CountedFacets>,
+    facets: KeptFacets,
     /// Held while records are read and taken over: one after another, in their order.
     pub(super) syncing: Arc<tokio::sync::Mutex<()>>,
     /// Held while new items are placed.
@@ -81,7 +81,7 @@ impl Shelf {
             pictures,
             index: AttributeIndex::default(),
             state: RwLock::new(state),
-            facets: Mutex::default(),
+            facets: KeptFacets::default(),
             syncing: Arc::default(),
             placing: Arc::default(),
         }
@@ -384,6 +384,21 @@ impl Shelf {
             let some = first..(first + SCANNED as u32).min(items.len() as u32);
             some.filter(|&item| !items.is_gone(item)).for_each(|item| look(&items, item));
         }
+    }
+
+    /// What there is to filter by; what was counted may be seconds old.
+    pub(crate) fn facets(&self) -> Arc<Vec<Facet>> {
+        self.facets.get(self.seq(), || {
+            let mut counts = {
+                let state = self.read();
+                let items = self.view(&state);
+                let recorded = items.records.values().flatten().filter_map(ItemRecord::attributes);
+                let recorded = recorded.flat_map(|attributes| attributes.keys().cloned());
+                FacetCounts::new(items.data.catalogue.attributes().iter().cloned().chain(recorded))
+            };
+            self.each(|items, item| counts.add(|key| items.values(item, key)));
+            counts.facets()
+        })
     }
 
     /// Number of items that are there, and of those of them that training did not know.

@@ -117,6 +117,25 @@ async fn clients_that_do_not_read_lose_their_places_and_probes_get_through_meanw
 }
 
 #[tokio::test]
+async fn those_who_came_before_the_end_are_answered() {
+    let mut server = Listening::new(Limits::default()).await;
+    let mut waiting = Vec::new();
+    // The server has no turn between these and the end.
+    for _ in 0..20 {
+        let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+        let ask = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        std::io::Write::write_all(&mut stream, ask).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        waiting.push(stream);
+    }
+    assert!(server.stop.take().unwrap().send(()).is_ok());
+    for stream in waiting {
+        let answer = read_to_end(&mut TcpStream::from_std(stream).unwrap()).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn clients_that_read_slowly_get_all_of_it() {
     let limits = Limits { stall: Duration::from_millis(300), ..Limits::default() };
     let server = Listening::new(limits).await;

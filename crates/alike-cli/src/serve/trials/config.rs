@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::serve::extract::id;
+use crate::serve::model::Which;
 use crate::serve::rules::Rules;
 use crate::serve::scenarios::Scenarios;
-use crate::serve::state::Which;
 use crate::serve::store::EventKind;
 
 /// Tests of a file, and arms of a test.

@@ -59,7 +59,7 @@ pub(crate) struct ArmReport {
     /// Their share; null where nobody was shown anything.
     rate: Option<f64>,
     /// Where the rate lies.
-    interval: (f64, f64),
+    interval: [f64; 2],
 }
 
 /// An arm against the first.
@@ -72,7 +72,7 @@ pub(crate) struct ArmDifference {
     /// Its rate less that of the first; null while either has shown nothing.
     difference: Option<f64>,
     /// Where the difference lies.
-    interval: Option<(f64, f64)>,
+    interval: Option<[f64; 2]>,
     /// Whether the interval leaves zero.
     verdict: TrialVerdict,
 }
@@ -87,7 +87,7 @@ pub(crate) struct Preference {
     /// Share of the second's among both; null where there are none.
     share: Option<f64>,
     /// Where that share lies; without a difference it is one half.
-    interval: (f64, f64),
+    interval: [f64; 2],
     /// Whether the interval leaves one half.
     verdict: TrialVerdict,
 }
@@ -105,7 +105,7 @@ pub(crate) enum TrialVerdict {
 }
 
 impl TrialVerdict {
-    fn of((low, high): (f64, f64), even: f64) -> Self {
+    fn of([low, high]: [f64; 2], even: f64) -> Self {
         if low > even {
             Self::Better
         } else if high < even {
@@ -142,14 +142,15 @@ impl TrialReport {
             users: outcomes.shown,
             conversions: outcomes.converted(),
             rate: rate(outcomes),
-            interval: proportion_interval(outcomes.converted(), outcomes.shown, trial.level),
+            interval: proportion_interval(outcomes.converted(), outcomes.shown, trial.level).into(),
         };
         let pair = |o: &Outcomes| (o.converted(), o.shown);
         // Each holds its part of what may go wrong.
         let one = 1.0 - (1.0 - trial.level) / (trial.arms.len() - 1) as f64;
         let first = &outcomes[0];
         let difference = |(arm, outcomes): (&super::Arm, &Outcomes)| {
-            let interval = difference_interval(pair(first), pair(outcomes), trial.effect, one);
+            let interval =
+                difference_interval(pair(first), pair(outcomes), trial.effect, one).map(<[f64; 2]>::from);
             ArmDifference {
                 arm: arm.name.clone(),
                 against: trial.arms[0].name.clone(),
@@ -181,7 +182,7 @@ fn preference(first: &BTreeMap<String, u64>, second: &BTreeMap<String, u64>, lev
         these.iter().filter(|(user, n)| **n > of(those, user)).count() as u64
     };
     let (a, b) = (wins(first, second), wins(second, first));
-    let interval = proportion_interval(b, a + b, level);
+    let interval = proportion_interval(b, a + b, level).into();
     Preference {
         first: a,
         second: b,

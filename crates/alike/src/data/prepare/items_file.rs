@@ -154,7 +154,7 @@ impl ItemsReader<'_, '_> {
         let choose = |columns: &[String]| {
             let plan = FieldPositions::new(columns, id, fields);
             let Some(&id_at) = plan.ids.first() else { return Err(no_id(path, columns, id)) };
-            for name in fields.iter().filter_map(|field| field.name) {
+            for name in fields.iter().filter(|field| !field.optional).filter_map(|field| field.name) {
                 named(path, columns, name)?;
             }
             let chosen: Vec<usize> =
