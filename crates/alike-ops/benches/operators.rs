@@ -142,6 +142,14 @@ mod sparse_product {
         bencher.bench(|| spmm_const(&a, x.clone()));
     }
 
+    /// A width that ends within a register.
+    #[divan::bench(args = SIZES)]
+    fn fused_50_columns(bencher: Bencher, size: Size) {
+        let a = normalised(size);
+        let x = matrix(a.pattern().rows(), 50, false);
+        bencher.bench(|| spmm_const(&a, x.clone()));
+    }
+
     #[divan::bench(args = SIZES)]
     fn learned_values_forward_and_backward(bencher: Bencher, size: Size) {
         let a = normalised(size);
