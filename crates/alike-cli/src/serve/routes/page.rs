@@ -1,4 +1,4 @@
-//! The page for people: three files within the program, which ask the same routes as everybody else.
+//! The page for people: files within the program, which ask the same routes as everybody else.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,6 +11,34 @@ use crate::serve::extract::Path;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Files of the page with their contents.
+macro_rules! files {
+    ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("../page/", $name)))),*] };
+}
+
+/// All but the page itself, which is at `/`.
+const FILES: [(&str, &str); 19] = files![
+    "api.js",
+    "cards.js",
+    "catalogue.js",
+    "charts.js",
+    "chips.js",
+    "compare.js",
+    "data.js",
+    "dom.js",
+    "item.js",
+    "page.css",
+    "page.js",
+    "person.js",
+    "picker.js",
+    "route.js",
+    "ruleform.js",
+    "rules.js",
+    "session.js",
+    "tests.js",
+    "training.js",
+];
+
 /// `/`.
 pub(crate) async fn index() -> Response {
     file("text/html; charset=utf-8", include_str!("../page/index.html"))
@@ -18,10 +46,10 @@ pub(crate) async fn index() -> Response {
 
 /// `/page/{file}`.
 pub(crate) async fn part(Path(name): Path<String>) -> ApiResult<Response> {
-    match name.as_str() {
-        "page.css" => Ok(file("text/css; charset=utf-8", include_str!("../page/page.css"))),
-        "page.js" => Ok(file("text/javascript; charset=utf-8", include_str!("../page/page.js"))),
-        _ => Err(ApiError::new(
+    let kind = if name.ends_with(".css") { "text/css; charset=utf-8" } else { "text/javascript; charset=utf-8" };
+    match FILES.iter().find(|(known, _)| *known == name) {
+        Some((_, content)) => Ok(file(kind, content)),
+        None => Err(ApiError::new(
             StatusCode::NOT_FOUND,
             "unknown_path",
             format!("the page has no file `{name}`"),

@@ -1,0 +1,81 @@
+// Elements, drawings, words and numbers.
+
+/** Makes an element; `content` are texts and elements, never markup. */
+export function make(tag, attributes = {}, ...content) {
+  return dress(document.createElement(tag), attributes, content);
+}
+
+/** The same for a part of a drawing. */
+export function draw(tag, attributes = {}, ...content) {
+  return dress(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, content);
+}
+
+function dress(element, attributes, content) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...content.flat().filter((part) => part !== null && part !== undefined && part !== false));
+  return element;
+}
+
+const SHAPES = {
+  heart: "M12 20S4 15 4 9.3C4 6.6 6 5 8 5c1.7 0 3.2 1 4 2.6C12.8 6 14.3 5 16 5c2 0 4 1.6 4 4.3C20 15 12 20 12 20Z",
+  cross: "M6 6l12 12M18 6L6 18",
+  back: "M15 5l-7 7 7 7",
+  on: "M9 5l7 7-7 7",
+  person: "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8ZM4.5 20c.7-3.6 3.7-5.5 7.5-5.5s6.8 1.9 7.5 5.5",
+  picture: "M4 5h16v14H4ZM4 16l5-5 4 4 3-3 4 4M15.5 9.500h.01",
+  other: "M4 7h3c5 0 5 10 10 10h3M4 17h3c2 0 3.2-1.6 4.2-3.400M14.5 8.800C15.3 7.7 16 7 17 7h3M17.5 4.5 20 7l-2.5 2.500M17.5 14.5 20 17l-2.5 2.5",
+};
+
+/** A small drawing that says nothing by itself. */
+export const icon = (name) =>
+  draw("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true", focusable: "false" }, draw("path", { d: SHAPES[name] }));
+
+/** A link within the page. */
+export const link = (href, ...content) => make("a", { href }, ...content);
+
+/** Words for those who hear the page only. */
+export const heard = (...content) => make("span", { class: "heard" }, ...content);
+
+export const title = (item) => item.title ?? `item ${item.item}`;
+export const categories = (item) => (item.category ?? "").split(", ").filter(Boolean);
+
+export const count = (n) => Number(n).toLocaleString("en");
+export const many = (n, one, more = `${one}s`) => `${count(n)} ${n === 1 ? one : more}`;
+/** A share in words of people: 29 %, or 0.4 % where it is small. */
+export const percent = (share) => `${(100 * share).toFixed(Math.abs(share) < 0.0995 && share !== 0 ? 1 : 0)}\u202f%`;
+export const amount = (n) => Number(n).toLocaleString("en", { minimumFractionDigits: Number.isInteger(n) ? 0 : 2, maximumFractionDigits: 2 });
+
+let fading = 0;
+
+/** Says something to everybody, screen readers included. Errors stay until the next action. */
+export function say(text, good = false) {
+  const note = document.getElementById("note");
+  clearTimeout(fading);
+  note.textContent = text;
+  note.className = good ? "good" : "";
+  if (good) fading = setTimeout(() => (note.textContent = ""), 7000);
+}
+
+/** Runs an action and shows what went wrong, if anything did. */
+export const guarded = (action) => async (event) => {
+  event?.preventDefault?.();
+  say("");
+  try {
+    await action(event);
+  } catch (error) {
+    say(error.message);
+  }
+};
+
+/** Waits until nothing has happened for a while. */
+export function calm(action, wait = 250) {
+  let waiting = 0;
+  return (...given) => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => action(...given), wait);
+  };
+}
