@@ -158,12 +158,14 @@ export async function show({ query }) {
   const asked = [...query.keys()].some((name) => name !== "top");
   let found = [];
   let words = "Catalogue";
+  let said = "";
   if (asked) {
     const result = await search(query, top);
     words = result.head;
     const shown = result.items.length;
     const full = result.more && shown >= top && top < MOST;
     const number = full ? `the first ${count(shown)}` : many(shown, "item");
+    said = `${result.head}: ${number}`;
     found = [
       make("div", { class: "head" }, make("h2", {}, result.head), make("p", { class: "quiet", id: "found" }, result.about ? `${number}, ${result.about}` : number), link("#/catalogue", "Back to everything")),
       grid(result.items, { key: "found", opinions: views, empty: "Nothing is like that. Try other words, or take a filter away." }),
@@ -174,6 +176,7 @@ export async function show({ query }) {
   }
   return {
     title: words,
+    said,
     nodes: [
       make("h1", { tabindex: -1 }, "Catalogue ", make("span", { class: "quiet" }, `${many(size.catalogue, "item")} listed`)),
       make("div", { class: "search" }, fields(query, about.encoders)),

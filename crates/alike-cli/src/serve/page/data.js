@@ -12,10 +12,12 @@ function growth(days) {
   if (!total) return make("p", { class: "empty" }, "No event has come in the last thirty days. Each POST to /v1/events counts here, as does each like when trying out is turned off.");
   const date = (day) => new Date(`${day}T00:00:00Z`).toLocaleDateString("en", { day: "numeric", month: "short", timeZone: "UTC" });
   const points = (field) => days.map((day, n) => ({ x: n, y: day[field], label: date(day.day), day }));
-  const say = ({ day }) => `${date(day.day)}: ${many(day.events, "event")} by ${many(day.users, "person", "people")}`;
+  // Of very many people only the events are counted.
+  const counted = days.every((day) => day.users !== null);
+  const say = ({ day }) => `${date(day.day)}: ${many(day.events, "event")}${counted ? ` by ${many(day.users, "person", "people")}` : ""}`;
   return make("div", { class: "charts" },
     chart({ name: "Events per day", points: points("events"), x: "day", y: "events", format: count, say, bars: true, about: `${many(total, "event")} in ${days.length} days` }),
-    chart({ name: "People per day", points: points("users"), x: "day", y: "people who did something", format: count, say, bars: true, about: "each counted once a day" }));
+    counted && chart({ name: "People per day", points: points("users"), x: "day", y: "people who did something", format: count, say, bars: true, about: "each counted once a day" }));
 }
 
 /** Parts of a whole as a bar with its words below. */
@@ -65,7 +67,7 @@ export async function show() {
       head,
       make("p", { class: "lead" }, `Of every thousand items, a person has taken ${amount(Number((1000 * density).toPrecision(2)))} on average. ${features}`),
       make("div", { class: "tiles" },
-        tile(count(users.trained + users.new), "people", users.new ? `${count(users.new)} of them new since training` : "all known to the model"),
+        tile(count(users.trained + (users.new ?? 0)), "people", users.new ? `${count(users.new)} of them new since training` : "all known to the model"),
         tile(count(items.catalogue), "items", `${count(items.listed)} listed now`),
         tile(count(interactions), "things taken", "that the model learned from"),
         tile(count(events.total), "events", "told to this server")),

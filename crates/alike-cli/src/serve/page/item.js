@@ -31,6 +31,7 @@ async function reasons(item, name) {
   const head = make("h2", {}, person() === null ? "Why it would be in their list" : `Why it would be in ${name}’s list`);
   const box = (...content) => make("section", { class: "panel why-panel" }, head, ...content);
   if (item.recommendable === false) return box(make("p", {}, "The model cannot place it: it knows neither people who took it nor features of it."));
+  if (item.listed === false) return box(make("p", {}, "It may not be listed now, so it is in nobody’s list."));
   const [alone, list] = await Promise.all([
     recommended({ allow: [item.item], top: 1, reasons: 5, exclude_seen: false }),
     recommended({ top: LOOKED_AT, exclude_seen: false }),

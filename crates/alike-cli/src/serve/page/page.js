@@ -10,7 +10,7 @@ import * as item from "./item.js";
 import * as people from "./person.js";
 import { go, parse, places, scrollBack, to, watchPlaces } from "./route.js";
 import * as rules from "./rules.js";
-import { anybody, forgetTries, person, setPerson, setTrying, tries, trying } from "./session.js";
+import { anybody, forgetTries, fresh, person, setPerson, setTrying, tries, trying } from "./session.js";
 import * as tests from "./tests.js";
 import * as training from "./training.js";
 
@@ -80,6 +80,7 @@ async function render({ keep = false, back = null } = {}) {
   const view = VIEWS[route.view];
   if (!route.view) return home();
   if (view?.ofPerson && (route.id !== null || route.view === "person")) setPerson(route.id);
+  if (!keep) fresh();
   header(view);
   const main = $("main");
   main.setAttribute("aria-busy", "true");
@@ -99,6 +100,7 @@ async function render({ keep = false, back = null } = {}) {
   shown = location.hash;
   if (route.view !== "item") from = { hash: location.hash, title: { person: person() ?? "New visitor" }[route.view] ?? made.title };
   if (keep) {
+    $("told").textContent = made.said ?? "";
     scrollBack(before);
     refocus();
   } else {
@@ -117,7 +119,7 @@ function header(view) {
     if (here) part.scrollIntoView({ block: "nearest", inline: "nearest" });
     if (["person", "compare", "rules"].includes(part.dataset.nav)) part.href = to(part.dataset.nav, person());
   }
-  $("me").replaceChildren(icon("person"), person() ?? "Nobody");
+  $("me").replaceChildren(icon("person"), person() ?? "New visitor");
   $("me").href = to("person", person());
   $("me").title = person() === null ? "Nobody is chosen" : `The page of ${person()}`;
   $("trying").setAttribute("aria-checked", String(trying()));

@@ -44,13 +44,33 @@ function merged(all) {
   return made;
 }
 
+/** Things they took that carry several suggestions each, as rows of these; at most two. */
+async function byReason(page, views) {
+  if (!page.known) return [];
+  const told = new Set(page.rows.map((one) => one.from_item?.item));
+  const deny = page.rows.flatMap((one) => one.items.map((item) => item.item));
+  const list = await recommended({ top: 80, reasons: 1, deny }).catch(() => ({ items: [] }));
+  const groups = new Map();
+  for (const item of list.items) {
+    const reason = item.reasons?.[0];
+    if (reason && !told.has(reason.item)) groups.set(reason.item, [...(groups.get(reason.item) ?? []), item]);
+  }
+  const largest = [...groups.values()].filter((items) => items.length > 4).sort((a, b) => b.length - a.length);
+  return largest.slice(0, 2).map((items) => {
+    const reason = items[0].reasons[0];
+    const word = items.every((item) => item.reasons[0].modality === reason.modality) ? alikeness(reason.modality) : null;
+    const about = make("span", {}, "also for them", word ? `; ${word}. ` : ". ", link(to("item", reason.item), "About this item"));
+    return row(`because-${reason.item}`, `Because they took ${title(reason)}`, items.slice(0, 12), { about, reasons: false, opinions: views });
+  });
+}
+
 async function shelf(told, known, views) {
   const more = told.kind === "for-you" ? link(to("list", person() ?? undefined), "See all") : null;
   let items = told.items;
   if (told.kind === "for-you" && known) items = await withReasons(items);
   const one = shared(items);
   let about = one ? because(one) : ABOUT[told.kind];
-  if (told.filled_by !== told.name) about = `${about ?? ""}${about ? "; " : ""}there is too little to go on for “${told.name}” yet`;
+  if (told.filled_by !== told.name) about = `${about ? `${about}; ` : ""}shown until there is more to go on`;
   else if (told.from_item && told.kind !== "bought-together") about = link(to("item", told.from_item.item), "About this item");
   return row(told.name, told.title, items, { about, more, reasons: !one, opinions: views });
 }
@@ -83,16 +103,17 @@ function introduction(history) {
 
 export async function show() {
   const id = person();
-  const near = async () => ((await past()) ? ask(`/v1/users/${at(id)}/similar?top=6`).catch(() => null) : null);
+  const near = async () => ((await past())?.count ? ask(`/v1/users/${at(id)}/similar?top=6`).catch(() => null) : null);
   const [history, views, page, alike] = await Promise.all([past(), opinions(), rows(), near()]);
-  const shelves = await Promise.all(merged(page.rows).map((one) => shelf(one, page.known, views)));
+  const [shelves, grouped] = await Promise.all([Promise.all(merged(page.rows).map((one) => shelf(one, page.known, views))), byReason(page, views)]);
+  shelves.splice(1, 0, ...grouped);
   const name = id ?? "A new visitor";
   const like = alike?.users.map((one) => one.user).filter((user) => user !== id) ?? [];
   return {
     title: name,
     nodes: [
       make("div", { class: "top" }, make("h1", { tabindex: -1 }, name), picker("person", id)),
-      make("p", { class: "lead" }, introduction(history), like.length ? make("span", { class: "alike" }, " People like them: ", people(like.slice(0, 5))) : null),
+      make("p", { class: "lead" }, introduction(history), like.length ? make("span", { class: "alike" }, " People like them: ", people(like.slice(0, 5))) : null, id === null ? null : [" ", link("#/person", "Look as a new visitor")]),
       ...shelves,
       shelves.length ? null : make("p", { class: "empty" }, "The server has no row to show. Its catalogue may be hidden or sold out: see ", link("#/data", "Data"), "."),
       taken(history, views),
@@ -128,6 +149,7 @@ export async function showList({ query }) {
   const whose = id ?? "a new visitor";
   return {
     title: `All for ${whose}`,
+    said: many(list.items.length, "item"),
     nodes: [
       make("nav", { class: "crumbs", "aria-label": "Breadcrumb" }, link(to("person", id ?? undefined), whose)),
       make("h1", { tabindex: -1 }, `All for ${whose}`),

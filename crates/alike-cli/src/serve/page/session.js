@@ -64,6 +64,9 @@ export async function past(id = state.person) {
   return histories.get(id);
 }
 
+/** Forgets what was asked: somebody else may have written meanwhile. */
+export const fresh = () => histories.clear();
+
 /** Who a list is for, as requests say it: what is tried out counts, and nothing of it is written. */
 export async function subject(id = state.person) {
   const { likes, dislikes } = state.trying ? triesOf(id) : { likes: [], dislikes: [] };

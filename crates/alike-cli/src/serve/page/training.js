@@ -24,9 +24,11 @@ function sentence(about) {
   const metrics = judged(about.summary ?? {});
   if (!metrics) return make("p", { class: "lead large" }, "The training has not been judged yet: the numbers stand here when it is finished.");
   const hit = metrics["hitrate@20"];
-  const people = Number.isFinite(hit) ? ` ${percent(hit)} of them found at least one.` : "";
+  const plain = about.summary.popularity?.[metrics.split === "test" ? "test" : "valid"];
+  const best = Number.isFinite(plain) ? ` The list of bestsellers gets ${percent(plain)}.` : "";
+  const people = Number.isFinite(hit) ? ` ${percent(hit)} of the people found at least one.` : "";
   return make("p", { class: "lead large" }, "Of the things people took next, ", make("b", {}, `${percent(metrics["recall@20"])} were among 20 suggestions`),
-    `, out of ${many(about.items, "item")}.${people}`);
+    `, out of ${many(about.items, "item")}.${best}${people}`);
 }
 
 function curves(epochs, best) {

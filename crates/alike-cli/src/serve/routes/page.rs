@@ -46,7 +46,8 @@ pub(crate) async fn index() -> Response {
 
 /// `/page/{file}`.
 pub(crate) async fn part(Path(name): Path<String>) -> ApiResult<Response> {
-    let kind = if name.ends_with(".css") { "text/css; charset=utf-8" } else { "text/javascript; charset=utf-8" };
+    let kind =
+        if name.ends_with(".css") { "text/css; charset=utf-8" } else { "text/javascript; charset=utf-8" };
     match FILES.iter().find(|(known, _)| *known == name) {
         Some((_, content)) => Ok(file(kind, content)),
         None => Err(ApiError::new(
@@ -65,4 +66,38 @@ fn file(kind: &'static str, content: &'static str) -> Response {
         (header::CACHE_CONTROL, "no-cache"),
     ];
     (headers, content).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_page_is_served_and_loads_its_own_only() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/serve/page");
+        let mut there: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != "index.html")
+            .collect();
+        there.sort();
+        assert_eq!(there, FILES.map(|(name, _)| name));
+        for (name, content) in FILES {
+            for (_, import) in
+                content.match_indices(" from \"").map(|(at, text)| content[at..].split_at(text.len()))
+            {
+                let wanted = import.split('"').next().unwrap().strip_prefix("./");
+                assert!(
+                    wanted.is_some_and(|wanted| FILES.iter().any(|(known, _)| *known == wanted)),
+                    "{name}: {import}"
+                );
+            }
+            let elsewhere = content.replace("http://www.w3.org/2000/svg", "");
+            for forbidden in ["http:", "https:", "innerHTML", "eval(", "setAttribute(\"style\"", "import("] {
+                assert!(!elsewhere.contains(forbidden), "{name} has {forbidden}");
+            }
+        }
+        let bytes: usize = FILES.iter().map(|(_, content)| content.len()).sum();
+        assert!(bytes < 120 << 10, "the page has {bytes} bytes");
+    }
 }
