@@ -1,12 +1,12 @@
 // Items as cards, in rows to scroll and in grids.
 
 import { picture } from "./api.js";
-import { amount, categories, guarded, heard, icon, link, make, say, title } from "./dom.js";
+import { amount, categories, empty, guarded, heard, icon, link, make, say, small, title } from "./dom.js";
 import { to } from "./route.js";
 import { mayAct, opine } from "./session.js";
 
 /** A number from 0 to 359 that is the same for the same text: the hue of a cover without a picture. */
-const hue = (text) => [...text].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 360, 7);
+const hue = (text) => Math.round(([...text].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 9973, 7) * 137.508) % 360);
 
 // Pictures that are elsewhere are not fetched: the page works offline, and nobody else learns of it.
 const hasPicture = (item) => Boolean(item.image?.startsWith("/"));
@@ -14,7 +14,7 @@ const hasPicture = (item) => Boolean(item.image?.startsWith("/"));
 /** An item's picture, or a cover of letters where there is none. */
 export function face(item, { whole = false, eager = false } = {}) {
   const box = make("span", { class: whole ? "face whole" : "face" });
-  box.style.setProperty("--hue", hue(categories(item)[0] ?? title(item)));
+  box.style.setProperty("--hue", hue(item.category ?? title(item)));
   const name = whole ? title(item) : title(item).slice(0, 1).toUpperCase();
   box.append(make("span", { class: "letter", "aria-hidden": whole ? null : "true" }, name));
   if (!hasPicture(item)) return box;
@@ -86,8 +86,8 @@ const cardsOf = (items, options) => {
 };
 
 /** A grid of cards. */
-export function grid(items, { key = "grid", empty = "Nothing here.", ...options } = {}) {
-  if (!items.length) return make("p", { class: "empty" }, empty);
+export function grid(items, { key = "grid", none = "Nothing here.", ...options } = {}) {
+  if (!items.length) return empty(none);
   const { bare, cards } = cardsOf(items, { key, ...options });
   return make("ul", { class: bare ? "grid bare" : "grid", role: "list" }, ...cards);
 }
@@ -111,7 +111,7 @@ export function row(name, heading, items, { about = null, more = null, ...option
   list.addEventListener("scroll", ends, { passive: true });
   new ResizeObserver(ends).observe(list);
   rove(list);
-  const head = make("div", { class: "head" }, make("h2", { id }, heading), about ? make("p", { class: "quiet" }, about) : null, more, make("span", { class: "steps" }, back, on));
+  const head = make("div", { class: "head" }, make("h2", { id }, heading), about ? small(about) : null, more, make("span", { class: "steps" }, back, on));
   return make("section", { class: "shelf", "aria-labelledby": id }, head, list);
 }
 

@@ -3,7 +3,7 @@
 import { ask, at, attributes, knownCategories, model, post, rowsOf } from "./api.js";
 import { grid, row } from "./cards.js";
 import { chips } from "./chips.js";
-import { amount, count, guarded, icon, link, make, many } from "./dom.js";
+import { amount, count, guarded, headline, icon, link, make, many, quiet } from "./dom.js";
 import { go, to } from "./route.js";
 import { opinions } from "./session.js";
 
@@ -56,23 +56,25 @@ async function search(query, top) {
   return { head: category ?? "What is left", about: "what suits most people first", items: list.items, more: true };
 }
 
-/** Rows of a catalogue that nobody has asked anything of yet. */
-async function shopWindow(categories, views) {
-  const names = await rowsOf("popular", "new", "trending");
+/** What suits most people of the largest categories, a row each. */
+export async function byCategory(categories, views) {
   const parts = categories.slice(0, 4).map(({ value }) => value);
-  const [page, ...lists] = await Promise.all([
-    names.length ? post("/v1/page", { items: [], rows: names }) : { rows: [] },
-    ...parts.map((category) => popular({ category, top: 12 }).catch(() => ({ items: [] }))),
-  ]);
-  const about = { popular: "what most people take", new: "the last that came", trending: "taken more often than before" };
-  const told = page.rows.map((one) => row(one.name, one.title, one.items, { about: about[one.kind], opinions: views }));
-  const own = lists.map((list, n) => {
+  const lists = await Promise.all(parts.map((category) => popular({ category, top: 12 }).catch(() => ({ items: [] }))));
+  return lists.map((list, n) => {
     const all = link(to("catalogue", null, { category: parts[n] }), "See all");
     return list.items.length ? row(`category-${n}`, parts[n], list.items, { more: all, opinions: views }) : null;
   });
+}
+
+/** Rows of a catalogue that nobody has asked anything of yet. */
+async function shopWindow(categories, views) {
+  const names = await rowsOf("popular", "new", "trending");
+  const [page, own] = await Promise.all([names.length ? post("/v1/page", { items: [], rows: names }) : { rows: [] }, byCategory(categories, views)]);
+  const about = { popular: "what most people take", new: "the last that came", trending: "taken more often than before" };
+  const told = page.rows.map((one) => row(one.name, one.title, one.items, { about: about[one.kind], opinions: views }));
   if (told.length || own.some(Boolean)) return [...told, ...own];
   const any = await ask(`/v1/items?query=&top=${STEP}`);
-  return [grid(any.items, { opinions: views, empty: "No item may be listed now: all are hidden, sold out or not there yet." })];
+  return [grid(any.items, { opinions: views, none: "No item may be listed now: all are hidden, sold out or not there yet." })];
 }
 
 /** A picture of at most 1024 pixels a side: encoders look at less, and servers limit what they take. */
@@ -113,7 +115,7 @@ function fields(query, encoders) {
     make("button", { type: "submit" }, "Search"));
   if (!encoders.includes("image")) return form;
   const file = make("input", { type: "file", id: "picture", class: "heard", accept: "image/jpeg,image/png,image/webp", onchange: guarded((event) => byPicture(event.target.files[0])) });
-  const drop = make("label", { class: "drop", for: "picture" }, icon("picture"), make("span", {}, "By picture"), make("span", { class: "quiet" }, "choose one, or drop it here"), file);
+  const drop = make("label", { class: "drop", for: "picture" }, icon("picture"), make("span", {}, "By picture"), quiet("choose one, or drop it here"), file);
   const over = (on) => (event) => {
     event.preventDefault();
     drop.classList.toggle("over", on);
@@ -168,7 +170,7 @@ export async function show({ query }) {
     said = `${result.head}: ${number}`;
     found = [
       make("div", { class: "head" }, make("h2", {}, result.head), make("p", { class: "quiet", id: "found" }, result.about ? `${number}, ${result.about}` : number), link("#/catalogue", "Back to everything")),
-      grid(result.items, { key: "found", opinions: views, empty: "Nothing is like that. Try other words, or take a filter away." }),
+      grid(result.items, { key: "found", opinions: views, none: "Nothing is like that. Try other words, or take a filter away." }),
       full ? make("p", { class: "more" }, make("button", { type: "button", "data-key": "more", onclick: () => go(address({ top: top + STEP }), { replace: true }) }, "Show more")) : null,
     ];
   } else {
@@ -178,7 +180,7 @@ export async function show({ query }) {
     title: words,
     said,
     nodes: [
-      make("h1", { tabindex: -1 }, "Catalogue ", make("span", { class: "quiet" }, `${many(size.catalogue, "item")} listed`)),
+      headline("Catalogue ", quiet(`${many(size.catalogue, "item")} listed`)),
       make("div", { class: "search" }, fields(query, about.encoders)),
       chips("Category", categories, category, (value) => address({ category: value, top: null })),
       facets(query, known, address),

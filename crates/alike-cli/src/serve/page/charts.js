@@ -1,6 +1,6 @@
 // Charts that can be read: axes with numbers, lines across, and the value under the pointer or at the arrow keys.
 
-import { draw, make } from "./dom.js";
+import { draw, make, quiet } from "./dom.js";
 
 const [W, H, LEFT, RIGHT, TOP, BOTTOM] = [420, 220, 54, 14, 14, 40];
 
@@ -84,7 +84,7 @@ function probed({ name, points, y, about, svg, rule, dot, px, py, say, best, bar
   probe.addEventListener("pointerleave", () => set(start));
   set(start);
   return make("figure", { class: bars ? "chart bars" : "chart" },
-    make("figcaption", {}, make("b", {}, name), about ? make("span", { class: "quiet" }, about) : null),
+    make("figcaption", {}, make("b", {}, name), about ? quiet(about) : null),
     make("p", { class: "unit quiet" }, y), make("div", { class: "plot" }, svg, probe), told);
 }
 

@@ -1,6 +1,6 @@
 // Choices as links side by side; those beyond the first are folded away.
 
-import { count, link, make } from "./dom.js";
+import { count, link, make, quiet } from "./dom.js";
 
 const FIRST = 12;
 
@@ -10,7 +10,7 @@ export function chips(label, values, chosen, address) {
   const same = (value) => chosen !== null && value.toLowerCase() === chosen.toLowerCase();
   const chip = (value, words, items) => {
     const current = value === null ? chosen === null : same(value);
-    const part = link(address(value), words, items === undefined ? null : make("span", { class: "quiet" }, ` ${count(items)}`));
+    const part = link(address(value), words, items === undefined ? null : quiet(` ${count(items)}`));
     part.className = "chip";
     part.dataset.key = `chip/${label}/${value ?? ""}`;
     if (current) part.setAttribute("aria-current", "true");

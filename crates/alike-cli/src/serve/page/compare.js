@@ -2,7 +2,7 @@
 
 import { model, other } from "./api.js";
 import { face } from "./cards.js";
-import { count, heard, link, make, many, title } from "./dom.js";
+import { count, empty, headline, heard, lead, link, make, many, panel, quiet, small, title } from "./dom.js";
 import { picker } from "./picker.js";
 import { go, to } from "./route.js";
 import { person, recommended } from "./session.js";
@@ -21,8 +21,8 @@ export const line = (item, places, mark = null) =>
 
 /** A column of lines under a heading. */
 export const column = (heading, about, lines, empty) =>
-  make("section", { class: "column" }, make("h2", {}, heading, " ", make("span", { class: "quiet" }, about)),
-    lines.length ? make("ol", { class: "lines", role: "list" }, ...lines) : make("p", { class: "empty" }, empty));
+  make("section", { class: "column" }, make("h2", {}, heading, " ", quiet(about)),
+    lines.length ? make("ol", { class: "lines", role: "list" }, ...lines) : empty(empty));
 
 const LENGTHS = [10, 20, 50];
 
@@ -31,11 +31,9 @@ function alone(head) {
     title: "Compare",
     nodes: [
       ...head,
-      make("section", { class: "panel" },
-        make("h2", {}, "This server has one model only"),
-        make("p", {}, "Start it with a second one, and both lists stand here side by side for the same person:"),
+      panel("This server has one model only", make("p", {}, "Start it with a second one, and both lists stand here side by side for the same person:"),
         make("pre", { tabindex: 0 }, "alike serve RUN --compare OTHER_RUN"),
-        make("p", { class: "quiet" }, "RUN and OTHER_RUN are folders that alike train has written from the same data, for example with two models, or with the same model last week and today.")),
+        small("RUN and OTHER_RUN are folders that alike train has written from the same data, for example with two models, or with the same model last week and today.")),
     ],
   };
 }
@@ -45,7 +43,7 @@ export async function show({ query }) {
   const top = LENGTHS.find((length) => length === Number(query.get("top"))) ?? 20;
   const about = await model();
   const head = [
-    make("div", { class: "top" }, make("h1", { tabindex: -1 }, `Compare for ${id ?? "a new visitor"}`), picker("compare", id)),
+    make("div", { class: "top" }, headline(`Compare for ${id ?? "a new visitor"}`), picker("compare", id)),
   ];
   if (!about.compare) return alone(head);
   const [left, right, second] = await Promise.all([recommended({ top }), recommended({ top, model: "compare" }), other()]);
@@ -67,7 +65,7 @@ export async function show({ query }) {
       ...head,
       make("div", { class: "bar" }, make("label", {}, make("span", {}, "Compare the first"), length),
         make("p", { id: "shared" }, shared, `${both.length} of ${Math.max(left.items.length, right.items.length)} are in both lists, ${count(still)} of these in the same place.`)),
-      left.stranger ? make("p", { class: "lead" }, `${left.stranger} is new: both lists are what suits most people.`) : null,
+      left.stranger ? lead(`${left.stranger} is new: both lists are what suits most people.`) : null,
       make("div", { class: "three" },
         column(`Only ${names[0]}`, many(first.length, "item"), first.map((item) => line(item, place(item, 0))), "Nothing: the other model lists all of these too."),
         column("In both", `${names[0]} → ${names[1]}`, both.map((item) => line(item, [place(item, 0)[0], "→", place(item, 1)[0]], moved(places[0].get(item.item), places[1].get(item.item)))), "Nothing: the lists have no item in common."),

@@ -2,14 +2,14 @@
 
 import { ask, attributes, maybe, model } from "./api.js";
 import { chart, table } from "./charts.js";
-import { amount, count, link, make, many, percent } from "./dom.js";
+import { amount, count, empty, headline, lead, link, make, many, panel, percent, quiet, small } from "./dom.js";
 import { to } from "./route.js";
 
-const tile = (number, words, about = null) => make("div", { class: "tile" }, make("b", {}, number), make("span", {}, words), about ? make("span", { class: "quiet" }, about) : null);
+const tile = (number, words, about = null) => make("div", { class: "tile" }, make("b", {}, number), make("span", {}, words), about ? quiet(about) : null);
 
 function growth(days) {
   const total = days.reduce((sum, day) => sum + day.events, 0);
-  if (!total) return make("p", { class: "empty" }, "No event has come in the last thirty days. Each POST to /v1/events counts here, as does each like when trying out is turned off.");
+  if (!total) return empty("No event has come in the last thirty days. Each POST to /v1/events counts here, as does each like when trying out is turned off.");
   const date = (day) => new Date(`${day}T00:00:00Z`).toLocaleDateString("en", { day: "numeric", month: "short", timeZone: "UTC" });
   const points = (field) => days.map((day, n) => ({ x: n, y: day[field], label: date(day.day), day }));
   // Of very many people only the events are counted.
@@ -30,7 +30,7 @@ function parts(words, all, of) {
     bar.append(piece);
     legend.append(make("li", {}, make("span", { class: `dot ${kind}`, "aria-hidden": "true" }), `${name}: ${count(n)} (${percent(n / Math.max(all, 1))})`));
   });
-  return make("section", { class: "panel" }, make("h2", {}, words), bar, legend);
+  return panel(words, bar, legend);
 }
 
 function most(values, items) {
@@ -39,15 +39,15 @@ function most(values, items) {
   const line = ({ value, items: n }) => {
     const bar = make("span", { class: "bar-line", "aria-hidden": "true" });
     bar.style.setProperty("--share", n / largest);
-    return make("li", {}, link(to("catalogue", null, { category: value }), value), make("span", { class: "quiet" }, ` ${count(n)}`), bar);
+    return make("li", {}, link(to("catalogue", null, { category: value }), value), quiet(` ${count(n)}`), bar);
   };
-  return make("section", { class: "panel" }, make("h2", {}, "Categories"), make("ol", { class: "reasons", role: "list" }, ...top.map(line)),
-    make("p", { class: "quiet" }, `Of ${many(items, "item")} with a category; an item may have several.`));
+  return panel("Categories", make("ol", { class: "reasons", role: "list" }, ...top.map(line)),
+    small(`Of ${many(items, "item")} with a category; an item may have several.`));
 }
 
 export async function show() {
   const [about, told, known] = await Promise.all([model(), maybe(ask("/v1/overview")), attributes()]);
-  const head = make("h1", { tabindex: -1 }, "Data");
+  const head = headline("Data");
   const trained = [tile(count(about.users), "people", "that the model was trained on"), tile(count(about.items), "items"), tile(count(about.interactions), "things taken", "that it learned from")];
   const category = known.find((one) => one.key === "category");
   const kinds = known.map((one) => [one.key, count(one.items), count(one.distinct), one.range ? `${amount(one.range.min)} to ${amount(one.range.max)}` : one.values.slice(0, 3).map((value) => value.value).join(", ")]);
@@ -58,14 +58,14 @@ export async function show() {
   const features = about.modalities.length
     ? `Items have features: ${about.modalities.map((one) => `${one.name} (${many(one.dim, "number")} each)`).join(", ")}.`
     : "Items have no features of text or pictures: new ones cannot be placed by what they are.";
-  if (!told) return { title: "Data", nodes: [head, make("div", { class: "tiles" }, ...trained), make("p", { class: "lead" }, features), make("div", { class: "panels" }, ...more)] };
+  if (!told) return { title: "Data", nodes: [head, make("div", { class: "tiles" }, ...trained), lead(features), make("div", { class: "panels" }, ...more)] };
   const { users, items, interactions, events, density } = told;
   const warm = Math.max(items.trained - items.cold, 0);
   return {
     title: "Data",
     nodes: [
       head,
-      make("p", { class: "lead" }, `Of every thousand items, a person has taken ${amount(Number((1000 * density).toPrecision(2)))} on average. ${features}`),
+      lead(`Of every thousand items, a person has taken ${amount(Number((1000 * density).toPrecision(2)))} on average. ${features}`),
       make("div", { class: "tiles" },
         tile(count(users.trained + (users.new ?? 0)), "people", users.new ? `${count(users.new)} of them new since training` : "all known to the model"),
         tile(count(items.catalogue), "items", `${count(items.listed)} listed now`),

@@ -40,6 +40,16 @@ export const link = (href, ...content) => make("a", { href }, ...content);
 /** Words for those who hear the page only. */
 export const heard = (...content) => make("span", { class: "heard" }, ...content);
 
+export const quiet = (...content) => make("span", { class: "quiet" }, ...content);
+export const small = (...content) => make("p", { class: "quiet" }, ...content);
+export const lead = (...content) => make("p", { class: "lead" }, ...content);
+export const empty = (...content) => make("p", { class: "empty" }, ...content);
+
+/** The heading of a view, which gets the focus when one comes there. */
+export const headline = (...content) => make("h1", { tabindex: -1 }, ...content);
+
+export const panel = (head, ...content) => make("section", { class: "panel" }, make("h2", {}, head), ...content);
+
 export const title = (item) => item.title ?? `item ${item.item}`;
 export const categories = (item) => (item.category ?? "").split(", ").filter(Boolean);
 

@@ -2,7 +2,7 @@
 
 import { ask, at, maybe, rowsOf } from "./api.js";
 import { acts, alikeness, face, people, row } from "./cards.js";
-import { amount, categories, count, link, make, many, title } from "./dom.js";
+import { amount, categories, count, headline, link, make, many, panel, quiet, small, title } from "./dom.js";
 import { to } from "./route.js";
 import { mayAct, opinions, past, person, recommended, rows } from "./session.js";
 
@@ -49,10 +49,10 @@ async function reasons(item, name) {
     const bar = make("span", { class: "bar-line", "aria-hidden": "true" });
     bar.style.setProperty("--share", share);
     const word = alikeness(reason.modality);
-    return make("li", {}, link(to("item", reason.item), title(reason)), word ? make("span", { class: "quiet" }, ` ${word}`) : null, bar);
+    return make("li", {}, link(to("item", reason.item), title(reason)), word ? quiet(` ${word}`) : null, bar);
   };
   return box(make("p", {}, `${where} Of what they took, this speaks for it most:`), make("ol", { class: "reasons", role: "list" }, ...told.map(line)),
-    make("p", { class: "quiet" }, "The longer the bar, the more its score would lose without that one. “Looks alike” goes by pictures, “reads alike” by words."));
+    small("The longer the bar, the more its score would lose without that one. “Looks alike” goes by pictures, “reads alike” by words."));
 }
 
 function who(told) {
@@ -83,7 +83,7 @@ function crumbs(item, from) {
 export async function show({ id, from }) {
   const item = await ask(`/v1/items/${at(id)}`);
   const name = person() ?? "a new visitor";
-  const failed = (error) => make("section", { class: "panel" }, make("h2", {}, "Why it would be in their list"), make("p", {}, error.message));
+  const failed = (error) => panel("Why it would be in their list", make("p", {}, error.message));
   const [views, takers, near, because] = await Promise.all([
     opinions(),
     maybe(ask(`/v1/items/${at(id)}/users?top=12`)),
@@ -99,14 +99,14 @@ export async function show({ id, from }) {
       make("article", { class: "item" },
         make("div", { class: "portrait" }, face(item, { whole: true, eager: true })),
         make("div", { class: "words" },
-          make("h1", { tabindex: -1 }, title(item)),
+          headline(title(item)),
           kinds.length ? make("p", { class: "kinds" }, ...kinds.map((kind) => make("a", { class: "chip", href: to("catalogue", null, { category: kind }) }, kind))) : null,
           item.price === undefined || item.price === null ? null : make("p", { class: "price" }, amount(item.price)),
           standing(item),
           item.description ? make("p", { class: "description" }, item.description) : null,
           about(item),
-          mayAct() ? make("p", { class: "for" }, make("span", { class: "quiet" }, person() === null ? "Try it out:" : `For ${name}:`), acts(item, views.get(item.item), "item")) : null,
-          make("p", { class: "quiet" }, `Id ${item.item}`))),
+          mayAct() ? make("p", { class: "for" }, quiet(person() === null ? "Try it out:" : `For ${name}:`), acts(item, views.get(item.item), "item")) : null,
+          small(`Id ${item.item}`))),
       make("div", { class: "panels" }, because, who(takers)),
       ...near.map((one) => row(one.name, one.title, one.items, { about: notes[one.kind], opinions: views })),
     ],

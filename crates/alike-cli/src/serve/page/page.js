@@ -5,7 +5,7 @@ import { model } from "./api.js";
 import * as catalogue from "./catalogue.js";
 import * as compare from "./compare.js";
 import * as data from "./data.js";
-import { count, guarded, icon, link, make, many, say } from "./dom.js";
+import { count, guarded, headline, icon, lead, link, make, many, say } from "./dom.js";
 import * as item from "./item.js";
 import * as people from "./person.js";
 import { go, parse, places, scrollBack, to, watchPlaces } from "./route.js";
@@ -43,7 +43,7 @@ async function home() {
 function lost(route) {
   return {
     title: "Not here",
-    nodes: [make("h1", { tabindex: -1 }, "Nothing is here"), make("p", { class: "lead" }, `The page has no view “${route.view}”. `, link("#/", "To the start"))],
+    nodes: [headline("Nothing is here"), lead(`The page has no view “${route.view}”. `, link("#/", "To the start"))],
   };
 }
 
@@ -53,7 +53,7 @@ function failed(error, route) {
   return {
     title: words,
     nodes: [
-      make("h1", { tabindex: -1 }, words),
+      headline(words),
       make("p", { class: "failed" }, error.message),
       make("p", { class: "bar" }, again, link("#/catalogue", "Look in the catalogue"), route.view === "person" ? null : link(to("person", person()), "Back to the person")),
     ],

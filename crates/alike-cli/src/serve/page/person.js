@@ -2,8 +2,9 @@
 
 import { ask, at, knownCategories } from "./api.js";
 import { alikeness, grid, people, row, shared } from "./cards.js";
+import { byCategory } from "./catalogue.js";
 import { chips } from "./chips.js";
-import { link, make, many, title } from "./dom.js";
+import { empty, headline, lead, link, make, many, quiet, title } from "./dom.js";
 import { picker } from "./picker.js";
 import { go, to } from "./route.js";
 import { opinions, past, person, recommended, rows, tries, trying } from "./session.js";
@@ -59,7 +60,7 @@ async function byReason(page, views) {
   return largest.slice(0, 2).map((items) => {
     const reason = items[0].reasons[0];
     const word = items.every((item) => item.reasons[0].modality === reason.modality) ? alikeness(reason.modality) : null;
-    const about = make("span", {}, "also for them", word ? `; ${word}. ` : ". ", link(to("item", reason.item), "About this item"));
+    const about = make("span", {}, word ? `${word} · ` : "", link(to("item", reason.item), "About this item"));
     return row(`because-${reason.item}`, `Because they took ${title(reason)}`, items.slice(0, 12), { about, reasons: false, opinions: views });
   });
 }
@@ -105,6 +106,7 @@ export async function show() {
   const id = person();
   const near = async () => ((await past())?.count ? ask(`/v1/users/${at(id)}/similar?top=6`).catch(() => null) : null);
   const [history, views, page, alike] = await Promise.all([past(), opinions(), rows(), near()]);
+  const own = page.known ? [] : await byCategory(await knownCategories(), views);
   const [shelves, grouped] = await Promise.all([Promise.all(merged(page.rows).map((one) => shelf(one, page.known, views))), byReason(page, views)]);
   shelves.splice(1, 0, ...grouped);
   const name = id ?? "A new visitor";
@@ -112,10 +114,11 @@ export async function show() {
   return {
     title: name,
     nodes: [
-      make("div", { class: "top" }, make("h1", { tabindex: -1 }, name), picker("person", id)),
-      make("p", { class: "lead" }, introduction(history), like.length ? make("span", { class: "alike" }, " People like them: ", people(like.slice(0, 5))) : null, id === null ? null : [" ", link("#/person", "Look as a new visitor")]),
+      make("div", { class: "top" }, headline(name), picker("person", id)),
+      lead(introduction(history), like.length ? make("span", { class: "alike" }, " People like them: ", people(like.slice(0, 5))) : null, id === null ? null : [" ", link("#/person", "Look as a new visitor")]),
       ...shelves,
-      shelves.length ? null : make("p", { class: "empty" }, "The server has no row to show. Its catalogue may be hidden or sold out: see ", link("#/data", "Data"), "."),
+      ...own,
+      shelves.length ? null : empty("The server has no row to show. Its catalogue may be hidden or sold out: see ", link("#/data", "Data"), "."),
       taken(history, views),
     ],
   };
@@ -152,14 +155,14 @@ export async function showList({ query }) {
     said: many(list.items.length, "item"),
     nodes: [
       make("nav", { class: "crumbs", "aria-label": "Breadcrumb" }, link(to("person", id ?? undefined), whose)),
-      make("h1", { tabindex: -1 }, `All for ${whose}`),
-      list.stranger ? make("p", { class: "lead" }, `${list.stranger} is new: like something, and the list becomes theirs.`) : null,
+      headline(`All for ${whose}`),
+      list.stranger ? lead(`${list.stranger} is new: like something, and the list becomes theirs.`) : null,
       chips("Category", known, category, (value) => address({ category: value, top: null })),
       make("div", { class: "bar" },
-        make("label", { class: "slide" }, make("span", {}, "Variety"), make("span", { class: "quiet" }, "best match"), slider, make("span", { class: "quiet" }, "all different")),
+        make("label", { class: "slide" }, make("span", {}, "Variety"), quiet("best match"), slider, quiet("all different")),
         make("label", { class: "check" }, box, " also what they have")),
-      one ? make("p", { class: "lead" }, "All of these ", because(one), ".") : null,
-      grid(list.items, { key: "all", opinions: views, reasons: !one, empty: "Nothing is left to recommend here." }),
+      one ? lead("All of these ", because(one), ".") : null,
+      grid(list.items, { key: "all", opinions: views, reasons: !one, none: "Nothing is left to recommend here." }),
       list.items.length >= top && top < MOST
         ? make("p", { class: "more" }, make("button", { type: "button", "data-key": "more", onclick: () => change({ top: top + STEP }) }, "Show more"))
         : null,

@@ -1,6 +1,6 @@
 // A form for the rules of a list, and what it says as rules of the service and as TOML.
 
-import { icon, make } from "./dom.js";
+import { icon, make, small } from "./dom.js";
 
 /** What a condition can ask of a key: its word, and what it makes of the value. */
 const OPERATORS = {
@@ -177,7 +177,7 @@ export function ruleForm(form, known, { changed, find }) {
       again(`#set-${name} li:last-child :is(input, select)`);
     };
     return make("fieldset", { id: `set-${name}`, class: lines.length ? null : "unused" }, make("legend", {}, words),
-      NOTES[name] && form[name].length ? make("p", { class: "quiet" }, NOTES[name]) : null,
+      NOTES[name] && form[name].length ? small(NOTES[name]) : null,
       lines.length ? make("ul", { class: "rule-lines", role: "list" }, ...lines) : null,
       make("button", { type: "button", id: `add-${name}`, disabled: form[name].length >= MOST[name], onclick: more }, `+ ${add}`));
   }

@@ -2,7 +2,7 @@
 
 import { ask, at, attributes, knownCategories } from "./api.js";
 import { column, line, moved } from "./compare.js";
-import { calm, guarded, heard, make, many, say } from "./dom.js";
+import { calm, guarded, headline, heard, lead, make, many, quiet, say, small } from "./dom.js";
 import { picker } from "./picker.js";
 import { note, to } from "./route.js";
 import { isNothing, read, ruleForm, rulesOf, toml } from "./ruleform.js";
@@ -28,7 +28,7 @@ function json(rules) {
 function written(rules) {
   const scenario = `[[scenarios]]\nname = "for-you"\ntitle = "For you"\nkind = "for-you"\nrules = ${toml(rules)}`;
   return make("details", { class: "fold", open: true }, make("summary", {}, "Written down"),
-    make("p", { class: "quiet" }, "The first goes into the body of POST /v1/recommendations, the second into the file of --scenarios: there it counts for everybody."),
+    small("The first goes into the body of POST /v1/recommendations, the second into the file of --scenarios: there it counts for everybody."),
     copyable("JSON", json(rules)), copyable("TOML", scenario));
 }
 
@@ -49,7 +49,7 @@ function lists(plain, ruled) {
     : "These rules change nothing in the first places of this list.";
   const few = ruled.items.length < plain.items.length ? ` Only ${many(ruled.items.length, "item")} are left: the conditions are narrow.` : "";
   return [
-    make("p", { class: "lead" }, words, few),
+    lead(words, few),
     make("div", { class: "two" },
       column("With the rules", "", ruled.items.map((item, n) => line(item, [n + 1], mark(item, n + 1))), "Nothing passes these conditions."),
       column("Without", "", plain.items.map((item, n) => line(item, [n + 1], gone(item))), "Nothing is recommended.")),
@@ -83,7 +83,7 @@ export async function show({ query }) {
       const ruled = none ? plain : await recommended({ top: TOP, rules });
       if (mine !== turn) return;
       say("");
-      preview.replaceChildren(...(none ? [make("p", { class: "lead" }, "No rule says anything yet: this is the list as it is."), column("The list", "", plain.items.map((item, n) => line(item, [n + 1])), "Nothing is recommended.")] : [...lists(plain, ruled), written(rules)]));
+      preview.replaceChildren(...(none ? [lead("No rule says anything yet: this is the list as it is."), column("The list", "", plain.items.map((item, n) => line(item, [n + 1])), "Nothing is recommended.")] : [...lists(plain, ruled), written(rules)]));
     } catch (error) {
       if (mine === turn) preview.replaceChildren(make("p", { class: "failed" }, error.message));
     }
@@ -102,9 +102,9 @@ export async function show({ query }) {
   return {
     title: `Rules for ${whose}`,
     nodes: [
-      make("div", { class: "top" }, make("h1", { tabindex: -1 }, `Rules, tried for ${whose}`), picker("rules", id)),
-      make("p", { class: "lead" }, "Say what a list may hold, and see at once what that changes. Nothing here is kept by the server."),
-      make("div", { class: "bar examples" }, make("span", { class: "quiet" }, "Begin with:"), ...examples(known, categories).map(([words, example]) => make("button", { type: "button", class: "chip", onclick: begin(example) }, words)),
+      make("div", { class: "top" }, headline(`Rules, tried for ${whose}`), picker("rules", id)),
+      lead("Say what a list may hold, and see at once what that changes. Nothing here is kept by the server."),
+      make("div", { class: "bar examples" }, quiet("Begin with:"), ...examples(known, categories).map(([words, example]) => make("button", { type: "button", class: "chip", onclick: begin(example) }, words)),
         make("button", { type: "button", class: "chip", onclick: begin({ only: [], boosts: [], limits: [], pins: [] }) }, "Nothing")),
       make("div", { class: "editor" }, place, preview),
     ],

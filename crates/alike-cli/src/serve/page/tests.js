@@ -2,7 +2,7 @@
 
 import { ask, maybe } from "./api.js";
 import { interval, table } from "./charts.js";
-import { count, heard, make, many } from "./dom.js";
+import { count, headline, heard, make, many, panel, quiet, small } from "./dom.js";
 
 const percent = (share) => `${Number((100 * share).toFixed(1))}\u202f%`;
 const points = (share) => `${share > 0 ? "+" : share < 0 ? "−" : ""}${(Math.abs(share) * 100).toFixed(1)}`;
@@ -21,13 +21,11 @@ name = "mixed"
 diversity = 0.3`;
 
 function none() {
-  return make("section", { class: "panel" },
-    make("h2", {}, "No test is running"),
-    make("p", {}, "A test shows one part of the people one list and another part another, for example of another model or with more variety, and counts who then takes something. Write a file:"),
+  return panel("No test is running", make("p", {}, "A test shows one part of the people one list and another part another, for example of another model or with more variety, and counts who then takes something. Write a file:"),
     make("pre", { tabindex: 0, "aria-label": "A file of tests" }, EXAMPLE),
     make("p", {}, "and start the server with it:"),
     make("pre", { tabindex: 0, "aria-label": "How to start the server" }, "alike serve RUN --tests tests.toml"),
-    make("p", { class: "quiet" }, "An arm can name model = \"compare\" where the server has a second model. What came of it stands here from the first list that is shown and the first event that follows."));
+    small("An arm can name model = \"compare\" where the server has a second model. What came of it stands here from the first list that is shown and the first event that follows."));
 }
 
 const VERDICTS = {
@@ -45,10 +43,9 @@ function verdict(one) {
 
 function arms(test) {
   const high = Math.max(...test.arms.map((arm) => Math.min(arm.interval?.[1] ?? 0, 1)), 0.01);
-  const impressions = test.arms.some((arm) => arm.impressions !== undefined && arm.impressions !== null);
-  const head = ["arm", "share of people", "people shown", ...(impressions ? ["lists shown"] : []), `of them ${outcomeOf(test)}`, "rate", "interval", heard("drawn")];
+  const head = ["arm", "share of people", "people shown", `of them ${outcomeOf(test)}`, "rate", "interval", heard("drawn")];
   const rows = test.arms.map((arm) => [
-    arm.name, percent(arm.share ?? 0), count(arm.users), ...(impressions ? [count(arm.impressions ?? 0)] : []), count(arm.conversions ?? 0),
+    arm.name, percent(arm.share ?? 0), count(arm.users), count(arm.conversions ?? 0),
     Number.isFinite(arm.rate) ? percent(arm.rate) : "–",
     arm.users ? span(arm.interval) : "–",
     arm.users && Number.isFinite(arm.rate) ? interval({ low: arm.interval[0], high: arm.interval[1], value: arm.rate, from: 0, to: high, words: `${arm.name}: ${percent(arm.rate)}, ${span(arm.interval)}` }) : "",
@@ -68,9 +65,8 @@ function differences(test) {
 
 /** Interleaved lists: whose items people took more of. */
 function preference(test) {
-  const told = test.preference ?? test;
-  const [first, second] = test.arms?.map((arm) => arm.name) ?? Object.keys(test.credits ?? {});
-  const wins = told.credits ? Object.values(told.credits) : [told.first, told.second];
+  const told = test.preference;
+  const [first, second] = test.arms.map((arm) => arm.name);
   if (!Number.isFinite(told.share)) return [make("p", { class: "verdict plain" }, "Nobody has taken anything of these lists yet.")];
   const words = {
     better: [`People prefer ${second}. It is safe to stop here.`, "good"],
@@ -79,7 +75,7 @@ function preference(test) {
   }[told.verdict] ?? ["Not decided yet.", "plain"];
   const line = interval({ low: told.interval[0], high: told.interval[1], value: told.share, from: 0, to: 1, zero: 0.5, words: `${percent(told.share)} prefer ${second}, ${span(told.interval)}` });
   return [make("p", { class: `verdict ${words[1]}` }, words[0]),
-    table(`Preference of ${test.name}`, [heard("who"), `took more of ${first}`, `took more of ${second}`, `share of ${second}`, "interval", heard("drawn")], [["people", count(wins[0]), count(wins[1]), percent(told.share), span(told.interval), line]], [5])];
+    table(`Preference of ${test.name}`, [heard("who"), `took more of ${first}`, `took more of ${second}`, `share of ${second}`, "interval", heard("drawn")], [["people", count(told.first), count(told.second), percent(told.share), span(told.interval), line]], [5])];
 }
 
 function one(test) {
@@ -90,13 +86,13 @@ function one(test) {
     ? "Each list holds items of both arms in turn; counted is of whose items people took more."
     : `Counted are people, each once: shown a list, and who ${outcomeOf(test) || "did what is hoped for"} within ${many(test.horizon_days ?? 7, "day")}.`;
   return make("section", { class: "panel wide" },
-    make("h2", {}, test.name, " ", make("span", { class: "quiet" }, began)), make("p", { class: "quiet" }, how),
+    make("h2", {}, test.name, " ", quiet(began)), small(how),
     ...(interleaved ? preference(test) : [...differences(test), arms(test)]),
-    make("p", { class: "quiet" }, `Intervals hold at all times at once with ${percent(level)}: you may look as often as you like and stop whenever one is decided.`));
+    small(`Intervals hold at all times at once with ${percent(level)}: you may look as often as you like and stop whenever one is decided.`));
 }
 
 export async function show() {
   const told = await maybe(ask("/v1/tests"));
   const tests = told?.tests ?? [];
-  return { title: "A/B tests", nodes: [make("h1", { tabindex: -1 }, "A/B tests"), ...(tests.length ? tests.map(one) : [none()])] };
+  return { title: "A/B tests", nodes: [headline("A/B tests"), ...(tests.length ? tests.map(one) : [none()])] };
 }

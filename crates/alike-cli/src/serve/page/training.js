@@ -2,7 +2,7 @@
 
 import { ask, model } from "./api.js";
 import { chart, table } from "./charts.js";
-import { count, make, many, percent } from "./dom.js";
+import { count, empty, headline, make, many, percent, quiet, small } from "./dom.js";
 
 const SPLITS = [["test_clean", "test"], ["test_public", "test"], ["valid", "validation"]];
 const METRICS = [
@@ -57,13 +57,13 @@ export async function show() {
   return {
     title: "Training",
     nodes: [
-      make("h1", { tabindex: -1 }, "Training ", make("span", { class: "quiet" }, `${about.name} on ${about.data}`)),
+      headline("Training ", quiet(`${about.name} on ${about.data}`)),
       sentence(about),
-      make("p", { class: "quiet" }, `It learned from ${count(about.interactions)} things that ${many(about.users, "person", "people")} took. What is asked of it here was hidden from it while it learned.`,
+      small(`It learned from ${count(about.interactions)} things that ${many(about.users, "person", "people")} took. What is asked of it here was hidden from it while it learned.`,
         epochs.length ? ` It went through the data ${many(epochs.length, "time")}${summary.best_epoch ? ` and was best after ${count(summary.best_epoch)}` : ""}.` : ""),
-      drawn.length ? make("div", { class: "charts" }, ...drawn) : make("p", { class: "empty" }, "This model is solved at once: there is no curve of its learning."),
+      drawn.length ? make("div", { class: "charts" }, ...drawn) : empty("This model is solved at once: there is no curve of its learning."),
       make("h2", {}, "How good it is, in numbers"),
-      rows.length ? table("Metrics of the best epoch", ["measure", ...there.map(([, words]) => words)], rows) : make("p", { class: "empty" }, "No numbers yet."),
+      rows.length ? table("Metrics of the best epoch", ["measure", ...there.map(([, words]) => words)], rows) : empty("No numbers yet."),
       make("details", { class: "fold" }, make("summary", {}, `Settings it was trained with (${settings.length})`), table("Settings", ["setting", "value"], settings)),
     ],
   };
