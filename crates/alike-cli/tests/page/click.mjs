@@ -14,7 +14,10 @@ import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
 const [url, folder, picture] = process.argv.slice(2);
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox"],
+});
 const axe = (() => {
   try {
     return readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -49,7 +52,10 @@ async function open(options, at = "/") {
   const [wrong, written] = [[], []];
   page.on("pageerror", (error) => wrong.push(String(error)));
   // That somebody is new, or a route is not there, browsers report as an error.
-  page.on("console", (message) => message.type() === "error" && !message.text().includes("status of 404") && wrong.push(message.text()));
+  page.on(
+    "console",
+    (message) => message.type() === "error" && !message.text().includes("status of 404") && wrong.push(message.text()),
+  );
   page.on("request", (request) => {
     const path = new URL(request.url()).pathname;
     if (request.method() !== "GET" && !READS.includes(path)) written.push(`${request.method()} ${path}`);
@@ -66,7 +72,7 @@ async function open(options, at = "/") {
 
 /** Waits until the view that the address names is there, and nothing is on its way. */
 async function settled(page) {
-  for (let quiet = 0; quiet < 4; ) {
+  for (let quiet = 0; quiet < 4;) {
     await page.waitForTimeout(25);
     await page.waitForFunction(() => !document.querySelector("main[aria-busy]") && document.querySelector("main h1"));
     quiet = pending.get(page) > 0 ? 0 : quiet + 1;
@@ -80,7 +86,10 @@ async function go(page, action) {
 
 const heading = (page) => page.textContent("main h1");
 const focused = (page) => page.evaluate(() => document.activeElement?.tagName);
-const rowOf = (page, name) => page.$$eval(`[data-scroller="${name}"] > li .go`, (all) => all.map((link) => decodeURIComponent(link.hash.slice("#/item/".length))));
+const rowOf = (page, name) =>
+  page.$$eval(`[data-scroller="${name}"] > li .go`, (all) =>
+    all.map((link) => decodeURIComponent(link.hash.slice("#/item/".length))),
+  );
 const rowNames = (page) => page.$$eval("[data-scroller]", (all) => all.map((list) => list.dataset.scroller));
 const shot = (page, name) => folder && page.screenshot({ path: `${folder}/${name}.png` });
 
@@ -90,7 +99,9 @@ async function sound(page, name) {
   assert.ok(wide <= window, `${name} is ${wide} pixels wide in a window of ${window}`);
   if (!axe) return;
   await page.evaluate(axe);
-  const found = await page.evaluate(async () => (await globalThis.axe.run()).violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(", ")}`));
+  const found = await page.evaluate(async () =>
+    (await globalThis.axe.run()).violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(", ")}`),
+  );
   assert.deepEqual(found, [], `${name}: axe`);
 }
 
@@ -101,7 +112,15 @@ const { page, wrong, written } = await open(desk);
 assert.match(page.url(), /#\/person\/.+/, "the start shows somebody");
 await shot(page, "person-light");
 
-for (const [name, title] of [["Catalogue", "Catalogue"], ["Compare", "Compare"], ["Data", "Data"], ["Training", "Training"], ["Rules", "Rules"], ["Tests", "A/B tests"], ["People", null]]) {
+for (const [name, title] of [
+  ["Catalogue", "Catalogue"],
+  ["Compare", "Compare"],
+  ["Data", "Data"],
+  ["Training", "Training"],
+  ["Rules", "Rules"],
+  ["Tests", "A/B tests"],
+  ["People", null],
+]) {
   await go(page, () => page.click(`nav >> text="${name}"`));
   assert.equal(await page.getAttribute(`nav >> text="${name}"`, "aria-current"), "page");
   if (title) assert.ok((await heading(page)).startsWith(title), name);
@@ -195,7 +214,10 @@ await go(page, () => page.goto(`${url}/#/catalogue`));
 await page.fill(".finder input", word);
 await go(page, () => page.press(".finder input", "Enter"));
 const found = await page.$$eval(".grid .go", (all) => all.map((link) => link.textContent));
-assert.ok(found.some((text) => text.toLowerCase().includes(word.toLowerCase())), `titles with ${word}`);
+assert.ok(
+  found.some((text) => text.toLowerCase().includes(word.toLowerCase())),
+  `titles with ${word}`,
+);
 if (model.encoders.includes("text")) {
   await page.selectOption(".finder select", "meaning");
   await page.fill(".finder input", word);
@@ -250,7 +272,10 @@ assert.match(await page.textContent("#banner"), /written as events of/);
 const [top] = await rowNames(page);
 const [liked] = await rowOf(page, top);
 await go(page, () => page.click(`[data-scroller="${top}"] > li:nth-child(1) .like`));
-assert.deepEqual(JSON.parse(await history(stranger)).items.map((one) => [one.item, one.kind]), [[liked, "like"]]);
+assert.deepEqual(
+  JSON.parse(await history(stranger)).items.map((one) => [one.item, one.kind]),
+  [[liked, "like"]],
+);
 assert.deepEqual(await rowOf(page, "taken"), [liked]);
 await go(page, () => page.click(`[data-scroller="taken"] > li:nth-child(1) .like`));
 assert.ok(!(await rowNames(page)).includes("taken"), "it is taken back");
@@ -298,11 +323,30 @@ assert.deepEqual([keys.wrong, keys.written], [[], []]);
 
 // --- On a phone, in the dark, and on a desk in the dark --------------------------------------------------------------
 
-for (const [name, options] of [["phone", { ...desk, viewport: { width: 390, height: 844 } }], ["phone-dark", { ...desk, viewport: { width: 390, height: 844 }, colorScheme: "dark" }], ["dark", { ...desk, colorScheme: "dark" }]]) {
+for (const [name, options] of [
+  ["phone", { ...desk, viewport: { width: 390, height: 844 } }],
+  ["phone-dark", { ...desk, viewport: { width: 390, height: 844 }, colorScheme: "dark" }],
+  ["dark", { ...desk, colorScheme: "dark" }],
+]) {
   const small = await open(options);
-  const rules = encodeURIComponent(JSON.stringify({ only: [], boosts: [], limits: [{ key: "category", most: 2 }], pins: [] }));
+  const rules = encodeURIComponent(
+    JSON.stringify({ only: [], boosts: [], limits: [{ key: "category", most: 2 }], pins: [] }),
+  );
   const id = encodeURIComponent(known);
-  for (const at of [`person/${id}`, "person", `person/${stranger}`, `list/${id}`, "catalogue", `catalogue?q=${encodeURIComponent(word)}`, `item/${encodeURIComponent(item)}`, `compare/${id}`, "data", "training", `rules/${id}?rules=${rules}`, "tests"]) {
+  for (const at of [
+    `person/${id}`,
+    "person",
+    `person/${stranger}`,
+    `list/${id}`,
+    "catalogue",
+    `catalogue?q=${encodeURIComponent(word)}`,
+    `item/${encodeURIComponent(item)}`,
+    `compare/${id}`,
+    "data",
+    "training",
+    `rules/${id}?rules=${rules}`,
+    "tests",
+  ]) {
     await go(small.page, () => small.page.goto(`${url}/#/${at}`));
     await sound(small.page, `${name}: ${at}`);
     await shot(small.page, `${name}-${at.replace(/\W.*/, "")}`);

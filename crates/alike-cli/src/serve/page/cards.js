@@ -16,7 +16,7 @@ export function face(item, { whole = false, eager = false } = {}) {
   const box = make("span", { class: whole ? "face whole" : "face" });
   box.style.setProperty("--hue", hue(item.category ?? title(item)));
   const name = whole ? title(item) : title(item).slice(0, 1).toUpperCase();
-  box.append(make("span", { class: "letter", "aria-hidden": whole ? null : "true" }, name));
+  box.append(make("span.letter", { "aria-hidden": whole ? null : "true" }, name));
   if (!hasPicture(item)) return box;
   const image = make("img", { alt: "", loading: eager ? null : "lazy", decoding: "async" });
   image.addEventListener("load", () => {
@@ -27,7 +27,10 @@ export function face(item, { whole = false, eager = false } = {}) {
   });
   image.addEventListener("error", () => image.remove());
   box.append(image);
-  picture(item.image).then((source) => (image.src = source), () => image.remove());
+  picture(item.image).then(
+    (source) => (image.src = source),
+    () => image.remove(),
+  );
   return box;
 }
 
@@ -41,7 +44,7 @@ export function why(reasons) {
   const [first] = reasons ?? [];
   if (!first) return null;
   const verb = VERBS[first.modality];
-  return make("p", { class: "why", title: `because of ${title(first)}` }, verb ? `${verb} like ` : "because of ", make("b", {}, title(first)));
+  return make("p.why", { title: `because of ${title(first)}` }, verb ? `${verb} like ` : "because of ", make("b", title(first)));
 }
 
 /** The reason that all of `items` share, if they do. */
@@ -57,24 +60,31 @@ function act(item, kind, opinion, key) {
   const pressed = String(opinion === kind);
   return make(
     "button",
-    { type: "button", class: `act ${kind}`, "aria-label": label, title: kind === "like" ? "Like" : "Not for me", "aria-pressed": pressed, "data-key": `${key}/${kind}`, onclick: press },
+    {
+      type: "button",
+      class: `act ${kind}`,
+      "aria-label": label,
+      title: kind === "like" ? "Like" : "Not for me",
+      "aria-pressed": pressed,
+      "data-key": `${key}/${kind}`,
+      onclick: press,
+    },
     icon(drawing),
   );
 }
 
 /** The two small buttons of an item. */
-export const acts = (item, opinion, key) =>
-  make("span", { class: "acts" }, act(item, "like", opinion, key), act(item, "dislike", opinion, key));
+export const acts = (item, opinion, key) => make("span.acts", act(item, "like", opinion, key), act(item, "dislike", opinion, key));
 
 /** A card. `bare` cards have their title on the cover; `badge` is a word on it; `opinions` makes buttons. */
 export function card(item, { key = "card", place = 0, bare = false, badge = null, reasons = true, opinions = null } = {}) {
   const name = `${key}/${place}`;
   const about = [categories(item).slice(0, 3).join(", "), item.price === undefined ? "" : amount(item.price)].filter(Boolean);
-  const label = make("a", { class: "go", href: to("item", item.item), "data-key": name }, face(item, { whole: bare }));
-  if (!bare) label.append(make("span", { class: "title" }, title(item)));
-  const part = make("li", { class: "card" }, label);
-  if (badge) part.append(make("span", { class: "badge" }, badge));
-  if (about.length) part.append(make("p", { class: "about", title: item.category ?? "" }, about.join(" · ")));
+  const label = make("a.go", { href: to("item", item.item), "data-key": name }, face(item, { whole: bare }));
+  if (badge) label.firstChild.append(make("span.badge", badge));
+  if (!bare) label.append(make("span.title", title(item)));
+  const part = make("li.card", label);
+  if (about.length) part.append(make("p.about", { title: item.category ?? "" }, about.join(" · ")));
   if (reasons) part.append(why(item.reasons) ?? "");
   if (opinions && mayAct()) part.append(acts(item, opinions.get(item.item), name));
   return part;
@@ -96,10 +106,18 @@ export function grid(items, { key = "grid", none = "Nothing here.", ...options }
 export function row(name, heading, items, { about = null, more = null, ...options } = {}) {
   const id = `row-${name.replace(/\W/g, "-")}`;
   const { bare, cards } = cardsOf(items, { key: name, ...options });
-  const list = make("ul", { class: bare ? "row bare" : "row", role: "list", "data-scroller": name, "aria-labelledby": id, "aria-describedby": "row-help" }, ...cards);
+  const list = make(
+    "ul",
+    { class: bare ? "row bare" : "row", role: "list", "data-scroller": name, "aria-labelledby": id, "aria-describedby": "row-help" },
+    ...cards,
+  );
   const step = (way) => list.scrollBy({ left: way * Math.max(list.clientWidth * 0.85, 120) });
   const button = (way, words, drawing) =>
-    make("button", { type: "button", class: "step", "aria-label": `${words}: ${heading}`, "data-key": `${name}/step${way}`, onclick: () => step(way) }, icon(drawing));
+    make(
+      "button",
+      { type: "button", class: "step", "aria-label": `${words}: ${heading}`, "data-key": `${name}/step${way}`, onclick: () => step(way) },
+      icon(drawing),
+    );
   const [back, on] = [button(-1, "Back", "back"), button(1, "Further", "on")];
   const ends = () => {
     const room = list.scrollWidth - list.clientWidth;
@@ -111,8 +129,8 @@ export function row(name, heading, items, { about = null, more = null, ...option
   list.addEventListener("scroll", ends, { passive: true });
   new ResizeObserver(ends).observe(list);
   rove(list);
-  const head = make("div", { class: "head" }, make("h2", { id }, heading), about ? small(about) : null, more, make("span", { class: "steps" }, back, on));
-  return make("section", { class: "shelf", "aria-labelledby": id }, head, list);
+  const head = make("div.head", make("h2", { id }, heading), about ? small(about) : null, more, make("span.steps", back, on));
+  return make("section.shelf", { "aria-labelledby": id }, head, list);
 }
 
 /** One card of a row is reached with Tab, the others from there with the arrow keys. */
@@ -138,4 +156,4 @@ function rove(list) {
 }
 
 /** A line of links to people. */
-export const people = (ids) => make("span", { class: "people" }, ...ids.map((id) => link(to("person", id), heard("Person "), id)));
+export const people = (ids) => make("span.people", ...ids.map((id) => link(to("person", id), heard("Person "), id)));

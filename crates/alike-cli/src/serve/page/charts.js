@@ -26,39 +26,56 @@ export function chart({ name, points, x, y, format, say, best = null, bars = fal
   const [low, high] = [marks[0], marks[marks.length - 1]];
   const [first, last] = [points[0].x, points[points.length - 1].x];
   const wide = (W - LEFT - RIGHT) / (points.length || 1);
-  const px = (value) => (bars ? LEFT + wide * (value - first + 0.5) : LEFT + ((W - LEFT - RIGHT) * (value - first)) / Math.max(last - first, 1));
+  const px = (value) =>
+    bars ? LEFT + wide * (value - first + 0.5) : LEFT + ((W - LEFT - RIGHT) * (value - first)) / Math.max(last - first, 1);
   const py = (value) => TOP + (H - TOP - BOTTOM) * (1 - (value - low) / (high - low || 1));
   const svg = draw("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `${name}. ${say(points[points.length - 1])}` });
   for (const mark of marks) {
-    svg.append(draw("line", { class: "gridline", x1: LEFT, x2: W - RIGHT, y1: py(mark), y2: py(mark) }));
+    svg.append(draw("line.gridline", { x1: LEFT, x2: W - RIGHT, y1: py(mark), y2: py(mark) }));
     svg.append(draw("text", { x: LEFT - 6, y: py(mark) + 4, "text-anchor": "end" }, format(mark)));
   }
-  svg.append(draw("line", { class: "axis", x1: LEFT, x2: W - RIGHT, y1: H - BOTTOM, y2: H - BOTTOM }));
-  const below = bars ? [points[0], points[Math.floor(points.length / 2)], points[points.length - 1]] : [first, ...ticks(first, last).filter((at) => Number.isInteger(at) && at > first + (last - first) / 12 && at <= last)].map((at) => ({ x: at, label: String(at) }));
+  svg.append(draw("line.axis", { x1: LEFT, x2: W - RIGHT, y1: H - BOTTOM, y2: H - BOTTOM }));
+  const below = bars
+    ? [points[0], points[Math.floor(points.length / 2)], points[points.length - 1]]
+    : [first, ...ticks(first, last).filter((at) => Number.isInteger(at) && at > first + (last - first) / 12 && at <= last)].map((at) => ({
+        x: at,
+        label: String(at),
+      }));
   below.forEach((point, n) => {
     const anchor = bars && n === 0 ? "start" : bars && n === below.length - 1 ? "end" : "middle";
     const shift = bars ? { start: -wide / 2, end: wide / 2, middle: 0 }[anchor] : 0;
     svg.append(draw("text", { x: px(point.x) + shift, y: H - BOTTOM + 15, "text-anchor": anchor }, point.label));
   });
-  svg.append(draw("text", { class: "unit", x: (LEFT + W - RIGHT) / 2, y: H - 6, "text-anchor": "middle" }, x));
+  svg.append(draw("text.unit", { x: (LEFT + W - RIGHT) / 2, y: H - 6, "text-anchor": "middle" }, x));
   if (bars) {
-    for (const point of points) svg.append(draw("rect", { class: "bar", x: px(point.x) - wide * 0.38, width: wide * 0.76, y: py(point.y), height: H - BOTTOM - py(point.y) }));
+    for (const point of points)
+      svg.append(draw("rect.bar", { x: px(point.x) - wide * 0.38, width: wide * 0.76, y: py(point.y), height: H - BOTTOM - py(point.y) }));
   } else {
-    svg.append(draw("polyline", { class: "curve", points: points.map((point) => `${px(point.x).toFixed(1)},${py(point.y).toFixed(1)}`).join(" ") }));
+    svg.append(draw("polyline.curve", { points: points.map((point) => `${px(point.x).toFixed(1)},${py(point.y).toFixed(1)}`).join(" ") }));
   }
   const kept = points.find((point) => point.x === best);
-  if (kept) svg.append(draw("circle", { class: "best", cx: px(kept.x), cy: py(kept.y), r: 5 }));
-  const rule = draw("line", { class: "rule", y1: TOP, y2: H - BOTTOM });
-  const dot = draw("circle", { class: "dot", r: 4 });
+  if (kept) svg.append(draw("circle.best", { cx: px(kept.x), cy: py(kept.y), r: 5 }));
+  const rule = draw("line.rule", { y1: TOP, y2: H - BOTTOM });
+  const dot = draw("circle.dot", { r: 4 });
   svg.append(rule, dot);
   return probed({ name, points, y, about, svg, rule, dot, px, py, say, best, bars });
 }
 
 /** The chart with a slider over it: the pointer and the arrow keys move it from point to point. */
 function probed({ name, points, y, about, svg, rule, dot, px, py, say, best, bars }) {
-  const start = Math.max(points.findIndex((point) => point.x === best), best === null ? points.length - 1 : 0);
-  const told = make("p", { class: "told", "aria-hidden": "true" });
-  const probe = make("input", { type: "range", class: "probe", min: 0, max: points.length - 1, value: start, "aria-label": `${name}: value at` });
+  const start = Math.max(
+    points.findIndex((point) => point.x === best),
+    best === null ? points.length - 1 : 0,
+  );
+  const told = make("p.told", { "aria-hidden": "true" });
+  const probe = make("input", {
+    type: "range",
+    class: "probe",
+    min: 0,
+    max: points.length - 1,
+    value: start,
+    "aria-label": `${name}: value at`,
+  });
   const set = (at) => {
     const point = points[at];
     probe.value = at;
@@ -83,27 +100,46 @@ function probed({ name, points, y, about, svg, rule, dot, px, py, say, best, bar
   probe.addEventListener("pointerdown", under);
   probe.addEventListener("pointerleave", () => set(start));
   set(start);
-  return make("figure", { class: bars ? "chart bars" : "chart" },
-    make("figcaption", {}, make("b", {}, name), about ? quiet(about) : null),
-    make("p", { class: "unit quiet" }, y), make("div", { class: "plot" }, svg, probe), told);
+  return make(
+    "figure",
+    { class: bars ? "chart bars" : "chart" },
+    make("figcaption", make("b", name), about ? quiet(about) : null),
+    make("p.unit.quiet", y),
+    make("div.plot", svg, probe),
+    told,
+  );
 }
 
 /** An interval on a scale that all rows of a table share: a line from low to high with a dot at the value. */
 export function interval({ low, high, value, from, to, zero = null, words }) {
   const [w, h] = [220, 26];
   const px = (at) => 8 + ((w - 16) * (Math.min(Math.max(at, from), to) - from)) / (to - from || 1);
-  const svg = draw("svg", { class: "interval", viewBox: `0 0 ${w} ${h}`, role: "img", "aria-label": words });
-  svg.append(draw("line", { class: "gridline", x1: 4, x2: w - 4, y1: h / 2, y2: h / 2 }));
-  if (zero !== null) svg.append(draw("line", { class: "zero", x1: px(zero), x2: px(zero), y1: 2, y2: h - 2 }));
-  svg.append(draw("line", { class: "span", x1: px(low), x2: px(high), y1: h / 2, y2: h / 2 }), draw("circle", { class: "best", cx: px(value), cy: h / 2, r: 5 }));
+  const svg = draw("svg.interval", { viewBox: `0 0 ${w} ${h}`, role: "img", "aria-label": words });
+  svg.append(draw("line.gridline", { x1: 4, x2: w - 4, y1: h / 2, y2: h / 2 }));
+  if (zero !== null) svg.append(draw("line.zero", { x1: px(zero), x2: px(zero), y1: 2, y2: h - 2 }));
+  svg.append(
+    draw("line.span", { x1: px(low), x2: px(high), y1: h / 2, y2: h / 2 }),
+    draw("circle.best", { cx: px(value), cy: h / 2, r: 5 }),
+  );
   return svg;
 }
 
 /** A table; all columns but the first hold numbers where `words` does not say otherwise. */
 export function table(caption, head, rows, words = []) {
   const kind = (n) => (n > 0 && !words.includes(n) ? { class: "number" } : {});
-  return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
-    make("table", {}, make("caption", { class: "heard" }, caption),
-      make("thead", {}, make("tr", {}, ...head.map((value, n) => make("th", { scope: "col", ...kind(n) }, value)))),
-      make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((value, n) => (n ? make("td", kind(n), value) : make("th", { scope: "row" }, value))))))));
+  return make(
+    "div.scroll",
+    { tabindex: 0, role: "region", "aria-label": caption },
+    make(
+      "table",
+      make("caption.heard", caption),
+      make("thead", make("tr", ...head.map((value, n) => make("th", { scope: "col", ...kind(n) }, value)))),
+      make(
+        "tbody",
+        ...rows.map((cells) =>
+          make("tr", ...cells.map((value, n) => (n ? make("td", kind(n), value) : make("th", { scope: "row" }, value)))),
+        ),
+      ),
+    ),
+  );
 }

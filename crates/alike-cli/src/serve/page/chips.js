@@ -14,13 +14,16 @@ export function chips(label, values, chosen, address) {
     part.className = "chip";
     part.dataset.key = `chip/${label}/${value ?? ""}`;
     if (current) part.setAttribute("aria-current", "true");
-    return make("li", {}, part);
+    return make("li", part);
   };
   // What is chosen is always in sight.
   const sorted = [...values.filter((one) => same(one.value)), ...values.filter((one) => !same(one.value))];
   const known = sorted.map(({ value, items }) => chip(value, value, items));
-  const list = (parts) => make("ul", { class: "chips", role: "list", "aria-label": label }, ...parts);
+  const list = (parts) => make("ul.chips", { role: "list", "aria-label": label }, ...parts);
   const rest = known.slice(FIRST);
-  return make("div", { class: "chipping" }, list([chip(null, `Any ${label.toLowerCase()}`), ...known.slice(0, FIRST)]),
-    rest.length ? make("details", { class: "quiet-details" }, make("summary", {}, `${rest.length} more`), list(rest)) : null);
+  return make(
+    "div.chipping",
+    list([chip(null, `Any ${label.toLowerCase()}`), ...known.slice(0, FIRST)]),
+    rest.length ? make("details.quiet-details", make("summary", `${rest.length} more`), list(rest)) : null,
+  );
 }

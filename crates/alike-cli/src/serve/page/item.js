@@ -14,24 +14,30 @@ function standing(item) {
   const words = [];
   if (item.listed === false) words.push([item.stock === 0 ? "sold out: in no list" : "not listed now", "bad"]);
   else if (item.stock !== undefined && item.stock !== null) words.push([`${count(item.stock)} in stock`, "good"]);
-  if (item.trained === false) words.push([item.recommendable ? "new: placed by its words and features" : "new: cannot be recommended yet, it has no features", "plain"]);
-  return make("p", { class: "marks" }, ...words.map(([text, kind]) => make("span", { class: `mark ${kind}` }, text)));
+  if (item.trained === false)
+    words.push([
+      item.recommendable ? "new: placed by its words and features" : "new: cannot be recommended yet, it has no features",
+      "plain",
+    ]);
+  return make("p.marks", ...words.map(([text, kind]) => make("span", { class: `mark ${kind}` }, text)));
 }
 
 function about(item) {
   const known = Object.entries(item.attributes ?? {}).filter(([key]) => !["category", "title", "description"].includes(key));
   if (!known.length) return null;
   const value = (key, text) => link(to("catalogue", null, { [`a.${key}`]: text }), text);
-  const line = ([key, texts]) => [make("dt", {}, key), make("dd", {}, ...texts.flatMap((text, n) => [n ? ", " : "", value(key, text)]))];
-  return make("dl", { class: "facts" }, ...known.flatMap(line));
+  const line = ([key, texts]) => [make("dt", key), make("dd", ...texts.flatMap((text, n) => [n ? ", " : "", value(key, text)]))];
+  return make("dl.facts", ...known.flatMap(line));
 }
 
 /** Why it would be in the list of the person, and where. */
-async function reasons(item, name) {
-  const head = make("h2", {}, person() === null ? "Why it would be in their list" : `Why it would be in ${name}’s list`);
-  const box = (...content) => make("section", { class: "panel why-panel" }, head, ...content);
-  if (item.recommendable === false) return box(make("p", {}, "The model cannot place it: it knows neither people who took it nor features of it."));
-  if (item.listed === false) return box(make("p", {}, "It may not be listed now, so it is in nobody’s list."));
+async function reasons(item, name, views) {
+  const head = make("h2", person() === null ? "Why it would be in their list" : `Why it would be in ${name}’s list`);
+  const box = (...content) => make("section.panel.why-panel", head, ...content);
+  if (item.recommendable === false)
+    return box(make("p", "The model cannot place it: it knows neither people who took it nor features of it."));
+  if (item.listed === false) return box(make("p", "It may not be listed now, so it is in nobody’s list."));
+  if (views.get(item.item) === "dislike") return box(make("p", "They do not want it, so it is in no list of theirs."));
   const [alone, list] = await Promise.all([
     recommended({ allow: [item.item], top: 1, reasons: 5, exclude_seen: false }),
     recommended({ top: LOOKED_AT, exclude_seen: false }),
@@ -40,27 +46,33 @@ async function reasons(item, name) {
   const where = place ? `It is number ${place} in ${name}’s list.` : `It is not among the first ${list.items.length} for ${name}.`;
   const told = alone.items[0]?.reasons ?? [];
   if (alone.stranger || !told.length) {
-    const none = alone.stranger || !(await past())?.count ? "Nothing they took is known, so this is what suits most people." : "The model cannot name single things they took as the reason.";
-    return box(make("p", {}, where, " ", none));
+    const none =
+      alone.stranger || !(await past())?.count
+        ? "Nothing they took is known, so this is what suits most people."
+        : "The model cannot name single things they took as the reason.";
+    return box(make("p", where, " ", none));
   }
   const most = Math.max(...told.map((reason) => reason.loss), 1e-9);
   const line = (reason) => {
     const share = Math.max(reason.loss / most, 0.02);
-    const bar = make("span", { class: "bar-line", "aria-hidden": "true" });
+    const bar = make("span.bar-line", { "aria-hidden": "true" });
     bar.style.setProperty("--share", share);
     const word = alikeness(reason.modality);
-    return make("li", {}, link(to("item", reason.item), title(reason)), word ? quiet(` ${word}`) : null, bar);
+    return make("li", link(to("item", reason.item), title(reason)), word ? quiet(` ${word}`) : null, bar);
   };
-  return box(make("p", {}, `${where} Of what they took, this speaks for it most:`), make("ol", { class: "reasons", role: "list" }, ...told.map(line)),
-    small("The longer the bar, the more its score would lose without that one. “Looks alike” goes by pictures, “reads alike” by words."));
+  return box(
+    make("p", `${where} Of what they took, this speaks for it most:`),
+    make("ol.reasons", { role: "list" }, ...told.map(line)),
+    small("The longer the bar, the more its score would lose without that one. “Looks alike” goes by pictures, “reads alike” by words."),
+  );
 }
 
 function who(told) {
   if (!told) return null;
-  const head = make("h2", {}, "Who takes it");
-  if (!told.count) return make("section", { class: "panel" }, head, make("p", {}, "Nobody has taken it yet."));
+  const head = make("h2", "Who takes it");
+  if (!told.count) return make("section.panel", head, make("p", "Nobody has taken it yet."));
   const more = told.count > told.users.length ? ` and ${count(told.count - told.users.length)} more` : "";
-  return make("section", { class: "panel" }, head, make("p", {}, `${many(told.count, "person", "people")}: `, people(told.users), more));
+  return make("section.panel", head, make("p", `${many(told.count, "person", "people")}: `, people(told.users), more));
 }
 
 /** Rows of what is like it and what is taken with it. */
@@ -77,18 +89,24 @@ function crumbs(item, from) {
   const first = from ?? { hash: "#/catalogue", title: "Catalogue" };
   const category = categories(item)[0];
   const of = category && first.hash !== to("catalogue", null, { category }) ? link(to("catalogue", null, { category }), category) : null;
-  return make("nav", { class: "crumbs", "aria-label": "Breadcrumb" }, make("span", { "aria-hidden": "true" }, "← "), link(first.hash, first.title), of);
+  return make(
+    "nav.crumbs",
+    { "aria-label": "Breadcrumb" },
+    make("span", { "aria-hidden": "true" }, "← "),
+    link(first.hash, first.title),
+    of,
+  );
 }
 
 export async function show({ id, from }) {
   const item = await ask(`/v1/items/${at(id)}`);
   const name = person() ?? "a new visitor";
-  const failed = (error) => panel("Why it would be in their list", make("p", {}, error.message));
-  const [views, takers, near, because] = await Promise.all([
-    opinions(),
+  const failed = (error) => panel("Why it would be in their list", make("p", error.message));
+  const views = await opinions();
+  const [takers, near, because] = await Promise.all([
     maybe(ask(`/v1/items/${at(id)}/users?top=12`)),
     around(item),
-    reasons(item, name).catch(failed),
+    reasons(item, name, views).catch(failed),
   ]);
   const notes = { related: "most like it", "bought-together": "often taken by the same people" };
   const kinds = categories(item);
@@ -96,18 +114,26 @@ export async function show({ id, from }) {
     title: title(item),
     nodes: [
       crumbs(item, from),
-      make("article", { class: "item" },
-        make("div", { class: "portrait" }, face(item, { whole: true, eager: true })),
-        make("div", { class: "words" },
+      make(
+        "article.item",
+        make("div.portrait", face(item, { whole: true, eager: true })),
+        make(
+          "div.words",
           headline(title(item)),
-          kinds.length ? make("p", { class: "kinds" }, ...kinds.map((kind) => make("a", { class: "chip", href: to("catalogue", null, { category: kind }) }, kind))) : null,
-          item.price === undefined || item.price === null ? null : make("p", { class: "price" }, amount(item.price)),
+          kinds.length
+            ? make("p.kinds", ...kinds.map((kind) => make("a.chip", { href: to("catalogue", null, { category: kind }) }, kind)))
+            : null,
+          item.price === undefined || item.price === null ? null : make("p.price", amount(item.price)),
           standing(item),
-          item.description ? make("p", { class: "description" }, item.description) : null,
+          item.description ? make("p.description", item.description) : null,
           about(item),
-          mayAct() ? make("p", { class: "for" }, quiet(person() === null ? "Try it out:" : `For ${name}:`), acts(item, views.get(item.item), "item")) : null,
-          small(`Id ${item.item}`))),
-      make("div", { class: "panels" }, because, who(takers)),
+          mayAct()
+            ? make("p.for", quiet(person() === null ? "Try it out:" : `For ${name}:`), acts(item, views.get(item.item), "item"))
+            : null,
+          small(`Id ${item.item}`),
+        ),
+      ),
+      make("div.panels", because, who(takers)),
       ...near.map((one) => row(one.name, one.title, one.items, { about: notes[one.kind], opinions: views })),
     ],
   };

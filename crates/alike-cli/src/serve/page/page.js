@@ -54,8 +54,13 @@ function failed(error, route) {
     title: words,
     nodes: [
       headline(words),
-      make("p", { class: "failed" }, error.message),
-      make("p", { class: "bar" }, again, link("#/catalogue", "Look in the catalogue"), route.view === "person" ? null : link(to("person", person()), "Back to the person")),
+      make("p.failed", error.message),
+      make(
+        "p.bar",
+        again,
+        link("#/catalogue", "Look in the catalogue"),
+        route.view === "person" ? null : link(to("person", person()), "Back to the person"),
+      ),
     ],
   };
 }
@@ -126,11 +131,24 @@ function header(view) {
   const { likes, dislikes } = tries();
   const banner = $("banner");
   banner.className = trying() ? "trying" : "writing";
-  const tried = [likes.length ? many(likes.length, "like") : "", dislikes.length ? many(dislikes.length, "dislike") : ""].filter(Boolean).join(", ");
+  const tried = [likes.length ? many(likes.length, "like") : "", dislikes.length ? many(dislikes.length, "dislike") : ""]
+    .filter(Boolean)
+    .join(", ");
   banner.replaceChildren(
     ...(trying()
-      ? [make("span", {}, make("b", {}, "Trying out:"), " nothing is written."), tried ? make("span", {}, `${tried} here. `, make("button", { type: "button", class: "text", onclick: forget }, "Forget them")) : ""]
-      : [make("span", {}, make("b", {}, "Writing."), person() === null ? " Choose a person: likes are then written as their events." : ` Likes are written as events of ${person()}, and lists count them.`)]),
+      ? [
+          make("span", make("b", "Trying out:"), " nothing is written."),
+          tried ? make("span", `${tried} here. `, make("button", { type: "button", class: "text", onclick: forget }, "Forget them")) : "",
+        ]
+      : [
+          make(
+            "span",
+            make("b", "Writing."),
+            person() === null
+              ? " Choose a person: likes are then written as their events."
+              : ` Likes are written as events of ${person()}, and lists count them.`,
+          ),
+        ]),
   );
 }
 
@@ -142,7 +160,8 @@ function forget() {
 
 async function footer() {
   const about = await model();
-  $("model").textContent = `${about.name} on ${about.data}: ${many(about.users, "person", "people")}, ${many(about.items, "item")}, ${count(about.interactions)} things taken`;
+  $("model").textContent =
+    `${about.name} on ${about.data}: ${many(about.users, "person", "people")}, ${many(about.items, "item")}, ${count(about.interactions)} things taken`;
 }
 
 $("trying").addEventListener("click", () => {
@@ -158,8 +177,12 @@ addEventListener("hashchange", () => {
   say("");
   // Controls of a view write their choices into its address: what they stand in stays as it is.
   const [now, before] = [parse(), parse(shown ?? "")];
-  const keep = $("main").contains(document.activeElement) && document.activeElement.matches("select, input, [data-key=more], .chip")
-    && now.view === before.view && now.id === before.id && !history.state?.places;
+  const keep =
+    $("main").contains(document.activeElement) &&
+    document.activeElement.matches("select, input, [data-key=more], .chip") &&
+    now.view === before.view &&
+    now.id === before.id &&
+    !history.state?.places;
   render({ keep, back: history.state?.places });
 });
 

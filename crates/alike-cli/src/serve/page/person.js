@@ -31,7 +31,7 @@ async function withReasons(items) {
 /** One reason for a whole row, as its heading's second line. */
 export function because(reason) {
   const word = alikeness(reason.modality);
-  return make("span", {}, "because they took ", link(to("item", reason.item), title(reason)), word ? `; ${word}` : "");
+  return make("span", "because they took ", link(to("item", reason.item), title(reason)), word ? `; ${word}` : "");
 }
 
 /** Rows without those that a fallback has shown before: their items go on where that one ends. */
@@ -60,8 +60,12 @@ async function byReason(page, views) {
   return largest.slice(0, 2).map((items) => {
     const reason = items[0].reasons[0];
     const word = items.every((item) => item.reasons[0].modality === reason.modality) ? alikeness(reason.modality) : null;
-    const about = make("span", {}, word ? `${word} · ` : "", link(to("item", reason.item), "About this item"));
-    return row(`because-${reason.item}`, `Because they took ${title(reason)}`, items.slice(0, 12), { about, reasons: false, opinions: views });
+    const about = make("span", word ? `${word} · ` : "", link(to("item", reason.item), "About this item"));
+    return row(`because-${reason.item}`, `Because they took ${title(reason)}`, items.slice(0, 12), {
+      about,
+      reasons: false,
+      opinions: views,
+    });
   });
 }
 
@@ -85,8 +89,8 @@ function taken(history, views) {
   if (!items.length) return null;
   const kinds = new Map(before.map((item) => [item.item, item.kind]));
   const badge = (item) => {
-    if (likes.some((one) => one.item === item.item)) return "tried: liked";
-    if (dislikes.some((one) => one.item === item.item)) return "tried: not for them";
+    if (likes.some((one) => one.item === item.item)) return "liked here";
+    if (dislikes.some((one) => one.item === item.item)) return "not for them";
     return { like: "liked", dislike: "not for them", take: "taken lately" }[kinds.get(item.item)] ?? null;
   };
   const total = tried.length + before.length;
@@ -95,7 +99,9 @@ function taken(history, views) {
 }
 
 function introduction(history) {
-  if (person() === null) return "Nobody is chosen: these are the rows of a visitor of whom nothing is known. Like something, and the page becomes theirs.";
+  if (tries().likes.length && !history?.count) return "The page goes by what is liked here.";
+  if (person() === null)
+    return "Nobody is chosen: these are the rows of a visitor of whom nothing is known. Like something, and the page becomes theirs.";
   if (!history) return `${person()} is new: like something, and the page becomes theirs.`;
   if (!history.count) return `Nothing that ${person()} took is known: like something, and the page becomes theirs.`;
   const known = history.trained ? "" : " The model has not been trained on them; it places them by what they took.";
@@ -107,18 +113,27 @@ export async function show() {
   const near = async () => ((await past())?.count ? ask(`/v1/users/${at(id)}/similar?top=6`).catch(() => null) : null);
   const [history, views, page, alike] = await Promise.all([past(), opinions(), rows(), near()]);
   const own = page.known ? [] : await byCategory(await knownCategories(), views);
-  const [shelves, grouped] = await Promise.all([Promise.all(merged(page.rows).map((one) => shelf(one, page.known, views))), byReason(page, views)]);
+  const [shelves, grouped] = await Promise.all([
+    Promise.all(merged(page.rows).map((one) => shelf(one, page.known, views))),
+    byReason(page, views),
+  ]);
   shelves.splice(1, 0, ...grouped);
   const name = id ?? "A new visitor";
   const like = alike?.users.map((one) => one.user).filter((user) => user !== id) ?? [];
   return {
     title: name,
     nodes: [
-      make("div", { class: "top" }, headline(name), picker("person", id)),
-      lead(introduction(history), like.length ? make("span", { class: "alike" }, " People like them: ", people(like.slice(0, 5))) : null, id === null ? null : [" ", link("#/person", "Look as a new visitor")]),
+      make("div.top", headline(name), picker("person", id)),
+      lead(
+        introduction(history),
+        like.length ? make("span.alike", " People like them: ", people(like.slice(0, 5))) : null,
+        id === null ? null : [" ", link("#/person", "Look as a new visitor")],
+      ),
       ...shelves,
       ...own,
-      shelves.length ? null : empty("The server has no row to show. Its catalogue may be hidden or sold out: see ", link("#/data", "Data"), "."),
+      shelves.length
+        ? null
+        : empty("The server has no row to show. Its catalogue may be hidden or sold out: see ", link("#/data", "Data"), "."),
       taken(history, views),
     ],
   };
@@ -141,30 +156,45 @@ export async function showList({ query }) {
     opinions(),
     knownCategories(),
   ]);
-  const address = (more) => to("list", id, { category, variety: variety || null, again: again ? 1 : null, top: top > STEP ? top : null, ...more });
+  const address = (more) =>
+    to("list", id, { category, variety: variety || null, again: again ? 1 : null, top: top > STEP ? top : null, ...more });
   const change = (more) => go(address(more), { replace: true });
   const one = shared(list.items);
   const slider = make("input", {
-    type: "range", id: "variety", min: 0, max: 0.9, step: 0.1, value: variety, "aria-valuetext": `${variety} of 1`, "data-key": "variety",
+    type: "range",
+    id: "variety",
+    min: 0,
+    max: 0.9,
+    step: 0.1,
+    value: variety,
+    "aria-valuetext": `${variety} of 1`,
+    "data-key": "variety",
     onchange: (event) => change({ variety: Number(event.target.value) || null }),
   });
-  const box = make("input", { type: "checkbox", checked: again, "data-key": "again", onchange: (event) => change({ again: event.target.checked ? 1 : null }) });
+  const box = make("input", {
+    type: "checkbox",
+    checked: again,
+    "data-key": "again",
+    onchange: (event) => change({ again: event.target.checked ? 1 : null }),
+  });
   const whose = id ?? "a new visitor";
   return {
     title: `All for ${whose}`,
     said: many(list.items.length, "item"),
     nodes: [
-      make("nav", { class: "crumbs", "aria-label": "Breadcrumb" }, link(to("person", id ?? undefined), whose)),
+      make("nav.crumbs", { "aria-label": "Breadcrumb" }, link(to("person", id ?? undefined), whose)),
       headline(`All for ${whose}`),
       list.stranger ? lead(`${list.stranger} is new: like something, and the list becomes theirs.`) : null,
       chips("Category", known, category, (value) => address({ category: value, top: null })),
-      make("div", { class: "bar" },
-        make("label", { class: "slide" }, make("span", {}, "Variety"), quiet("best match"), slider, quiet("all different")),
-        make("label", { class: "check" }, box, " also what they have")),
+      make(
+        "div.bar",
+        make("label.slide", make("span", "Variety"), quiet("best match"), slider, quiet("all different")),
+        make("label.check", box, " also what they have"),
+      ),
       one ? lead("All of these ", because(one), ".") : null,
       grid(list.items, { key: "all", opinions: views, reasons: !one, none: "Nothing is left to recommend here." }),
       list.items.length >= top && top < MOST
-        ? make("p", { class: "more" }, make("button", { type: "button", "data-key": "more", onclick: () => change({ top: top + STEP }) }, "Show more"))
+        ? make("p.more", make("button", { type: "button", "data-key": "more", onclick: () => change({ top: top + STEP }) }, "Show more"))
         : null,
     ],
   };

@@ -11,7 +11,15 @@ let pickers = 0;
 export function picker(view, chosen) {
   const list = `people-${(pickers += 1)}`;
   const options = make("datalist", { id: list });
-  const field = make("input", { name: "person", value: chosen ?? "", autocomplete: "off", list, placeholder: "an id, known or new", maxlength: 256, "data-key": "picker" });
+  const field = make("input", {
+    name: "person",
+    value: chosen ?? "",
+    autocomplete: "off",
+    list,
+    placeholder: "an id, known or new",
+    maxlength: 256,
+    "data-key": "picker",
+  });
   const suggest = calm(async () => {
     const found = await ask(`/v1/users?query=${at(field.value.trim())}&top=12`).catch(() => ({ users: [] }));
     options.replaceChildren(...found.users.map((user) => make("option", { value: user })));
@@ -29,8 +37,12 @@ export function picker(view, chosen) {
     if (id === null) say("The server knows nobody yet: give any id.");
     else go(to(view, id));
   });
-  return make("form", { class: "picker", role: "search", "aria-label": "Choose a person", onsubmit: submit },
-    make("label", {}, make("span", {}, "Person"), field), options,
+  return make(
+    "form.picker",
+    { role: "search", "aria-label": "Choose a person", onsubmit: submit },
+    make("label", make("span", "Person"), field),
+    options,
     make("button", { type: "submit" }, "Show"),
-    make("button", { type: "button", class: "random", "data-key": "random", onclick: random }, icon("other"), "Random person"));
+    make("button", { type: "button", class: "random", "data-key": "random", onclick: random }, icon("other"), "Random person"),
+  );
 }

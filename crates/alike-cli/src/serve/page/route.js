@@ -73,8 +73,12 @@ export function watchPlaces() {
   addEventListener("scroll", soon, { capture: true, passive: true });
   document.addEventListener("click", () => remember(), { capture: true });
   addEventListener("pagehide", remember);
-  addEventListener("hashchange", () => {
-    clearTimeout(waiting);
-    waiting = 0;
-  }, { capture: true });
+  addEventListener(
+    "hashchange",
+    () => {
+      clearTimeout(waiting);
+      waiting = 0;
+    },
+    { capture: true },
+  );
 }

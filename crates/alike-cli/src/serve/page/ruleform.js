@@ -40,7 +40,13 @@ const number = (text) => (text !== "" && Number.isFinite(Number(text)) ? Number(
 function valueOf({ op, value = "" }, numeric) {
   const text = String(value).trim();
   if (NUMBERS.includes(op)) return number(text);
-  if (op === "any") return text ? text.split(",").map((part) => part.trim()).filter(Boolean) : null;
+  if (op === "any")
+    return text
+      ? text
+          .split(",")
+          .map((part) => part.trim())
+          .filter(Boolean)
+      : null;
   return text === "" ? null : numeric ? (number(text) ?? text) : text;
 }
 
@@ -67,9 +73,13 @@ export function rulesOf(form, known) {
     return where && number(one.weight) ? [{ filter: { [where]: [made] }, weight: number(one.weight) }] : [];
   });
   if (boosts.length) rules.boosts = boosts;
-  const limits = form.limits.filter((one) => one.key && number(one.most) >= 1).map((one) => ({ key: one.key, most: Math.round(number(one.most)) }));
+  const limits = form.limits
+    .filter((one) => one.key && number(one.most) >= 1)
+    .map((one) => ({ key: one.key, most: Math.round(number(one.most)) }));
   if (limits.length) rules.limits = limits;
-  const pins = form.pins.filter((one) => one.item && number(one.position) >= 1).map((one) => ({ item: String(one.item), position: Math.round(number(one.position)) }));
+  const pins = form.pins
+    .filter((one) => one.item && number(one.position) >= 1)
+    .map((one) => ({ item: String(one.item), position: Math.round(number(one.position)) }));
   if (pins.length) rules.pins = pins;
   return rules;
 }
@@ -79,7 +89,9 @@ export function toml(value) {
   if (Array.isArray(value)) return `[${value.map(toml).join(", ")}]`;
   if (value !== null && typeof value === "object") {
     const name = (key) => (/^[\w-]+$/.test(key) ? key : JSON.stringify(key));
-    return `{ ${Object.entries(value).map(([key, one]) => `${name(key)} = ${toml(one)}`).join(", ")} }`;
+    return `{ ${Object.entries(value)
+      .map(([key, one]) => `${name(key)} = ${toml(one)}`)
+      .join(", ")} }`;
   }
   return JSON.stringify(value).replaceAll("\u007f", "\\u007f");
 }
@@ -87,8 +99,16 @@ export function toml(value) {
 // --- The fields ----------------------------------------------------------------------------------------------------
 
 const PARTS = {
-  only: ["Show only items whose …", "Add a condition", (known) => ({ key: known[0]?.key ?? "category", op: known[0]?.range ? "lte" : "is", value: "" })],
-  boosts: ["Push up or down items whose …", "Add a push", (known) => ({ key: known[0]?.key ?? "category", op: known[0]?.range ? "lte" : "is", value: "", weight: 0.5 })],
+  only: [
+    "Show only items whose …",
+    "Add a condition",
+    (known) => ({ key: known[0]?.key ?? "category", op: known[0]?.range ? "lte" : "is", value: "" }),
+  ],
+  boosts: [
+    "Push up or down items whose …",
+    "Add a push",
+    (known) => ({ key: known[0]?.key ?? "category", op: known[0]?.range ? "lte" : "is", value: "", weight: 0.5 }),
+  ],
   limits: ["Not too many of a kind", "Add a limit", () => ({ key: "category", most: 3 })],
   pins: ["Set in place", "Set an item", () => ({ item: "", position: 1 })],
 };
@@ -102,16 +122,30 @@ let fields = 0;
 
 /** The form; `changed` is called with each change, `find` names items by a part of their title. */
 export function ruleForm(form, known, { changed, find }) {
-  const box = make("form", { class: "rules", "aria-label": "Rules", onsubmit: (event) => event.preventDefault() });
-  const field = (words, control) => make("label", {}, make("span", { class: "heard" }, words), control);
-  const enter = (one, name, attributes) => make("input", { autocomplete: "off", value: one[name] ?? "", ...attributes, oninput: (event) => {
-    one[name] = event.target.value;
-    changed();
-  } });
-  const choose = (one, name, options, attributes = {}, after = changed) => make("select", { ...attributes, onchange: (event) => {
-    one[name] = event.target.value;
-    after();
-  } }, ...options.map(([value, words]) => make("option", { value, selected: value === one[name] }, words)));
+  const box = make("form.rules", { "aria-label": "Rules", onsubmit: (event) => event.preventDefault() });
+  const field = (words, control) => make("label", make("span.heard", words), control);
+  const enter = (one, name, attributes) =>
+    make("input", {
+      autocomplete: "off",
+      value: one[name] ?? "",
+      ...attributes,
+      oninput: (event) => {
+        one[name] = event.target.value;
+        changed();
+      },
+    });
+  const choose = (one, name, options, attributes = {}, after = changed) =>
+    make(
+      "select",
+      {
+        ...attributes,
+        onchange: (event) => {
+          one[name] = event.target.value;
+          after();
+        },
+      },
+      ...options.map(([value, words]) => make("option", { value, selected: value === one[name] }, words)),
+    );
 
   const again = (focus) => {
     const open = [...box.querySelectorAll("fieldset")].map((set) => set.id);
@@ -129,18 +163,49 @@ export function ruleForm(form, known, { changed, find }) {
 
   const asks = (one, id) => {
     const attribute = known.find((each) => each.key === one.key);
-    const names = attribute?.range ? [...NUMBERS, "is", "filled", "empty"] : known.length ? ["is", "any", "not", "filled", "empty"] : Object.keys(OPERATORS);
+    const names = attribute?.range
+      ? [...NUMBERS, "is", "filled", "empty"]
+      : known.length
+        ? ["is", "any", "not", "filled", "empty"]
+        : Object.keys(OPERATORS);
     if (!names.includes(one.op)) one.op = names[0];
     const parts = [
-      keyOf(one, known.map((each) => each.key), id, () => again(`#${id}`)),
-      field("condition", choose(one, "op", names.map((name) => [name, OPERATORS[name][0]]), { id: `${id}-op` }, () => again(`#${id}-op`))),
+      keyOf(
+        one,
+        known.map((each) => each.key),
+        id,
+        () => again(`#${id}`),
+      ),
+      field(
+        "condition",
+        choose(
+          one,
+          "op",
+          names.map((name) => [name, OPERATORS[name][0]]),
+          { id: `${id}-op` },
+          () => again(`#${id}-op`),
+        ),
+      ),
     ];
     if (WITHOUT_VALUE.includes(one.op)) return parts;
     const numeric = NUMBERS.includes(one.op);
     const list = `${id}-values`;
-    const hint = numeric && attribute?.range ? `${attribute.range.min} to ${attribute.range.max}` : one.op === "any" ? "one, another" : "value";
-    parts.push(field("value", enter(one, "value", { list: numeric ? null : list, type: numeric ? "number" : "text", step: numeric ? "any" : null, placeholder: hint, class: "value" })));
-    if (!numeric) parts.push(make("datalist", { id: list }, ...(attribute?.values ?? []).map((each) => make("option", { value: each.value }))));
+    const hint =
+      numeric && attribute?.range ? `${attribute.range.min} to ${attribute.range.max}` : one.op === "any" ? "one, another" : "value";
+    parts.push(
+      field(
+        "value",
+        enter(one, "value", {
+          list: numeric ? null : list,
+          type: numeric ? "number" : "text",
+          step: numeric ? "any" : null,
+          placeholder: hint,
+          class: "value",
+        }),
+      ),
+    );
+    if (!numeric)
+      parts.push(make("datalist", { id: list }, ...(attribute?.values ?? []).map((each) => make("option", { value: each.value }))));
     return parts;
   };
 
@@ -151,13 +216,29 @@ export function ruleForm(form, known, { changed, find }) {
       const items = await find(named.value);
       list.replaceChildren(...items.map((item) => make("option", { value: item.item }, item.title ?? item.item)));
     });
-    return [field("item", named), list, make("label", {}, make("span", {}, "at place"), enter(one, "position", { type: "number", min: 1, max: 1000, class: "short" }))];
+    return [
+      field("item", named),
+      list,
+      make("label", make("span", "at place"), enter(one, "position", { type: "number", min: 1, max: 1000, class: "short" })),
+    ];
   };
 
   const LINES = {
     only: asks,
-    boosts: (one, id) => [...asks(one, id), make("label", {}, make("span", {}, "by"), enter(one, "weight", { type: "number", step: 0.1, min: -100, max: 100, class: "short" }))],
-    limits: (one, id) => [make("label", {}, make("span", {}, "at most"), enter(one, "most", { type: "number", min: 1, max: 1000, class: "short" })), "of one", keyOf(one, known.map((each) => each.key), id, changed)],
+    boosts: (one, id) => [
+      ...asks(one, id),
+      make("label", make("span", "by"), enter(one, "weight", { type: "number", step: 0.1, min: -100, max: 100, class: "short" })),
+    ],
+    limits: (one, id) => [
+      make("label", make("span", "at most"), enter(one, "most", { type: "number", min: 1, max: 1000, class: "short" })),
+      "of one",
+      keyOf(
+        one,
+        known.map((each) => each.key),
+        id,
+        changed,
+      ),
+    ],
     pins: pin,
   };
 
@@ -169,17 +250,25 @@ export function ruleForm(form, known, { changed, find }) {
         form[name].splice(n, 1);
         again(`#add-${name}`);
       };
-      const remove = make("button", { type: "button", class: "act", "aria-label": `Remove rule ${n + 1} of “${words}”`, onclick: gone }, icon("cross"));
-      return make("li", {}, make("div", { class: "fields" }, ...LINES[name](one, id)), remove);
+      const remove = make(
+        "button",
+        { type: "button", class: "act", "aria-label": `Remove rule ${n + 1} of “${words}”`, onclick: gone },
+        icon("cross"),
+      );
+      return make("li", make("div.fields", ...LINES[name](one, id)), remove);
     });
     const more = () => {
       form[name].push(fresh(known));
       again(`#set-${name} li:last-child :is(input, select)`);
     };
-    return make("fieldset", { id: `set-${name}`, class: lines.length ? null : "unused" }, make("legend", {}, words),
+    return make(
+      "fieldset",
+      { id: `set-${name}`, class: lines.length ? null : "unused" },
+      make("legend", words),
       NOTES[name] && form[name].length ? small(NOTES[name]) : null,
-      lines.length ? make("ul", { class: "rule-lines", role: "list" }, ...lines) : null,
-      make("button", { type: "button", id: `add-${name}`, disabled: form[name].length >= MOST[name], onclick: more }, `+ ${add}`));
+      lines.length ? make("ul.rule-lines", { role: "list" }, ...lines) : null,
+      make("button", { type: "button", id: `add-${name}`, disabled: form[name].length >= MOST[name], onclick: more }, `+ ${add}`),
+    );
   }
 
   const sets = () => Object.keys(PARTS).map(set);

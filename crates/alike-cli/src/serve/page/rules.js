@@ -16,7 +16,12 @@ function copyable(words, text) {
     await navigator.clipboard.writeText(text);
     say(`${words}: copied.`, true);
   });
-  return make("div", { class: "copy" }, make("h3", {}, words), make("button", { type: "button", onclick: copy, "aria-label": `Copy ${words}` }, "Copy"), make("pre", { tabindex: 0, "aria-label": words }, text));
+  return make(
+    "div.copy",
+    make("h3", words),
+    make("button", { type: "button", onclick: copy, "aria-label": `Copy ${words}` }, "Copy"),
+    make("pre", { tabindex: 0, "aria-label": words }, text),
+  );
 }
 
 /** The rules as JSON, a line for each part. */
@@ -27,9 +32,16 @@ function json(rules) {
 
 function written(rules) {
   const scenario = `[[scenarios]]\nname = "for-you"\ntitle = "For you"\nkind = "for-you"\nrules = ${toml(rules)}`;
-  return make("details", { class: "fold", open: true }, make("summary", {}, "Written down"),
-    small("The first goes into the body of POST /v1/recommendations, the second into the file of --scenarios: there it counts for everybody."),
-    copyable("JSON", json(rules)), copyable("TOML", scenario));
+  return make(
+    "details.fold",
+    { open: true },
+    make("summary", "Written down"),
+    small(
+      "The first goes into the body of POST /v1/recommendations, the second into the file of --scenarios: there it counts for everybody.",
+    ),
+    copyable("JSON", json(rules)),
+    copyable("TOML", scenario),
+  );
 }
 
 /** Both lists beside each other, with what moved. */
@@ -38,21 +50,35 @@ function lists(plain, ruled) {
   const after = new Map(ruled.items.map((item, n) => [item.item, n + 1]));
   const mark = (item, place) => {
     const was = before.get(item.item);
-    return was ? moved(was, place) : make("span", { class: "move up" }, heard("newly in the list"), make("span", { "aria-hidden": "true" }, "new"));
+    return was ? moved(was, place) : make("span.move.up", heard("newly in the list"), make("span", { "aria-hidden": "true" }, "new"));
   };
-  const gone = (item) => (after.has(item.item) ? null : make("span", { class: "move down" }, "gone"));
+  const gone = (item) => (after.has(item.item) ? null : make("span.move.down", "gone"));
   const came = ruled.items.filter((item) => !before.has(item.item)).length;
   const left = plain.items.filter((item) => !after.has(item.item)).length;
   const stay = ruled.items.filter((item, n) => before.get(item.item) === n + 1).length;
-  const words = came || left || stay < ruled.items.length
-    ? `${many(came, "item")} came, ${left} went, ${stay} of ${ruled.items.length} stand where they stood.`
-    : "These rules change nothing in the first places of this list.";
-  const few = ruled.items.length < plain.items.length ? ` Only ${many(ruled.items.length, "item")} are left: the conditions are narrow.` : "";
+  const words =
+    came || left || stay < ruled.items.length
+      ? `${many(came, "item")} came, ${left} went, ${stay} of ${ruled.items.length} stand where they stood.`
+      : "These rules change nothing in the first places of this list.";
+  const few =
+    ruled.items.length < plain.items.length ? ` Only ${many(ruled.items.length, "item")} are left: the conditions are narrow.` : "";
   return [
     lead(words, few),
-    make("div", { class: "two" },
-      column("With the rules", "", ruled.items.map((item, n) => line(item, [n + 1], mark(item, n + 1))), "Nothing passes these conditions."),
-      column("Without", "", plain.items.map((item, n) => line(item, [n + 1], gone(item))), "Nothing is recommended.")),
+    make(
+      "div.two",
+      column(
+        "With the rules",
+        "",
+        ruled.items.map((item, n) => line(item, [n + 1], mark(item, n + 1))),
+        "Nothing passes these conditions.",
+      ),
+      column(
+        "Without",
+        "",
+        plain.items.map((item, n) => line(item, [n + 1], gone(item))),
+        "Nothing is recommended.",
+      ),
+    ),
   ];
 }
 
@@ -60,19 +86,32 @@ function lists(plain, ruled) {
 function examples(known, categories) {
   const found = [["At most 2 of a category", { only: [], boosts: [], limits: [{ key: "category", most: 2 }], pins: [] }]];
   const [first, second] = categories;
-  if (first) found.push([`Push ${first.value} up`, { only: [], boosts: [{ key: "category", op: "is", value: first.value, weight: 0.5 }], limits: [], pins: [] }]);
-  if (second) found.push([`No ${second.value}`, { only: [{ key: "category", op: "not", value: second.value }], boosts: [], limits: [], pins: [] }]);
+  if (first)
+    found.push([
+      `Push ${first.value} up`,
+      { only: [], boosts: [{ key: "category", op: "is", value: first.value, weight: 0.5 }], limits: [], pins: [] },
+    ]);
+  if (second)
+    found.push([`No ${second.value}`, { only: [{ key: "category", op: "not", value: second.value }], boosts: [], limits: [], pins: [] }]);
   const price = known.find((one) => one.key === "price" && one.range);
-  if (price) found.push([`Price up to ${Math.ceil((price.range.min + price.range.max) / 2)}`, { only: [{ key: "price", op: "lte", value: Math.ceil((price.range.min + price.range.max) / 2) }], boosts: [], limits: [], pins: [] }]);
+  if (price)
+    found.push([
+      `Price up to ${Math.ceil((price.range.min + price.range.max) / 2)}`,
+      { only: [{ key: "price", op: "lte", value: Math.ceil((price.range.min + price.range.max) / 2) }], boosts: [], limits: [], pins: [] },
+    ]);
   return found;
 }
 
 export async function show({ query }) {
   const id = person();
   const [told, categories, plain] = await Promise.all([attributes(), knownCategories(), recommended({ top: TOP })]);
-  const known = told.length ? told : categories.length ? [{ key: "category", values: categories, distinct: categories.length, range: null }] : [];
+  const known = told.length
+    ? told
+    : categories.length
+      ? [{ key: "category", values: categories, distinct: categories.length, range: null }]
+      : [];
   const form = read(query.get("rules"));
-  const preview = make("div", { class: "preview", "aria-live": "polite" });
+  const preview = make("div.preview", { "aria-live": "polite" });
   let turn = 0;
   const draw = async () => {
     const mine = (turn += 1);
@@ -83,13 +122,26 @@ export async function show({ query }) {
       const ruled = none ? plain : await recommended({ top: TOP, rules });
       if (mine !== turn) return;
       say("");
-      preview.replaceChildren(...(none ? [lead("No rule says anything yet: this is the list as it is."), column("The list", "", plain.items.map((item, n) => line(item, [n + 1])), "Nothing is recommended.")] : [...lists(plain, ruled), written(rules)]));
+      preview.replaceChildren(
+        ...(none
+          ? [
+              lead("No rule says anything yet: this is the list as it is."),
+              column(
+                "The list",
+                "",
+                plain.items.map((item, n) => line(item, [n + 1])),
+                "Nothing is recommended.",
+              ),
+            ]
+          : [...lists(plain, ruled), written(rules)]),
+      );
     } catch (error) {
-      if (mine === turn) preview.replaceChildren(make("p", { class: "failed" }, error.message));
+      if (mine === turn) preview.replaceChildren(make("p.failed", error.message));
     }
   };
-  const find = async (words) => (words.trim() ? (await ask(`/v1/items?query=${at(words.trim())}&top=12`).catch(() => ({ items: [] }))).items : []);
-  const place = make("div", {});
+  const find = async (words) =>
+    words.trim() ? (await ask(`/v1/items?query=${at(words.trim())}&top=12`).catch(() => ({ items: [] }))).items : [];
+  const place = make("div");
   const build = () => place.replaceChildren(ruleForm(form, known, { changed: calm(draw), find }));
   const begin = (example) => () => {
     Object.assign(form, structuredClone(example));
@@ -102,11 +154,17 @@ export async function show({ query }) {
   return {
     title: `Rules for ${whose}`,
     nodes: [
-      make("div", { class: "top" }, headline(`Rules, tried for ${whose}`), picker("rules", id)),
+      make("div.top", headline(`Rules, tried for ${whose}`), picker("rules", id)),
       lead("Say what a list may hold, and see at once what that changes. Nothing here is kept by the server."),
-      make("div", { class: "bar examples" }, quiet("Begin with:"), ...examples(known, categories).map(([words, example]) => make("button", { type: "button", class: "chip", onclick: begin(example) }, words)),
-        make("button", { type: "button", class: "chip", onclick: begin({ only: [], boosts: [], limits: [], pins: [] }) }, "Nothing")),
-      make("div", { class: "editor" }, place, preview),
+      make(
+        "div.bar.examples",
+        quiet("Begin with:"),
+        ...examples(known, categories).map(([words, example]) =>
+          make("button", { type: "button", class: "chip", onclick: begin(example) }, words),
+        ),
+        make("button", { type: "button", class: "chip", onclick: begin({ only: [], boosts: [], limits: [], pins: [] }) }, "Nothing"),
+      ),
+      make("div.editor", place, preview),
     ],
   };
 }

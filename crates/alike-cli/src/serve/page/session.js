@@ -133,7 +133,8 @@ export async function opine(item, kind) {
   };
   write("alike-tries", state.tries);
   changed();
-  if (now === "remove" && !has(likes, id) && !has(dislikes, id)) return `${title(item)}: that is an event of theirs; turn trying out off to take it back.`;
+  if (now === "remove" && !has(likes, id) && !has(dislikes, id))
+    return `${title(item)}: that is an event of theirs; turn trying out off to take it back.`;
   return `${words} The page is new; nothing is written.`;
 }
 
