@@ -1,7 +1,7 @@
 // Items as cards, in rows to scroll and in grids.
 
 import { picture } from "./api.js";
-import { amount, categories, empty, guarded, heard, icon, link, make, say, small, title } from "./dom.js";
+import { amount, categories, empty, fading, guarded, heard, icon, link, make, say, small, title } from "./dom.js";
 import { to } from "./route.js";
 import { mayAct, opine } from "./session.js";
 
@@ -77,7 +77,7 @@ function act(item, kind, opinion, key) {
 export const acts = (item, opinion, key) => make("span.acts", act(item, "like", opinion, key), act(item, "dislike", opinion, key));
 
 /** A card. `bare` cards have their title on the cover; `badge` is a word on it; `opinions` makes buttons. */
-export function card(item, { key = "card", place = 0, bare = false, badge = null, reasons = true, opinions = null } = {}) {
+function card(item, { key = "card", place = 0, bare = false, badge = null, reasons = true, opinions = null } = {}) {
   const name = `${key}/${place}`;
   const about = [categories(item).slice(0, 3).join(", "), item.price === undefined ? "" : amount(item.price)].filter(Boolean);
   const label = make("a.go", { href: to("item", item.item), "data-key": name }, face(item, { whole: bare }));
@@ -119,15 +119,11 @@ export function row(name, heading, items, { about = null, more = null, ...option
       icon(drawing),
     );
   const [back, on] = [button(-1, "Back", "back"), button(1, "Further", "on")];
-  const ends = () => {
-    const room = list.scrollWidth - list.clientWidth;
+  fading(list, (room) => {
     back.disabled = list.scrollLeft < 4;
     on.disabled = list.scrollLeft > room - 4;
     back.hidden = on.hidden = room < 4;
-    list.classList.toggle("further", !on.disabled);
-  };
-  list.addEventListener("scroll", ends, { passive: true });
-  new ResizeObserver(ends).observe(list);
+  });
   rove(list);
   const head = make("div.head", make("h2", { id }, heading), about ? small(about) : null, more, make("span.steps", back, on));
   return make("section.shelf", { "aria-labelledby": id }, head, list);

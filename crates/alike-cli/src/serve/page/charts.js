@@ -1,11 +1,11 @@
 // Charts that can be read: axes with numbers, lines across, and the value under the pointer or at the arrow keys.
 
-import { draw, make, quiet } from "./dom.js";
+import { draw, fading, make, quiet } from "./dom.js";
 
 const [W, H, LEFT, RIGHT, TOP, BOTTOM] = [420, 220, 54, 14, 14, 40];
 
 /** About `most` round numbers, from one that is not above `low` to one that is not below `high`. */
-export function ticks(low, high, most = 5) {
+function ticks(low, high, most = 5) {
   const raw = (high - low) / most || Math.abs(high) || 1;
   const ten = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map((n) => n * ten).find((n) => n >= raw * 0.999);
@@ -20,9 +20,8 @@ export function ticks(low, high, most = 5) {
  */
 export function chart({ name, points, x, y, format, say, best = null, bars = false, about = null }) {
   const ys = points.map((point) => point.y);
-  const [least, most] = [bars ? 0 : Math.min(...ys), Math.max(...ys, bars ? 1 : -Infinity)];
-  const room = (most - least) * 0.06 || Math.abs(most) * 0.1 || 1;
-  const marks = ticks(bars ? 0 : least - room, most + (bars ? 0 : room));
+  // Axes begin at 0: one that is cut makes noise look like a trend.
+  const marks = ticks(Math.min(0, ...ys), Math.max(...ys, bars ? 1 : 0));
   const [low, high] = [marks[0], marks[marks.length - 1]];
   const [first, last] = [points[0].x, points[points.length - 1].x];
   const wide = (W - LEFT - RIGHT) / (points.length || 1);
@@ -111,7 +110,7 @@ function probed({ name, points, y, about, svg, rule, dot, px, py, say, best, bar
 }
 
 /** An interval on a scale that all rows of a table share: a line from low to high with a dot at the value. */
-export function interval({ low, high, value, from, to, zero = null, words }) {
+export function interval(value, [low, high], { from, to, zero = null, words }) {
   const [w, h] = [220, 26];
   const px = (at) => 8 + ((w - 16) * (Math.min(Math.max(at, from), to) - from)) / (to - from || 1);
   const svg = draw("svg.interval", { viewBox: `0 0 ${w} ${h}`, role: "img", "aria-label": words });
@@ -127,19 +126,8 @@ export function interval({ low, high, value, from, to, zero = null, words }) {
 /** A table; all columns but the first hold numbers where `words` does not say otherwise. */
 export function table(caption, head, rows, words = []) {
   const kind = (n) => (n > 0 && !words.includes(n) ? { class: "number" } : {});
-  return make(
-    "div.scroll",
-    { tabindex: 0, role: "region", "aria-label": caption },
-    make(
-      "table",
-      make("caption.heard", caption),
-      make("thead", make("tr", ...head.map((value, n) => make("th", { scope: "col", ...kind(n) }, value)))),
-      make(
-        "tbody",
-        ...rows.map((cells) =>
-          make("tr", ...cells.map((value, n) => (n ? make("td", kind(n), value) : make("th", { scope: "row" }, value)))),
-        ),
-      ),
-    ),
-  );
+  const line = (cells) => make("tr", ...cells.map((value, n) => (n ? make("td", kind(n), value) : make("th", { scope: "row" }, value))));
+  const top = make("tr", ...head.map((value, n) => make("th", { scope: "col", ...kind(n) }, value)));
+  const inner = make("table", make("caption.heard", caption), make("thead", top), make("tbody", ...rows.map(line)));
+  return fading(make("div.scroll", { tabindex: 0, role: "region", "aria-label": caption }, inner));
 }

@@ -22,8 +22,8 @@ export function chips(label, values, chosen, address) {
   const list = (parts) => make("ul.chips", { role: "list", "aria-label": label }, ...parts);
   const rest = known.slice(FIRST);
   return make(
-    "div.chipping",
+    "div",
     list([chip(null, `Any ${label.toLowerCase()}`), ...known.slice(0, FIRST)]),
-    rest.length ? make("details.quiet-details", make("summary", `${rest.length} more`), list(rest)) : null,
+    rest.length ? make("details", make("summary", `${rest.length} more`), list(rest)) : null,
   );
 }

@@ -48,7 +48,7 @@ function growth(days) {
 function parts(words, all, of) {
   const bar = make("div.parts", { "aria-hidden": "true" });
   const legend = make("ul.legend", { role: "list" });
-  of.filter(([, n]) => n > 0).forEach(([name, n, kind]) => {
+  of.forEach(([name, n, kind]) => {
     const piece = make("span", { class: kind });
     piece.style.setProperty("--share", n / Math.max(all, 1));
     bar.append(piece);

@@ -64,15 +64,27 @@ export const percent = (share) => `${(100 * share).toFixed(Math.abs(share) < 0.0
 export const amount = (n) =>
   Number(n).toLocaleString("en", { minimumFractionDigits: Number.isInteger(n) ? 0 : 2, maximumFractionDigits: 2 });
 
-let fading = 0;
+let vanishing = 0;
 
 /** Says something to everybody, screen readers included. Errors stay until the next action. */
 export function say(text, good = false) {
   const note = document.getElementById("note");
-  clearTimeout(fading);
+  clearTimeout(vanishing);
   note.textContent = text;
   note.className = good ? "good" : "";
-  if (good) fading = setTimeout(() => (note.textContent = ""), 7000);
+  if (good) vanishing = setTimeout(() => (note.textContent = ""), 7000);
+}
+
+/** Lets what can be scrolled on fade at its end; `then` hears how far it can be scrolled. */
+export function fading(box, then = () => {}) {
+  const look = () => {
+    const room = box.scrollWidth - box.clientWidth;
+    box.classList.toggle("further", box.scrollLeft < room - 4);
+    then(room);
+  };
+  box.addEventListener("scroll", look, { passive: true });
+  new ResizeObserver(look).observe(box);
+  return box;
 }
 
 /** Runs an action and shows what went wrong, if anything did. */

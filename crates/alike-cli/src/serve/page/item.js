@@ -38,12 +38,17 @@ async function reasons(item, name, views) {
     return box(make("p", "The model cannot place it: it knows neither people who took it nor features of it."));
   if (item.listed === false) return box(make("p", "It may not be listed now, so it is in nobody’s list."));
   if (views.get(item.item) === "dislike") return box(make("p", "They do not want it, so it is in no list of theirs."));
+  const has = (await past())?.items.some((one) => one.item === item.item) || views.get(item.item) === "like";
   const [alone, list] = await Promise.all([
     recommended({ allow: [item.item], top: 1, reasons: 5, exclude_seen: false }),
-    recommended({ top: LOOKED_AT, exclude_seen: false }),
+    has ? null : recommended({ top: LOOKED_AT }),
   ]);
-  const place = list.items.findIndex((one) => one.item === item.item) + 1;
-  const where = place ? `It is number ${place} in ${name}’s list.` : `It is not among the first ${list.items.length} for ${name}.`;
+  const place = list?.items.findIndex((one) => one.item === item.item) + 1;
+  const where = has
+    ? "They have it, so it is not suggested again."
+    : place
+      ? `It is number ${place} in ${name}’s list.`
+      : `It is not among the first ${list.items.length} for ${name}.`;
   const told = alone.items[0]?.reasons ?? [];
   if (alone.stranger || !told.length) {
     const none =
@@ -69,10 +74,9 @@ async function reasons(item, name, views) {
 
 function who(told) {
   if (!told) return null;
-  const head = make("h2", "Who takes it");
-  if (!told.count) return make("section.panel", head, make("p", "Nobody has taken it yet."));
+  if (!told.count) return panel("Who takes it", make("p", "Nobody has taken it yet."));
   const more = told.count > told.users.length ? ` and ${count(told.count - told.users.length)} more` : "";
-  return make("section.panel", head, make("p", `${many(told.count, "person", "people")}: `, people(told.users), more));
+  return panel("Who takes it", make("p", `${many(told.count, "person", "people")}: `, people(told.users), more));
 }
 
 /** Rows of what is like it and what is taken with it. */
@@ -118,7 +122,7 @@ export async function show({ id, from }) {
         "article.item",
         make("div.portrait", face(item, { whole: true, eager: true })),
         make(
-          "div.words",
+          "div",
           headline(title(item)),
           kinds.length
             ? make("p.kinds", ...kinds.map((kind) => make("a.chip", { href: to("catalogue", null, { category: kind }) }, kind)))
@@ -132,8 +136,8 @@ export async function show({ id, from }) {
             : null,
           small(`Id ${item.item}`),
         ),
+        make("div.panels", because, who(takers)),
       ),
-      make("div.panels", because, who(takers)),
       ...near.map((one) => row(one.name, one.title, one.items, { about: notes[one.kind], opinions: views })),
     ],
   };

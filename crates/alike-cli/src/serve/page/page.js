@@ -5,7 +5,7 @@ import { model } from "./api.js";
 import * as catalogue from "./catalogue.js";
 import * as compare from "./compare.js";
 import * as data from "./data.js";
-import { count, guarded, headline, icon, lead, link, make, many, say } from "./dom.js";
+import { count, fading, guarded, headline, icon, lead, link, make, many, say } from "./dom.js";
 import * as item from "./item.js";
 import * as people from "./person.js";
 import { go, parse, places, scrollBack, to, watchPlaces } from "./route.js";
@@ -170,6 +170,7 @@ $("trying").addEventListener("click", () => {
 });
 $("skip").addEventListener("click", () => ($("main").querySelector("h1") ?? $("main")).focus());
 document.addEventListener("alike-changed", () => render({ keep: true }));
+fading(document.querySelector("nav"));
 // A picture that misses its place must not take the page away.
 for (const kind of ["dragover", "drop"]) document.addEventListener(kind, (event) => event.preventDefault());
 

@@ -7,7 +7,7 @@ import { chips } from "./chips.js";
 import { empty, headline, lead, link, make, many, quiet, title } from "./dom.js";
 import { picker } from "./picker.js";
 import { go, to } from "./route.js";
-import { opinions, past, person, recommended, rows, tries, trying } from "./session.js";
+import { opinions, past, person, recommended, rows, tries } from "./session.js";
 
 /** What a row of each kind is, where its title does not say it. */
 const ABOUT = {

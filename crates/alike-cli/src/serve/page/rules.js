@@ -4,7 +4,7 @@ import { ask, at, attributes, knownCategories } from "./api.js";
 import { column, line, moved } from "./compare.js";
 import { calm, guarded, headline, heard, lead, make, many, quiet, say, small } from "./dom.js";
 import { picker } from "./picker.js";
-import { note, to } from "./route.js";
+import { note, parse, to } from "./route.js";
 import { isNothing, read, ruleForm, rulesOf, toml } from "./ruleform.js";
 import { person, recommended } from "./session.js";
 
@@ -114,6 +114,8 @@ export async function show({ query }) {
   const preview = make("div.preview", { "aria-live": "polite" });
   let turn = 0;
   const draw = async () => {
+    // Whoever has left meanwhile is not brought back.
+    if (parse().view !== "rules") return;
     const mine = (turn += 1);
     const rules = rulesOf(form, known);
     note(to("rules", id, { rules: isNothing(form) ? null : JSON.stringify(form) }));

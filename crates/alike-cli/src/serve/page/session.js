@@ -68,7 +68,7 @@ export async function past(id = state.person) {
 export const fresh = () => histories.clear();
 
 /** Who a list is for, as requests say it: what is tried out counts, and nothing of it is written. */
-export async function subject(id = state.person) {
+async function subject(id = state.person) {
   const { likes, dislikes } = state.trying ? triesOf(id) : { likes: [], dislikes: [] };
   const deny = dislikes.map((item) => item.item);
   if (!likes.length) return { ...(id === null ? { items: [] } : { user: id }), deny };

@@ -28,8 +28,12 @@ function none() {
       "A test shows one part of the people one list and another part another, for example of another model or with more variety, and counts who then takes something. Write a file:",
     ),
     make("pre", { tabindex: 0, "aria-label": "A file of tests" }, EXAMPLE),
-    make("p", "and start the server with it:"),
-    make("pre", { tabindex: 0, "aria-label": "How to start the server" }, "alike serve RUN --tests tests.toml"),
+    make("p", "start the server with it, and have requests for lists name the test:"),
+    make(
+      "pre",
+      { tabindex: 0, "aria-label": "How to start the server" },
+      'alike serve RUN --tests tests.toml\n\nPOST /v1/recommendations  {"user": "anna", "test": "home"}',
+    ),
     small(
       'An arm can name model = "compare" where the server has a second model. What came of it stands here from the first list that is shown and the first event that follows.',
     ),
@@ -61,14 +65,7 @@ function arms(test) {
     Number.isFinite(arm.rate) ? percent(arm.rate) : "–",
     arm.users ? span(arm.interval) : "–",
     arm.users && Number.isFinite(arm.rate)
-      ? interval({
-          low: arm.interval[0],
-          high: arm.interval[1],
-          value: arm.rate,
-          from: 0,
-          to: high,
-          words: `${arm.name}: ${percent(arm.rate)}, ${span(arm.interval)}`,
-        })
+      ? interval(arm.rate, arm.interval, { from: 0, to: high, words: `${arm.name}: ${percent(arm.rate)}, ${span(arm.interval)}` })
       : "",
   ]);
   return table(`Arms of ${test.name}`, head, rows, [head.length - 1]);
@@ -81,10 +78,7 @@ function differences(test) {
     `${one.arm} against ${one.against}`,
     points(one.difference),
     span(one.interval, points),
-    interval({
-      low: one.interval[0],
-      high: one.interval[1],
-      value: one.difference,
+    interval(one.difference, one.interval, {
       from: -edge,
       to: edge,
       zero: 0,
@@ -107,10 +101,7 @@ function preference(test) {
     worse: [`People prefer ${first}. It is safe to stop here.`, "bad"],
     open: [`Not decided yet between ${first} and ${second}: one half lies in the interval. Wait for more people.`, "plain"],
   }[told.verdict] ?? ["Not decided yet.", "plain"];
-  const line = interval({
-    low: told.interval[0],
-    high: told.interval[1],
-    value: told.share,
+  const line = interval(told.share, told.interval, {
     from: 0,
     to: 1,
     zero: 0.5,
@@ -132,7 +123,7 @@ function one(test) {
   const level = test.level ?? 0.95;
   const began = test.started
     ? `since ${new Date(test.started).toLocaleDateString("en", { day: "numeric", month: "long", year: "numeric" })}`
-    : "no list of it has been shown yet";
+    : "no list of it has been shown yet: requests name it as “test”";
   const how = interleaved
     ? "Each list holds items of both arms in turn; counted is of whose items people took more."
     : `Counted are people, each once: shown a list, and who ${outcomeOf(test) || "did what is hoped for"} within ${many(test.horizon_days ?? 7, "day")}.`;
