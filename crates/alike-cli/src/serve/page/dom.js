@@ -75,6 +75,9 @@ export function say(text, good = false) {
   if (good) vanishing = setTimeout(() => (note.textContent = ""), 7000);
 }
 
+/** Says something to those who hear the page; others see it where it stands. */
+export const tell = (text) => (document.getElementById("told").textContent = text);
+
 /** Lets what can be scrolled on fade at its end; `then` hears how far it can be scrolled. */
 export function fading(box, then = () => {}) {
   const look = () => {

@@ -5,7 +5,7 @@ import { model } from "./api.js";
 import * as catalogue from "./catalogue.js";
 import * as compare from "./compare.js";
 import * as data from "./data.js";
-import { count, fading, guarded, headline, icon, lead, link, make, many, say } from "./dom.js";
+import { count, fading, guarded, headline, icon, lead, link, make, many, say, tell } from "./dom.js";
 import * as item from "./item.js";
 import * as people from "./person.js";
 import { go, parse, places, scrollBack, to, watchPlaces } from "./route.js";
@@ -105,7 +105,7 @@ async function render({ keep = false, back = null } = {}) {
   shown = location.hash;
   if (route.view !== "item") from = { hash: location.hash, title: { person: person() ?? "New visitor" }[route.view] ?? made.title };
   if (keep) {
-    $("told").textContent = made.said ?? "";
+    tell(made.said ?? "");
     scrollBack(before);
     refocus();
   } else {

@@ -2,7 +2,7 @@
 
 import { ask, at, attributes, knownCategories } from "./api.js";
 import { column, line, moved } from "./compare.js";
-import { calm, guarded, headline, heard, lead, make, many, quiet, say, small } from "./dom.js";
+import { calm, guarded, headline, heard, lead, make, many, quiet, say, small, tell } from "./dom.js";
 import { picker } from "./picker.js";
 import { note, parse, to } from "./route.js";
 import { isNothing, read, ruleForm, rulesOf, toml } from "./ruleform.js";
@@ -12,7 +12,10 @@ const TOP = 20;
 
 /** Text to copy, with a button that does. */
 function copyable(words, text) {
+  const shown = make("pre", { tabindex: 0, "aria-label": words }, text);
   const copy = guarded(async () => {
+    // Browsers hand out the clipboard on secure pages only.
+    if (!navigator.clipboard) return getSelection().selectAllChildren(shown);
     await navigator.clipboard.writeText(text);
     say(`${words}: copied.`, true);
   });
@@ -20,7 +23,7 @@ function copyable(words, text) {
     "div.copy",
     make("h3", words),
     make("button", { type: "button", onclick: copy, "aria-label": `Copy ${words}` }, "Copy"),
-    make("pre", { tabindex: 0, "aria-label": words }, text),
+    shown,
   );
 }
 
@@ -61,7 +64,10 @@ function lists(plain, ruled) {
       ? `${many(came, "item")} came, ${left} went, ${stay} of ${ruled.items.length} stand where they stood.`
       : "These rules change nothing in the first places of this list.";
   const few =
-    ruled.items.length < plain.items.length ? ` Only ${many(ruled.items.length, "item")} are left: the conditions are narrow.` : "";
+    ruled.items.length < plain.items.length
+      ? ` No more than ${many(ruled.items.length, "item")} can be listed: the conditions are narrow.`
+      : "";
+  tell(words + few);
   return [
     lead(words, few),
     make(
@@ -111,7 +117,7 @@ export async function show({ query }) {
       ? [{ key: "category", values: categories, distinct: categories.length, range: null }]
       : [];
   const form = read(query.get("rules"));
-  const preview = make("div.preview", { "aria-live": "polite" });
+  const preview = make("div");
   let turn = 0;
   const draw = async () => {
     // Whoever has left meanwhile is not brought back.
