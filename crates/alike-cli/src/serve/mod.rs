@@ -274,7 +274,8 @@ fn ends_before_it_serves() -> std::io::Result<JoinHandle<()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(tokio::spawn(async move {
-        // Nothing has begun that would have to be ended. The codes are those of a process that a signal ended.
+        // Nothing has begun that would have to be ended. The codes are those of a process that a signal
+        // ended.
         tokio::select! {
             _ = terminate.recv() => std::process::exit(143),
             _ = interrupt.recv() => std::process::exit(130),

@@ -66,7 +66,7 @@ async function reasons(item, name, views) {
     return make("li", link(to("item", reason.item), title(reason)), word ? quiet(` ${word}`) : null, bar);
   };
   return box(
-    make("p", `${where} Of what they took, this speaks for it most:`),
+    make("p", `${where} Of what they took, this carries it most:`),
     make("ol.reasons", { role: "list" }, ...told.map(line)),
     small("The longer the bar, the more its score would lose without that one. “Looks alike” goes by pictures, “reads alike” by words."),
   );

@@ -65,7 +65,7 @@ function failed(error, route) {
   };
 }
 
-/** What can be found again after the page was made anew: the element with the focus. */
+/** What can be found again after the page was made again: the element with the focus. */
 function held() {
   const part = document.activeElement;
   const name = part?.dataset?.key;

@@ -32,7 +32,7 @@ export function go(hash, { replace = false } = {}) {
   else location.hash = hash;
 }
 
-/** Writes another address without showing anything anew. */
+/** Writes another address without showing anything again. */
 export function note(hash) {
   history.replaceState(history.state, "", hash);
 }

@@ -120,7 +120,7 @@ export async function show({ query }) {
   const preview = make("div");
   let turn = 0;
   const draw = async () => {
-    // Whoever has left meanwhile is not brought back.
+    // People who have left meanwhile are not brought back.
     if (parse().view !== "rules") return;
     const mine = (turn += 1);
     const rules = rulesOf(form, known);

@@ -140,10 +140,10 @@ async fn clients_that_read_slowly_get_all_of_it() {
     let limits = Limits { stall: Duration::from_millis(300), ..Limits::default() };
     let server = Listening::new(limits).await;
     let mut stream = server.connect().await;
-    let requests = b"GET /page/page.js HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(200);
+    let requests = b"GET /page/page.css HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(200);
     stream.write_all(&requests).await.unwrap();
     let (begun, mut read, mut buffer) = (Instant::now(), 0, vec![0; 64 << 10]);
-    let wanted = 200 * include_str!("../page/page.js").len();
+    let wanted = 200 * include_str!("../page/page.css").len();
     while read < wanted {
         read += stream.read(&mut buffer).await.unwrap();
         sleep(Duration::from_millis(20)).await;
