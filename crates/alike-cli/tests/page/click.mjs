@@ -242,8 +242,9 @@ else assert.match(await page.textContent("main"), /--compare/);
 await go(page, () => page.click("nav >> text=Rules"));
 await page.click("#add-limits");
 await page.fill("#set-limits input", "1");
-await page.waitForSelector("text=Written down");
-assert.match(await page.textContent(".copy pre >> nth=1"), /limits = \[\{ key = "category", most = 1 \}\]/);
+await page.waitForFunction(() =>
+  document.querySelectorAll(".copy pre")[1]?.textContent.includes('limits = [{ key = "category", most = 1 }]'),
+);
 await sound(page, "rules");
 await shot(page, "rules-light");
 await go(page, () => page.reload());

@@ -101,16 +101,16 @@ export function toml(value) {
 const PARTS = {
   only: [
     "Show only items whose …",
-    "Add a condition",
+    "Condition",
     (known) => ({ key: known[0]?.key ?? "category", op: known[0]?.range ? "lte" : "is", value: "" }),
   ],
   boosts: [
-    "Push up or down items whose …",
-    "Add a push",
+    "Push up or down those whose …",
+    "Push",
     (known) => ({ key: known[0]?.key ?? "category", op: known[0]?.range ? "lte" : "is", value: "", weight: 0.5 }),
   ],
-  limits: ["Not too many of a kind", "Add a limit", () => ({ key: "category", most: 3 })],
-  pins: ["Set in place", "Set an item", () => ({ item: "", position: 1 })],
+  limits: ["Not too many of a kind", "Limit", () => ({ key: "category", most: 3 })],
+  pins: ["Set in place", "Item", () => ({ item: "", position: 1 })],
 };
 const MOST = { only: 20, boosts: 4, limits: 4, pins: 100 };
 const NOTES = {
