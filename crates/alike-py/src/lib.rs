@@ -38,6 +38,8 @@ fn program(py: Python<'_>, arguments: Vec<String>, again: Vec<String>) -> u8 {
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    // What ALIKE_ISA says must be right before anything is computed.
+    alike_ops::instruction_sets().map_err(|e| pyo3::exceptions::PyImportError::new_err(e.to_string()))?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<data::Data>()?;
     module.add_class::<data::Batches>()?;

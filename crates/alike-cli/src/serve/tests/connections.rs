@@ -92,7 +92,7 @@ async fn greedy(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(2048).unwrap();
     let stream = socket.connect(address).await.unwrap();
-    let requests = b"GET /page/page.js HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(600);
+    let requests = b"GET /page/page.css HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(600);
     let _ = stream.try_write(&requests);
     stream
 }
