@@ -221,7 +221,7 @@ impl People {
 
     /// How many they are, if not more than are told apart.
     fn count(&self, most: usize) -> Option<usize> {
-        (self.0.len() <= most).then(|| self.0.len())
+        (self.0.len() <= most).then_some(self.0.len())
     }
 }
 

@@ -32,7 +32,9 @@ pub(crate) struct Facet {
 
 /// The facets as they were counted last: when, and after which change of the items.
 #[derive(Default)]
-pub(super) struct KeptFacets(Mutex<Option<(Instant, i64, Arc<Vec<Facet>>)>>);
+pub(super) struct KeptFacets(Mutex<Option<CountedFacets>>);
+
+type CountedFacets = (Instant, i64, Arc<Vec<Facet>>);
 
 #[derive(Default)]
 struct FacetCount {
