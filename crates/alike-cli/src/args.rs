@@ -2,6 +2,7 @@
 
 mod given;
 mod prepare;
+mod shop;
 mod values;
 
 use std::net::SocketAddr;
@@ -13,7 +14,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use prepare::{Prepare, Role, SplitName};
-use values::{Text, parse_named};
+pub(crate) use shop::Shop;
+use values::{Text, parse_named, parse_size};
 
 use crate::commands::logs::LogPlace;
 
@@ -52,6 +54,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Show it all on bundled real data: prepare, train three models, compare, write a report
     Demo(Demo),
+    /// From a shop's products and orders to the page of recommendations, in one go
+    Shop(Shop),
     /// Read interactions and item features, split them, and write a prepared folder
     Prepare(Prepare),
     /// Make item features of texts or pictures, for `alike prepare --feature`
@@ -449,19 +453,6 @@ pub(crate) enum Page {
     Models,
     /// `docs/api.md`
     Api,
-}
-
-/// A number of bytes, in binary units.
-fn parse_size(text: &str) -> Result<usize, String> {
-    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let scale = match text[at..].trim() {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        _ => 0,
-    };
-    let bytes = text[..at].parse::<usize>().ok().and_then(|n| n.checked_mul(scale)).unwrap_or(0);
-    if (1 << 10..=1 << 28).contains(&bytes) { Ok(bytes) } else { Err("allowed: 1KiB to 256MiB".into()) }
 }
 
 fn words<T>(allowed: &'static [&'static str]) -> impl TypedValueParser<Value = T>

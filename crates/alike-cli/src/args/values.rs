@@ -23,3 +23,16 @@ pub(super) fn split_pair<'a>(text: &'a str, form: &str) -> Result<(&'a str, &'a 
 pub(super) fn parse_named(text: &str) -> Result<(String, PathBuf), String> {
     split_pair(text, "NAME=FILE").map(|(name, file)| (name.to_string(), file.into()))
 }
+
+/// A number of bytes, in binary units.
+pub(super) fn parse_size(text: &str) -> Result<usize, String> {
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let scale = match text[at..].trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        _ => 0,
+    };
+    let bytes = text[..at].parse::<usize>().ok().and_then(|n| n.checked_mul(scale)).unwrap_or(0);
+    if (1 << 10..=1 << 28).contains(&bytes) { Ok(bytes) } else { Err("allowed: 1KiB to 256MiB".into()) }
+}
