@@ -285,6 +285,10 @@ fn stopped_while_it_learns_it_says_how_to_go_on() {
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(130), "{error}");
     assert!(error.ends_with("error: interrupted; the same command goes on from there\n"), "{error}");
+    // Another command finishes meanwhile, and takes nothing of what was begun away.
+    shop.run(&[]);
+    let inside = fs::read_dir(shop.path("shop")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(inside.filter(|name| name.to_string_lossy().starts_with("run-")).count(), 2);
 }
 
 fn signal(child: &Child, name: &str) {

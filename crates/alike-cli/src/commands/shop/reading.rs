@@ -210,7 +210,7 @@ fn picture_words(products: usize, here: usize, on_the_web: usize) -> Option<Stri
     }
     if on_the_web > 0 {
         parts.push(format!(
-            "{} with an address on the web, which is shown but not looked at (--pictures FOLDER takes files named by number, SKU, \
+            "{} with an address on the web, which is not fetched (--pictures FOLDER takes files named by number, SKU, \
              handle or as in the address)",
             counted(on_the_web, "product", "products")
         ));

@@ -151,13 +151,21 @@ impl ShopFolder {
             && self.at(&live.data).join("manifest.json").is_file()
     }
 
-    /// Removes runs, data and pictures that neither the live run nor the one before it needs.
+    /// Whether a folder is a run that is not finished, on the data of one of `live`.
+    fn is_begun_on(&self, name: &str, live: &[&LiveRun]) -> bool {
+        let Ok((run, info)) = RunDir::open(&self.at(name)) else { return false };
+        let data = info.data.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        live.iter().any(|known| known.data == data) && !run.path().join("metrics.json").is_file()
+    }
+
+    /// Removes runs, data and pictures that neither the live run nor the one before it needs. A run of their
+    /// data that is not finished stays, since the command that began it may come again.
     pub(super) fn clear(&self, live: &[&LiveRun], pictures: &[String]) {
         let needed = |name: &str| live.iter().any(|run| run.run == name || run.data == name);
         let ours = |name: &str| ["run-", "data-"].iter().any(|start| is_keyed(name, start));
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if ours(&name) && !needed(&name) {
+            if ours(&name) && !needed(&name) && !self.is_begun_on(&name, live) {
                 // What cannot be removed now is removed the next time.
                 let _ = fs::remove_dir_all(entry.path());
             }
