@@ -4,6 +4,7 @@ mod given;
 mod prepare;
 mod recommend;
 mod serve;
+mod shop;
 mod values;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use clap_complete::Shell;
 pub(crate) use prepare::{Prepare, Role, SplitName};
 pub(crate) use recommend::{MoreColumn, Recommend};
 pub(crate) use serve::{LogForm, Serve};
+pub(crate) use shop::Shop;
 use values::Text;
 pub(crate) use values::parse_named;
 
@@ -56,6 +58,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Show it all on bundled real data: prepare, train three models, compare, write a report
     Demo(Demo),
+    /// From a shop's products and orders to the page of recommendations, in one go
+    Shop(Shop),
     /// Read interactions and item features, split them, and write a prepared folder
     Prepare(Prepare),
     /// Make item features of texts or pictures, for `alike prepare --feature`

@@ -186,9 +186,19 @@ pub(crate) struct TrainingProgress {
     best: f64,
     model: String,
     quiet: bool,
+    plain: bool,
 }
 
 impl TrainingProgress {
+    /// The same for people who know nothing of models: how far it is, and how much is found by now.
+    pub(crate) fn in_plain_words(name: &str, quiet: bool) -> Self {
+        let mut this = Self::new(name, quiet);
+        this.plain = true;
+        this.run
+            .set_style(style("{prefix:<12.bold} {bar:24.cyan/238} round {pos:>4}/{len} {elapsed:>5}  {msg}"));
+        this
+    }
+
     /// Bars of the training of `model`.
     pub(crate) fn new(model: &str, quiet: bool) -> Self {
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
@@ -197,7 +207,7 @@ impl TrainingProgress {
             bars.add(bar("{prefix:<12.bold} {bar:24.cyan/238} epoch {pos:>4}/{len} {elapsed:>5}  {msg}"));
         let epoch = bars.add(bar("{prefix:<12} {bar:24.blue/238} batch {pos:>4}/{len} {msg:.dim}"));
         run.set_prefix(model.to_string());
-        Self { bars, run, epoch, best: 0.0, model: model.to_string(), quiet }
+        Self { bars, run, epoch, best: 0.0, model: model.to_string(), quiet, plain: false }
     }
 
     /// What is not an epoch: solving, and evaluation at the end.
@@ -238,7 +248,9 @@ impl TrainingProgress {
                 self.run.set_position(*epoch as u64 - 1);
                 self.epoch.set_length(*batches as u64);
                 self.epoch.set_position(*batch as u64);
-                self.epoch.set_message(format!("loss {loss:.4}"));
+                if !self.plain {
+                    self.epoch.set_message(format!("loss {loss:.4}"));
+                }
             }
             TrainEvent::Epoch { record, expected_end } => {
                 self.run.set_length(*expected_end as u64);
@@ -248,7 +260,10 @@ impl TrainingProgress {
                     if record.best {
                         self.best = now;
                     }
-                    self.run.set_message(format!("recall@20 {now:.4}, best {:.4}", self.best));
+                    self.run.set_message(match self.plain {
+                        true => format!("{:.1} % found, at best {:.1} %", 100.0 * now, 100.0 * self.best),
+                        false => format!("recall@20 {now:.4}, best {:.4}", self.best),
+                    });
                 }
                 tracing::info!(epoch = record.epoch, loss = record.loss, best = record.best, "epoch");
             }
@@ -258,7 +273,7 @@ impl TrainingProgress {
 
     /// A line that stays, above the bars.
     fn say(&self, line: &str) {
-        if self.quiet {
+        if self.quiet || self.plain {
             return;
         }
         if self.bars.is_hidden() {
@@ -273,7 +288,7 @@ impl TrainingProgress {
     fn finish(&self, summary: &Summary) {
         self.epoch.finish_and_clear();
         self.run.finish_and_clear();
-        if self.quiet {
+        if self.quiet || self.plain {
             return;
         }
         let recall = summary.valid.get("recall@20");

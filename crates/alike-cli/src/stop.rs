@@ -13,6 +13,9 @@ use crate::failure::{Failure, Outcome};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// Whether signals are somebody else's now.
+static HANDED_OVER: AtomicBool = AtomicBool::new(false);
+
 /// What a command says when it was stopped, and how long it may take to stop by itself.
 static GRACEFUL: Mutex<Option<(String, Duration)>> = Mutex::new(None);
 
@@ -27,7 +30,8 @@ pub(crate) const LONG: Duration = Duration::from_millis(1700);
 
 /// From now on Ctrl-C (and a termination signal) stops the command; a second one ends it at once.
 pub(crate) fn on_signal() -> Outcome {
-    let on = || match STOP.swap(true, Ordering::SeqCst) {
+    let on = || match HANDED_OVER.load(Ordering::SeqCst) || STOP.swap(true, Ordering::SeqCst) {
+        true if HANDED_OVER.load(Ordering::SeqCst) => {}
         true => end(),
         false => {
             if graceful().is_some() {
@@ -37,6 +41,11 @@ pub(crate) fn on_signal() -> Outcome {
         }
     };
     ctrlc::set_handler(on).map_err(|e| Failure::Failed(format!("cannot listen to Ctrl-C: {e}")))
+}
+
+/// From now on signals are for the server, which ends in its own way.
+pub(crate) fn hand_over() {
+    HANDED_OVER.store(true, Ordering::SeqCst);
 }
 
 /// The flag that a stop sets, for a command that looks at it and ends by itself within `grace`, then with the

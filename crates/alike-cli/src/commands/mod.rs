@@ -9,6 +9,7 @@ mod models;
 mod nightly;
 mod prepare;
 mod recommend;
+mod shop;
 mod similar;
 mod train;
 mod unseen;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     }
     match cli.command {
         Command::Demo(args) => demo::run(&args, quiet),
+        Command::Shop(args) => shop::run(&args, quiet),
         Command::Prepare(args) => prepare::run(&args, quiet),
         Command::Embed(args) => embed::run(&args, quiet),
         Command::Train(args) => train::run(&args, quiet),

@@ -88,8 +88,8 @@ pub(super) fn read_toml(path: &Path) -> Outcome<toml::Table> {
     })
 }
 
-/// Recall@20 in plain words, beside what the same list for everybody would give.
-fn in_words(summary: &Summary) -> Option<String> {
+/// Recall@20 of `what` in plain words, beside what the same list for everybody would give.
+pub(super) fn in_words(summary: &Summary, what: &str) -> Option<String> {
     let popularity = summary.popularity?;
     let (found, base) = match popularity.test {
         Some(base) => (summary.test_public.get("recall@20"), base),
@@ -99,7 +99,7 @@ fn in_words(summary: &Summary) -> Option<String> {
         let digits = if share < 0.1 { 1 } else { 0 };
         format!("{:.digits$} %", 100.0 * share)
     };
-    let own = format!("Of the items people took next, {} were among 20 suggestions", percent(found));
+    let own = format!("Of {what}, {} were among 20 suggestions", percent(found));
     Some(match summary.model.as_str() {
         "popularity" => format!("{own} that are the same for everybody."),
         _ => format!("{own}; the bestseller list gets {}.", percent(base)),
@@ -129,7 +129,7 @@ fn report(summary: &Summary, out: &Path) -> Outcome {
         table.row([vec![name.to_string()], values.to_vec()].concat());
     }
     output::write(&table.render())?;
-    if let Some(sentence) = in_words(summary) {
+    if let Some(sentence) = in_words(summary, "the items people took next") {
         output::line(format!("\n{sentence}"))?;
     }
     for remark in summary.remarks() {

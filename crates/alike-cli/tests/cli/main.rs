@@ -13,6 +13,8 @@ mod outputs;
 mod pipeline;
 mod prepare;
 mod resume;
+mod shop;
+mod shop_exports;
 #[path = "../../../skipped.rs"]
 mod skipped;
 mod stopping;

@@ -5,13 +5,14 @@
 //! are described in `docs/formats.md`.
 //!
 //! Three folders: `formats` reads files of others, `prepare` makes a folder of them, `folder` reads and writes
-//! it.
+//! it. `tables` gives files of others whole.
 
 #[cfg(feature = "parquet")]
 mod batches;
 pub(crate) mod folder;
 pub(crate) mod formats;
 pub(crate) mod prepare;
+mod tables;
 
 #[cfg(feature = "parquet")]
 pub use batches::TableFile;
@@ -22,3 +23,4 @@ pub use formats::options::TextOptions;
 pub use prepare::catalogue::{Catalogue, ItemColumns};
 pub use prepare::report::{ColumnUse, Dropped, FeatureReport, KnnReport, PrepareReport, Quantiles};
 pub use prepare::{PrepareOptions, SplitKind, prepare, prepare_with};
+pub use tables::{Meaning, Times, WholeTable, is_nothing, plain_text};

@@ -70,7 +70,7 @@ pub(crate) fn right_vectors(x: &SparseRows, dim: usize, progress: &dyn Progress)
     let mut rng = Stream::Init.rng(0, 0);
     let mut z: Vec<f32> = (0..m * l).map(|_| rng.random_range(-1.0..1.0)).collect();
     let mut width = l;
-    let rounds = progress.phase("fitting the encoder of texts", POWERS)?;
+    let rounds = progress.phase("learning the words of texts", POWERS)?;
     for _ in 0..POWERS {
         (z, width) = orthonormal(&z, width)?;
         z = x.transposed_times(&x.times(&z, width), width);

@@ -79,7 +79,8 @@ const ITEM: &[&str] = &[
     "lineitemsku",
 ];
 const RATING: &[&str] = &["rating", "stars", "score", "overall", "preference", "bookrating"];
-const TIME: &[&str] = &[
+/// Usual names of a time.
+pub(crate) const TIME: &[&str] = &[
     "timestamp",
     "unixreviewtime",
     "time",
