@@ -104,6 +104,21 @@ fn attributes_of_the_catalogue_filter_lists() {
         list(r#"{"must_not": [{"key": "kind", "match": {"any": ["even"]}}, {"has_id": ["3"]}]}"#),
         right(&|i| i % 2 == 1 && i != 3)
     );
+    // What may not be listed by what the catalogue says is in no list.
+    let sold_out =
+        |i: usize| format!("{{\"item_id\": \"{i}\", \"stock\": {}, \"hidden\": {}}}\n", i % 3, i == 4);
+    fs::write(world.path("stock.jsonl"), (0..30).map(sold_out).collect::<String>()).unwrap();
+    let args = ["prepare", "--interactions", &world.at("log.inter"), "--out", &world.at("stocked")];
+    let more = ["--items", &world.at("stock.jsonl"), "--attribute", "stock", "--attribute", "hidden"];
+    alike().args(args).args(more).assert().success();
+    let train = ["train", "popularity", "--data", &world.at("stocked"), "--out", &world.at("stocked-run")];
+    alike().args(train).assert().success();
+    let stocked = ["recommend", &world.at("stocked-run"), "--user", "4", "--top", "30", "--json"];
+    let body: serde_json::Value =
+        serde_json::from_slice(&alike().args(stocked).output().unwrap().stdout).unwrap();
+    let listed = body["items"].as_array().unwrap().iter();
+    let listed: Vec<usize> = listed.map(|item| item["item"].as_str().unwrap().parse().unwrap()).collect();
+    assert_eq!(listed, right(&|i| i % 3 != 0 && i != 4));
     let out = world.at("lists.csv");
     alike()
         .args(["recommend", &world.at("run"), "--all", "--out", &out, "--filter", cheap])

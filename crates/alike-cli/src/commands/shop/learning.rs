@@ -136,7 +136,15 @@ impl ShopWork<'_> {
                 title: Some("title".into()),
                 image: Some("image".into()),
                 category: Some("category".into()),
-                attributes: self.read.filters.iter().map(|name| (name.clone(), name.clone())).collect(),
+                // Descriptions are for people to read.
+                attributes: self
+                    .read
+                    .filters
+                    .iter()
+                    .map(String::as_str)
+                    .chain(["description"])
+                    .map(|name| (name.to_string(), name.to_string()))
+                    .collect(),
             },
             split: if self.read.dated { SplitKind::LeaveOneOut } else { SplitKind::Random },
             seed: SEED,
