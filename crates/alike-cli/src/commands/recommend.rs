@@ -118,8 +118,8 @@ fn now() -> String {
 }
 
 /// `wanted` without the items that may not be listed now by what the catalogue says of them, as a server
-/// leaves them out: hidden ones, those that are sold out, those whose time has not come or is over. None where
-/// everything passes.
+/// leaves them out: hidden ones, those that are sold out, those whose time has not come or is over. None
+/// where everything passes.
 fn listed_now(catalogue: &Catalogue, wanted: Option<&ItemFilter>) -> Outcome<Option<ItemFilter>> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = since.as_millis() as u64;
