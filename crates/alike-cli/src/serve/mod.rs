@@ -31,6 +31,7 @@ mod routes;
 mod rules;
 mod scenarios;
 mod shelf;
+mod similar;
 mod state;
 pub(crate) mod store;
 mod tenants;

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::index::{Index, IndexChoice};
 use super::shelf::Shelf;
+use super::similar::{LISTED, SimilarItems, SimilarLists};
 
 /// A checkpoint with what the routes look up in it.
 pub(crate) struct ModelSnapshot {
@@ -22,6 +23,7 @@ pub(crate) struct ModelSnapshot {
     pub(crate) version: u64,
     /// Where candidates come from.
     pub(crate) index: Index,
+    similar: SimilarLists,
     /// What people took in training.
     taken: OnceLock<Vec<(u32, f32)>>,
 }
@@ -45,7 +47,14 @@ impl ModelSnapshot {
         let index = Index::new(&how.index, &recommender)?;
         let recommender = Arc::new(recommender);
         let shelf = Shelf::new(recommender.clone());
-        Ok(Self { recommender, shelf, version, index, taken: OnceLock::new() })
+        Ok(Self {
+            recommender,
+            shelf,
+            version,
+            index,
+            similar: SimilarLists::default(),
+            taken: OnceLock::new(),
+        })
     }
 
     /// Items by how many people took them in training, most first, without those that nobody took.
@@ -58,6 +67,14 @@ impl ModelSnapshot {
             let count = all.len();
             best(all, count)
         })
+    }
+
+    /// The [`LISTED`] items most like one of the data, best first.
+    ///
+    /// # Errors
+    /// The model has nothing by which items could be alike.
+    pub(crate) fn similar(&self, item: u32) -> alike::Result<SimilarItems> {
+        self.similar.of(item, || self.recommender.run().scorer.similar(item, LISTED))
     }
 
     /// The file of an item's picture; see [`Shelf::picture`].

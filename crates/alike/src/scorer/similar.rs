@@ -6,6 +6,9 @@ use rayon::prelude::*;
 use super::{Scorer, best, cosine, norm};
 use crate::error::{Error, Result};
 
+/// Items that are compared at a time.
+const BLOCK: usize = 1 << 14;
+
 impl Scorer {
     /// The `k` items most like `item`, best first, the item itself left out: by cosine of the item vectors,
     /// or by their weights where the model has those.
@@ -15,9 +18,14 @@ impl Scorer {
         }
         let vectors = self.item_vectors().ok_or_else(none)?;
         let own = vectors.row(item as usize);
-        let others = (0..vectors.rows as u32).filter(|&j| j != item);
-        let all = others.map(|j| (j, cosine(own, vectors.row(j as usize)))).collect();
-        Ok(best(all, k))
+        // The best of all are among the best of each block.
+        let block = |first: usize| {
+            let others = (first..(first + BLOCK).min(vectors.rows)).filter(|&j| j != item as usize);
+            best(others.map(|j| (j as u32, cosine(own, vectors.row(j)))).collect(), k)
+        };
+        let blocks: Vec<_> =
+            (0..vectors.rows.div_ceil(BLOCK)).into_par_iter().map(|b| block(b * BLOCK)).collect();
+        Ok(best(blocks.concat(), k))
     }
 
     /// The same for many items in one sweep over all of them; the last digit of a cosine may be another,

@@ -14,6 +14,7 @@ use super::views::{Item, ItemDetail, MAX_LISTED, RankedItems};
 use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
 use crate::serve::extract::{Path, Query, id, within};
 use crate::serve::model::ModelSnapshot;
+use crate::serve::similar::LISTED;
 use crate::serve::state::{App, Which};
 
 /// Which item.
@@ -59,6 +60,7 @@ pub(crate) async fn similar(
         // A new one is like those that it lies between.
         let like = |most: usize| match model.shelf.between(item) {
             Some(between) => Ok(between),
+            None if most <= LISTED => model.similar(item).map(|list| list[..most.min(list.len())].to_vec()),
             None => model.recommender.run().scorer.similar(item, most),
         };
         let list = model.listed(top, now, like)?;

@@ -339,7 +339,7 @@ impl<'a> Rows<'a> {
                 let item = from.expect("there is an item that it comes from");
                 let like = move || match model.shelf.between(item) {
                     Some(between) => Ok(between),
-                    None => model.recommender.run().scorer.similar(item, LOOKED_AT),
+                    None => model.similar(item).map(|list| list.to_vec()),
                 };
                 // A model without vectors has nothing to say here.
                 self.app.work.run(like).await?.unwrap_or_default()
