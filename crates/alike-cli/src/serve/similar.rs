@@ -82,7 +82,8 @@ mod tests {
             assert_eq!((ask(item), ask(0)), (item + 1, 1));
         }
         assert_eq!(made.get(), KEPT);
-        // One more than there is room for: a quarter of the oldest goes, and what is asked for all the time stays.
+        // One more than there is room for: a quarter of the oldest goes, and what is asked for all the time
+        // stays.
         ask(KEPT as u32);
         assert_eq!((ask(0), made.get()), (1, KEPT + 1));
         ask(1);
