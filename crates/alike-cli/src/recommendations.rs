@@ -1,15 +1,13 @@
 //! Recommendations of all users as a file: CSV, JSON lines or Parquet, as its ending says.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use alike::data::Catalogue;
 use alike::disk;
 use alike::recommend::{Reason, Recommender};
-use alike::rules::catalogue_values;
+use alike::rules::{catalogue_values, limited};
 use alike::run::Run;
 use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, Float32Array, RecordBatch, StringArray, UInt32Array};
@@ -156,7 +154,9 @@ struct OneList<'a> {
 
 impl<'a> OneList<'a> {
     fn new(run: &'a Run, how: &ListFile, user: u32, list: Vec<(u32, f32)>) -> Self {
-        let items = limited(&run.data.catalogue, &how.limits, list, how.top);
+        let limits: Vec<(&str, usize)> = how.limits.iter().map(|(key, most)| (key.as_str(), *most)).collect();
+        let values = |item: u32, key: &str| catalogue_values(&run.data.catalogue, item, key);
+        let items = limited(&list, &limits, how.top, &values);
         Self { run, user, items, reasons: Vec::new() }
     }
 
@@ -178,34 +178,6 @@ impl<'a> OneList<'a> {
     fn named(&self) -> impl Iterator<Item = (&'a str, f32)> {
         self.items.iter().map(|&(item, score)| (self.run.data.items.name(item), score))
     }
-}
-
-/// The first `top` of `list` of which no more than allowed have a value in common.
-fn limited(
-    catalogue: &Catalogue,
-    limits: &[(String, usize)],
-    list: Vec<(u32, f32)>,
-    top: usize,
-) -> Vec<(u32, f32)> {
-    let mut counts: Vec<HashMap<String, usize>> = vec![HashMap::new(); limits.len()];
-    let mut kept = Vec::with_capacity(top.min(list.len()));
-    for (item, score) in list {
-        if kept.len() == top {
-            break;
-        }
-        let values = limits.iter().map(|(key, _)| catalogue_values(catalogue, item, key));
-        let values: Vec<Vec<String>> = values.map(|v| v.into_iter().map(|v| v.text).collect()).collect();
-        let full =
-            |at: usize| values[at].iter().any(|v| counts[at].get(v).is_some_and(|&n| n >= limits[at].1));
-        if (0..limits.len()).any(full) {
-            continue;
-        }
-        for (count, values) in counts.iter_mut().zip(values) {
-            values.into_iter().for_each(|value| *count.entry(value).or_default() += 1);
-        }
-        kept.push((item, score));
-    }
-    kept
 }
 
 /// One row per recommended item.

@@ -18,7 +18,7 @@ use crate::eval::{Group, Metrics, Protocol, Ranked, Split, in_parts, rank};
 use crate::ids::ItemId;
 use crate::layers::Saved;
 use crate::progress::Progress;
-use crate::rules::{AttributeIndex, ItemFilter};
+use crate::rules::{AttributeIndex, ItemFilter, LISTED_BY, catalogue_values, is_listed};
 use crate::scorer::{Scorer, best};
 use crate::train::{EpochRecord, Summary};
 
@@ -211,6 +211,18 @@ impl Run {
     /// With lists of those items only that pass `filter`.
     pub fn with_filter(mut self, filter: &ItemFilter) -> Self {
         self.only = Some(AttributeIndex::default().set(&self.data, filter).iter().collect());
+        self
+    }
+
+    /// With lists of those items only, of the ones so far, that may be listed at `now` (milliseconds since
+    /// 1970) by what the catalogue says of them; see [`is_listed`].
+    pub fn listed_at(mut self, now: i64) -> Self {
+        let catalogue = &self.data.catalogue;
+        if catalogue.attributes().iter().any(|name| LISTED_BY.contains(&name.as_str())) {
+            let listed = |item: &u32| is_listed(&|key| catalogue_values(catalogue, *item, key), now);
+            let all = self.only.take().unwrap_or_else(|| (0..self.data.items.len() as u32).collect());
+            self.only = Some(all.into_iter().filter(listed).collect());
+        }
         self
     }
 

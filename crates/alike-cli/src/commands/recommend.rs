@@ -1,11 +1,9 @@
 //! `alike recommend`.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use alike::data::Catalogue;
 use alike::recommend::Recommender;
-use alike::rules::ItemFilter;
 use alike::run::{Recommendation, Run};
 use arrow_array::temporal_conversions::timestamp_s_to_datetime;
 use serde_json::json;
@@ -42,11 +40,12 @@ pub(crate) fn run(args: &Recommend, quiet: bool) -> Outcome {
 fn open(args: &Recommend) -> Outcome<Run> {
     let mut run = Run::open_with(&args.run, args.data.as_deref())?;
     run.cold_weight = args.cold_items;
-    let filter = listed_now(&run.data.catalogue, args.filter.as_ref())?;
-    Ok(match filter {
-        Some(filter) => run.with_filter(&filter),
+    let run = match &args.filter {
+        Some(filter) => run.with_filter(filter),
         None => run,
-    })
+    };
+    // As a server does.
+    Ok(run.listed_at(since_1970().as_millis() as i64))
 }
 
 /// A table of items; ids alone where the catalogue has no titles.
@@ -112,33 +111,10 @@ fn has_key(run: &Run, key: &str) -> bool {
 
 /// The time, such as 2026-01-31T12:30:00Z.
 fn now() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let time = timestamp_s_to_datetime(since.as_secs() as i64).unwrap_or_default();
+    let time = timestamp_s_to_datetime(since_1970().as_secs() as i64).unwrap_or_default();
     format!("{}Z", time.format("%Y-%m-%dT%H:%M:%S"))
 }
 
-/// `wanted` without the items that may not be listed now by what the catalogue says of them, as a server
-/// leaves them out: hidden ones, those that are sold out, those whose time has not come or is over. None
-/// where everything passes.
-fn listed_now(catalogue: &Catalogue, wanted: Option<&ItemFilter>) -> Outcome<Option<ItemFilter>> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = since.as_millis() as u64;
-    let closed = [
-        ("hidden", json!({ "match": { "value": true } })),
-        ("stock", json!({ "range": { "lte": 0 } })),
-        ("from", json!({ "range": { "gt": now } })),
-        ("until", json!({ "range": { "lte": now } })),
-    ];
-    let mut must_not = Vec::new();
-    for (key, mut condition) in closed {
-        if catalogue.attributes().iter().any(|name| name == key) {
-            condition["key"] = json!(key);
-            must_not.push(condition);
-        }
-    }
-    if must_not.is_empty() {
-        return Ok(wanted.cloned());
-    }
-    let must: Vec<_> = wanted.iter().map(|filter| filter.json()).collect();
-    Ok(Some(ItemFilter::from_json(&json!({ "must": must, "must_not": must_not }))?))
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -1,9 +1,8 @@
 //! Rules of a list: which items it may hold, which come first, how many of a kind, and what stands where.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use alike::rules::ItemFilter;
+use alike::rules::{ItemFilter, limited};
 use alike_ops::ItemSet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -127,32 +126,8 @@ impl Rules {
 
     /// The first `top` of `list` of which no more than allowed have a value in common.
     pub(crate) fn limited(&self, shelf: &Shelf, list: &[(u32, f32)], top: usize) -> Vec<(u32, f32)> {
-        if self.limits.is_empty() {
-            return list[..top.min(list.len())].to_vec();
-        }
-        let mut counts: Vec<HashMap<String, usize>> = vec![HashMap::new(); self.limits.len()];
-        let mut kept = Vec::with_capacity(top.min(list.len()));
-        for &(item, score) in list {
-            if kept.len() == top {
-                break;
-            }
-            let values: Vec<Vec<String>> = self
-                .limits
-                .iter()
-                .map(|limit| shelf.values(item, &limit.key).into_iter().map(|v| v.text).collect())
-                .collect();
-            let full = |(at, limit): (usize, &Limit)| {
-                values[at].iter().any(|text| counts[at].get(text).is_some_and(|&n| n >= limit.most))
-            };
-            if self.limits.iter().enumerate().any(full) {
-                continue;
-            }
-            for (count, values) in counts.iter_mut().zip(values) {
-                values.into_iter().for_each(|text| *count.entry(text).or_default() += 1);
-            }
-            kept.push((item, score));
-        }
-        kept
+        let limits: Vec<(&str, usize)> = self.limits.iter().map(|l| (l.key.as_str(), l.most)).collect();
+        limited(list, &limits, top, &|item, key| shelf.values(item, key))
     }
 
     /// The pinned items that `allowed` lets through, by their places from 0. Ids that nobody knows are passed

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use alike::data::Dataset;
-use alike::rules::{AttributeIndex, ItemFilter};
+use alike::rules::{AttributeIndex, ItemFilter, LISTED_BY, is_listed};
 use alike_ops::ItemSet;
 
 use super::view::ItemsView;
@@ -48,17 +48,9 @@ impl Selection {
     }
 }
 
-/// Whether an item may be listed at `now`: it is there, not hidden, not sold out, and its time has come and is
-/// not over.
+/// Whether an item may be listed at `now`: it is there, and nothing that is said of it stands against it.
 pub(super) fn is_open(items: &ItemsView<'_>, item: u32, now: i64) -> bool {
-    let number = |key: &str| items.values(item, key).first().and_then(|v| v.number);
-    let hidden = items.values(item, "hidden").iter().any(|v| v.text == "true");
-    let [stock, from, until] = ["stock", "from", "until"].map(number);
-    !items.is_gone(item)
-        && !hidden
-        && stock.is_none_or(|n| n > 0.0)
-        && from.is_none_or(|n| n as i64 <= now)
-        && until.is_none_or(|n| (n as i64) > now)
+    !items.is_gone(item) && is_listed(&|key| items.values(item, key), now)
 }
 
 /// The sets that are kept.
@@ -87,7 +79,7 @@ impl Kept {
             sets: Vec::new(),
         };
         let names = catalogue.data.catalogue.attributes();
-        if names.iter().any(|name| ["hidden", "stock", "from", "until"].contains(&name.as_str())) {
+        if names.iter().any(|name| LISTED_BY.contains(&name.as_str())) {
             this.update(catalogue, &(0..catalogue.len() as u32).collect(), 0);
         }
         this
