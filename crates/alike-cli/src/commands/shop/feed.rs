@@ -50,8 +50,13 @@ pub(super) fn read(path: &Path) -> Outcome<WholeTable> {
 
 fn products(path: &Path, text: &str) -> Outcome<Vec<(u64, Fields)>> {
     let mut reader = Reader::from_str(text);
-    let line_at = |at: u64| {
-        1 + text.as_bytes()[..(at as usize).min(text.len())].iter().filter(|&&c| c == b'\n').count() as u64
+    // Lines are counted from where they were counted last: positions only grow.
+    let (mut counted, mut line) = (0, 1);
+    let mut line_at = |at: u64| {
+        let at = (at as usize).min(text.len());
+        line += text.as_bytes()[counted..at.max(counted)].iter().filter(|&&c| c == b'\n').count() as u64;
+        counted = at.max(counted);
+        line
     };
     let mut found: Vec<(u64, Fields)> = Vec::new();
     // The product, the element within it and its text, and how deep within that.

@@ -1,7 +1,7 @@
 //! The phases after reading: texts and pictures become vectors, purchases are split, a model learns, and what
 //! it finds is said. Each is done once for what it depends on.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use alike::data::{Dataset, ItemColumns, PrepareOptions, SplitKind, TextOptions, prepare_with};
@@ -9,7 +9,9 @@ use alike::embed::{EmbedReport, EmbedRequest, EmbedSource, EncoderChoice, embed}
 use alike::train::{CRITERION, Summary, TrainRequest, fit};
 
 use crate::commands::shop::enough::{CHECKED, LEAST};
-use crate::commands::shop::state::{KeyOf, LiveRun, PRODUCTS, PURCHASES, ReadFiles, ShopFolder};
+use crate::commands::shop::state::{
+    IMAGE, KeyOf, LiveRun, PRODUCTS, PURCHASES, ReadFiles, ShopFolder, TEXT, vectors,
+};
 use crate::commands::shop::words::{Teller, counted};
 use crate::commands::train::in_words;
 use crate::failure::{Failure, Outcome};
@@ -43,17 +45,6 @@ pub(super) struct ShopWork<'a> {
 }
 
 impl ShopWork<'_> {
-    /// The file of the vectors of texts, or of pictures.
-    pub(super) fn vectors(&self, name: &str) -> PathBuf {
-        self.folder.at(&format!("{name}.safetensors"))
-    }
-
-    /// Which vectors there are to be.
-    pub(super) fn modalities(&self) -> Vec<&'static str> {
-        let known = [("text", self.read.with_text), ("image", self.read.with_picture)];
-        known.into_iter().filter(|(_, count)| *count > 0).map(|(name, _)| name).collect()
-    }
-
     /// The name of the prepared data, and the data's of the run; by all that they depend on.
     pub(super) fn names(&self) -> LiveRun {
         let model = if self.read.enough { MODEL } else { BESTSELLERS };
@@ -61,18 +52,22 @@ impl ShopWork<'_> {
             .and("tables", &self.read.tables)
             .and("texts", &self.read.texts)
             .and("pictures", &self.read.pictures)
-            .and("vectors", self.modalities().join(" "));
+            .and("vectors", self.read.modalities().collect::<Vec<_>>().join(" "));
         let data = data.name("data");
         let rounds = self.rounds.map(|n| n.to_string()).unwrap_or_default();
         let run = KeyOf::default().and("data", &data).and("model", model).and("rounds", rounds).name("run");
         LiveRun { data, run, model: model.into(), ..LiveRun::default() }
     }
 
-    /// Makes vectors of the texts; those that are there and still right are kept.
-    pub(super) fn texts(&self) -> Outcome {
+    /// Makes the vectors of a modality; those that are there and still right are kept.
+    pub(super) fn encode(&self, modality: &str) -> Outcome {
+        if modality == TEXT { self.texts() } else { self.pictures() }
+    }
+
+    fn texts(&self) -> Outcome {
         let columns = ["title", "category", "author", "description"].map(String::from).to_vec();
         let source = EmbedSource::Texts { items: self.folder.at(PRODUCTS), columns };
-        let report = self.embed("texts", source, &self.vectors("text"))?;
+        let report = self.embed("texts", source, &self.folder.at(&vectors(TEXT)))?;
         let without = self.read.products - report.rows;
         let left = match without {
             0 => String::new(),
@@ -82,14 +77,13 @@ impl ShopWork<'_> {
         self.teller.line(format!("Texts: read for {texts} in {}{left}", duration(report.seconds)))
     }
 
-    /// The same of pictures.
-    pub(super) fn pictures(&self) -> Outcome {
+    fn pictures(&self) -> Outcome {
         let source = EmbedSource::PictureColumn {
             items: self.folder.at(PRODUCTS),
             column: Some("image".into()),
             folder: Some(self.folder.path.clone()),
         };
-        let report = self.embed("pictures", source, &self.vectors("image"))?;
+        let report = self.embed("pictures", source, &self.folder.at(&vectors(IMAGE)))?;
         let broken = self.read.with_picture.saturating_sub(report.rows);
         let left = match broken {
             0 => String::new(),
@@ -126,7 +120,7 @@ impl ShopWork<'_> {
             return Ok(data);
         }
         let phases = Phases::new("purchases", Some(self.stop), self.quiet);
-        let features = self.modalities().into_iter().map(|name| (name.to_string(), self.vectors(name)));
+        let features = self.read.modalities().map(|name| (name.to_string(), self.folder.at(&vectors(name))));
         let mut options = PrepareOptions {
             text: TextOptions { delimiter: Some("comma".into()), ..TextOptions::default() },
             features: features.collect(),

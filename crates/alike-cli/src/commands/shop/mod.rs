@@ -35,13 +35,14 @@ use crate::failure::{Failure, Outcome};
 use crate::output::{self, duration};
 use crate::{serve, stop};
 use learning::ShopWork;
-use state::{LiveRun, ReadFiles, ShopFolder};
+use state::{LiveRun, ReadFiles, ShopFolder, vectors};
 use words::Teller;
 
 /// Where what customers do on the page is kept.
 const EVENTS: &str = "events.sqlite";
 /// How far products that nobody bought yet are raised in lists.
 const NEW_PRODUCTS: &str = "0.75";
+
 /// The variable of a key with which a server may be open to others.
 const KEY: &str = "ALIKE_API_KEY";
 
@@ -106,9 +107,7 @@ pub(crate) fn run(args: &Shop, quiet: bool) -> Outcome {
         "\nOpen this address in a browser. Ctrl-C ends the page, and the same command starts it again.",
     )?;
     stop::hand_over();
-    let modalities = [("text", read.with_text), ("image", read.with_picture)];
-    let encoders = modalities.into_iter().filter(|(_, count)| *count > 0).map(|(name, _)| name);
-    serve::run(&serving(args, &out, &live, encoders)?).map_err(|failure| match failure {
+    serve::run(&serving(args, &out, &live, read.modalities())?).map_err(|failure| match failure {
         Failure::Interrupted(_) => {
             Failure::Interrupted("interrupted; the same command starts the page again".into())
         }
@@ -119,26 +118,16 @@ pub(crate) fn run(args: &Shop, quiet: bool) -> Outcome {
 /// The run of the files as they are: finished before, or made now.
 fn live_run(work: &ShopWork<'_>, state: &mut state::ShopState) -> Outcome<LiveRun> {
     let names = work.names();
-    for name in work.modalities() {
-        let (wanted, done) = match name {
-            "text" => (&work.read.texts, &mut state.texts),
-            _ => (&work.read.pictures, &mut state.pictures),
-        };
-        if done == wanted && work.vectors(name).is_file() {
+    for modality in work.read.modalities() {
+        let wanted = work.read.made_of(modality);
+        if state.made_of(modality) == wanted && work.folder.at(&vectors(modality)).is_file() {
             continue;
         }
         // What is half done is not what it was.
-        done.clear();
+        state.made_of(modality).clear();
         work.folder.write(state)?;
-        if name == "text" {
-            work.texts()?
-        } else {
-            work.pictures()?
-        }
-        match name {
-            "text" => state.texts.clone_from(&work.read.texts),
-            _ => state.pictures.clone_from(&work.read.pictures),
-        }
+        work.encode(modality)?;
+        state.made_of(modality).clone_from(wanted);
         work.folder.write(state)?;
     }
     if let Some(live) = state.live.as_ref().filter(|live| live.run == names.run && work.folder.has(live)) {
@@ -220,7 +209,7 @@ fn serving<'a>(
     arguments.extend(["--store".into(), with("sqlite:", &out.join(EVENTS))]);
     arguments.extend(["--held-out-is-history", "--cold-items", NEW_PRODUCTS].map(OsString::from));
     for name in modalities {
-        let file = out.join(format!("{name}.safetensors"));
+        let file = out.join(vectors(name));
         arguments.extend(["--encoder".into(), with(&format!("{name}="), &file)]);
     }
     match Cli::try_parse_from(arguments).map(|cli| cli.command) {

@@ -1,7 +1,7 @@
 //! Files of pictures for products: those that the catalogue names, and those of a folder that are named as
 //! the products are. Each is linked, or copied, into the work folder, which the page may show.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -42,7 +42,7 @@ impl PictureFinder {
     /// The folder is none, or has no pictures.
     pub(super) fn new(catalogue: &Path, folder: Option<&Path>) -> Outcome<Self> {
         let mut roots = vec![alike::disk::parent(catalogue).to_path_buf()];
-        let mut found = BTreeMap::new();
+        let mut found = BTreeSet::new();
         if let Some(folder) = folder {
             if !folder.is_dir() {
                 let text =
@@ -57,7 +57,7 @@ impl PictureFinder {
             roots.push(folder.to_path_buf());
         }
         let mut files = HashMap::new();
-        for path in found.into_values() {
+        for path in found {
             for name in [path.file_name(), path.file_stem()].into_iter().flatten() {
                 files.entry(name.to_string_lossy().to_lowercase()).or_insert_with(|| path.clone());
             }
@@ -117,7 +117,7 @@ impl PictureFinder {
 }
 
 /// The pictures of a folder, in the order of their paths.
-fn collect(folder: &Path, depth: usize, found: &mut BTreeMap<PathBuf, PathBuf>) -> std::io::Result<()> {
+fn collect(folder: &Path, depth: usize, found: &mut BTreeSet<PathBuf>) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
@@ -128,7 +128,7 @@ fn collect(folder: &Path, depth: usize, found: &mut BTreeMap<PathBuf, PathBuf>) 
                 collect(&path, depth - 1, found)?;
             }
         } else if is_picture(&path) {
-            found.insert(path.clone(), path);
+            found.insert(path);
         }
     }
     Ok(())

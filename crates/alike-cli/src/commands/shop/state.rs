@@ -3,7 +3,8 @@
 //! Every result lies under a name made of all that it depends on, or beside a key made of that, and
 //! `shop.json` is replaced whole after each. So whatever was killed when, what it says is done is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,10 @@ const VERSION: u32 = 1;
 /// What the products and the purchases are written to.
 pub(super) const PRODUCTS: &str = "products.jsonl";
 pub(super) const PURCHASES: &str = "purchases.csv";
+
+/// The modalities.
+pub(super) const TEXT: &str = "text";
+pub(super) const IMAGE: &str = "image";
 
 /// What is done.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -65,6 +70,31 @@ pub(super) struct ReadFiles {
     pub(super) tables: String,
     pub(super) texts: String,
     pub(super) pictures: String,
+}
+
+impl ReadFiles {
+    /// Of what there are to be vectors.
+    pub(super) fn modalities(&self) -> impl Iterator<Item = &'static str> {
+        let known = [(TEXT, self.with_text), (IMAGE, self.with_picture)];
+        known.into_iter().filter(|(_, count)| *count > 0).map(|(name, _)| name)
+    }
+
+    /// The key of what the vectors of a modality are made of.
+    pub(super) fn made_of(&self, modality: &str) -> &String {
+        if modality == TEXT { &self.texts } else { &self.pictures }
+    }
+}
+
+impl ShopState {
+    /// Of what the vectors of a modality are made that are there.
+    pub(super) fn made_of(&mut self, modality: &str) -> &mut String {
+        if modality == TEXT { &mut self.texts } else { &mut self.pictures }
+    }
+}
+
+/// The file of the vectors of a modality, within the work folder.
+pub(super) fn vectors(modality: &str) -> String {
+    format!("{modality}.safetensors")
 }
 
 /// A finished run.
@@ -171,9 +201,9 @@ impl ShopFolder {
             }
         }
         let folder = self.at(pictures::FOLDER);
+        let kept: HashSet<&OsStr> = pictures.iter().filter_map(|kept| Path::new(kept).file_name()).collect();
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !pictures.iter().any(|kept| kept.ends_with(&name)) {
+            if !kept.contains(&*entry.file_name()) {
                 let _ = fs::remove_file(entry.path());
             }
         }

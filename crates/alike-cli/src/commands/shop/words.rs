@@ -3,16 +3,14 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use arrow_array::temporal_conversions::timestamp_s_to_datetime;
+
 use crate::failure::Outcome;
 use crate::output::{self, grouped};
 use crate::terminal::printable;
 
 /// Names of columns that a message lists.
 const LISTED: usize = 20;
-/// Seconds of a day.
-const DAY: i64 = 86_400;
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Who is told what goes on, or nobody.
 #[derive(Debug, Clone, Copy)]
@@ -65,16 +63,7 @@ pub(super) fn file_name(path: &Path) -> String {
 
 /// The day of a time in seconds since 1970: `1 Mar 2019`.
 pub(super) fn day(seconds: f64) -> String {
-    // Days since 1 March of the year 0, in eras of 400 years.
-    let days = (seconds as i64).div_euclid(DAY) + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year + 400 * era + i64::from(month <= 2);
-    format!("{day} {} {year}", MONTHS[(month - 1) as usize])
+    timestamp_s_to_datetime(seconds as i64).unwrap_or_default().format("%-d %b %Y").to_string()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ import { column, line, moved } from "./compare.js";
 import { calm, guarded, headline, heard, lead, make, many, quiet, say, small, tell } from "./dom.js";
 import { picker } from "./picker.js";
 import { note, parse, to } from "./route.js";
-import { isNothing, read, ruleForm, rulesOf, toml } from "./ruleform.js";
+import { isNothing, nothing, read, ruleForm, rulesOf, toml } from "./ruleform.js";
 import { person, recommended } from "./session.js";
 
 const TOP = 20;
@@ -90,20 +90,20 @@ function lists(plain, ruled) {
 
 /** Forms to begin with, made of what the catalogue has. */
 function examples(known, categories) {
-  const found = [["At most 2 of a category", { only: [], boosts: [], limits: [{ key: "category", most: 2 }], pins: [] }]];
+  const found = [["At most 2 of a category", { ...nothing(), limits: [{ key: "category", most: 2 }] }]];
   const [first, second] = categories;
   if (first)
     found.push([
       `Push ${first.value} up`,
-      { only: [], boosts: [{ key: "category", op: "is", value: first.value, weight: 0.5 }], limits: [], pins: [] },
+      { ...nothing(), boosts: [{ key: "category", op: "is", value: first.value, weight: 0.5 }] },
     ]);
   if (second)
-    found.push([`No ${second.value}`, { only: [{ key: "category", op: "not", value: second.value }], boosts: [], limits: [], pins: [] }]);
+    found.push([`No ${second.value}`, { ...nothing(), only: [{ key: "category", op: "not", value: second.value }] }]);
   const price = known.find((one) => one.key === "price" && one.range);
   if (price)
     found.push([
       `Price up to ${Math.ceil((price.range.min + price.range.max) / 2)}`,
-      { only: [{ key: "price", op: "lte", value: Math.ceil((price.range.min + price.range.max) / 2) }], boosts: [], limits: [], pins: [] },
+      { ...nothing(), only: [{ key: "price", op: "lte", value: Math.ceil((price.range.min + price.range.max) / 2) }] },
     ]);
   return found;
 }
@@ -170,7 +170,7 @@ export async function show({ query }) {
         ...examples(known, categories).map(([words, example]) =>
           make("button", { type: "button", class: "chip", onclick: begin(example) }, words),
         ),
-        make("button", { type: "button", class: "chip", onclick: begin({ only: [], boosts: [], limits: [], pins: [] }) }, "Nothing"),
+        make("button", { type: "button", class: "chip", onclick: begin(nothing()) }, "Nothing"),
       ),
       make("div.editor", place, preview),
     ],
