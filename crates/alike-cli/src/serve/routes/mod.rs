@@ -8,6 +8,7 @@ pub(crate) mod model;
 pub(crate) mod overview;
 pub(crate) mod page;
 pub(crate) mod pages;
+mod part;
 pub(crate) mod recommend;
 pub(crate) mod search;
 pub(crate) mod status;

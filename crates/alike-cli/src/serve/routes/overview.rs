@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow_array::temporal_conversions::date32_to_datetime;
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::items::{OfItem, number};
+use super::users::Top;
 use super::views::MAX_LISTED;
 use crate::serve::error::{ApiResult, ErrorResponses};
 use crate::serve::extract::{Path, Query, within};
@@ -198,34 +199,18 @@ pub(crate) struct Takers {
     users: Vec<String>,
 }
 
-/// How many.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Most {
-    /// Number of entries.
-    #[param(minimum = 1, maximum = 1000, default = 10)]
-    top: usize,
-}
-
-impl Default for Most {
-    fn default() -> Self {
-        Self { top: 10 }
-    }
-}
-
 /// Who took an item in training
 #[utoipa::path(get, path = "/v1/items/{item}/users", operation_id = "item_users",
     tag = "items", security(("key" = ["read"])),
-    params(OfItem, Most),
+    params(OfItem, Top),
     responses((status = 200, description = "The people", body = Takers), ErrorResponses))]
 pub(crate) async fn takers(
     State(app): State<Arc<App>>,
     Path(OfItem { item }): Path<OfItem>,
-    Query(Most { top }): Query<Most>,
+    Query(Top { top, model }): Query<Top>,
 ) -> ApiResult<Json<Takers>> {
     within("top", top, 1, MAX_LISTED)?;
-    let model = app.model(Which::Main)?;
+    let model = app.model(model)?;
     let number = number(&model, &item)?;
     let work = move || {
         let data = &model.recommender.run().data;

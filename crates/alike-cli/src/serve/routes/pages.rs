@@ -8,7 +8,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::recommend::{InTest, trial};
+use super::part::{InTest, TestPart};
 use super::views::{Item, ModelRef, Ranked};
 use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
 use crate::serve::extract::{Body, id, whole, whole_or_none, within};
@@ -153,19 +153,11 @@ pub(crate) async fn page(
     State(app): State<Arc<App>>,
     Body(ask): Body<PageAsk>,
 ) -> ApiResult<Json<WholePage>> {
-    let trial = ask.test.as_ref().map(|name| trial(&app, name)).transpose()?;
-    let arm = match (trial, &ask.user) {
-        (None, _) => None,
-        (Some(trial), Some(user)) if trial.kind == TrialKind::Arms => {
-            trial.arm(id("user", user)?).map(|arm| &trial.arms[arm])
-        }
-        (Some(_), Some(_)) => {
-            return Err(ApiError::invalid("`test` is of interleaved lists; allowed: those that have arms"));
-        }
-        (Some(_), None) => {
-            return Err(ApiError::invalid("`test` wants a `user`, who is in one of its arms"));
-        }
-    };
+    let part = TestPart::of(&app, ask.test.as_deref(), ask.user.as_deref())?;
+    if part.is_some_and(|part| part.trial.kind == TrialKind::Interleaving) {
+        return Err(ApiError::invalid("`test` is of interleaved lists; allowed: those that have arms"));
+    }
+    let arm = part.and_then(|part| part.arm());
     let model = app.model(arm.map_or(ask.model, |arm| arm.model))?;
     within("number of `rows`", ask.rows.as_ref().map_or(0, Vec::len), 0, ROWS)?;
     within("number of `items`", ask.items.as_ref().map_or(0, Vec::len), 0, ITEMS)?;
@@ -184,13 +176,11 @@ pub(crate) async fn page(
         filled.extend(row.map(|row| PageRow { name: scenario.name.clone(), ..row }));
     }
     let known = rows.known;
-    if let (Some(trial), Some(arm), Some(user)) = (trial, arm, &ask.user) {
-        let shown = vec![(arm.name.clone(), Vec::new())];
-        app.shown.note(&app.store, shown, user, &trial.name, (app.clock)()).await;
-    }
-    let arm = arm.map(|arm| arm.name.clone());
-    let test = trial.map(|trial| InTest { name: trial.name.clone(), arm });
-    Ok(Json(WholePage { user: ask.user, known, model: model.reference(), rows: filled, test }))
+    let test = match part {
+        Some(part) => Some(part.noted(&app).await),
+        None => None,
+    };
+    Ok(Json(WholePage { user: ask.user.clone(), known, model: model.reference(), rows: filled, test }))
 }
 
 fn found<'a>(app: &'a App, name: &str) -> ApiResult<&'a Scenario> {

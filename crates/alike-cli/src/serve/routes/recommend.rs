@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::asked::{Ask, Wish, item_numbers};
+use super::part::{InTest, TestPart};
 use super::users::OfUser;
 use super::views::{ModelRef, Ranked};
 use crate::serve::error::{ApiError, ApiResult, ErrorResponses};
 use crate::serve::extract::{Body, Path, Query, id, within};
 use crate::serve::people::{UserState, user_state};
 use crate::serve::state::{App, Which};
-use crate::serve::trials::{Drafted, Trial, TrialKind, drafted};
+use crate::serve::trials::{Drafted, TrialKind, drafted};
 
 /// Maximum of items of a history that the request brings along.
 const MAX_HISTORY: usize = 1000;
@@ -86,15 +87,6 @@ pub(crate) struct Recommendations {
     /// The test, where the request named one.
     #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<InTest>,
-}
-
-/// In which arm of a test somebody is.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct InTest {
-    /// The test.
-    pub(super) name: String,
-    /// The arm; null for those outside the test, and where lists are interleaved.
-    pub(super) arm: Option<String>,
 }
 
 /// Many people, and how their lists are to be.
@@ -202,14 +194,16 @@ pub(crate) async fn of_many(
 
 async fn answer(app: Arc<App>, mut ask: Ask) -> ApiResult<Json<Recommendations>> {
     ask.check()?;
-    let trial = ask.test.as_ref().map(|name| trial(&app, name)).transpose()?.cloned();
-    if let (Some(trial), Some(user)) = (&trial, &ask.user) {
-        if trial.kind == TrialKind::Interleaving {
-            return interleaved(&app, trial, user, &ask).await;
+    let (test, user) = (ask.test.clone(), ask.user.clone());
+    let part = TestPart::of(&app, test.as_deref(), user.as_deref())?;
+    if let Some(part) = part {
+        if ask.items.is_some() {
+            return Err(either());
         }
-        trial.arm(user).into_iter().for_each(|arm| ask.adopt(&trial.arms[arm]));
-    } else if trial.is_some() {
-        return Err(ApiError::invalid("`test` wants a `user`, who is in one of its arms"));
+        if part.trial.kind == TrialKind::Interleaving {
+            return interleaved(&app, part, &ask).await;
+        }
+        part.arm().into_iter().for_each(|arm| ask.adopt(arm));
     }
     let mut unknown = Vec::new();
     let wish = Wish::new(app.clone(), ask, &mut unknown).await?;
@@ -224,45 +218,35 @@ async fn answer(app: Arc<App>, mut ask: Ask) -> ApiResult<Json<Recommendations>>
             }
             UserState::of_items(model, history)
         }
-        _ => return Err(ApiError::invalid("either `user` or `items` is needed, and not both")),
+        _ => return Err(either()),
     };
     let list = wish.list(&user_state).await?;
     let items = wish.shown(user_state, &list).await?;
-    let mut test = None;
-    if let (Some(trial), Some(user)) = (&trial, &ask.user) {
-        let arm = trial.arm(user).map(|arm| trial.arms[arm].name.clone());
-        if let Some(arm) = &arm {
-            let shown = vec![(arm.clone(), Vec::new())];
-            app.shown.note(&app.store, shown, user, &trial.name, (app.clock)()).await;
-        }
-        test = Some(InTest { name: trial.name.clone(), arm });
-    }
+    let test = match part {
+        Some(part) => Some(part.noted(&app).await),
+        None => None,
+    };
     tidy(&mut unknown);
-    let (user, model) = (ask.user.clone(), model.reference());
+    let model = model.reference();
     Ok(Json(Recommendations { user, model, items, unknown_items: unknown, test }))
 }
 
-/// The test of that name.
-pub(super) fn trial<'a>(app: &'a App, name: &str) -> ApiResult<&'a Trial> {
-    let unknown = || ApiError::invalid(format!("`test` is {name}; allowed: {}", app.trials.names()));
-    app.trials.get(name).ok_or_else(unknown)
+fn either() -> ApiError {
+    ApiError::invalid("either `user` or `items` is needed, and not both")
 }
 
 /// A list with items of both arms in turn.
-async fn interleaved(
-    app: &Arc<App>,
-    trial: &Trial,
-    user: &str,
-    ask: &Ask,
-) -> ApiResult<Json<Recommendations>> {
-    let now = (app.clock)();
+async fn interleaved(app: &Arc<App>, part: TestPart<'_>, ask: &Ask) -> ApiResult<Json<Recommendations>> {
+    let TestPart { trial, user } = part;
+    let hour = (app.clock)() / HOUR;
+    let events = app.store.of_user(user).await?;
     let mut unknown = Vec::new();
     let mut both = Vec::new();
     for arm in &trial.arms {
         let mut ask = Ask { offset: 0, top: ask.offset + ask.top, ..ask.clone() };
         ask.adopt(arm);
         let wish = Wish::new(app.clone(), ask, &mut unknown).await?;
-        let state = app.user(&wish.model, id("user", user)?).await?;
+        let state = user_state(&wish.model, user, &events).ok_or_else(|| ApiError::unknown_user(user))?;
         let list = wish.list(&state).await?;
         both.push((wish, state, list));
     }
@@ -272,7 +256,7 @@ async fn interleaved(
     let number = |&(item, score): &(u32, f32)| Some((shelves.0.number(&shelves.1.id(item))?, score));
     let other: Vec<(u32, f32)> = second.2.iter().filter_map(number).collect();
     let coin = |round: usize| {
-        let key = format!("{}\0{user}\0{}\0{round}", trial.name, now / HOUR);
+        let key = format!("{}\0{user}\0{hour}\0{round}", trial.name);
         blake3::hash(key.as_bytes()).as_bytes()[0] & 1 == 1
     };
     let Drafted { mut list, mut teams } = drafted([&first.2, &other], ask.offset + ask.top, coin);
@@ -285,11 +269,11 @@ async fn interleaved(
     let arms = trial.arms.iter().zip([own(0), own(1)]);
     let shown: Vec<_> =
         arms.map(|(arm, items)| (arm.name.clone(), items)).filter(|s| !s.1.is_empty()).collect();
-    app.shown.note(&app.store, shown, user, &trial.name, now).await;
+    part.note(app, shown).await;
     let wish = Wish { ask: ask.clone(), ..first.0 };
     let items = wish.shown(first.1, &list).await?;
     tidy(&mut unknown);
-    let test = Some(InTest { name: trial.name.clone(), arm: None });
+    let test = Some(part.of_no_arm());
     let (user, model) = (Some(user.to_string()), wish.model.reference());
     Ok(Json(Recommendations { user, model, items, unknown_items: unknown, test }))
 }

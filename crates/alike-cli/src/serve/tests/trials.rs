@@ -152,6 +152,7 @@ async fn what_is_no_test_is_refused() {
             "`test` is away; allowed: home, mixed, few",
         ),
         ("/v1/recommendations", json!({"items": ["4"], "test": "home"}), "`test` wants a `user`"),
+        ("/v1/recommendations", json!({"user": "4", "items": ["4"], "test": "mixed"}), "not both"),
         ("/v1/page", json!({"test": "home"}), "`test` wants a `user`"),
         ("/v1/page", json!({"user": "4", "test": "mixed"}), "`test` is of interleaved lists"),
         ("/v1/events", json!({"user": "4", "item": "3", "kind": "shown"}), "unknown variant `shown`"),
