@@ -27,10 +27,7 @@ use crate::{output, pages, serve, stop};
 /// Runs the command.
 pub(crate) fn run(cli: Cli) -> Outcome {
     let quiet = cli.global.quiet;
-    // The server ends in its own way: what was begun is done first.
-    if !matches!(cli.command, Command::Serve(_)) {
-        stop::on_signal()?;
-    }
+    stop::on_signal()?;
     match cli.command {
         Command::Demo(args) => demo::run(&args, quiet),
         Command::Shop(args) => shop::run(&args, quiet),

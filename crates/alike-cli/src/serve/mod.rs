@@ -45,11 +45,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
 use crate::args::Serve;
 use crate::failure::{Failure, Outcome};
-use crate::output;
+use crate::{output, stop};
 use index::IndexChoice;
 use keys::{KeyRing, KeySources};
 use limits::Limits;
@@ -66,7 +65,7 @@ pub(crate) use origin::parse_site;
 pub(crate) use store::KEPT as KEPT_OF_USER;
 
 /// Variable of the environment with the API key.
-const KEY: &str = "ALIKE_API_KEY";
+pub(crate) const KEY: &str = "ALIKE_API_KEY";
 /// Variable of the environment with the address of the store, which may hold a password.
 const STORE: &str = "ALIKE_STORE";
 /// The same with which index is used.
@@ -92,8 +91,6 @@ pub(crate) fn run(args: &Serve) -> Outcome {
         .build()
         .map_err(|e| Failure::Failed(format!("cannot start the server: {e}")))?;
     let inside = runtime.enter();
-    let not_yet =
-        ends_before_it_serves().map_err(|e| Failure::Failed(format!("cannot listen for signals: {e}")))?;
     let parts = all.into_iter().map(|(hosts, args)| Ok((hosts, Parts::open(args)?)));
     let parts = parts.collect::<Outcome<Vec<_>>>()?;
     drop(inside);
@@ -108,7 +105,7 @@ pub(crate) fn run(args: &Serve) -> Outcome {
         }
         apps[0].1.tls = tls;
         let apps = apps.into_iter().map(|(hosts, app)| (hosts, Arc::new(app))).collect();
-        answer(apps, listener, args, not_yet).await
+        answer(apps, listener, args).await
     });
     // What still runs on threads of its own after the time for it is left to itself.
     runtime.shutdown_timeout(Duration::from_secs(5));
@@ -195,13 +192,14 @@ fn limits(args: &Serve) -> Limits {
 }
 
 /// Says where it listens, and answers until a signal to stop.
-async fn answer(apps: Apps, listener: TcpListener, args: &Serve, not_yet: JoinHandle<()>) -> Outcome {
+async fn answer(apps: Apps, listener: TcpListener, args: &Serve) -> Outcome {
     let failed = |e: std::io::Error| Failure::Failed(format!("{}: {e}", args.address));
     let bound = listener.local_addr().map_err(failed)?;
     let all: Vec<Arc<App>> = apps.iter().map(|(_, app)| app.clone()).collect();
     // Before the address is out, so that anyone who reads it may send signals.
     let stop = signals(all.clone(), Duration::from_secs(args.drain)).map_err(failed)?;
-    not_yet.abort();
+    // From here on it ends in its own way: what was begun is done first.
+    stop::hand_over();
     for app in &all {
         app.sync_all().await.map_err(|e| Failure::Failed(format!("the store's items: {e}")))?;
         app.place_all().await;
@@ -266,28 +264,6 @@ async fn refresh(app: &Arc<App>) {
     if let Err(error) = app.refresh().await {
         tracing::warn!(%error, "the newer checkpoint was not loaded; answers come from the old one as before");
     }
-}
-
-/// Ends the process at a signal to stop, while it opens what it will serve. The first process of a container
-/// hears no signal that it does not ask for.
-#[cfg(unix)]
-fn ends_before_it_serves() -> std::io::Result<JoinHandle<()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(tokio::spawn(async move {
-        // Nothing has begun that would have to be ended. The codes are those of a process that a signal
-        // ended.
-        tokio::select! {
-            _ = terminate.recv() => std::process::exit(143),
-            _ = interrupt.recv() => std::process::exit(130),
-        }
-    }))
-}
-
-/// The same where the system ends processes by itself.
-#[cfg(not(unix))]
-fn ends_before_it_serves() -> std::io::Result<JoinHandle<()>> {
-    Ok(tokio::spawn(async {}))
 }
 
 /// Ends at Ctrl-C at once, and some time after a termination signal: load balancers need it to see that the

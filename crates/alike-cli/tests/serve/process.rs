@@ -46,6 +46,25 @@ fn wrong_settings_are_refused_before_anything_listens() {
 }
 
 #[test]
+fn a_signal_ends_it_while_it_waits_for_its_store() {
+    let world = trained();
+    // Takes connections and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let store = format!("postgres://{}/x", silent.local_addr().unwrap());
+    for signal in ["TERM", "INT"] {
+        let mut command = program();
+        command.args(["serve", &world.at("run"), "--address", "127.0.0.1:0", "--store", &store]);
+        let mut server = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let _asked = silent.accept().unwrap();
+        let began = Instant::now();
+        let sent = std::process::Command::new("kill").args(["-s", signal, &server.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        assert_eq!(server.wait().unwrap().code(), Some(130), "{signal}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{signal}: it did not wait for the store");
+    }
+}
+
+#[test]
 fn a_termination_signal_ends_it_with_what_was_begun_done() {
     let world = trained();
     let mut server = Server::start(&world, &["--log", "text"]);

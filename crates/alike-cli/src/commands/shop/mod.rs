@@ -43,9 +43,6 @@ const EVENTS: &str = "events.sqlite";
 /// How far products that nobody bought yet are raised in lists.
 const NEW_PRODUCTS: &str = "0.75";
 
-/// The variable of a key with which a server may be open to others.
-const KEY: &str = "ALIKE_API_KEY";
-
 /// What came out, for programs.
 #[derive(Serialize)]
 struct ShopReport<'a> {
@@ -106,7 +103,6 @@ pub(crate) fn run(args: &Shop, quiet: bool) -> Outcome {
     teller.line(
         "\nOpen this address in a browser. Ctrl-C ends the page, and the same command starts it again.",
     )?;
-    stop::hand_over();
     serve::run(&serving(args, &out, &live, read.modalities())?).map_err(|failure| match failure {
         Failure::Interrupted(_) => {
             Failure::Interrupted("interrupted; the same command starts the page again".into())
@@ -171,7 +167,7 @@ fn report<'a>(read: &'a ReadFiles, live: &'a LiveRun, out: &Path) -> ShopReport<
 
 /// An error before any work where the page could not be opened after it.
 fn check_address(address: SocketAddr) -> Outcome {
-    if !address.ip().is_loopback() && std::env::var_os(KEY).is_none() {
+    if !address.ip().is_loopback() && std::env::var_os(serve::KEY).is_none() {
         return Err(Failure::Usage(format!(
             "--address: {address} is open to others; leave it out, or take --no-serve and serve the run with a key: \
              alike serve RUN --address {address} --api-key-file FILE"
